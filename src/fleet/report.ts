@@ -1,0 +1,81 @@
+import type { ErrorReport } from '../errors.ts';
+
+/** One tenant's row in a report: who it is. */
+export type TenantRef = { id: string; name: string; database: string; server: string };
+
+/**
+ * `migrated` and `reverted`: something was done. `current`: nothing to do. `pending`: looked at only, and behind.
+ * `refused`: its plan was refused and it was not touched. `skipped`: not tried, `reason` says why.
+ * `busy`: another runner held the lock for longer than the wait.
+ */
+export type Outcome = 'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped';
+
+export interface AppliedMigration {
+  name: string;
+  direction: 'up' | 'down';
+  durationMs: number;
+}
+
+/** What happened to one tenant in a run: one event that feeds the ledger, the progress and the report. */
+export interface TenantResult {
+  tenant: TenantRef;
+  outcome: Outcome;
+  /** Last applied migration before and after. */
+  from: string | null;
+  to: string | null;
+  applied: AppliedMigration[];
+  /** Pending ones that were not run: looked at only, refused, failed, held by `--to`. */
+  pending: string[];
+  durationMs: number;
+  attempts: number;
+  /** Things worth knowing that are no errors: what `--force` went past, a folder behind core. */
+  notices: string[];
+  error?: ErrorReport;
+  /** Why it was skipped. */
+  reason?: string;
+}
+
+/** Tenants that failed the same way: same code, same migration, same message but for names and numbers. */
+export interface FailureGroup {
+  error: ErrorReport;
+  /** How many. */
+  count: number;
+  /** The first ones' names, five at most in text output. */
+  tenants: TenantRef[];
+}
+
+export interface RunCounts {
+  total: number;
+  migrated: number;
+  reverted: number;
+  current: number;
+  pending: number;
+  refused: number;
+  failed: number;
+  busy: number;
+  skipped: number;
+}
+
+/** The report of one run: what `--json` prints and the library returns. */
+export interface RunReport {
+  /** The run's number in the ledger; null when nothing was recorded (a reading verb, or no ledger). */
+  run: number | null;
+  verb: string;
+  /** The selection as the user gave it, in words: `--all`, `--tenant 42`. */
+  selection: string;
+  toolVersion: string;
+  startedAt: string;
+  durationMs: number;
+  interrupted: boolean;
+  counts: RunCounts;
+  failures: FailureGroup[];
+  /** Why tenants were skipped, with how many. */
+  skipped: { reason: string; count: number }[];
+  notices: string[];
+  /** Tenants with a folder of their own that lacks core migrations. */
+  foldersBehind: number;
+  /** Every tenant's result, only for selections by name (`--tenant`): a fleet's go to the ledger and `--events`. */
+  tenants?: TenantResult[];
+  /** Set when the run itself could not do all its work, for instance when the ledger could not be written. */
+  error?: ErrorReport;
+}

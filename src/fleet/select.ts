@@ -1,0 +1,71 @@
+import type { TenantFilter } from '../central/tenants.ts';
+import { MpmError } from '../errors.ts';
+
+/** Which tenants a run is about, as the user says it. What is given together narrows: all must hold. */
+export interface Selection {
+  /** `--all`: every tenant of the central database. */
+  all?: boolean;
+  /** `--tenant`: id, name or database; `1..9` a range of ids; `-7` leaves that one out. */
+  tenants?: readonly string[];
+  /** `--exclude`: as `tenants`, but left out. */
+  exclude?: readonly string[];
+  /** `--label tier=gold`: all of them must match. */
+  labels?: Readonly<Record<string, string>>;
+  /** `--failed[=RUN]`: what failed or was not tried in that run; `last`: of the last one. */
+  failed?: number | 'last';
+  /** `--behind`: only those with something pending; found out while looking at them. */
+  behind?: boolean;
+}
+
+const WAYS =
+  'Say which: --all, --tenant 42 (id, name or database; 1..9; repeatable), --label tier=gold, --failed, or --behind.';
+
+/**
+ * Makes sure that a selection names somebody: naming the target is the consent, so there is no default.
+ * @throws MpmError NO_SELECTION listing the ways
+ */
+export function requireSelection(selection: Selection): void {
+  const wanted = selection.tenants?.some((name) => !name.startsWith('-'));
+  const labelled = selection.labels && Object.keys(selection.labels).length > 0;
+  if (selection.all || wanted || labelled || selection.failed !== undefined || selection.behind) return;
+  throw new MpmError('NO_SELECTION', 'No tenant was selected', { hint: WAYS });
+}
+
+/** True for a selection by name (`--tenant`): few tenants, of which the report keeps every result. */
+export function selectsByName(selection: Selection): boolean {
+  return !selection.all && (selection.tenants ?? []).some((name) => !name.startsWith('-'));
+}
+
+/** The selection in words, as the user could type it again; for the report and the ledger. */
+export function describeSelection(selection: Selection): string {
+  const { all, tenants = [], exclude = [], labels = {}, failed, behind } = selection;
+  const words = [
+    ...(all ? ['--all'] : []),
+    ...tenants.map((name) => `--tenant ${quote(name)}`),
+    ...exclude.map((name) => `--exclude ${quote(name)}`),
+    ...Object.entries(labels).map(([key, value]) => `--label ${quote(`${key}=${value}`)}`),
+    ...(failed === undefined ? [] : [failed === 'last' ? '--failed' : `--failed=${failed}`]),
+    ...(behind ? ['--behind'] : []),
+  ];
+  return words.join(' ');
+}
+
+function quote(word: string): string {
+  return /^[\w.=:@%+,/-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** What the central database is asked for; `behind` is not in it, because only the tenants know. */
+export function filterOf(selection: Selection): TenantFilter {
+  const named = selection.tenants ?? [];
+  const tenants = named.filter((name) => !name.startsWith('-'));
+  const exclude = [
+    ...(selection.exclude ?? []),
+    ...named.filter((name) => name.startsWith('-')).map((name) => name.slice(1)),
+  ];
+  const { labels } = selection;
+  return {
+    ...(tenants.length && !selection.all ? { tenants } : { all: true }),
+    ...(exclude.length ? { exclude } : {}),
+    ...(labels && Object.keys(labels).length ? { labels } : {}),
+  };
+}

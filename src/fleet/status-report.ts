@@ -1,0 +1,86 @@
+import type { ErrorReport } from '../errors.ts';
+import type { MigrationState } from '../migration/state.ts';
+import type { TenantRef } from './report.ts';
+
+/**
+ * `current`: nothing to do. `pending`: `up` would run something. `drifted`: `up` would refuse it (changed,
+ * missing, out-of-order, failed, interrupted). `unreachable`: it could not be read, `error` says why.
+ * `inactive`: passed by because of its status in the central database; read all the same where it can be.
+ */
+export type StatusState = 'current' | 'pending' | 'drifted' | 'unreachable' | 'inactive';
+
+/** One tenant's line. */
+export interface StatusRow {
+  tenant: TenantRef;
+  state: StatusState;
+  /** Its status in the central database: active, hold, provisioning, failed, or the product's own word. */
+  status: string;
+  /** Why it is on hold, or at which step its creation failed. */
+  reason?: string;
+  /** The migration applied last; null when there is none, or it could not be read. */
+  head: string | null;
+  applied: number;
+  /** How many `up` would run. */
+  pending: number;
+  /** How many core migrations its own folder lacks: `sync` brings them; absent without a folder. */
+  lacksCore?: number;
+  /** How many migrations are in each state that needs a look; absent when there are none. */
+  drift?: Partial<Record<MigrationState, number>>;
+  /** The remedies of what is refused. */
+  remedies?: string[];
+  error?: ErrorReport;
+}
+
+/** Tenants at the same head, equally far behind. */
+export interface StatusCohort {
+  head: string | null;
+  applied: number;
+  pending: number;
+  count: number;
+  /** The first five. */
+  tenants: TenantRef[];
+}
+
+export interface StatusCounts {
+  total: number;
+  current: number;
+  pending: number;
+  drifted: number;
+  unreachable: number;
+  inactive: number;
+}
+
+/** One migration in one tenant's history (`status --tenant 42`). */
+export interface HistoryEntry {
+  name: string;
+  state: MigrationState;
+  checksum: string | null;
+  source: string | null;
+  /** ISO 8601, UTC. */
+  finishedAt: string | null;
+  durationMs: number | null;
+  run: string | null;
+  actor: string | null;
+  toolVersion: string | null;
+}
+
+/** What `status` found: what `--json` prints and the library returns. */
+export interface StatusReport {
+  selection: string;
+  toolVersion: string;
+  startedAt: string;
+  durationMs: number;
+  interrupted: boolean;
+  counts: StatusCounts;
+  /** The furthest first. Without the unreachable ones. */
+  cohorts: StatusCohort[];
+  /** Tenants with a folder of their own that lacks core migrations. */
+  foldersBehind: number;
+  notices: string[];
+  /** In the order of ids; absent when they were streamed (`onRow`). */
+  tenants?: StatusRow[];
+  /** Of the one tenant, when exactly one was selected by name: in the order of migrations. */
+  history?: HistoryEntry[];
+  /** Set when not all could be looked at. */
+  error?: ErrorReport;
+}
