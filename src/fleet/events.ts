@@ -2,9 +2,24 @@ import type { RunReport, TenantRef, TenantResult } from './report.ts';
 
 /** What happens in a run, as it happens. `at` is ms since the run's start. */
 export type RunEvent =
-  | { type: 'run-started'; at: number; run: number | null; verb: string; total: number | null; selection: string }
+  | {
+      type: 'run-started';
+      at: number;
+      run: number | null;
+      verb: string;
+      total: number | null;
+      selection: string;
+    }
   | { type: 'tenant-started'; at: number; tenant: TenantRef }
-  | { type: 'migration-started'; at: number; tenant: TenantRef; name: string; direction: 'up' | 'down'; index: number; count: number }
+  | {
+      type: 'migration-started';
+      at: number;
+      tenant: TenantRef;
+      name: string;
+      direction: 'up' | 'down';
+      index: number;
+      count: number;
+    }
   | { type: 'tenant-waiting'; at: number; tenant: TenantRef; reason: string; retryInMs?: number }
   | { type: 'tenant-finished'; at: number; result: TenantResult }
   | { type: 'notice'; at: number; message: string }

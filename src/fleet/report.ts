@@ -8,7 +8,8 @@ export type TenantRef = { id: string; name: string; database: string; server: st
  * `refused`: its plan was refused and it was not touched. `skipped`: not tried, `reason` says why.
  * `busy`: another runner held the lock for longer than the wait.
  */
-export type Outcome = 'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped';
+export type Outcome =
+  'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped';
 
 export interface AppliedMigration {
   name: string;

@@ -1,0 +1,14 @@
+/** A company and its database, as the central database lists it. */
+export interface Tenant {
+  /** As text, whatever type the central database gives it. */
+  id: string;
+  name: string;
+  database: string;
+  /** A name of `servers` in the configuration; `default` is the central database's own server. */
+  server: string;
+  /** `active` is migrated; anything else is passed by, and named as the reason. Ours: active, provisioning, failed, hold. */
+  status: string;
+  /** Why it is on hold, or at which step its creation failed. */
+  reason?: string;
+  labels: Record<string, string>;
+}

@@ -1,0 +1,101 @@
+/** A time: a number of ms, or text like `500ms`, `5s`, `2min`. `0` means none. */
+export type Duration = number | string;
+
+/** How to reach a server that hosts tenant databases. */
+export interface ServerInput {
+  /** A connection URL; its database is only used to reach the server (default `postgres`). */
+  url: string;
+  /** Past a pooler: used for what a transaction pooler cannot carry (`transaction:false`, create database). */
+  directUrl?: string;
+  /** At most so many connections of ours at once; by default a quarter of what is free, never above 32. */
+  maxConnections?: number;
+}
+
+/** Which tables or which query list the tenants. By default `companies` and `company_databases`. */
+export type TenantsInput =
+  | {
+      /** Returns `id, name, database` and, where there are, `server, status, labels` (a JSON object). */
+      query: string;
+    }
+  | {
+      /** One table of the central database, schema-qualified where needed. */
+      table: string;
+      /** Our word → the table's column. */
+      columns: {
+        id: string;
+        name: string;
+        database: string;
+        server?: string;
+        status?: string;
+        labels?: string;
+      };
+    };
+
+/** The content of `mpm-migrate.config.ts`. */
+export interface ConfigInput {
+  central: { url: string };
+  servers?: Record<string, ServerInput | string>;
+  migrations?: {
+    /** Default `migrations/core`. */
+    core?: string;
+    /** The product's own central migrations; default `migrations/central`. */
+    central?: string;
+    /** A folder per tenant, named as its database; default `migrations/tenants`. */
+    tenants?: string;
+    /** A folder per plugin; default `migrations/plugins`. */
+    plugins?: string;
+    /** Your own templates for `create`; by default the package's. */
+    templates?: string;
+  };
+  tenants?: TenantsInput;
+  /** Where each database keeps its history; default `mpm_migrate.history`. */
+  history?: { schema?: string; table?: string };
+  pace?: {
+    /** Tenants in work at once, per server. */
+    concurrency?: number;
+    /** Default 1s: a waiting ALTER stalls every reader behind it. */
+    lockTimeout?: Duration;
+    /** Default none. */
+    statementTimeout?: Duration;
+    /** Default 10min. */
+    idleInTransactionTimeout?: Duration;
+    /** How long to wait for another runner; default 30s. */
+    lockWait?: Duration;
+    /** Attempts after the first, for what passes by itself; default 10. */
+    retries?: number;
+    /** Default 10s. */
+    connectTimeout?: Duration;
+  };
+}
+
+/** Gives the configuration its type; returns it as it is. */
+export function defineConfig(config: ConfigInput): ConfigInput {
+  return config;
+}
+
+/** The configuration as the code uses it: paths absolute, times in ms, defaults filled in. */
+export interface Config {
+  /** The file it came from, if there was one. */
+  file?: string;
+  /** The folder that relative paths start from: the file's, or the working directory. */
+  root: string;
+  central: { url: string };
+  servers: Record<string, { name: string; url: string; directUrl?: string; maxConnections?: number }>;
+  migrations: { core: string; central: string; tenants: string; plugins: string; templates?: string };
+  tenants: TenantsInput | { builtIn: true };
+  history: { schema: string; table: string };
+  pace: Pace;
+  /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */
+  actor?: string;
+}
+
+/** Times in ms; 0 means none. */
+export interface Pace {
+  concurrency?: number;
+  lockTimeout: number;
+  statementTimeout: number;
+  idleInTransactionTimeout: number;
+  lockWait: number;
+  retries: number;
+  connectTimeout: number;
+}

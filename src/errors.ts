@@ -1,0 +1,178 @@
+/** Exit codes, the one table: `--help`, the README and every command read them from here. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  tenantsFailed: 3,
+  found: 4,
+  busy: 5,
+  interrupted: 130,
+} as const;
+
+export const EXIT_MEANING: Record<(typeof EXIT)[keyof typeof EXIT], string> = {
+  0: 'done, or nothing to do',
+  1: 'the command could not do its work: configuration, central database, a bug',
+  2: 'usage',
+  3: 'ran to the end; at least one tenant failed',
+  4: 'looked, and found something: pending with status --exit-code, drift, lint errors, sync --check',
+  5: 'busy: a lock is held; trying again later is right',
+  130: 'interrupted; what finished is recorded, running again goes on from there',
+};
+
+/** Every error code that users can meet, with the exit code a command ends with when it is thrown. */
+export const CODES = {
+  // configuration and files: found before any database is touched
+  CONFIG_MISSING: EXIT.failed,
+  CONFIG_INVALID: EXIT.failed,
+  CONFIG_UNREADABLE: EXIT.failed,
+  FOLDER_MISSING: EXIT.failed,
+  MIGRATION_INVALID: EXIT.failed,
+  MIGRATION_NAME: EXIT.usage,
+  FILE_EXISTS: EXIT.failed,
+  FILE_SYSTEM: EXIT.failed,
+  TENANT_FOLDER: EXIT.failed,
+  // usage
+  USAGE: EXIT.usage,
+  NO_SELECTION: EXIT.usage,
+  UNKNOWN_TENANT: EXIT.usage,
+  UNKNOWN_RUN: EXIT.usage,
+  CONFIRMATION: EXIT.usage,
+  // connections
+  CONNECTION: EXIT.failed,
+  PASSWORD: EXIT.failed,
+  DATABASE_MISSING: EXIT.failed,
+  DATABASE_NAME: EXIT.usage,
+  WRONG_DATABASE: EXIT.failed,
+  UNKNOWN_SERVER: EXIT.failed,
+  // central
+  CENTRAL_BEHIND: EXIT.failed,
+  CENTRAL_INVALID: EXIT.failed,
+  // one tenant's migration
+  MIGRATION_FAILED: EXIT.tenantsFailed,
+  MIGRATION_SWALLOWED: EXIT.tenantsFailed,
+  MIGRATION_ESCAPED: EXIT.tenantsFailed,
+  NO_DOWN: EXIT.tenantsFailed,
+  PLAN_REFUSED: EXIT.tenantsFailed,
+  NOT_EMPTY: EXIT.tenantsFailed,
+  TENANT_STATUS: EXIT.tenantsFailed,
+  HISTORY_NEWER: EXIT.tenantsFailed,
+  CONNECTION_LOST: EXIT.tenantsFailed,
+  COMMIT_UNKNOWN: EXIT.tenantsFailed,
+  LOCK_TIMEOUT: EXIT.tenantsFailed,
+  BUSY: EXIT.busy,
+  INTERRUPTED: EXIT.interrupted,
+  // tenant's life
+  TENANT_EXISTS: EXIT.failed,
+  DATABASE_EXISTS: EXIT.failed,
+  PROVISION_FAILED: EXIT.failed,
+  DATABASE_IN_USE: EXIT.busy,
+  // sessions
+  NO_CURRENT_TENANT: EXIT.failed,
+  TENANT_SUSPENDED: EXIT.failed,
+  TENANT_NOT_READY: EXIT.failed,
+  TENANT_BEHIND: EXIT.failed,
+  SESSION_TIMEOUT: EXIT.busy,
+  FLEET_CLOSED: EXIT.failed,
+  // outside programs
+  EMBEDDED_MISSING: EXIT.failed,
+  EMBEDDED_FAILED: EXIT.failed,
+  BUG: EXIT.failed,
+} as const satisfies Record<string, number>;
+
+export type ErrorCode = keyof typeof CODES;
+
+/** Where in a migration file an error lies. Lines and columns count from 1; columns count code points. */
+export interface SourceExcerpt {
+  file: string;
+  line: number;
+  column: number;
+  /** Up to three lines of the file, the failing one last but for what follows it. */
+  lines: { number: number; text: string; failing: boolean }[];
+}
+
+/** What PostgreSQL said, for errors that come from it. `code` is the SQLSTATE. */
+export interface DatabaseErrorFields {
+  code: string;
+  message: string;
+  detail?: string;
+  hint?: string;
+  where?: string;
+  schema?: string;
+  table?: string;
+  column?: string;
+  constraint?: string;
+}
+
+export interface MpmErrorOptions {
+  /** What to type or change next. */
+  hint?: string;
+  /** The thing it happened to: a tenant, a file, a key of the configuration. */
+  subject?: string;
+  cause?: unknown;
+  excerpt?: SourceExcerpt;
+  database?: DatabaseErrorFields;
+  /** What became of the work: "rolled back", "stopped at statement 3 of 7". */
+  aftermath?: string;
+  migration?: string;
+}
+
+/** An error with a code of {@link CODES}: says what happened, to whom, why, and what to do next. */
+export class MpmError extends Error {
+  override readonly name = 'MpmError';
+  readonly code: ErrorCode;
+  readonly hint?: string;
+  readonly subject?: string;
+  readonly excerpt?: SourceExcerpt;
+  readonly database?: DatabaseErrorFields;
+  readonly aftermath?: string;
+  readonly migration?: string;
+
+  constructor(code: ErrorCode, message: string, options: MpmErrorOptions = {}) {
+    const { cause, ...fields } = options;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    Object.assign(this, fields);
+  }
+
+  get exit(): number {
+    return CODES[this.code];
+  }
+
+  /** The same error with more said about it; what is already said stays. */
+  with(options: MpmErrorOptions): MpmError {
+    const { hint, subject, excerpt, database, aftermath, migration, cause } = this;
+    const own = { hint, subject, excerpt, database, aftermath, migration, cause };
+    const said = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+    return new MpmError(this.code, this.message, { ...options, ...said });
+  }
+}
+
+/** The plain, serialisable form of an error: what reports, events and the ledger carry. No secrets: the
+ * cause, which may hold a connection's configuration, is left out. */
+export interface ErrorReport extends Omit<MpmErrorOptions, 'cause'> {
+  code: ErrorCode;
+  message: string;
+}
+
+export function errorReport(error: unknown): ErrorReport {
+  const known = asMpmError(error);
+  const { code, message, hint, subject, excerpt, database, aftermath, migration } = known;
+  const all = { code, message: redact(message), hint, subject, excerpt, database, aftermath, migration };
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined),
+  ) as unknown as ErrorReport;
+}
+
+/** Anything thrown, as an MpmError; what is not one is a bug of ours and says so. */
+export function asMpmError(error: unknown): MpmError {
+  if (error instanceof MpmError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new MpmError('BUG', redact(message), { cause: error });
+}
+
+/** Takes passwords out of anything that looks like a connection URL or a libpq keyword string. */
+export function redact(text: string): string {
+  return text
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):[^\s/?#]*@/gi, '$1:***@')
+    .replace(/\b(password|pgpassword)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)/gi, '$1$2***');
+}

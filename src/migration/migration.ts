@@ -1,0 +1,54 @@
+import type { Kysely } from 'kysely';
+
+/** Options of one migration, from behind its `-- migrate:up` marker or its `config` export. Times in ms; 0 means none. */
+export interface MigrationOptions {
+  /** False: run statement by statement outside a transaction (`transaction:false`). */
+  transaction: boolean;
+  lockTimeout?: number;
+  statementTimeout?: number;
+}
+
+/** SQL of one direction, ready to be sent. */
+export interface SqlScript {
+  kind: 'sql';
+  /** The file it is in. */
+  path: string;
+  /** The whole file as read: BOM stripped, line ends as they are. Error positions are shown in it. */
+  text: string;
+  /**
+   * The section to run. Same length as `text.slice(start, start + sql.length)`: what must not be sent (a
+   * BEGIN … COMMIT around the whole file, pg_dump's `\restrict`) is blanked, so that offsets stay true.
+   */
+  sql: string;
+  /** Where `sql` begins in `text`, in UTF-16 units. */
+  start: number;
+  options: MigrationOptions;
+}
+
+/** A module's function of one direction. */
+export interface ModuleScript {
+  kind: 'module';
+  path: string;
+  run(db: Kysely<unknown>): Promise<unknown>;
+  options: MigrationOptions;
+}
+
+export type Script = SqlScript | ModuleScript;
+
+/** Which folder a migration belongs to; recorded in the history (engine 20). */
+export type Source = 'core' | 'tenant' | 'central' | 'plugin';
+
+/** A migration as the files say it is. */
+export interface Migration {
+  /** The file's name without extension: the identity. */
+  name: string;
+  /** The numeric prefix as written. */
+  version: string;
+  /** `v1:` and the SHA-256 in hex of the file (engine 20). */
+  checksum: string;
+  source: Source;
+  /** The file that holds `up`. */
+  path: string;
+  up: Script;
+  down?: Script;
+}

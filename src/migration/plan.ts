@@ -1,0 +1,196 @@
+import { MpmError } from '../errors.ts';
+import type { Migration } from './migration.ts';
+import { compareNames, compareVersions } from './name.ts';
+import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './state.ts';
+
+/** Why a database is not migrated, one reason for all migrations in the same state. */
+export interface Refusal {
+  state: MigrationState;
+  names: string[];
+  message: string;
+  remedy: string;
+}
+
+/** What `up` would do to one database, decided from files and history alone (engine 8). */
+export interface Plan {
+  entries: StateEntry[];
+  /** In the order in which they are run; with `force` also out-of-order ones and those to be resumed. */
+  pending: Migration[];
+  refusals: Refusal[];
+  /** What `force` went past, and applied migrations of a newer release: told, not refused. */
+  notices: string[];
+  head: string | null;
+}
+
+export interface PlanOptions {
+  force?: boolean;
+  /** Go no further than this migration: a name or a version. */
+  to?: string;
+}
+
+const REFUSED: Partial<Record<MigrationState, { what: string; remedy: string }>> = {
+  failed: {
+    what: 'failed before and was left half-done',
+    remedy:
+      'mend the cause, then: mpm-migrate up --tenant {tenant} --force (resumes), or mpm-migrate resolve {name} --tenant {tenant} --applied|--rolled-back',
+  },
+  interrupted: {
+    what: 'was interrupted',
+    remedy:
+      'mpm-migrate up --tenant {tenant} --force (resumes), or mpm-migrate resolve {name} --tenant {tenant} --applied|--rolled-back',
+  },
+  'out-of-order': {
+    what: 'is older than what is already applied',
+    remedy: 'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --force',
+  },
+  changed: {
+    what: 'was changed after it was applied',
+    remedy: 'restore the file, or accept it: mpm-migrate repair --tenant {tenant} --checksums',
+  },
+  missing: {
+    what: 'is applied, but its file is gone',
+    remedy: 'restore the file, or forget it: mpm-migrate repair --tenant {tenant} --missing',
+  },
+};
+
+export function planUp(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  options: PlanOptions = {},
+): Plan {
+  const entries = statesOf(migrations, rows);
+  const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
+  const inReach = (entry: StateEntry) => limit === undefined || compareNames(entry.name, limit) <= 0;
+
+  const held = groupByState(entries.filter((entry) => REFUSED[entry.state]));
+  const refusals = options.force ? [] : held;
+  const notices = options.force ? held.map((refusal) => `--force: ${refusal.message}`) : [];
+  const future = entries.filter((entry) => entry.state === 'future').length;
+  if (future) notices.push(`${future} applied by a newer release: this one has no such files`);
+
+  const runnable: MigrationState[] = options.force
+    ? ['pending', 'out-of-order', 'failed', 'interrupted']
+    : ['pending'];
+  const pending = entries
+    .filter((entry) => runnable.includes(entry.state) && inReach(entry))
+    .flatMap((entry) => entry.migration ?? []);
+  return { entries, pending, refusals, notices, head: headOf(rows) };
+}
+
+/** The migration that was applied last. */
+export function headOf(rows: readonly HistoryRow[]): string | null {
+  const settled = rows.filter((row) => row.state === 'applied' || row.state === 'baseline');
+  return (
+    settled.reduce<HistoryRow | undefined>(
+      (last, row) => (last && last.position > row.position ? last : row),
+      undefined,
+    )?.name ?? null
+  );
+}
+
+/** What `down` would do, last applied first (engine 6). */
+export interface DownPlan {
+  steps: { migration: Migration; row: HistoryRow }[];
+  refusals: Refusal[];
+  head: string | null;
+}
+
+export interface DownOptions {
+  /** How many to take back; 1 when neither is given. */
+  steps?: number;
+  /** Take back all that was applied after this one, by name or version; `0` takes back everything. */
+  to?: string;
+  force?: boolean;
+}
+
+export function planDown(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  options: DownOptions = {},
+): DownPlan {
+  const applied = [...rows].sort((a, b) => b.position - a.position);
+  const taken = applied.slice(0, depthOf(applied, options));
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const states = new Map(statesOf(migrations, rows).map((entry) => [entry.name, entry]));
+
+  const refused = taken.flatMap((row) => {
+    const entry = states.get(row.name);
+    if (!entry) return [];
+    if (entry.state === 'future') return [{ ...entry, state: 'missing' as const }];
+    if (entry.state === 'missing' || (!options.force && REFUSED[entry.state])) return [entry];
+    return [];
+  });
+  const withoutDown = taken
+    .filter((row) => byName.has(row.name) && !byName.get(row.name)?.down)
+    .map((row) => row.name);
+  const refusals = groupByState(refused);
+  if (withoutDown.length) {
+    refusals.push({
+      state: 'applied',
+      names: withoutDown,
+      message: `${listNames(withoutDown)} has no down section`,
+      remedy: 'add one, or write a new migration that takes it back',
+    });
+  }
+  const steps = taken.flatMap((row) => {
+    const migration = byName.get(row.name);
+    return migration ? [{ migration, row }] : [];
+  });
+  return { steps, refusals, head: headOf(rows) };
+}
+
+function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {
+  if (options.to === undefined) return options.steps ?? 1;
+  if (/^0+$/.test(options.to)) return applied.length;
+  const wanted = options.to;
+  const index = applied.findIndex((row) => matches(row.name, wanted));
+  if (index < 0) {
+    throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
+      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 takes back everything.',
+    });
+  }
+  return index;
+}
+
+/** The migration that a user means by its name or its version; USAGE when there is none, or more than one. */
+export function findMigration(migrations: readonly Migration[], wanted: string): Migration {
+  const found = migrations.filter((migration) => matches(migration.name, wanted));
+  if (found.length === 1 && found[0]) return found[0];
+  const near = migrations.slice(-3).map((migration) => migration.name);
+  throw new MpmError(
+    'USAGE',
+    `--to ${wanted}: ${found.length ? 'more than one migration' : 'no such migration'}`,
+    {
+      subject: wanted,
+      hint: near.length
+        ? `The last ones are ${near.join(', ')}.`
+        : 'There are no migrations yet: mpm-migrate create <name>.',
+    },
+  );
+}
+
+function matches(name: string, wanted: string): boolean {
+  return (
+    name === wanted || (/^\d+$/.test(wanted) && compareVersions(/^\d+/.exec(name)?.[0] ?? '', wanted) === 0)
+  );
+}
+
+function groupByState(entries: readonly StateEntry[]): Refusal[] {
+  const states = [...new Set(entries.map((entry) => entry.state))];
+  return states.map((state) => {
+    const names = entries.filter((entry) => entry.state === state).map((entry) => entry.name);
+    const { what, remedy } = REFUSED[state] ?? { what: state, remedy: '' };
+    return {
+      state,
+      names,
+      message: `${listNames(names)} ${what}`,
+      remedy: remedy.replace('{name}', names[0] ?? ''),
+    };
+  });
+}
+
+function listNames(names: readonly string[]): string {
+  const [first = '', second] = names;
+  if (names.length === 1) return first;
+  return names.length === 2 ? `${first} and ${second}` : `${first} and ${names.length - 1} more`;
+}

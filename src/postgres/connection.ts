@@ -1,0 +1,200 @@
+import type { Kysely } from 'kysely';
+import pg from 'pg';
+import { parse } from 'pg-connection-string';
+import { MpmError } from '../errors.ts';
+import { identifier, literal } from './quote.ts';
+import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+
+export { identifier, literal };
+
+export interface DatabaseTarget {
+  url: string;
+  /** Overrides the database of the URL. */
+  database?: string;
+  applicationName: string;
+  /** ms */
+  connectTimeout: number;
+}
+
+/** What the server answered to one message of the simple protocol. */
+export interface Answer {
+  rows: Record<string, unknown>[];
+  /** One per statement that returned a command tag. */
+  results: { command: string; rowCount: number | null; rows: Record<string, unknown>[] }[];
+}
+
+/** One connection to one database. A dead connection is an error of the query in work, never of the process. */
+export class Connection {
+  readonly #client: pg.Client;
+  #completed = 0;
+  #lost: Error | undefined;
+  /** The error of the last query that failed; what a migration swallowed. */
+  lastError: unknown;
+
+  constructor(client: pg.Client) {
+    this.#client = client;
+    // Without a listener, a FATAL on an idle client ends the whole process.
+    client.on('error', (error) => {
+      this.#lost ??= error;
+    });
+    client.connection.on('commandComplete', () => {
+      this.#completed += 1;
+    });
+  }
+
+  /** Simple protocol, any number of statements in one message; the last one's rows. */
+  async query<R = Record<string, unknown>>(sql: string): Promise<R[]> {
+    return (await this.send(sql)).rows as R[];
+  }
+
+  /** As {@link query}, with what each statement returned. */
+  async send(sql: string): Promise<Answer> {
+    this.#completed = 0;
+    const answer: unknown = await this.#run(sql, undefined);
+    const results = (Array.isArray(answer) ? answer : [answer]) as Answer['results'];
+    return { rows: results.at(-1)?.rows ?? [], results };
+  }
+
+  /** Extended protocol: one statement with values for $1, $2, …. */
+  async prepared<R = Record<string, unknown>>(sql: string, values: unknown[]): Promise<R[]> {
+    return ((await this.#run(sql, values)) as { rows: R[] }).rows;
+  }
+
+  async #run(sql: string, values: unknown[] | undefined): Promise<unknown> {
+    if (this.#lost) throw this.#lost;
+    try {
+      return await this.#client.query(sql, values);
+    } catch (error) {
+      this.lastError = error;
+      // A FATAL that ended the session says more than the socket's end that follows it.
+      throw this.#lost && !isServerError(error) ? this.#lost : error;
+    }
+  }
+
+  /** Kysely on this one pinned connection; transactions are the caller's business. */
+  async kysely<DB>(options: { inTransaction?: boolean } = {}): Promise<Kysely<DB>> {
+    const { kyselyOn } = await import('./kysely.ts');
+    return kyselyOn<DB>((sql, values) => this.#run(sql, values) as Promise<pg.QueryResult>, options);
+  }
+
+  /** How many statements of the last message were completed, also of one that failed. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  get lost(): Error | undefined {
+    return this.#lost;
+  }
+
+  /** `idle`: no transaction; `open`: in one; `failed`: in an aborted one, where COMMIT means ROLLBACK. */
+  get transaction(): 'idle' | 'open' | 'failed' {
+    const status = this.#client.getTransactionStatus();
+    return status === 'E' ? 'failed' : status === 'T' ? 'open' : 'idle';
+  }
+
+  /** The backend's pid as the server, or a pooler in between, told it at connect. */
+  get backendPid(): number {
+    return (this.#client as unknown as { processID: number }).processID;
+  }
+
+  get database(): string {
+    return this.#client.database ?? '';
+  }
+
+  async close(): Promise<void> {
+    // end() of a client whose socket is gone already never settles on some paths of pg.
+    if (this.#lost) this.#client.connection.stream.destroy();
+    else await this.#client.end().catch(() => undefined);
+  }
+}
+
+/** Opens a connection. Throws MpmError PASSWORD, DATABASE_MISSING or CONNECTION; the URL's password is in none of them. */
+export async function connect(target: DatabaseTarget): Promise<Connection> {
+  const config = clientConfig(target);
+  try {
+    return await open(config);
+  } catch (error) {
+    // libpq's `prefer` and `allow` go on without TLS where the server has none; pg does not.
+    if (!/sslmode=(prefer|allow)\b/.test(target.url) || !/does not support SSL/.test(String(error))) {
+      throw connectError(error, target);
+    }
+    return open({ ...config, ssl: false }).catch((again: unknown) => {
+      throw connectError(again, target);
+    });
+  }
+}
+
+async function open(config: pg.ClientConfig): Promise<Connection> {
+  const client = new pg.Client(config);
+  const connection = new Connection(client);
+  await client.connect();
+  return connection;
+}
+
+export async function withConnection<T>(
+  target: DatabaseTarget,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(target);
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** pg's own form of a target; `sslmode` means what libpq means by it. */
+export function clientConfig(target: DatabaseTarget): pg.ClientConfig {
+  const parsed = parse(target.url, { useLibpqCompat: true });
+  return {
+    ...(parsed as unknown as pg.ClientConfig),
+    ...(target.database === undefined ? {} : { database: target.database }),
+    application_name: Buffer.from(target.applicationName).subarray(0, 63).toString(),
+    connectionTimeoutMillis: target.connectTimeout,
+    keepAlive: true,
+  };
+}
+
+/** Where a URL leads, without its password. */
+export function describeUrl(url: string): { host: string; port: number; database: string; user: string } {
+  const { host, port, database, user } = new pg.Client(
+    clientConfig({ url, applicationName: '', connectTimeout: 0 }),
+  );
+  return { host, port, database: database ?? '', user: user ?? '' };
+}
+
+function connectError(error: unknown, target: DatabaseTarget): MpmError {
+  const { host, port, database: inUrl, user } = describeUrl(target.url);
+  const database = target.database ?? inUrl;
+  const at = `${host}:${port}`;
+  const options = {
+    subject: database,
+    cause: error,
+    ...(isServerError(error) ? { database: databaseFields(error) } : {}),
+  };
+  switch (sqlstateOf(error)) {
+    case SQLSTATE.invalidPassword:
+    case SQLSTATE.invalidAuthorization:
+      return new MpmError('PASSWORD', `${at} does not let user "${user}" in: ${(error as Error).message}`, {
+        ...options,
+        hint: "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
+      });
+    case SQLSTATE.unknownDatabase:
+      return new MpmError('DATABASE_MISSING', `database "${database}" does not exist on ${at}`, options);
+    default:
+      return new MpmError(
+        'CONNECTION',
+        `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`,
+        {
+          ...options,
+          hint: `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
+        },
+      );
+  }
+}
+
+/** Happy Eyeballs throws an AggregateError with an empty message: its parts say what happened. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

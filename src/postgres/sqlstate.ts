@@ -1,0 +1,83 @@
+import type { DatabaseErrorFields } from '../errors.ts';
+
+/** The SQLSTATEs that decide something here (PostgreSQL manual, appendix A). */
+export const SQLSTATE = {
+  protocolViolation: '08P01',
+  uniqueViolation: '23505',
+  invalidText: '22P02',
+  invalidPassword: '28P01',
+  invalidAuthorization: '28000',
+  inFailedTransaction: '25P02',
+  unknownDatabase: '3D000',
+  undefinedTable: '42P01',
+  insufficientPrivilege: '42501',
+  objectInUse: '55006',
+  lockNotAvailable: '55P03',
+  duplicateDatabase: '42P04',
+  deadlock: '40P01',
+  serializationFailure: '40001',
+  tooManyConnections: '53300',
+  queryCanceled: '57014',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  internalError: 'XX000',
+} as const;
+
+/** The fields of an error that the server sent; pg's DatabaseError has more, which say nothing to users. */
+type ServerError = Error &
+  Omit<DatabaseErrorFields, 'message'> & {
+    severity: string;
+    position?: string;
+    internalPosition?: string;
+  };
+
+export function isServerError(error: unknown): error is ServerError {
+  return error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string';
+}
+
+export function sqlstateOf(error: unknown): string | undefined {
+  if (isServerError(error)) return error.code;
+  return error instanceof Error && error.cause !== undefined ? sqlstateOf(error.cause) : undefined;
+}
+
+export function databaseFields(error: ServerError): DatabaseErrorFields {
+  const { code, message, detail, hint, where, schema, table, column, constraint } = error;
+  const all = { code, message, detail, hint, where, schema, table, column, constraint };
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value),
+  ) as unknown as DatabaseErrorFields;
+}
+
+/** The connection is gone, and the server did not say that somebody ended it on purpose. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (isServerError(error)) {
+    const lost: string[] = [SQLSTATE.crashShutdown, SQLSTATE.cannotConnectNow];
+    return (
+      lost.includes(error.code) || (error.code.startsWith('08') && error.code !== SQLSTATE.protocolViolation)
+    );
+  }
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  return (
+    /^(ECONNRESET|EPIPE|ETIMEDOUT|ECONNABORTED|ENETRESET|EHOSTUNREACH)$/.test(code) ||
+    /^Connection terminated|^Client has encountered a connection error|not queryable$/.test(error.message)
+  );
+}
+
+const CLUSTER_WIDE =
+  /\bpg_(authid|auth_members|database|tablespace|shdepend|shdescription|db_role_setting|parameter_acl)\b/;
+
+/**
+ * Passes by itself: worth another attempt after a pause, when nothing was committed (engine 18). 23505 and XX000
+ * count only on catalogs that all databases of a server share, where guarded statements of eight tenants collide.
+ */
+export function isTransient(error: unknown): boolean {
+  if (isConnectionLoss(error)) return true;
+  if (!isServerError(error)) return false;
+  const always: string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.deadlock, SQLSTATE.serializationFailure];
+  if (always.includes(error.code)) return true;
+  if (error.code === SQLSTATE.uniqueViolation)
+    return CLUSTER_WIDE.test(`${error.table ?? ''} ${error.constraint ?? ''}`);
+  return error.code === SQLSTATE.internalError && /tuple concurrently (updated|deleted)/.test(error.message);
+}
