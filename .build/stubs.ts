@@ -1,0 +1,47 @@
+import type { Plugin } from 'rolldown';
+
+/** Modules that the bundle does without: what imports them never reaches the code that needs them. */
+const STUBS: Record<string, string> = {
+  // umzug's own command line, loaded with umzug
+  '@rushstack/ts-command-line':
+    'export class CommandLineAction {} export class CommandLineParser {} export default {};',
+  // pg's optional native binding, and its socket for Cloudflare Workers
+  'pg-native': 'export default undefined;',
+  'pg-cloudflare': 'export default {};',
+  // oclif: its Node version check, plug-in patterns, `.oclifrc` search, ts-node, WSL, and the search for
+  // commands that the manifest makes needless
+  semver: 'export const satisfies = () => true;',
+  minimatch: 'export const minimatch = () => false;',
+  lilconfig: 'export const lilconfig = () => ({ search: async () => null });',
+  tinyglobby: 'export const glob = async () => [];',
+  typescript: 'export default undefined;',
+  'wsl-utils': 'export const isWsl = false;',
+  // oclif's templates in help texts: `<%= config.bin %>` and the like need no compiler
+  ejs: `const render = (text, context) => text.replaceAll(/<%[=-]\\s*([\\w.]+)\\s*%>/g,
+    (_, path) => path.split('.').reduce((value, key) => value?.[key], context) ?? '');
+    export default { render };`,
+};
+
+/** Slow spots in libraries, by the end of the file's name: what stands there, and what takes its place. */
+const PATCHES: Record<string, [string, string]> = {
+  // The first localeCompare of a process loads ICU's collation: 10 ms.
+  '@oclif/core/lib/config/plugin.js': [
+    'a.id.localeCompare(b.id)',
+    '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)',
+  ],
+};
+
+const PREFIX = '\0stub:';
+
+/** Puts {@link STUBS} and {@link PATCHES} in their places. */
+export const stubs: Plugin = {
+  name: 'stubs',
+  resolveId: (id) => (id in STUBS ? PREFIX + id : null),
+  load: (id) => (id.startsWith(PREFIX) ? (STUBS[id.slice(PREFIX.length)] ?? null) : null),
+  transform(code, id) {
+    const patch = Object.entries(PATCHES).find(([file]) => id.endsWith(file))?.[1];
+    if (!patch) return null;
+    if (!code.includes(patch[0])) throw new Error(`${id} no longer contains: ${patch[0]}`);
+    return { code: code.replace(...patch), map: null };
+  },
+};

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execute, settings } from '@oclif/core';
+import type { Interfaces } from '@oclif/core';
+
+/**
+ * Runs one command of the built package.
+ * @param argv what was typed after the program's name
+ * @param importMetaUrl of a file in `bin/`: the folder above it is the package
+ */
+export async function run(argv: string[], importMetaUrl: string): Promise<void> {
+  const root = fileURLToPath(new URL('..', importMetaUrl));
+  // Given the manifest's own package.json, oclif neither searches for a root nor looks for plug-ins; and it
+  // must not look for TypeScript sources when the user's NODE_ENV is "test" or "development".
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
+  settings.enableAutoTranspile = false;
+  await execute({
+    args: argv,
+    loadOptions: { root, pjson, userPlugins: false, devPlugins: false },
+  });
+}
