@@ -43,6 +43,8 @@ export interface FailureGroup {
   count: number;
   /** The first ones' names, five at most in text output. */
   tenants: TenantRef[];
+  /** Where all of them stand now: the migration applied last, null for none; absent when they differ. */
+  at?: string | null;
 }
 
 export interface RunCounts {
