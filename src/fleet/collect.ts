@@ -1,0 +1,128 @@
+import type { ErrorReport } from '../errors.ts';
+import type { FailureGroup, Outcome, RunCounts, RunReport, TenantRef, TenantResult } from './report.ts';
+
+/** What a report says that is known before the first tenant. */
+export type ReportHead = Pick<RunReport, 'run' | 'verb' | 'selection' | 'toolVersion' | 'startedAt'>;
+
+/** So many different failures are told apart; beyond, only by code and migration: a message that names something
+ * else for every tenant must not cost memory per tenant. */
+const MOST_GROUPS = 100;
+/** So many results of a selection by name are kept. */
+const MOST_RESULTS = 1000;
+
+const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy']);
+
+export function isFailure(outcome: Outcome): boolean {
+  return FAILURES.has(outcome);
+}
+
+/** Builds the report while the tenants end; keeps counts, groups of equal failures and who failed. */
+export class ReportBuilder {
+  readonly #head: ReportHead;
+  readonly #results: TenantResult[] | undefined;
+  readonly #counts: RunCounts = emptyCounts();
+  readonly #groups = new Map<string, FailureGroup>();
+  readonly #skipped = new Map<string, number>();
+  readonly #notices = new Map<string, number>();
+  foldersBehind = 0;
+  error: ErrorReport | undefined;
+
+  constructor(head: ReportHead, options: { keepResults: boolean }) {
+    this.#head = head;
+    this.#results = options.keepResults ? [] : undefined;
+  }
+
+  get counts(): Readonly<RunCounts> {
+    return this.#counts;
+  }
+
+  add(result: TenantResult): void {
+    this.#counts.total += 1;
+    this.#counts[result.outcome] += 1;
+    if (result.reason) increase(this.#skipped, result.reason);
+    for (const notice of result.notices) increase(this.#notices, notice);
+    if (isFailure(result.outcome)) this.#addFailure(result);
+    if (this.#results && this.#results.length < MOST_RESULTS) this.#results.push(result);
+  }
+
+  /** Something about the run as a whole. */
+  notice(message: string): void {
+    increase(this.#notices, message);
+  }
+
+  finish(end: { durationMs: number; interrupted: boolean }): RunReport {
+    return {
+      ...this.#head,
+      ...end,
+      counts: { ...this.#counts },
+      failures: [...this.#groups.values()].sort((a, b) => b.count - a.count),
+      skipped: [...this.#skipped]
+        .map(([reason, count]) => ({ reason, count }))
+        .sort((a, b) => b.count - a.count),
+      notices: [...this.#notices].map(([text, count]) => (count > 1 ? `${text} (${count} tenants)` : text)),
+      foldersBehind: this.foldersBehind,
+      ...(this.#results ? { tenants: this.#results } : {}),
+      ...(this.error ? { error: this.error } : {}),
+    };
+  }
+
+  #addFailure({ tenant, error, to }: TenantResult): void {
+    if (!error) return;
+    const exact = failureKey(error, tenant);
+    const known = this.#groups.get(exact);
+    const key = known || this.#groups.size < MOST_GROUPS ? exact : coarseKey(error);
+    const group = known ?? this.#groups.get(key);
+    if (group) {
+      group.count += 1;
+      group.tenants.push(tenant);
+      if (group.at !== to) delete group.at;
+    } else {
+      this.#groups.set(key, { error, count: 1, tenants: [tenant], at: to });
+    }
+  }
+}
+
+/** What two failures have in common when they are the same one: code, SQLSTATE, migration, message but for names. */
+export function failureKey(error: ErrorReport, tenant: TenantRef): string {
+  return `${coarseKey(error)}\n${normalised(error.message, tenant)}`;
+}
+
+function coarseKey(error: ErrorReport): string {
+  return [error.code, error.database?.code ?? '', error.migration ?? ''].join('\n');
+}
+
+/** A message without what differs from tenant to tenant: its own names, and numbers. */
+function normalised(message: string, { name, database, id }: TenantRef): string {
+  const own = [database, name, id].filter((word) => /\D/.test(word)).sort((a, b) => b.length - a.length);
+  const withoutNames = own.reduce(
+    (text, word) => (text.includes(word) ? text.replaceAll(wholeWord(word), '…') : text),
+    message,
+  );
+  return withoutNames.replaceAll(/\d+/g, '#');
+}
+
+/** A tenant called "a" must not take the letter out of every word. */
+function wholeWord(word: string): RegExp {
+  const escaped = word.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
+  return new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'gu');
+}
+
+/** Counts a text; one that would be the 101st of its kind is counted with the rest. */
+function increase(counts: Map<string, number>, text: string): void {
+  const key = counts.has(text) || counts.size < MOST_GROUPS ? text : 'others';
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+export function emptyCounts(): RunCounts {
+  return {
+    total: 0,
+    migrated: 0,
+    reverted: 0,
+    current: 0,
+    pending: 0,
+    refused: 0,
+    failed: 0,
+    busy: 0,
+    skipped: 0,
+  };
+}

@@ -1,0 +1,240 @@
+import type { Tenant } from '../central/tenant.ts';
+import { type Limit, type Pressure, halved, limitOf, raised } from './limit.ts';
+
+/** How one attempt at a tenant ended. */
+export interface Trial<R> {
+  value: R;
+  failed: boolean;
+  /** Passes by itself: worth another attempt. */
+  retryable: boolean;
+  pressure?: Pressure | undefined;
+}
+
+/** Why nothing more is started. */
+export type StopReason = 'interrupted' | 'max-failures';
+
+/** What the lanes are told to do, and tell. */
+export interface LaneWork<R> {
+  /** One attempt, numbered from 1. Must not reject: a failure is a value. */
+  attempt(tenant: Tenant, attempt: number): Promise<Trial<R>>;
+  /** It gave its lane up and comes again after `waitMs` at the earliest. */
+  onRetry(tenant: Tenant, trial: Trial<R>, waitMs: number): void;
+  /** Its last attempt; 0 attempts when its server is down and it was not even tried. */
+  onSettled(tenant: Tenant, trial: Trial<R>, attempts: number): void | Promise<void>;
+  onNotTried(tenant: Tenant, reason: StopReason): void | Promise<void>;
+}
+
+export interface LaneOptions<R> {
+  servers: readonly { name: string; tenants: AsyncIterable<Tenant>; concurrency: number }[];
+  work: LaneWork<R>;
+  /** Attempts after the first. */
+  retries: number;
+  backoff(attempt: number): number;
+  /** So many failures, and nothing more is started. */
+  maxFailures: number;
+  signal?: AbortSignal | undefined;
+}
+
+interface Waiting<R> {
+  tenant: Tenant;
+  trial: Trial<R>;
+  attempts: number;
+  due: number;
+}
+
+/** What all servers' lanes look at before they start a tenant. */
+interface Brake {
+  stopped: StopReason | undefined;
+  failures: number;
+}
+
+/** So many tenants may wait for another attempt per server before no new ones are taken: memory stays flat. */
+const MOST_WAITING = 1000;
+/** ms that a server may refuse connections before its tenants are given up: not yet reached, reached before. */
+const PATIENCE = { unseen: 2_000, seen: 30_000 };
+
+/**
+ * Runs every tenant through lanes, some per server, each taking the next tenant as it comes free; ends when all
+ * are settled or told to be not tried. Rejects only when a list of tenants cannot be read on; what was begun on
+ * other servers is finished before.
+ */
+export async function runLanes<R>(options: LaneOptions<R>): Promise<void> {
+  const brake: Brake = { stopped: options.signal?.aborted ? 'interrupted' : undefined, failures: 0 };
+  const servers = options.servers.map((server) => new ServerLanes(server, options, brake));
+  const onAbort = (): void => {
+    brake.stopped ??= 'interrupted';
+    for (const server of servers) server.wake();
+  };
+  options.signal?.addEventListener('abort', onAbort);
+  try {
+    const ends = await Promise.allSettled(servers.map((server) => server.run()));
+    const rejected = ends.find((end) => end.status === 'rejected');
+    if (rejected) throw rejected.reason;
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+class ServerLanes<R> {
+  readonly #options: LaneOptions<R>;
+  readonly #brake: Brake;
+  readonly #stream: AsyncIterator<Tenant>;
+  #limit: Limit;
+  #active = 0;
+  #waiting: Waiting<R>[] = [];
+  #ended = false;
+  #broken: { error: unknown } | undefined;
+  #pausedUntil = 0;
+  #lastHalved = 0;
+  #seen = false;
+  #refusals: { since: number; count: number } | undefined;
+  #down: Trial<R> | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(server: LaneOptions<R>['servers'][number], options: LaneOptions<R>, brake: Brake) {
+    this.#options = options;
+    this.#brake = brake;
+    this.#stream = server.tenants[Symbol.asyncIterator]();
+    this.#limit = limitOf(server.concurrency);
+  }
+
+  wake(): void {
+    this.#wake();
+  }
+
+  async run(): Promise<void> {
+    while (!this.#brake.stopped && !this.#down) {
+      const pause = this.#pausedUntil - Date.now();
+      if (this.#active >= Math.floor(this.#limit.allowed)) await this.#changed();
+      else if (pause > 0) await this.#changed(pause);
+      else if (!(await this.#startNext())) break;
+    }
+    while (this.#active > 0) await this.#changed();
+    await this.#settleWaiting();
+    await this.#drain();
+    if (this.#broken) throw this.#broken.error;
+  }
+
+  /** Starts a tenant, or waits for something to happen; false when there is nothing left to do. */
+  async #startNext(): Promise<boolean> {
+    const fresh = await this.#nextFresh();
+    if (fresh) {
+      if (this.#brake.stopped) await this.#options.work.onNotTried(fresh, this.#brake.stopped);
+      else void this.#try(fresh, 1);
+      return true;
+    }
+    if (this.#brake.stopped || this.#down) return true;
+    const next = this.#nextWaiting();
+    if (!next) {
+      if (this.#active > 0) await this.#changed();
+      return this.#active > 0 || this.#waiting.length > 0;
+    }
+    const wait = next.due - Date.now();
+    if (wait > 0) {
+      await this.#changed(wait);
+      return true;
+    }
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== next);
+    void this.#try(next.tenant, next.attempts + 1);
+    return true;
+  }
+
+  async #nextFresh(): Promise<Tenant | undefined> {
+    if (this.#ended || this.#waiting.length >= MOST_WAITING) return undefined;
+    try {
+      const { done, value } = await this.#stream.next();
+      this.#ended = done === true;
+      return done ? undefined : value;
+    } catch (error) {
+      this.#ended = true;
+      this.#broken = { error };
+      return undefined;
+    }
+  }
+
+  #nextWaiting(): Waiting<R> | undefined {
+    return this.#waiting.reduce<Waiting<R> | undefined>(
+      (first, waiting) => (first && first.due <= waiting.due ? first : waiting),
+      undefined,
+    );
+  }
+
+  async #try(tenant: Tenant, attempt: number): Promise<void> {
+    this.#active += 1;
+    const started = Date.now();
+    try {
+      const trial = await this.#options.work.attempt(tenant, attempt);
+      this.#adapt(trial, started);
+      const again = (trial.retryable || trial.pressure) && attempt <= this.#options.retries;
+      if (again && !this.#brake.stopped && !this.#down) this.#wait(tenant, trial, attempt);
+      else await this.#settle(tenant, trial, attempt);
+    } catch (error) {
+      this.#broken ??= { error };
+    } finally {
+      this.#active -= 1;
+      this.#wake();
+    }
+  }
+
+  #wait(tenant: Tenant, trial: Trial<R>, attempts: number): void {
+    const wait = this.#options.backoff(attempts);
+    this.#waiting.push({ tenant, trial, attempts, due: Date.now() + wait });
+    this.#options.work.onRetry(tenant, trial, wait);
+  }
+
+  async #settle(tenant: Tenant, trial: Trial<R>, attempts: number): Promise<void> {
+    if (trial.failed) this.#brake.failures += 1;
+    if (this.#brake.failures >= this.#options.maxFailures) this.#brake.stopped ??= 'max-failures';
+    await this.#options.work.onSettled(tenant, trial, attempts);
+  }
+
+  /** Moves the limit by what the server answered; gives the server up when it refuses for too long. */
+  #adapt(trial: Trial<R>, started: number): void {
+    const now = Date.now();
+    if (!trial.pressure) {
+      this.#limit = raised(this.#limit);
+    } else if (started >= this.#lastHalved) {
+      // Attempts that began before the last halving say nothing about the limit after it.
+      this.#limit = halved(this.#limit);
+      this.#lastHalved = now;
+    }
+    if (trial.pressure === 'full') this.#pausedUntil = now + 50 + Math.random() * 200;
+    if (trial.pressure !== 'unreachable') {
+      this.#seen = true;
+      this.#refusals = undefined;
+      return;
+    }
+    const { since, count } = this.#refusals ?? { since: started, count: 0 };
+    this.#refusals = { since, count: count + 1 };
+    this.#pausedUntil = now + Math.min(1_000, this.#options.backoff(count + 1));
+    const patience = this.#seen ? PATIENCE.seen : PATIENCE.unseen;
+    if (now - since >= patience) this.#down = trial;
+  }
+
+  /** Those that wait for another attempt when nothing more is started end with what the last one said. */
+  async #settleWaiting(): Promise<void> {
+    const left = this.#waiting;
+    this.#waiting = [];
+    for (const { tenant, trial, attempts } of left) await this.#settle(tenant, trial, attempts);
+  }
+
+  /** Accounts for those that were never started. */
+  async #drain(): Promise<void> {
+    for (;;) {
+      const tenant = await this.#nextFresh();
+      if (!tenant) return;
+      if (this.#brake.stopped) await this.#options.work.onNotTried(tenant, this.#brake.stopped);
+      else if (this.#down) await this.#settle(tenant, this.#down, 0);
+    }
+  }
+
+  #changed(ms?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
