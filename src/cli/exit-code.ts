@@ -1,0 +1,11 @@
+import { EXIT } from '../errors.ts';
+import type { RunReport } from '../fleet/report.ts';
+
+/** The exit code that a finished run ends with: the worst of what happened. */
+export function exitCodeOf(report: Pick<RunReport, 'interrupted' | 'error' | 'counts'>): number {
+  const { failed, refused, busy } = report.counts;
+  if (report.interrupted) return EXIT.interrupted;
+  if (report.error) return EXIT.failed;
+  if (failed + refused > 0) return EXIT.tenantsFailed;
+  return busy > 0 ? EXIT.busy : EXIT.done;
+}

@@ -1,0 +1,164 @@
+import { stripVTControlCharacters } from 'node:util';
+
+const ASCII = /^[\x20-\x7e]*$/;
+const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
+const EMOJI = /\p{Emoji_Presentation}|\u{fe0f}/u;
+// East Asian Wide and Fullwidth blocks of Unicode's table, coarse where a block is wide as a whole.
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]/u;
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** Columns that a text takes on a terminal; escape codes take none. */
+export function widthOf(text: string): number {
+  const bare = ASCII.test(text) ? text : stripVTControlCharacters(text);
+  if (ASCII.test(bare)) return bare.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(bare)) width += widthOfGrapheme(segment);
+  return width;
+}
+
+function widthOfGrapheme(grapheme: string): number {
+  if (ZERO_WIDTH.test(grapheme)) return 0;
+  return EMOJI.test(grapheme) || WIDE.test(grapheme) ? 2 : 1;
+}
+
+/** Cuts plain text (no escape codes) to so many columns; the mark of the cut is within them. */
+export function truncate(text: string, columns: number, ellipsis = '…'): string {
+  if (widthOf(text) <= columns) return text;
+  const room = columns - ellipsis.length;
+  if (room <= 0) return ellipsis.slice(0, Math.max(0, columns));
+  let cut = '';
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    const next = width + widthOfGrapheme(segment);
+    if (next > room) break;
+    cut += segment;
+    width = next;
+  }
+  return cut.trimEnd() + ellipsis;
+}
+
+export function padEnd(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
+}
+
+export function padStart(text: string, columns: number): string {
+  return ' '.repeat(Math.max(0, columns - widthOf(text))) + text;
+}
+
+/** Text that came from outside, on one line and harmless: a tenant's name may hold escape codes or a line end. */
+export function oneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return stripVTControlCharacters(text)
+    .replace(/[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
+    .trim();
+}
+
+/** Text that came from outside, with its line ends, tabs as spaces, and no other control character. */
+export function harmless(text: string): string {
+  const bare = stripVTControlCharacters(text).replace(/\t/g, '  ').replace(/\r\n?/g, '\n');
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return bare.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '');
+}
+
+/** `0.3s`, `17.3s`, `2m 05s`, `1h 04m`; takes ms. */
+export function duration(ms: number): string {
+  const tenths = Math.round(ms / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
+  const minutes = Math.floor(seconds / 60);
+  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+}
+
+/** Whole seconds, for what is repainted all the time: `7s`, `2m 05s`; takes ms. */
+export function clock(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return seconds < 60 ? `${seconds}s` : duration(seconds * 1000);
+}
+
+function two(number: number): string {
+  return String(number).padStart(2, '0');
+}
+
+/** `1,000`. */
+export function count(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** `1 tenant`, `1,000 tenants`. */
+export function plural(number: number, one: string, many = `${one}s`): string {
+  return `${count(number)} ${number === 1 ? one : many}`;
+}
+
+const WORDS = ['none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
+
+/** Numbers up to ten as words, as in running text. */
+export function inWords(number: number): string {
+  return WORDS[number] ?? count(number);
+}
+
+/** Five names "and 407 more"; `total` when only the first names are at hand. */
+export function nameList(names: readonly string[], total = names.length, limit = 5): string {
+  const shown = names.slice(0, limit);
+  const more = total - shown.length;
+  if (more > 0) return `${shown.join(', ')} and ${count(more)} more`;
+  return shown.length > 1 ? `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}` : (shown[0] ?? '');
+}
+
+export interface Column {
+  title: string;
+  align?: 'left' | 'right';
+  /** This column gives way when the table is too wide; the last such column first. */
+  flexible?: boolean;
+}
+
+export interface TableOptions {
+  width: number;
+  ellipsis?: string;
+  /** How titles are shown. */
+  heading?(text: string): string;
+}
+
+/** Columns two spaces apart, cut to the width. Cells may hold colour, but not in flexible columns. */
+export function table(columns: Column[], rows: readonly string[][], options: TableOptions): string[] {
+  const widths = columns.map(({ title }, index) =>
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[index] ?? '')), widthOf(title)),
+  );
+  let excess = widths.reduce((sum, width) => sum + width + 2, -2) - options.width;
+  for (const index of columns.map((_, at) => at).toReversed()) {
+    if (excess <= 0 || !columns[index]?.flexible) continue;
+    const width = Math.max(8, (widths[index] ?? 0) - excess);
+    excess -= (widths[index] ?? 0) - width;
+    widths[index] = width;
+  }
+  const line = (cells: readonly string[]) =>
+    columns
+      .map(({ align, flexible }, index) => {
+        const cell = cells[index] ?? '';
+        const width = widths[index] ?? 0;
+        const text = flexible ? truncate(cell, width, options.ellipsis) : cell;
+        return align === 'right' ? padStart(text, width) : padEnd(text, width);
+      })
+      .join('  ')
+      .trimEnd();
+  const heading = line(columns.map(({ title }) => title));
+  return [options.heading ? options.heading(heading) : heading, ...rows.map(line)];
+}
+
+/** Breaks plain text at spaces into lines of so many columns; longer words stay whole. */
+export function wrap(text: string, columns: number): string[] {
+  return text.split('\n').flatMap((paragraph) => {
+    const lines: string[] = [];
+    let line = '';
+    for (const word of paragraph.split(/(?<=\S) +(?=\S)/)) {
+      if (line && widthOf(line) + 1 + widthOf(word) > columns) {
+        lines.push(line);
+        line = word;
+      } else {
+        line = line ? `${line} ${word}` : word;
+      }
+    }
+    return [...lines, line];
+  });
+}

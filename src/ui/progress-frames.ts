@@ -1,0 +1,68 @@
+import { Canvas } from './canvas.ts';
+import { Eta } from './eta.ts';
+import { oneLine } from './format.ts';
+import { frame } from './frame.ts';
+import { shareTerminal } from './share-terminal.ts';
+import type { Progress, ProgressOptions } from './progress.ts';
+import { ProgressState } from './progress-state.ts';
+
+/** A run that ends sooner paints nothing, and does not load what paints. */
+const QUIET_MS = 150;
+
+/** Progress on a terminal: fixed lanes, repainted in place. */
+export function startFrames(options: ProgressOptions): Progress {
+  const { stream, theme, clock: now, failureKey } = options;
+  const state = new ProgressState(failureKey);
+  const eta = new Eta();
+  const started = now();
+  const canvas = new Canvas({
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+    write: options.write,
+  });
+  let tick = 0;
+
+  const nextFrame = () => {
+    const at = now() - started;
+    const { done, total } = state;
+    eta.note(at, done);
+    const left =
+      total === null || state.stopping ? undefined : eta.left({ at, done, total, running: state.lanes.size });
+    const { columns = 80, rows = 24 } = stream;
+    return frame(state, theme, { columns, rows, now: at, left, tick: tick++ });
+  };
+
+  const release = shareTerminal(canvas, [stream, ...options.others]);
+  const restore = () => canvas.leave();
+  process.once('exit', restore);
+  let stopPainting: Promise<() => Promise<void>> | undefined;
+  const delay = setTimeout(() => {
+    stopPainting = import('./progress-tty.ts').then(({ startPainting }) =>
+      startPainting({ canvas, nextFrame, keep: () => options.keep }),
+    );
+  }, QUIET_MS);
+  delay.unref();
+
+  const note = (text: string) => canvas.above(text);
+  return {
+    onEvent: (event) => {
+      state.take(event);
+      if (event.type === 'notice') note(`${theme.warn(theme.symbols.warning)} ${oneLine(event.message)}`);
+    },
+    note,
+    stopping: () => {
+      state.stopping = true;
+    },
+    stop: async () => {
+      clearTimeout(delay);
+      const end = await stopPainting;
+      await end?.();
+      release();
+      process.removeListener('exit', restore);
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import type { ErrorReport } from '../errors.ts';
+import type { RunEvent } from '../fleet/events.ts';
+import type { TenantRef, TenantResult } from '../fleet/report.ts';
+import { oneLine, widthOf } from './format.ts';
+import { tenantName } from './views/tenant.ts';
+
+/** A tenant in work. Times in ms since the run's start. */
+export interface Lane {
+  name: string;
+  since: number;
+  step?: { name: string; index: number; count: number };
+  /** Why it stands still. */
+  waiting?: string;
+}
+
+/** Tenants that failed the same way so far. */
+export interface FailureLine {
+  name: string;
+  count: number;
+  message: string;
+  migration?: string;
+}
+
+export type FailureKey = (error: ErrorReport, tenant: TenantRef) => string;
+
+/** So many ways to fail are told apart while it runs; the report has the rest. */
+const MOST_FAILURES = 50;
+
+/** What the progress knows, built from events alone. Its size is that of the lanes, not of the fleet. */
+export class ProgressState {
+  verb = '';
+  selection = '';
+  run: number | null = null;
+  total: number | null = null;
+  done = 0;
+  failed = 0;
+  skipped = 0;
+  /** Gave up their lane until they are tried again. */
+  waitingForRetry = 0;
+  /** Columns that the widest name so far takes: what is painted must not jump to and fro. */
+  widestName = 0;
+  stopping = false;
+  finished = false;
+  readonly lanes = new Map<string, Lane>();
+  readonly failures = new Map<string, FailureLine>();
+  readonly #retrying = new Set<string>();
+  readonly #failureKey: FailureKey;
+
+  constructor(failureKey: FailureKey) {
+    this.#failureKey = failureKey;
+  }
+
+  /** Takes an event in; returns the failure when it is one. */
+  take(event: RunEvent): FailureLine | undefined {
+    switch (event.type) {
+      case 'run-started':
+        this.verb = event.verb;
+        this.selection = event.selection;
+        this.run = event.run;
+        this.total = event.total;
+        return undefined;
+      case 'tenant-started':
+        this.#start(event.tenant, event.at);
+        return undefined;
+      case 'migration-started': {
+        const lane = this.#start(event.tenant, event.at);
+        const { name, index, count } = event;
+        lane.step = { name, index, count };
+        delete lane.waiting;
+        return undefined;
+      }
+      case 'tenant-waiting':
+        this.#wait(event);
+        return undefined;
+      case 'tenant-finished':
+        return this.#finish(event.result);
+      case 'run-finished':
+        this.finished = true;
+        return undefined;
+      case 'notice':
+        return undefined;
+    }
+  }
+
+  #start(tenant: TenantRef, at: number): Lane {
+    const known = this.lanes.get(tenant.id);
+    if (known) return known;
+    if (this.#retrying.delete(tenant.id)) this.waitingForRetry -= 1;
+    const lane: Lane = { name: tenantName(tenant), since: at };
+    this.widestName = Math.max(this.widestName, widthOf(lane.name));
+    this.lanes.set(tenant.id, lane);
+    return lane;
+  }
+
+  #wait({ tenant, reason, retryInMs, at }: RunEvent & { type: 'tenant-waiting' }): void {
+    if (retryInMs === undefined) {
+      this.#start(tenant, at).waiting = oneLine(reason);
+      return;
+    }
+    this.lanes.delete(tenant.id);
+    if (this.#retrying.has(tenant.id)) return;
+    this.#retrying.add(tenant.id);
+    this.waitingForRetry += 1;
+  }
+
+  #finish({ tenant, outcome, error }: TenantResult): FailureLine | undefined {
+    this.lanes.delete(tenant.id);
+    if (this.#retrying.delete(tenant.id)) this.waitingForRetry -= 1;
+    this.done += 1;
+    if (outcome === 'skipped') this.skipped += 1;
+    if (outcome !== 'failed' && outcome !== 'refused' && outcome !== 'busy') return undefined;
+    this.failed += 1;
+    return error && this.#fail(tenant, error);
+  }
+
+  #fail(tenant: TenantRef, error: ErrorReport): FailureLine {
+    const exact = this.#failureKey(error, tenant);
+    const key = this.failures.has(exact) || this.failures.size < MOST_FAILURES ? exact : 'others';
+    const known = this.failures.get(key);
+    const code = error.database?.code;
+    const message = oneLine(error.message.split('\n')[0] ?? '') + (code ? ` (${code})` : '');
+    const { migration } = error;
+    const count = (known?.count ?? 0) + 1;
+    const one = { name: tenantName(tenant), count, message, ...(migration ? { migration } : {}) };
+    // What is kept of a group is its first tenant; what is returned is this one.
+    if (known) known.count = count;
+    else this.failures.set(key, key === 'others' ? { ...one, message: 'failed in other ways' } : { ...one });
+    return one;
+  }
+}
+
+const DOING: Record<string, string> = {
+  up: 'Migrating',
+  down: 'Reverting',
+  status: 'Looking at',
+  plan: 'Planning',
+};
+
+/** `Migrating`: what the verb does, while it does it. */
+export function doing({ verb, stopping }: { verb: string; stopping: boolean }): string {
+  return stopping ? 'Stopping' : (DOING[verb] ?? `Running ${verb}`);
+}

@@ -1,0 +1,94 @@
+import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report.ts';
+import { count, duration, nameList, plural } from '../format.ts';
+import { tenantName } from '../views/tenant.ts';
+
+/** GitHub Actions' own lines: one `::error` per group of equal failures, with the file's place where known. */
+export function githubAnnotations(report: RunReport, shortPath: (path: string) => string): string {
+  return report.failures.map((group) => annotation(group, shortPath)).join('');
+}
+
+function annotation(
+  { error, count: total, tenants }: FailureGroup,
+  shortPath: (path: string) => string,
+): string {
+  const names = nameList(tenants.map(tenantName), total);
+  const title = total === 1 ? names : `${plural(total, 'tenant')} failed the same way`;
+  const { excerpt } = error;
+  const place: [string, string][] = excerpt
+    ? [
+        ['file', shortPath(excerpt.file)],
+        ['line', String(excerpt.line)],
+        ['col', String(excerpt.column)],
+      ]
+    : [];
+  const properties = [...place, ['title', error.migration ? `${title}: ${error.migration}` : title]]
+    .map(([key = '', value = '']) => `${key}=${escapeProperty(value)}`)
+    .join(',');
+  const text = [error.message, total > 1 ? names : '', error.hint ?? ''].filter(Boolean).join('\n');
+  return `::error ${properties}::${escapeData(text)}\n`;
+}
+
+// As in actions/toolkit, packages/core/src/command.ts.
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}
+
+const OUTCOMES: (keyof RunCounts)[] = [
+  'migrated',
+  'reverted',
+  'current',
+  'pending',
+  'failed',
+  'refused',
+  'busy',
+  'skipped',
+];
+
+/** Markdown for the step summary: the counts, and a row per group of equal failures. */
+export function githubSummary(report: RunReport): string {
+  const { verb, run, counts, durationMs, failures } = report;
+  const title = `### mpm-migrate ${verb}${run === null ? '' : `, run ${run}`}`;
+  const outcomes = OUTCOMES.filter((outcome) => counts[outcome] > 0);
+  const lines = [
+    title,
+    '',
+    `${plural(counts.total, 'tenant')} in ${duration(durationMs)}${report.interrupted ? ', interrupted' : ''}`,
+    '',
+    ...(outcomes.length
+      ? [
+          row(outcomes),
+          row(outcomes.map(() => '---:')),
+          row(outcomes.map((outcome) => count(counts[outcome]))),
+          '',
+        ]
+      : []),
+    ...(failures.length
+      ? [
+          row(['Tenants', 'Migration', 'Error']),
+          row(['---', '---', '---']),
+          ...failures.map(({ error, count: total, tenants }) =>
+            row([nameList(tenants.map(tenantName), total), error.migration ?? '', error.message].map(cell)),
+          ),
+          '',
+        ]
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** Text that markdown and HTML leave alone. */
+function cell(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replace(/[\\`*_[\]|]/g, String.raw`\$&`)
+    .replace(/\s*\n\s*/g, '<br>');
+}

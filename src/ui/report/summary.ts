@@ -1,0 +1,45 @@
+import type { RunCounts, RunReport } from '../../fleet/report.ts';
+import { count, duration, inWords, plural } from '../format.ts';
+import type { Theme } from '../theme.ts';
+
+const FINE = ['migrated', 'reverted', 'pending', 'current'] as const;
+const WRONG = ['failed', 'refused', 'busy'] as const;
+
+/** `✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184` */
+export function summaryLine(report: RunReport, theme: Theme): string {
+  const { counts, run, durationMs } = report;
+  const { tick, cross } = theme.symbols;
+  if (counts.total === 0 && !report.interrupted) {
+    return `${theme.good(tick)} No tenant matches ${report.selection}: nothing to do.`;
+  }
+  const fine = numbers(counts, FINE);
+  const wrong = numbers(counts, WRONG);
+  const parts = [
+    ...mark(fine, theme.good(tick), (text) => text),
+    ...mark(wrong, theme.bad(cross), theme.bad),
+    ...(counts.skipped ? [`${count(counts.skipped)} skipped`] : []),
+    `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
+    ...(run === null ? [] : [`run ${run}`]),
+  ];
+  return parts.join('   ');
+}
+
+function numbers(counts: RunCounts, outcomes: readonly (keyof RunCounts)[]): string[] {
+  return outcomes
+    .filter((outcome) => counts[outcome] > 0)
+    .map((outcome) => `${count(counts[outcome])} ${outcome}`);
+}
+
+function mark([first, ...rest]: string[], symbol: string, paint: (text: string) => string): string[] {
+  return first === undefined ? [] : [`${symbol} ${paint(first)}`, ...rest.map(paint)];
+}
+
+/** The last line: what to type now, when something is left to do. */
+export function nextStep(report: RunReport, theme: Theme): string[] {
+  const { counts, run, verb, selection, interrupted } = report;
+  const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : '--failed'}`);
+  const failed = counts.failed + counts.busy;
+  if (interrupted) return [`Interrupted: what finished is recorded. Go on:  ${again}`];
+  if (failed === 1) return [`Try it again:  ${again}`];
+  return failed > 1 ? [`Try the ${inWords(failed)} again:  ${again}`] : [];
+}

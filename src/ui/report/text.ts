@@ -1,0 +1,114 @@
+import type { ErrorReport } from '../../errors.ts';
+import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report.ts';
+import { count, duration, nameList, oneLine, padEnd, plural, widthOf } from '../format.ts';
+import type { Theme } from '../theme.ts';
+import {
+  aftermathLines,
+  errorDetails,
+  errorView,
+  type ErrorViewOptions,
+  hintLines,
+  messageLines,
+} from '../views/error.ts';
+import { tenantName, tenantWord } from '../views/tenant.ts';
+import { nextStep, summaryLine } from './summary.ts';
+
+/** So many groups of failures are shown in full; a fleet that fails in more ways is read with `run show`. */
+const MOST_GROUPS = 10;
+
+/** The report of a run as text: what failed first, the most important line last. */
+export function reportText(report: RunReport, theme: Theme, options: ErrorViewOptions = {}): string {
+  const groups = report.failures.slice(0, MOST_GROUPS);
+  const blocks = [
+    resultLines(report.tenants ?? [], theme).join('\n'),
+    ...groups.map((group) => groupLines(group, theme, options).join('\n')),
+    moreGroups(report, theme),
+    noticeLines(report, theme).join('\n'),
+    report.error ? errorView(report.error, theme, options).trimEnd() : '',
+    [summaryLine(report, theme), ...nextStep(report, theme)].join('\n'),
+  ];
+  return `${blocks.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** What was done to tenants that were named; those that failed have a block of their own. */
+function resultLines(results: readonly TenantResult[], theme: Theme): string[] {
+  const done = results.filter(({ outcome, applied }) => applied.length > 0 && outcome !== 'failed');
+  const widest = Math.min(24, Math.max(0, ...done.map(({ tenant }) => widthOf(tenantName(tenant)))));
+  return done.flatMap(({ tenant, from, to, applied, durationMs }) => {
+    const { tick, arrow } = theme.symbols;
+    const way = `${from ?? '(none)'} ${arrow} ${to ?? '(none)'}`;
+    const head = `${theme.good(tick)} ${padEnd(tenantName(tenant), widest)}  ${way}`;
+    const time = `${applied.length} in ${duration(durationMs)}`;
+    const width = widthOf(`x ${padEnd(tenantName(tenant), widest)}  ${way}  ${time}`);
+    const line = width > theme.width ? `${head}\n    ${time}` : `${head}  ${time}`;
+    const steps = done.length > 1 ? [] : applied.map((step) => stepLine(step, theme));
+    return [line, ...steps];
+  });
+}
+
+function stepLine({ name, direction, durationMs }: TenantResult['applied'][number], theme: Theme): string {
+  const sign = direction === 'down' ? '-' : '+';
+  return theme.dim(`    ${sign} ${name}  ${duration(durationMs)}`);
+}
+
+/** One way to fail: who, what, where, what became of it, what to type. */
+export function groupLines(group: FailureGroup, theme: Theme, options: ErrorViewOptions = {}): string[] {
+  const { error, tenants } = group;
+  const [first] = tenants;
+  const title = `${theme.bad(theme.symbols.cross)} ${theme.strong(titleOf(group))}`;
+  const names = group.count > 1 ? [nameList(tenants.map(tenantName), group.count)] : [];
+  const body = [
+    ...names,
+    ...messageLines(error),
+    ...errorDetails(error, theme, options),
+    ...aftermathLines(error.aftermath, group.at),
+    ...hintLines(hintOf(error, first && tenantWord(first)), theme),
+  ];
+  return [error.migration ? `${title}    ${error.migration}` : title, ...body.map((line) => `    ${line}`)];
+}
+
+function titleOf({ error, count: total, tenants }: FailureGroup): string {
+  const [first] = tenants;
+  if (total === 1 && first) return tenantName(first);
+  if (isRefusal(error)) return `${plural(total, 'tenant')} were refused for the same reason`;
+  if (error.code === 'BUSY') return `${plural(total, 'tenant')} are busy`;
+  return `${plural(total, 'tenant')} failed the same way`;
+}
+
+const REFUSALS: ReadonlySet<string> = new Set([
+  'PLAN_REFUSED',
+  'NOT_EMPTY',
+  'HISTORY_NEWER',
+  'TENANT_STATUS',
+]);
+
+function isRefusal(error: ErrorReport): boolean {
+  return REFUSALS.has(error.code);
+}
+
+/** Every error says what to type next; where its origin had nothing to say, that is a look at the tenant. */
+function hintOf({ hint }: ErrorReport, tenant = 'NAME'): string {
+  return (hint ?? 'mpm-migrate status --tenant {tenant}').replaceAll('{tenant}', tenant);
+}
+
+function moreGroups({ failures, run }: RunReport, theme: Theme): string {
+  const rest = failures.slice(MOST_GROUPS);
+  if (rest.length === 0) return '';
+  const tenants = rest.reduce((sum, group) => sum + group.count, 0);
+  const where = run === null ? '' : `:  ${theme.command(`mpm-migrate run show ${run} --failed`)}`;
+  const ways = plural(rest.length, 'other way');
+  return `${theme.bad(theme.symbols.cross)} ${plural(tenants, 'tenant')} failed in ${ways}${where}`;
+}
+
+function noticeLines({ notices, skipped, foldersBehind }: RunReport, theme: Theme): string[] {
+  const { warning, skipped: dash } = theme.symbols;
+  const behind = `${plural(foldersBehind, 'tenant')} with a folder of ${foldersBehind === 1 ? 'its' : 'their'} own`;
+  const verb = foldersBehind === 1 ? 'lacks' : 'lack';
+  return [
+    ...skipped.map((entry) => `${theme.dim(dash)} ${count(entry.count)} skipped: ${oneLine(entry.reason)}`),
+    ...notices.map((notice) => `${theme.warn(warning)} ${oneLine(notice)}`),
+    ...(foldersBehind > 0
+      ? [`${theme.warn(warning)} ${behind} ${verb} core migrations:  ${theme.command('mpm-migrate sync')}`]
+      : []),
+  ];
+}
