@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { cli } from '../helpers/cli.ts';
+import manifest from '../../package.json' with { type: 'json' };
+
+const userAgent = `mpm-migrate/${manifest.version} ${process.platform}-${process.arch} node-${process.version}`;
+
+test.each(['--version', '-v'])('%s names the version, the platform and Node', async (flag) => {
+  const { code, stdout, stderr } = await cli([flag]);
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${userAgent}\n`, stderr: '' });
+});
+
+test('--help names the version and the commands', async () => {
+  const { code, stdout, stderr } = await cli(['--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain(userAgent);
+});
+
+test('a mistyped command is a usage error that names the nearest one', async () => {
+  const { code, stdout, stderr } = await cli(['craete', 'add_meters']);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('"craete add_meters" is not a command.');
+});
+
+test('a word that is like no command points at the list', async () => {
+  const { code, stderr } = await cli(['xyzzy']);
+  expect(code).toBe(2);
+  expect(stderr).toContain('All commands: mpm-migrate --help');
+});
+
+test('NODE_ENV of the user does not make it look for TypeScript sources', async () => {
+  const { code, stderr } = await cli(['--help'], { env: { NODE_ENV: 'development' } });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});

@@ -1,0 +1,143 @@
+/**
+ * Databases for a test file, and the guard that fails the file when it leaves anything behind.
+ *
+ *   const databases = withDatabases();            // once, at the top of the file
+ *   test('…', async () => {
+ *     const { name, url } = await databases.create('acme');
+ *   });
+ */
+import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { afterAll, beforeAll, inject } from 'vitest';
+
+export interface TestDatabase {
+  name: string;
+  url: string;
+  drop(): Promise<void>;
+}
+
+export interface TestDatabases {
+  /** What the names of all of this file's databases begin with. Code under test that names a database must
+   * use it too, for the guard to see it. */
+  readonly prefix: string;
+  /** A new, empty database; dropped after the file's last test. */
+  create(label?: string): Promise<TestDatabase>;
+  /** A copy of a database that nobody is connected to. */
+  clone(template: string, label?: string): Promise<TestDatabase>;
+  /** Takes over a database that code under test has made: to be dropped after the file's last test. */
+  adopt(name: string): TestDatabase;
+  /** Rows of a query, as superuser; in a database of the server, by default `postgres`. */
+  query<Row extends object = Record<string, unknown>>(text: string, database?: string): Promise<Row[]>;
+}
+
+/** The URL of the run's server, as superuser; of another of its databases when named. */
+export function testServer(database?: string): string {
+  const url = new URL(inject('testServer'));
+  if (database !== undefined) url.pathname = `/${encodeURIComponent(database)}`;
+  return url.href;
+}
+
+/** Call once at the top of a test file. After its last test: no connection to its databases, no database of
+ * its prefix that it did not make here, and no child process may be left. */
+export function withDatabases(): TestDatabases {
+  const prefix = `t${randomBytes(4).toString('hex')}_`;
+  const made = new Map<string, TestDatabase>();
+  let childrenBefore: string[] = [];
+  let number = 0;
+
+  const query: TestDatabases['query'] = async <Row extends object>(text: string, database?: string) =>
+    withClient(testServer(database), async (client) => (await client.query<Row>(text)).rows);
+  const adopt = (name: string): TestDatabase => {
+    const drop = async (): Promise<void> => {
+      await query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+      made.delete(name);
+    };
+    const database = { name, url: testServer(name), drop };
+    made.set(name, database);
+    return database;
+  };
+  const create = async (label: string, template?: string): Promise<TestDatabase> => {
+    number += 1;
+    const name = `${prefix}${number}_${label}`.slice(0, 63);
+    const from = template === undefined ? '' : ` template ${pg.escapeIdentifier(template)}`;
+    await query(`create database ${pg.escapeIdentifier(name)}${from}`);
+    return adopt(name);
+  };
+
+  beforeAll(async () => {
+    childrenBefore = await children();
+  });
+  afterAll(async () => {
+    const connections = await settled(() => openConnections(query, prefix));
+    await Promise.all([...made.values()].map(({ drop }) => drop()));
+    const forgotten = await query<{ datname: string }>(
+      `select datname from pg_database where starts_with(datname, '${prefix}')`,
+    );
+    await Promise.all(forgotten.map(({ datname }) => adopt(datname).drop()));
+    const running = await settled(async () => {
+      const now = await children();
+      return now.filter((child) => !childrenBefore.includes(child));
+    });
+    const left = [
+      ...connections.map((connection) => `a connection: ${connection}`),
+      ...forgotten.map(({ datname }) => `the database ${datname}`),
+      ...running.map((child) => `the process ${child}`),
+    ];
+    if (left.length > 0) throw new Error(`This test file left behind\n  ${left.join('\n  ')}`);
+  });
+
+  return {
+    prefix,
+    create: (label = 'db') => create(label),
+    clone: (template, label = 'clone') => create(label, template),
+    adopt,
+    query,
+  };
+}
+
+async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'test-helper' });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function openConnections(query: TestDatabases['query'], prefix: string): Promise<string[]> {
+  const rows = await query<{ line: string }>(
+    `select concat_ws(', ', datname, nullif(application_name, ''), state, left(query, 200)) as line
+     from pg_stat_activity
+     where starts_with(datname, '${prefix}') and backend_type = 'client backend'
+       and application_name <> 'test-helper'`,
+  );
+  return rows.map(({ line }) => line);
+}
+
+/** This process's children; of another platform than Linux and macOS, none. */
+async function children(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,stat=,args=']).catch(() => ({
+    stdout: '',
+  }));
+  return stdout
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [])
+    .filter(([, , parent, state, args]) => parent === String(process.pid) && !state?.startsWith('Z') && args)
+    .filter(([, , , , args]) => !args?.startsWith('ps -A '))
+    .map(([, pid, , , args]) => `${pid} ${args}`);
+}
+
+/** What is still there after a moment: servers and processes take one to notice that they are done. */
+async function settled(look: () => Promise<string[]>): Promise<string[]> {
+  const deadline = Date.now() + 2000;
+  for (;;) {
+    const found = await look();
+    if (found.length === 0 || Date.now() > deadline) return found;
+    await sleep(50);
+  }
+}

@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+export interface ProxyOptions {
+  /** Milliseconds that every byte takes longer, each way. */
+  delay?: number;
+  /** Cuts a connection once so many of its bytes went that way; what comes before them arrives. */
+  cut?: { after: number; towards: 'server' | 'client' };
+}
+
+export interface Proxy extends AsyncDisposable {
+  /** The same URL, through it. */
+  through(url: string): string;
+  /** What has happened since the start, over all connections. */
+  readonly counts: { connections: number; toServer: number; toClient: number };
+  /** Changed at any time, it applies to new connections. */
+  options: ProxyOptions;
+  /** Cuts all connections that are open now. */
+  cutAll(): void;
+  stop(): Promise<void>;
+}
+
+/** A TCP proxy in front of the server of a URL, for bad networks. */
+export async function startProxy(serverUrl: string, options: ProxyOptions = {}): Promise<Proxy> {
+  const target = new URL(serverUrl);
+  const open = new Set<Socket>();
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+    proxy.counts.connections += 1;
+    const upstream = connect({
+      host: target.hostname,
+      port: Number(target.port || 5432),
+      noDelay: true,
+      allowHalfOpen: true,
+    });
+    const cut = (): void => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      open.add(socket);
+      socket.on('error', cut);
+      socket.on('close', () => open.delete(socket));
+    }
+    const limit = (towards: 'server' | 'client'): number =>
+      proxy.options.cut?.towards === towards ? proxy.options.cut.after : Number.POSITIVE_INFINITY;
+    const delay = proxy.options.delay ?? 0;
+    forward(client, upstream, delay, limit('server'), cut, (bytes) => (proxy.counts.toServer += bytes));
+    forward(upstream, client, delay, limit('client'), cut, (bytes) => (proxy.counts.toClient += bytes));
+  });
+  const cutAll = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  const stop = async (): Promise<void> => {
+    if (!server.listening) return;
+    server.close();
+    cutAll();
+    await once(server, 'close');
+  };
+  const proxy: Proxy = {
+    through: (url) => {
+      const through = new URL(url);
+      through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      return through.href;
+    },
+    counts: { connections: 0, toServer: 0, toClient: 0 },
+    options,
+    cutAll,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return proxy;
+}
+
+function forward(
+  from: Socket,
+  to: Socket,
+  delay: number,
+  limit: number,
+  cut: () => void,
+  count: (bytes: number) => void,
+): void {
+  let left = limit;
+  const later = (act: () => void): void => {
+    // Timers of the same length go off in the order in which they were set.
+    if (delay > 0) setTimeout(act, delay);
+    else act();
+  };
+  from.on('data', (chunk: Buffer) => {
+    const part = chunk.subarray(0, left);
+    left -= part.length;
+    count(part.length);
+    const last = left <= 0;
+    later(() => {
+      if (!to.destroyed) to.write(part, last ? cut : undefined);
+    });
+  });
+  from.on('end', () => later(() => to.end()));
+  from.on('close', () => later(() => to.destroySoon()));
+}

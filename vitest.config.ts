@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config';
+
+const server = { globalSetup: ['test/helpers/global-setup.ts'] };
+const project = (name: string, include: string, more: object = {}): object => ({
+  extends: true,
+  test: { name, include: [include], ...more },
+});
+
+export default defineConfig({
+  test: {
+    // oclif writes through the console; intercepted, its output would come late and out of order.
+    disableConsoleIntercept: true,
+    // Importing the libraries anew for each file costs more than the tests. Files must not change globals.
+    isolate: false,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      project('unit', 'test/unit/**/*.test.ts'),
+      project('integration', 'test/integration/**/*.test.ts', server),
+      project('cli', 'test/cli/**/*.test.ts', server),
+      project('history', 'test/history/**/*.test.ts', server),
+    ],
+  },
+});
