@@ -77,6 +77,19 @@ export function planUp(
   return { entries, pending, refusals, notices, head: headOf(rows) };
 }
 
+/** {@link planUp} for a history that is known to be exactly the first `count` of these migrations. */
+export function planAfter(migrations: readonly Migration[], count: number, options: PlanOptions = {}): Plan {
+  const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
+  const inReach = (migration: Migration) => limit === undefined || compareNames(migration.name, limit) <= 0;
+  const entries = migrations.map((migration, index): StateEntry => ({
+    name: migration.name,
+    state: index < count ? 'applied' : 'pending',
+    migration,
+  }));
+  const pending = count === migrations.length ? [] : migrations.slice(count).filter(inReach);
+  return { entries, pending, refusals: [], notices: [], head: migrations[count - 1]?.name ?? null };
+}
+
 /** The migration that was applied last. */
 export function headOf(rows: readonly HistoryRow[]): string | null {
   const settled = rows.filter((row) => row.state === 'applied' || row.state === 'baseline');
@@ -93,6 +106,7 @@ export interface DownPlan {
   steps: { migration: Migration; row: HistoryRow }[];
   refusals: Refusal[];
   head: string | null;
+  rows: readonly HistoryRow[];
 }
 
 export interface DownOptions {
@@ -136,7 +150,7 @@ export function planDown(
     const migration = byName.get(row.name);
     return migration ? [{ migration, row }] : [];
   });
-  return { steps, refusals, head: headOf(rows) };
+  return { steps, refusals, head: headOf(rows), rows };
 }
 
 function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {

@@ -49,7 +49,6 @@ export class Connection {
 
   /** As {@link query}, with what each statement returned. */
   async send(sql: string): Promise<Answer> {
-    this.#completed = 0;
     const answer: unknown = await this.#run(sql, undefined);
     const results = (Array.isArray(answer) ? answer : [answer]) as Answer['results'];
     return { rows: results.at(-1)?.rows ?? [], results };
@@ -62,6 +61,7 @@ export class Connection {
 
   async #run(sql: string, values: unknown[] | undefined): Promise<unknown> {
     if (this.#lost) throw this.#lost;
+    this.#completed = 0;
     try {
       return await this.#client.query(sql, values);
     } catch (error) {

@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto';
+import { identifier, literal } from '../postgres/quote.ts';
+import type { Migration } from './migration.ts';
+import type { HistoryRow } from './state.ts';
+
+/** Where the history is kept. */
+export interface HistoryTable {
+  schema: string;
+  table: string;
+}
+
+/** Who applies, for the row (engine 20). */
+export interface Applier {
+  run: string;
+  toolVersion: string;
+  actor?: string | undefined;
+}
+
+/** Text that a guard puts into its error, so that ours are told apart from the migration's own. */
+export const GUARD = {
+  locked: 'mpm-migrate: locked',
+  escaped: 'mpm-migrate: escaped',
+  moved: 'mpm-migrate: moved',
+} as const;
+
+/**
+ * A statement that fails with 22P02 and `message` in its text unless `condition` holds. A failing statement
+ * ends the rest of its message, so that lock, claim, migration and commit can travel together; plpgsql,
+ * which would have RAISE, need not be installed in every database.
+ */
+export function guard(condition: string, message: string): string {
+  return `select (case when ${condition} then '0' else ${literal(message)} end)::int`;
+}
+
+/** Schema-qualified, because a migration may have changed the search_path (engine 7). */
+export function tableName(history: HistoryTable): string {
+  return `${identifier(history.schema)}.${identifier(history.table)}`;
+}
+
+/**
+ * Takes the history's lock for the rest of the transaction, or fails at once: a waiter blocked in
+ * pg_advisory_lock holds a snapshot and deadlocks with CREATE INDEX CONCURRENTLY (engine 13).
+ */
+export function lockGuard(history: HistoryTable): string {
+  return guard(tryLock(history), GUARD.locked);
+}
+
+/** True when nobody holds the history's lock; holds it until the transaction ends. */
+export function tryLock(history: HistoryTable): string {
+  return `pg_catalog.pg_try_advisory_xact_lock(${lockKeys(history).join(', ')})`;
+}
+
+/** The two int4 keys of the advisory lock; such locks are per database already. */
+export function lockKeys(history: HistoryTable): [number, number] {
+  const hash = createHash('sha256').update(`${history.schema}.${history.table}`).digest();
+  return [0x6d_70_6d, hash.readInt32BE(0)];
+}
+
+/** Whether this database can be worked on, and where its history stands, in one row. */
+export interface Standing {
+  database: string;
+  /** Differs from what the connection was told when a pooler is in between. */
+  pid: number;
+  /** The ledger is here: this is a central database. */
+  central: boolean;
+  count: number;
+  /** Greatest position; 0 when empty. */
+  last: number;
+  fingerprint: string;
+}
+
+/** The fingerprint covers order, names, checksums and what is unsettled; {@link fingerprintLine} is its other half. */
+export function selectStanding(history: HistoryTable): string {
+  return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
+  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, h.*
+from (select pg_catalog.count(*)::int as count, coalesce(pg_catalog.max(position), 0)::int as last,
+  pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
+    name || ' ' || checksum || case when state in ('applied', 'baseline') then '' else ' ' || state end || E'\\n', '' order by position), ''), 'UTF8')), 'hex') as fingerprint
+  from ${tableName(history)}) h`;
+}
+
+/** One settled row's part of the fingerprint. */
+export function fingerprintLine(migration: { name: string; checksum: string }): string {
+  return `${migration.name} ${migration.checksum}\n`;
+}
+
+/** The same facts for a database without a history, and what else is in it (engine 24). */
+export function selectNewcomer(history: HistoryTable): string {
+  const elsewhere = `n.nspname !~ '^pg_' and n.nspname not in ('information_schema', ${literal(history.schema)})`;
+  const ours = (catalog: string, oid: string) =>
+    `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype in ('e', 'i'))`;
+  return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
+  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
+  pg_catalog.to_regclass(${literal(tableName(history))}) is not null as bootstrapped,
+  array(select o.name::text from (
+    select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${elsewhere} and ${ours('pg_class', 'c.oid')}
+    union all
+    select pg_catalog.format('%I.%I', n.nspname, p.proname) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      where ${elsewhere} and ${ours('pg_proc', 'p.oid')}
+    union all
+    select pg_catalog.format('%I.%I', n.nspname, t.typname) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+      where t.typtype in ('e', 'd') and ${elsewhere} and ${ours('pg_type', 't.oid')}
+  ) o order by 1 limit 4) as objects`;
+}
+
+/** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */
+export function createHistory(history: HistoryTable): string {
+  return `create schema if not exists ${identifier(history.schema)};
+create table if not exists ${tableName(history)} (
+  position bigint primary key,
+  name text collate "C" not null unique,
+  version text not null,
+  checksum text not null,
+  state text not null check (state in ('running', 'applied', 'failed', 'baseline')),
+  statements_done integer not null default 0,
+  statements integer,
+  statement_hashes text[],
+  started_at timestamptz not null,
+  finished_at timestamptz,
+  duration_ms double precision,
+  tool_version text not null,
+  run_id text,
+  database_user text not null,
+  actor text,
+  source text not null,
+  error text
+)`;
+}
+
+export function selectRows(history: HistoryTable): string {
+  const iso = (column: string) =>
+    `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  return `select position::int as position, name, version, checksum, state, statements_done as "statementsDone", statements,
+  statement_hashes as "statementHashes", ${iso('started_at')} as "startedAt", ${iso('finished_at')} as "finishedAt",
+  duration_ms as "durationMs", tool_version as "toolVersion", run_id as "runId", database_user as "databaseUser", actor, source, error
+from ${tableName(history)} order by position`;
+}
+
+/**
+ * Claims a migration: the row that only one runner can insert. `position` is the next one as this runner knows
+ * the history; when another has moved it on, the primary key refuses (the fence behind the lock).
+ */
+export function insertClaim(
+  history: HistoryTable,
+  migration: Migration,
+  position: number | string,
+  applier: Applier,
+  progress: { hashes: readonly string[] } | undefined = undefined,
+): string {
+  const hashes = progress ? `array[${progress.hashes.map(literal).join(', ')}]::text[]` : 'null';
+  return `insert into ${tableName(history)} (position, name, version, checksum, state, statements, statement_hashes, started_at, tool_version, run_id, database_user, actor, source)
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', ${progress ? progress.hashes.length : 'null'}, ${hashes}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
+}
+
+/**
+ * Finishes the claimed row, and fails when the row is not of this transaction (`xmin`): then the migration has
+ * ended the transaction that it was given (engine 5). In an aborted transaction it fails by itself (engine 4).
+ */
+export function finishClaim(history: HistoryTable, name: string, position: number): string {
+  return `with finished as (update ${tableName(history)}
+  set state = 'applied', finished_at = pg_catalog.clock_timestamp(),
+    duration_ms = extract(epoch from pg_catalog.clock_timestamp() - started_at) * 1000
+  where position = ${position} and name = ${literal(name)} and state = 'running' and xmin = pg_catalog.pg_current_xact_id()::xid
+  returning 1)
+${guard('exists (select from finished)', GUARD.escaped)}`;
+}
+
+/** Claims the row that a failed or interrupted attempt left, with the migration as it is now. */
+export function claimAgain(
+  history: HistoryTable,
+  migration: Migration,
+  row: Pick<HistoryRow, 'position'>,
+  applier: Applier,
+  progress: { hashes: readonly string[]; done: number } | undefined = undefined,
+): string {
+  const hashes = progress ? `array[${progress.hashes.map(literal).join(', ')}]::text[]` : 'null';
+  return `with claimed as (update ${tableName(history)} set state = 'running', checksum = ${literal(migration.checksum)},
+    statements = ${progress ? progress.hashes.length : 'null'}, statements_done = ${progress?.done ?? 0}, statement_hashes = ${hashes},
+    started_at = pg_catalog.clock_timestamp(), finished_at = null, error = null, tool_version = ${literal(applier.toolVersion)},
+    run_id = ${literal(applier.run)}, database_user = session_user, actor = ${literal(applier.actor ?? null)}
+  where position = ${row.position} and name = ${literal(migration.name)} and state in ('running', 'failed')
+  returning 1)
+${guard('exists (select from claimed)', GUARD.moved)}`;
+}
+
+/** Claims an applied migration's row for `down`: from here on it is of this transaction, and of no other runner. */
+export function claimDown(history: HistoryTable, row: Pick<HistoryRow, 'position' | 'name'>): string {
+  return `with claimed as (update ${tableName(history)} set state = 'running'
+  where position = ${row.position} and name = ${literal(row.name)} and position = (select max(position) from ${tableName(history)})
+  returning 1)
+${guard('exists (select from claimed)', GUARD.moved)}`;
+}
+
+/** Takes the claimed row out; fails as {@link finishClaim} does when the transaction is not the one that claimed it. */
+export function finishDown(history: HistoryTable, row: Pick<HistoryRow, 'position' | 'name'>): string {
+  return `with gone as (delete from ${tableName(history)}
+  where position = ${row.position} and name = ${literal(row.name)} and xmin = pg_catalog.pg_current_xact_id()::xid
+  returning 1)
+${guard('exists (select from gone)', GUARD.escaped)}`;
+}
+
+/** Records that a migration failed where part of it was kept; inserts the row when the failure took it along. */
+export function recordFailure(
+  history: HistoryTable,
+  migration: Migration,
+  applier: Applier,
+  message: string,
+): string {
+  const next = `(select coalesce(max(position), 0) + 1 from ${tableName(history)})`;
+  return `${insertClaim(history, migration, next, applier)}
+on conflict (name) do nothing;
+update ${tableName(history)} set state = 'failed', finished_at = pg_catalog.clock_timestamp(), error = ${literal(message)}
+where name = ${literal(migration.name)}`;
+}
+
+export function recordStatement(history: HistoryTable, name: string, done: number): string {
+  return `update ${tableName(history)} set state = 'running', statements_done = ${done}, error = null where name = ${literal(name)}`;
+}
+
+export function recordApplied(history: HistoryTable, name: string): string {
+  return `update ${tableName(history)} set state = 'applied', finished_at = pg_catalog.clock_timestamp(), error = null,
+  duration_ms = extract(epoch from pg_catalog.clock_timestamp() - started_at) * 1000 where name = ${literal(name)}`;
+}
+
+export function deleteRow(history: HistoryTable, name: string): string {
+  return `delete from ${tableName(history)} where name = ${literal(name)}`;
+}

@@ -1,0 +1,33 @@
+import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import type { Migration } from './migration.ts';
+import type { Plan } from './plan.ts';
+import { planUp } from './plan.ts';
+import { planFor, readRows, readStanding, type ReadOptions, refuseNonEmpty } from './read.ts';
+import type { HistoryRow } from './state.ts';
+
+/** One database, looked at. */
+export interface Inspection {
+  plan: Plan;
+  /** How many migrations its history holds. */
+  count: number;
+  fingerprint: string;
+  /** The whole history; only with `rows`. */
+  rows?: HistoryRow[];
+}
+
+/** Looks at one database: writes nothing, takes no lock, needs only the right to read (engine 26). Throws MpmError. */
+export async function inspect(
+  target: DatabaseTarget,
+  set: { migrations: readonly Migration[] },
+  options: ReadOptions & { rows?: boolean; allowNonEmpty?: boolean },
+): Promise<Inspection> {
+  return withConnection(target, async (connection) => {
+    const found = await readStanding(connection, options);
+    if (!found.bootstrapped && found.objects.length && !options.allowNonEmpty) throw refuseNonEmpty(found);
+    const { count, fingerprint } = found;
+    if (!options.rows)
+      return { plan: await planFor(connection, found, set.migrations, options), count, fingerprint };
+    const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
+    return { plan: planUp(set.migrations, rows, options), count, fingerprint, rows };
+  });
+}

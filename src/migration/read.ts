@@ -1,0 +1,106 @@
+import { MpmError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import {
+  createHistory,
+  type HistoryTable,
+  lockGuard,
+  selectNewcomer,
+  selectRows,
+  selectStanding,
+  type Standing,
+} from './history.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import type { Migration } from './migration.ts';
+import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
+import type { HistoryRow } from './state.ts';
+
+/** A database as it was found: its history, or that it has none, and then what else is in it. */
+export interface Found extends Standing {
+  bootstrapped: boolean;
+  /** Without a history: up to four names of objects that are in the way, those of extensions not counted. */
+  objects: string[];
+}
+
+export interface ReadOptions extends PlanOptions {
+  history: HistoryTable;
+  central?: boolean;
+}
+
+/** Reads where a database stands, in one query; writes nothing and takes no lock (engine 26). */
+export async function readStanding(connection: Connection, options: ReadOptions): Promise<Found> {
+  const found = await standingOf(connection, options.history);
+  if (found.database !== connection.database) {
+    throw new MpmError(
+      'WRONG_DATABASE',
+      `connected to "${found.database}" where "${connection.database}" was meant`,
+      {
+        subject: connection.database,
+        hint: 'A pooler maps this name to another database: give the server a directUrl, or mend the pooler.',
+      },
+    );
+  }
+  if (found.central && !options.central) {
+    throw new MpmError('WRONG_DATABASE', `"${found.database}" is a central database, not a tenant's`, {
+      subject: found.database,
+      hint: "Mend the tenant's row: mpm-migrate tenant show <id> prints it.",
+    });
+  }
+  return found;
+}
+
+async function standingOf(connection: Connection, history: HistoryTable): Promise<Found> {
+  try {
+    const [standing] = await connection.query<Standing>(selectStanding(history));
+    if (standing) return { ...standing, bootstrapped: true, objects: [] };
+  } catch (error) {
+    if (!isServerError(error) || error.code !== SQLSTATE.undefinedTable) throw error;
+  }
+  const [newcomer] = await connection.query<Found>(selectNewcomer(history));
+  // Another runner may have created the history between the two queries.
+  if (!newcomer || newcomer.bootstrapped) return standingOf(connection, history);
+  return { ...newcomer, count: 0, last: 0, fingerprint: '' };
+}
+
+/** The plan for a database as it was found. Its rows are read only when they are not just the first of the files. */
+export async function planFor(
+  connection: Connection,
+  found: Found,
+  migrations: readonly Migration[],
+  options: ReadOptions,
+): Promise<Plan> {
+  const plain = !found.bootstrapped || fingerprintOf(migrations, found.count) === found.fingerprint;
+  if (plain) return planAfter(migrations, found.count, options);
+  return planUp(migrations, await readRows(connection, options.history), options);
+}
+
+export async function readRows(connection: Connection, history: HistoryTable): Promise<HistoryRow[]> {
+  return connection.query<HistoryRow>(selectRows(history));
+}
+
+/** Creates the history. `locked`: another runner is at it, or at work. */
+export async function bootstrap(connection: Connection, history: HistoryTable): Promise<'done' | 'locked'> {
+  try {
+    await connection.send(`begin;\n${lockGuard(history)};\n${createHistory(history)};\ncommit`);
+    return 'done';
+  } catch (error) {
+    if (!connection.lost) await connection.query('rollback');
+    if (isServerError(error) && error.code === SQLSTATE.invalidText) return 'locked';
+    throw error;
+  }
+}
+
+/** A database with objects and no history is somebody's work: migrating it would collide, or worse (engine 24). */
+export function refuseNonEmpty(found: Found): MpmError {
+  const [first, ...others] = found.objects;
+  const more = others.length > 2 ? ' and more' : others.length ? `, ${others.join(', ')}` : '';
+  return new MpmError(
+    'NOT_EMPTY',
+    `"${found.database}" has no history, but it is not empty: ${first}${more}`,
+    {
+      subject: found.database,
+      aftermath: 'nothing was changed here',
+      hint: 'If its schema is what your migrations up to NAME make: mpm-migrate baseline --tenant {tenant} --to NAME',
+    },
+  );
+}

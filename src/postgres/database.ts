@@ -1,0 +1,178 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MpmError } from '../errors.ts';
+import type { Connection } from './connection.ts';
+import { identifier, literal } from './quote.ts';
+import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+
+/** PostgreSQL cuts longer names off silently (NAMEDATALEN - 1). */
+export const NAME_BYTES = 63;
+
+const SYSTEM_DATABASES = ['template0', 'template1', 'postgres'];
+
+/** Why a tenant's database cannot have this name; undefined when it can. `central` is never a tenant's. */
+export function databaseNameProblem(name: string, central?: string): string | undefined {
+  if (name === '') return 'it is empty';
+  if (name.includes('\0')) return 'it holds a NUL character';
+  if (!isWellFormed(name)) return 'it is not valid Unicode';
+  const bytes = Buffer.byteLength(name);
+  if (bytes > NAME_BYTES) return `it has ${bytes} bytes, and PostgreSQL takes ${NAME_BYTES}`;
+  if (SYSTEM_DATABASES.includes(name)) return "it is one of PostgreSQL's own";
+  if (name === central) return 'it is the central database';
+  return undefined;
+}
+
+/** @throws MpmError DATABASE_NAME */
+export function checkDatabaseName(name: string, central?: string): void {
+  const problem = databaseNameProblem(name, central);
+  if (!problem) return;
+  throw new MpmError('DATABASE_NAME', `${JSON.stringify(name)} cannot be a tenant's database: ${problem}`, {
+    subject: name,
+    hint: `Give another name with --database: 1 to ${NAME_BYTES} bytes; quotes, spaces and capitals are kept as they are.`,
+  });
+}
+
+/** A lone surrogate would reach the server as U+FFFD, which is another name. */
+function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
+export interface CreateDatabaseOptions {
+  /** By default the server's template1. */
+  template?: string;
+  owner?: string;
+}
+
+/**
+ * Creates a database; never in a transaction. Waits a little when the template is in use, as template1 is
+ * while another session connects to it.
+ * @throws MpmError DATABASE_EXISTS (also when another process was faster), DATABASE_IN_USE, PROVISION_FAILED
+ */
+export async function createDatabase(
+  connection: Connection,
+  name: string,
+  options: CreateDatabaseOptions = {},
+): Promise<void> {
+  const template = options.template === undefined ? '' : ` template ${identifier(options.template)}`;
+  const owner = options.owner === undefined ? '' : ` owner ${identifier(options.owner)}`;
+  const sql = `create database ${identifier(name)}${owner}${template}`;
+  try {
+    await patiently(() => connection.query(sql));
+  } catch (error) {
+    throw createError(error, name, options.template ?? 'template1');
+  }
+}
+
+/**
+ * Drops a database if it is there.
+ * @param options.disconnect ends other sessions in it first; without, they are an error
+ * @throws MpmError DATABASE_IN_USE
+ */
+export async function dropDatabase(
+  connection: Connection,
+  name: string,
+  options: { disconnect?: boolean } = {},
+): Promise<void> {
+  const force = options.disconnect ? ' with (force)' : '';
+  try {
+    await patiently(() => connection.query(`drop database if exists ${identifier(name)}${force}`));
+  } catch (error) {
+    if (sqlstateOf(error) !== SQLSTATE.objectInUse) throw error;
+    throw new MpmError('DATABASE_IN_USE', `database "${name}" is in use: ${detailOf(error)}`, {
+      subject: name,
+      cause: error,
+      hint: 'End those sessions, then try again.',
+    });
+  }
+}
+
+/** What pg_database says of one database. */
+export interface DatabaseFacts {
+  name: string;
+  /** Stays with the database when it is renamed, and never comes back when it is dropped. */
+  oid: string;
+  /** False when a DROP DATABASE was interrupted: it can only be dropped again. */
+  valid: boolean;
+}
+
+/** Those of the given databases that exist. */
+export async function findDatabases(
+  connection: Connection,
+  names: readonly string[],
+): Promise<DatabaseFacts[]> {
+  const list = names.map(literal).join(', ') || 'null';
+  return connection.query<DatabaseFacts>(
+    `select datname::text as name, oid::text as oid, datconnlimit <> -2 as valid
+from pg_catalog.pg_database where datname::text in (${list}) order by datname`,
+  );
+}
+
+export async function databaseExists(connection: Connection, name: string): Promise<boolean> {
+  return (await findDatabases(connection, [name])).length > 0;
+}
+
+/** @throws MpmError DATABASE_EXISTS when `to` is taken, DATABASE_MISSING when `from` is gone */
+export async function renameDatabase(connection: Connection, from: string, to: string): Promise<void> {
+  try {
+    await patiently(() => connection.query(`alter database ${identifier(from)} rename to ${identifier(to)}`));
+  } catch (error) {
+    const code = sqlstateOf(error);
+    if (code === SQLSTATE.unknownDatabase) {
+      throw new MpmError('DATABASE_MISSING', `database "${from}" is gone`, { subject: from, cause: error });
+    }
+    if (code === SQLSTATE.duplicateDatabase || code === SQLSTATE.uniqueViolation)
+      throw existsError(to, error);
+    throw error;
+  }
+}
+
+/** 55006 is mostly somebody who is just leaving: PostgreSQL itself waits 5 s, then it is asked once more. */
+async function patiently<T>(act: () => Promise<T>): Promise<T> {
+  for (let left = 2; ; left -= 1) {
+    try {
+      return await act();
+    } catch (error) {
+      const passes =
+        sqlstateOf(error) === SQLSTATE.objectInUse ||
+        /tuple concurrently (updated|deleted)/.test(String(error));
+      if (!passes || left === 0) throw error;
+      await sleep(100 + Math.random() * 400);
+    }
+  }
+}
+
+function createError(error: unknown, name: string, template: string): unknown {
+  if (!isServerError(error)) return error;
+  const options = { subject: name, cause: error, database: databaseFields(error) };
+  switch (error.code) {
+    case SQLSTATE.duplicateDatabase:
+    case SQLSTATE.uniqueViolation:
+      return existsError(name, error);
+    case SQLSTATE.objectInUse:
+      return new MpmError('DATABASE_IN_USE', `the template "${template}" is in use: ${detailOf(error)}`, {
+        ...options,
+        hint: 'End the sessions that are connected to it, then try again.',
+      });
+    case SQLSTATE.insufficientPrivilege:
+      return new MpmError('PROVISION_FAILED', `database "${name}" cannot be created: ${error.message}`, {
+        ...options,
+        hint: 'Let the user of this server\'s URL create databases: alter role "…" createdb;',
+      });
+    default:
+      return new MpmError('PROVISION_FAILED', `database "${name}" cannot be created: ${error.message}`, {
+        ...options,
+        hint: 'Mend what the server says, then try again.',
+      });
+  }
+}
+
+function existsError(name: string, cause: unknown): MpmError {
+  return new MpmError('DATABASE_EXISTS', `database "${name}" exists already`, {
+    subject: name,
+    cause,
+    hint: 'It was left as it is. Give another name with --database.',
+  });
+}
+
+function detailOf(error: unknown): string {
+  return (isServerError(error) && error.detail) || (error instanceof Error ? error.message : String(error));
+}
