@@ -1,0 +1,125 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { MpmError } from '../errors.ts';
+import { compareNames, compareVersions, parseFileName } from './name.ts';
+
+/** One migration in a folder: its file, and its second one when it is a pair. File names without the folder. */
+export interface MigrationFiles {
+  name: string;
+  version: string;
+  /** `pair`: file is the `.up.sql`. */
+  kind: 'sql' | 'pair' | 'module';
+  file: string;
+  downFile?: string;
+}
+
+/** The migrations of a folder in order, and what is wrong with its file names. */
+export interface FolderListing {
+  migrations: MigrationFiles[];
+  problems: MpmError[];
+}
+
+const DECLARATION = /\.d\.[mc]?ts$/;
+const MIGRATION = /\.(?:sql|[mc]?[tj]s)$/i;
+
+/**
+ * Lists the migrations of a folder; sub-folders, dotfiles, type declarations and other files are passed by.
+ * @throws MpmError FOLDER_MISSING, FILE_SYSTEM
+ */
+export function listFolder(folder: string): FolderListing {
+  return arrange(folder, readFolder(folder));
+}
+
+/** The names of the files in a folder that would be migrations, by their extension. */
+export function readFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => isMigrationFile(entry.name))
+      .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && isFile(join(folder, entry.name))))
+      .map((entry) => entry.name);
+  } catch (error) {
+    throw folderError(folder, error);
+  }
+}
+
+export function isMigrationFile(file: string): boolean {
+  return MIGRATION.test(file) && !DECLARATION.test(file) && !file.startsWith('.');
+}
+
+/** Puts file names together to migrations, in order. */
+export function arrange(folder: string, files: readonly string[]): FolderListing {
+  const problems: MpmError[] = [];
+  const complain = (file: string, message: string, hint: string) =>
+    problems.push(new MpmError('MIGRATION_INVALID', message, { subject: join(folder, file), hint }));
+  const found: MigrationFiles[] = [];
+  const downs = new Map<string, string>();
+
+  for (const file of files.toSorted()) {
+    const parsed = parseFileName(file);
+    if (!parsed) {
+      const lower = file.replace(MIGRATION, (extension) => extension.toLowerCase());
+      if (lower !== file)
+        complain(file, `${file}: its extension is not in lower case`, `rename it to ${lower}`);
+      else
+        complain(
+          file,
+          `${file} has no numeric prefix, so it has no place in the order`,
+          `rename it to 20260131120000_${file}, or move what is no migration into a sub-folder`,
+        );
+      continue;
+    }
+    const { name, version, extension } = parsed;
+    if (extension === 'down.sql') downs.set(name, file);
+    else found.push({ name, version, kind: kindOf(extension), file });
+  }
+
+  found.sort((a, b) => compareNames(a.name, b.name));
+  for (const [index, second] of found.entries()) {
+    const first = found[index - 1];
+    if (!first || compareVersions(first.version, second.version) !== 0) continue;
+    const same =
+      first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
+    complain(second.file, `${first.file} and ${second.file} ${same}`, 'give one of them another number');
+  }
+  for (const pair of found) {
+    const down = downs.get(pair.name);
+    if (pair.kind !== 'pair' || down === undefined) continue;
+    pair.downFile = down;
+    downs.delete(pair.name);
+  }
+  for (const [name, file] of downs) {
+    const single = found.find((migration) => migration.name === name);
+    complain(
+      file,
+      `${file} has no ${name}.up.sql`,
+      single ? `rename ${single.file} to ${name}.up.sql` : `add ${name}.up.sql, or remove ${file}`,
+    );
+  }
+  return { migrations: found, problems };
+}
+
+function kindOf(extension: string): MigrationFiles['kind'] {
+  return extension === 'sql' ? 'sql' : extension === 'up.sql' ? 'pair' : 'module';
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function folderError(folder: string, error: unknown): MpmError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') {
+    return new MpmError('FOLDER_MISSING', `There is no folder ${folder}`, {
+      subject: folder,
+      hint: 'mpm-migrate init makes the folders; mpm-migrate create <name> writes a first migration.',
+      cause: error,
+    });
+  }
+  const message =
+    code === 'ENOTDIR' ? `${folder} is no folder` : `${folder} cannot be read: ${(error as Error).message}`;
+  return new MpmError('FILE_SYSTEM', message, {
+    subject: folder,
+    hint: 'Check the path and its permissions.',
+    cause: error,
+  });
+}

@@ -1,0 +1,213 @@
+import { commentEnd, copyDataEnd, escapeStringEnd } from './scan-ends.ts';
+
+/** One statement of a SQL text. Offsets are UTF-16 units of that text. */
+export interface Statement {
+  /** Its first character that is neither space nor comment. */
+  start: number;
+  /** Behind its last character that is neither space nor comment; without the `;`. */
+  end: number;
+  /** Behind the `;`; the same as `end` when there is none. */
+  next: number;
+  /** Its first bare words outside parentheses, in lower case, {@link WORDS} at most. */
+  words: string[];
+}
+
+/** What keeps a text from being sent as it is. `end` is where the trouble ends: the line's end for a command of psql. */
+export interface ScanProblem {
+  kind:
+    | 'quote'
+    | 'identifier'
+    | 'dollar-quote'
+    | 'comment'
+    | 'parenthesis'
+    | 'nul'
+    | 'meta-command'
+    | 'copy-data';
+  offset: number;
+  end: number;
+}
+
+/** A line that holds nothing but a comment that begins with `migrate:`. */
+export interface Marker {
+  offset: number;
+  end: number;
+  /** What stands behind `--`, without space around it. */
+  text: string;
+}
+
+export interface Scan {
+  statements: Statement[];
+  problems: ScanProblem[];
+  markers: Marker[];
+}
+
+/** Enough for `alter table if exists only a.b detach partition c.d concurrently`. */
+const WORDS = 12;
+
+const SPACE = 1;
+const LETTER = 2;
+const DIGIT = 3;
+const classes = new Uint8Array(128);
+for (const char of ' \t\n\r\f\v') classes[char.charCodeAt(0)] = SPACE;
+for (let code = 0; code < 128; code++) {
+  const char = String.fromCharCode(code);
+  if (/[A-Za-z_]/.test(char)) classes[code] = LETTER;
+  if (/[0-9]/.test(char)) classes[code] = DIGIT;
+}
+
+const SHAPING = new Set(['create', 'function', 'procedure', 'or', 'replace']);
+const ROUTINE = /^(?:c[fp]|cor[fp])/;
+
+const IDENTIFIER = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
+const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
+const MARKER = /--[ \t]*(migrate:[^\r\n]*)/y;
+const LINE_END = /[\r\n]|$/g;
+
+/**
+ * Splits a SQL text into statements as psql does (psqlscan.l of PostgreSQL 18, `standard_conforming_strings` on),
+ * in one pass. Statements with a problem are in the result too, as far as they could be told.
+ */
+export function scan(text: string): Scan {
+  const { length } = text;
+  const statements: Statement[] = [];
+  const problems: ScanProblem[] = [];
+  const markers: Marker[] = [];
+
+  let start = -1;
+  let end = 0;
+  let words: string[] = [];
+  let parentheses = 0;
+  let firstParenthesis = 0;
+  // What psql's lexer keeps to know `begin atomic … end` bodies: the first four words that matter, and a depth.
+  let count = 0;
+  let shape = '';
+  let isRoutine = false;
+  let depth = 0;
+  let copiesFromStdin = false;
+
+  const match = (pattern: RegExp, at: number): string | undefined => {
+    pattern.lastIndex = at;
+    return pattern.exec(text)?.[0];
+  };
+  const finish = (next: number): void => {
+    if (parentheses > 0) problems.push({ kind: 'parenthesis', offset: firstParenthesis, end });
+    if (start >= 0) statements.push({ start, end, next, words });
+    start = -1;
+    words = [];
+    parentheses = 0;
+    count = 0;
+    shape = '';
+    isRoutine = false;
+    depth = 0;
+  };
+  const unterminated = (kind: ScanProblem['kind'], offset: number): number => {
+    problems.push({ kind, offset, end: length });
+    return length;
+  };
+  const lineEnd = (at: number): number => {
+    LINE_END.lastIndex = at;
+    return LINE_END.exec(text)?.index ?? length;
+  };
+  const startsLine = (at: number): boolean => {
+    let before = at - 1;
+    while (before >= 0 && (text[before] === ' ' || text[before] === '\t')) before--;
+    return before < 0 || text[before] === '\n' || text[before] === '\r';
+  };
+  const word = (found: string): void => {
+    if (parentheses === 0 && words.length < WORDS) words.push(found.toLowerCase());
+    if (count < 4) {
+      const lower = found.toLowerCase();
+      shape += SHAPING.has(lower) ? lower.charAt(0) : '.';
+      isRoutine = ROUTINE.test(shape);
+    }
+    count++;
+    if (isRoutine && parentheses === 0) {
+      const lower = found.length <= 5 ? found.toLowerCase() : '';
+      if (lower === 'begin') depth++;
+      else if (lower === 'case' && depth > 0) depth++;
+      else if (lower === 'end' && depth > 0) depth--;
+    } else if (words[0] === 'copy') {
+      copiesFromStdin ||= found.toLowerCase() === 'stdin' && words.includes('from');
+    }
+  };
+
+  let at = 0;
+  while (at < length) {
+    const code = text.charCodeAt(at);
+    const kind = code < 128 ? classes[code] : LETTER;
+    if (kind === SPACE) {
+      at++;
+      continue;
+    }
+    if (code === 45 /* - */ && text.charCodeAt(at + 1) === 45) {
+      const marker = match(MARKER, at);
+      const next = marker === undefined ? lineEnd(at) : at + marker.length;
+      if (marker !== undefined && startsLine(at)) {
+        finish(end);
+        markers.push({ offset: at, end: next, text: marker.slice(2).trim() });
+      }
+      at = next;
+      continue;
+    }
+    if (code === 47 /* / */ && text.charCodeAt(at + 1) === 42) {
+      const close = commentEnd(text, at);
+      at = close < 0 ? unterminated('comment', at) : close;
+      continue;
+    }
+    if (code === 92 /* \ */) {
+      const next = lineEnd(at);
+      problems.push({ kind: 'meta-command', offset: at, end: next });
+      at = next;
+      continue;
+    }
+    if (code === 59 /* ; */ && parentheses === 0 && depth === 0) {
+      const copied = copiesFromStdin ? start : -1;
+      copiesFromStdin = false;
+      at++;
+      finish(at);
+      if (copied >= 0) {
+        at = copyDataEnd(text, at);
+        problems.push({ kind: 'copy-data', offset: copied, end: at });
+      }
+      continue;
+    }
+
+    if (start < 0) start = at;
+    if (kind === LETTER) {
+      const found = match(IDENTIFIER, at) ?? '';
+      const escapes = found.length === 1 && (code | 32) === 101 /* e */ && text.charCodeAt(at + 1) === 39;
+      if (escapes) {
+        const close = escapeStringEnd(text, at + 2);
+        at = close < 0 ? unterminated('quote', at + 1) : close;
+      } else {
+        word(found);
+        at += found.length;
+      }
+    } else if (kind === DIGIT) {
+      at += match(NUMBER, at)?.length ?? 1;
+    } else if (code === 39 /* ' */ || code === 34 /* " */) {
+      const quote = code === 39 ? "'" : '"';
+      let close = text.indexOf(quote, at + 1);
+      while (close >= 0 && text.charCodeAt(close + 1) === code) close = text.indexOf(quote, close + 2);
+      at = close < 0 ? unterminated(code === 39 ? 'quote' : 'identifier', at) : close + 1;
+    } else if (code === 36 /* $ */) {
+      const tag = match(DOLLAR_TAG, at);
+      const close = tag === undefined ? at : text.indexOf(tag, at + tag.length);
+      at = close < 0 ? unterminated('dollar-quote', at) : close + (tag?.length ?? 1);
+    } else {
+      if (code === 40 /* ( */ && parentheses++ === 0) firstParenthesis = at;
+      else if (code === 41 /* ) */ && parentheses > 0) parentheses--;
+      else if (code === 0) problems.push({ kind: 'nul', offset: at, end: at + 1 });
+      at++;
+    }
+    end = at;
+  }
+  finish(end);
+  // The NULs within quotes and comments.
+  const nul = text.indexOf('\0');
+  if (nul >= 0 && !problems.some((problem) => problem.kind === 'nul')) {
+    problems.push({ kind: 'nul', offset: nul, end: nul + 1 });
+  }
+  return { statements, problems, markers };
+}

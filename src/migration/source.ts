@@ -1,0 +1,141 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { MpmError } from '../errors.ts';
+import { checksumOf, withoutBom } from './checksum.ts';
+import { type FolderListing, listFolder, type MigrationFiles } from './files.ts';
+import { loadModule } from './load.ts';
+import type { Migration, Source } from './migration.ts';
+import { parseSqlFile, type SqlFileKind } from './sql-file.ts';
+
+/** The migrations of a folder, in order. Folders of equal content may share one list. */
+export interface MigrationSet {
+  folder: string;
+  migrations: readonly Migration[];
+}
+
+/** Migrations that were read before, by content: five hundred equal folders are then parsed and held once. */
+export type MigrationCache = Map<string, Migration>;
+
+/**
+ * Reads, checks and loads every migration of a folder (engine 22).
+ * @param cache shared by the folders of one run
+ * @throws MpmError that names every problem of the folder at once: MIGRATION_INVALID, FOLDER_MISSING, FILE_SYSTEM
+ */
+export async function readMigrations(
+  folder: string,
+  source: Source,
+  cache: MigrationCache = new Map(),
+): Promise<MigrationSet> {
+  return { folder, migrations: await readListed(folder, listFolder(folder), () => source, cache) };
+}
+
+/** Reads what a listing names. */
+export async function readListed(
+  folder: string,
+  listing: FolderListing,
+  sourceOf: (files: MigrationFiles, checksum: string) => Source,
+  cache: MigrationCache,
+): Promise<Migration[]> {
+  const problems = [...listing.problems];
+  const migrations: Migration[] = [];
+  for (const files of listing.migrations) {
+    try {
+      migrations.push(await readMigration(folder, files, sourceOf, cache));
+    } catch (error) {
+      if (error instanceof Problems) problems.push(...error.problems);
+      else if (error instanceof MpmError) problems.push(error.with({ migration: files.name }));
+      else throw error;
+    }
+  }
+  if (problems.length) throw oneError(folder, problems);
+  return migrations;
+}
+
+class Problems extends Error {
+  readonly problems: MpmError[];
+  constructor(problems: MpmError[]) {
+    super('problems');
+    this.problems = problems;
+  }
+}
+
+async function readMigration(
+  folder: string,
+  files: MigrationFiles,
+  sourceOf: (files: MigrationFiles, checksum: string) => Source,
+  cache: MigrationCache,
+): Promise<Migration> {
+  const path = join(folder, files.file);
+  const content = read(path);
+  const checksum = checksumOf(content);
+  const source = sourceOf(files, checksum);
+  const down = files.downFile === undefined ? undefined : join(folder, files.downFile);
+  const downContent = down === undefined ? undefined : read(down);
+  const key = [source, files.file, checksum, downContent && checksumOf(downContent)].join('\n');
+  const known = cache.get(key);
+  if (known) return known;
+
+  const { name, version } = files;
+  const identity = { name, version, checksum, source, path };
+  let migration: Migration;
+  if (files.kind === 'module') {
+    migration = { ...identity, ...(await loadModule(path)) };
+  } else {
+    const halves = [parse(path, content, files.kind === 'pair' ? 'up' : 'both')];
+    if (down !== undefined && downContent !== undefined) halves.push(parse(down, downContent, 'down'));
+    const problems = halves
+      .flatMap((half) => half.problems)
+      .map((problem) => problem.with({ migration: name }));
+    const { up, down: downScript } = Object.assign({}, ...halves) as {
+      up?: Migration['up'];
+      down?: Migration['up'];
+    };
+    if (problems.length || !up) throw new Problems(problems);
+    migration = { ...identity, up, ...(downScript && { down: downScript }) };
+  }
+  cache.set(key, migration);
+  return migration;
+}
+
+function parse(path: string, content: Uint8Array, kind: SqlFileKind) {
+  if (!isUtf8(content)) {
+    throw new MpmError('MIGRATION_INVALID', `${basename(path)} is not UTF-8`, {
+      subject: path,
+      hint: 'Save it as UTF-8, for instance: iconv -f latin1 -t utf-8',
+    });
+  }
+  return parseSqlFile(path, Buffer.from(withoutBom(content)).toString('utf8'), kind);
+}
+
+function read(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new MpmError('FILE_SYSTEM', `${basename(path)} cannot be read: ${(error as Error).message}`, {
+      subject: path,
+      hint: 'Check its permissions.',
+      cause: error,
+    });
+  }
+}
+
+const SHOWN = 20;
+
+/** One problem as it is; several as a list, with the excerpt of the first. */
+function oneError(folder: string, problems: MpmError[]): MpmError {
+  const [first] = problems;
+  if (problems.length === 1 && first) return first;
+  const lines = problems
+    .slice(0, SHOWN)
+    .map(({ message, hint }) => `  ${message}${hint ? `\n    → ${hint}` : ''}`);
+  if (problems.length > SHOWN) lines.push(`  … and ${problems.length - SHOWN} more`);
+  const code = problems.every((problem) => problem.code === 'FILE_SYSTEM')
+    ? 'FILE_SYSTEM'
+    : 'MIGRATION_INVALID';
+  return new MpmError(code, `${problems.length} problems in ${folder}\n${lines.join('\n')}`, {
+    subject: folder,
+    ...(first?.excerpt && { excerpt: first.excerpt }),
+    hint: 'Mend them all; no database was touched.',
+  });
+}

@@ -1,0 +1,141 @@
+import { basename } from 'node:path';
+import { MpmError } from '../errors.ts';
+import { excerptAt } from './excerpt.ts';
+import type { MigrationOptions, SqlScript } from './migration.ts';
+import { scan, type ScanProblem } from './scan.ts';
+import { type Complaint, type Direction, readSection, type Section } from './sql-section.ts';
+import { parseOptions } from './sql-options.ts';
+
+/** The scripts of one `.sql` file, and everything that is wrong with it. */
+export interface SqlFile {
+  up?: SqlScript;
+  down?: SqlScript;
+  problems: MpmError[];
+}
+
+/** What a `.sql` file may hold: both sections, or, as half of a pair, one. */
+export type SqlFileKind = 'both' | Direction;
+
+const PROBLEMS: Record<ScanProblem['kind'], { what: string; hint: string }> = {
+  quote: { what: "this string has no closing '", hint: "close it; a ' within is written ''" },
+  identifier: { what: 'this name has no closing "', hint: 'close it; a " within is written ""' },
+  'dollar-quote': { what: 'this dollar quote is never closed', hint: 'end it with the same $tag$' },
+  comment: { what: 'this comment has no */', hint: 'close it; comments nest, each /* needs its */' },
+  parenthesis: { what: 'this parenthesis is never closed', hint: 'close it before the end of the statement' },
+  nul: { what: 'a NUL byte', hint: 'take it out: PostgreSQL text holds none' },
+  'meta-command': {
+    what: 'a psql command',
+    hint: 'take it out: only psql knows it, the server does not. Variables and \\i need their SQL written out',
+  },
+  'copy-data': {
+    what: 'COPY … FROM STDIN with its data in the file',
+    hint: 'write the rows as INSERT statements (pg_dump --inserts), or load them after the migration',
+  },
+};
+
+/**
+ * Takes one `.sql` file apart.
+ * @param text the file without its BOM, line ends as they are
+ */
+export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'both'): SqlFile {
+  const { statements, problems, markers } = scan(text);
+  const complaints: Complaint[] = [];
+  const blanks: [start: number, end: number][] = [];
+
+  for (const problem of problems) {
+    const line = text.slice(problem.offset, problem.end);
+    // pg_dump writes them around its output since August 2025.
+    if (problem.kind === 'meta-command' && /^\\(?:un)?restrict(?:\s|$)/.test(line)) {
+      blanks.push([problem.offset, problem.end]);
+      continue;
+    }
+    const { what, hint } = PROBLEMS[problem.kind];
+    const shown = problem.kind === 'meta-command' ? `${what}: ${line.slice(0, 60).trimEnd()}` : what;
+    complaints.push({ offset: problem.offset, message: shown, hint });
+  }
+
+  const sections = new Map<Direction, Section>();
+  const firstMarker = markers[0];
+  if (!firstMarker) {
+    const direction = kind === 'both' ? 'up' : kind;
+    sections.set(direction, { direction, start: 0, end: text.length, options: { transaction: true } });
+  } else {
+    const stray = statements.find((statement) => statement.start < firstMarker.offset);
+    if (stray) {
+      complaints.push({
+        offset: stray.start,
+        message: 'SQL in front of the first marker belongs to no section',
+        hint: `move it below ${firstMarker.text.split(/\s/)[0]}`,
+      });
+    }
+  }
+  markers.forEach((marker, index) => {
+    const [word = '', ...rest] = marker.text.split(/[ \t]+/);
+    const direction = word === 'migrate:up' ? 'up' : word === 'migrate:down' ? 'down' : undefined;
+    const complain = (message: string, hint: string) =>
+      complaints.push({ offset: marker.offset, message, hint });
+    if (!direction) {
+      complain(`${word} is no marker`, 'write -- migrate:up or -- migrate:down');
+      return;
+    }
+    if (sections.has(direction)) {
+      complain(`a second ${word} section`, 'put both into one section');
+      return;
+    }
+    if (kind !== 'both' && kind !== direction) {
+      complain(
+        `a ${word} section in a .${kind}.sql file`,
+        `move it to the .${direction}.sql file, or put both sections into one .sql file`,
+      );
+    }
+    const { options, complaints: wrong } = parseOptions(rest);
+    for (const each of wrong) complain(each.message, each.hint);
+    sections.set(direction, {
+      direction,
+      start: marker.end,
+      end: markers[index + 1]?.offset ?? text.length,
+      options,
+    });
+  });
+  const wanted = kind === 'both' ? 'up' : kind;
+  if (firstMarker && !sections.has(wanted) && complaints.length === 0) {
+    complaints.push({
+      offset: firstMarker.offset,
+      message: `there is no -- migrate:${wanted} section`,
+      hint: `add -- migrate:${wanted}; it may be empty`,
+    });
+  }
+
+  const file: SqlFile = { problems: [] };
+  for (const section of sections.values()) {
+    const within = statements.filter((each) => each.start >= section.start && each.start < section.end);
+    const read = readSection(section, within, text);
+    // In a file with broken quoting, what looks like a statement may be none.
+    if (problems.every((problem) => problem.kind === 'meta-command')) complaints.push(...read.complaints);
+    file[section.direction] = script(path, text, section, [...blanks, ...read.blanks], section.options);
+  }
+  file.problems = complaints
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, message, hint }) => {
+      const excerpt = excerptAt(path, text, offset);
+      const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
+      return new MpmError('MIGRATION_INVALID', `${place}: ${message}`, { hint, subject: path, excerpt });
+    });
+  return file;
+}
+
+function script(
+  path: string,
+  text: string,
+  { start, end }: Section,
+  blanks: [start: number, end: number][],
+  options: MigrationOptions,
+): SqlScript {
+  let sql = text.slice(start, end);
+  for (const [from, to] of blanks) {
+    if (from < start || to > end) continue;
+    const blank = sql.slice(from - start, to - start).replace(/[^\r\n]/g, ' ');
+    sql = sql.slice(0, from - start) + blank + sql.slice(to - start);
+  }
+  return { kind: 'sql', path, text, sql, start, options };
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type ErrorCode, MpmError, type SourceExcerpt } from './errors.ts';
+
+export interface ImportOptions {
+  /** What an import of these names gets: the objects of our own process, wherever the file lies. */
+  provide?: Record<string, unknown>;
+  /** The code of the error when the module cannot be loaded. */
+  code: ErrorCode;
+}
+
+type Exports = Record<string, unknown>;
+
+/**
+ * Imports a TypeScript, ES or CommonJS module as it is now on disk, without a build step.
+ * @throws MpmError with file, line and column when it does not parse, or fails while it is evaluated
+ */
+export async function importModule(path: string, { provide = {}, code }: ImportOptions): Promise<Exports> {
+  const { createJiti } = await import('jiti');
+  const jiti = createJiti(import.meta.url, { virtualModules: provide, interopDefault: false });
+  // It may have been edited since this process imported it.
+  delete jiti.cache[path];
+  try {
+    return await jiti.import<Exports>(path);
+  } catch (error) {
+    throw explain(path, code, error);
+  }
+}
+
+function explain(path: string, code: ErrorCode, error: unknown): MpmError {
+  const place = placeOf(path, error);
+  const excerpt = place && excerptOf(path, place);
+  const where = excerpt ? `${basename(path)}:${excerpt.line}:${excerpt.column}` : basename(path);
+  const isSyntax = error instanceof Error && error.message.startsWith('ParseError: ');
+  const raw = error instanceof Error ? error.message : String(error);
+  const message = raw.replace(/^ParseError: /, '').split(/\s*\n/, 1)[0];
+  const missing = /Cannot find (?:module|package) '([^']+)'/.exec(raw)?.[1];
+  return new MpmError(code, `${where}: ${message}`, {
+    cause: error,
+    subject: path,
+    ...(excerpt && { excerpt }),
+    hint: isSyntax
+      ? 'Mend the syntax error; no database was touched.'
+      : missing
+        ? `Install ${missing} where the file is, or correct the import.`
+        : 'The file failed while it was imported: outside its functions it should only import and declare.',
+  });
+}
+
+interface Place {
+  line: number;
+  /** In UTF-16 units from 0; undefined: the first character of the line that is no space. */
+  column?: number;
+}
+
+/** From jiti's own words for what does not parse, else from the first line of the stack that is in the file. */
+function placeOf(path: string, error: unknown): Place | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const parse = /:(\d+):(\d+)\s*$/.exec(error.message);
+  if (parse && error.message.includes(`${path}:`))
+    return { line: Number(parse[1]), column: Number(parse[2]) };
+  const frame = error.stack?.split('\n').find((line) => line.includes(`${path}:`));
+  const line = frame && /:(\d+)(?::\d+)?\)?$/.exec(frame)?.[1];
+  return line ? { line: Number(line) } : undefined;
+}
+
+function excerptOf(path: string, { line, column }: Place): SourceExcerpt | undefined {
+  let all: string[];
+  try {
+    all = readFileSync(path, 'utf8').split(/\r\n|\r|\n/);
+  } catch {
+    return undefined;
+  }
+  const failing = all[line - 1];
+  if (failing === undefined) return undefined;
+  const before = failing.slice(0, column ?? failing.search(/\S|$/));
+  const first = Math.max(1, line - 1);
+  const lines = all.slice(first - 1, line + 1).map((text, index) => {
+    const number = first + index;
+    return { number, text: text.length > 400 ? `${text.slice(0, 400)}…` : text, failing: number === line };
+  });
+  return { file: path, line, column: [...before].length + 1, lines };
+}

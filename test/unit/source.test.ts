@@ -1,0 +1,207 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Kysely, sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseDuration } from '../../src/config/duration.ts';
+import { MpmError } from '../../src/errors.ts';
+import { checksumOf } from '../../src/migration/checksum.ts';
+import { readMigrations } from '../../src/migration/source.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mpm-source-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(files: Record<string, string | Uint8Array>): void {
+  for (const [file, content] of Object.entries(files)) writeFileSync(join(folder, file), content);
+}
+
+async function refused(): Promise<MpmError> {
+  const error: unknown = await readMigrations(folder, 'core').catch((thrown: unknown) => thrown);
+  if (!(error instanceof MpmError)) throw new Error('it was read');
+  return error;
+}
+
+describe('a folder', () => {
+  test('holds migrations in the order of their numbers, whatever else lies there', async () => {
+    mkdirSync(join(folder, 'helpers'));
+    write({
+      '10_c.sql': 'select 1;',
+      '9_b.up.sql': 'select 1;',
+      '9_b.down.sql': 'select 2;',
+      '0001_a.ts': 'export async function up() {}\nexport const down = async () => {};\n',
+      '2_z.mjs': 'export async function up() {}\n',
+      '3_y.cjs': 'exports.up = async () => {};\n',
+      '4_x.js': 'export default { async up() {}, async down() {} };\n',
+      'README.md': '# x',
+      '.5_hidden.sql': 'select 1;',
+      'types.d.ts': 'export {};',
+      '10_c.sql.orig': 'x',
+      'notes.txt': 'x',
+      'helpers/tool.ts': 'export const a = 1;',
+    });
+    symlinkSync(join(folder, '10_c.sql'), join(folder, '11_link.sql'));
+    const { migrations } = await readMigrations(folder, 'core');
+    expect(migrations.map(({ name, down }) => [name, Boolean(down)])).toEqual([
+      ['0001_a', true],
+      ['2_z', false],
+      ['3_y', false],
+      ['4_x', true],
+      ['9_b', true],
+      ['10_c', false],
+      ['11_link', false],
+    ]);
+    expect(migrations[4]).toMatchObject({ version: '9', source: 'core', path: join(folder, '9_b.up.sql') });
+  });
+
+  test('that is missing names the remedy', async () => {
+    const error = await readMigrations(join(folder, 'nope'), 'core').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'FOLDER_MISSING',
+      hint: expect.stringMatching(/mpm-migrate init.*create/),
+    });
+  });
+
+  test('with problems names all of them at once', async () => {
+    write({
+      '1_a.sql': 'select 1; commit;',
+      '01_b.ts': 'export const up = async () => {};',
+      '2_c.down.sql': 'select 1;',
+      '3_d.sql': 'select 1;',
+      '3_d.down.sql': 'select 1;',
+      'noprefix.sql': 'select 1;',
+      '4_e.SQL': 'select 1;',
+      '5_f.sql': Buffer.from("select 'caf\xe9';", 'latin1'),
+      '6_g.ts': 'export async function up() {\n  const x = ;\n}\n',
+      '7_h.ts': 'export const down = 1;',
+    });
+    const { code, message } = await refused();
+    expect(code).toBe('MIGRATION_INVALID');
+    for (const said of [
+      '1_a.sql:1:11: commit',
+      '01_b.ts and 1_a.sql have the same version, 1',
+      '2_c.down.sql has no 2_c.up.sql',
+      'rename 3_d.sql to 3_d.up.sql',
+      'noprefix.sql has no numeric prefix',
+      'rename it to 4_e.sql',
+      '5_f.sql is not UTF-8',
+      '6_g.ts:2:13: Unexpected token',
+      '7_h.ts: exports no function up',
+    ]) {
+      expect(message).toContain(said);
+    }
+  });
+
+  test('with the same name twice names both files', async () => {
+    write({ '1_a.sql': '', '1_a.ts': 'export const up = async () => {};' });
+    expect((await refused()).message).toBe('1_a.sql and 1_a.ts have the same name');
+  });
+});
+
+describe('modules', () => {
+  test('import the Kysely that runs, whatever lies around them', async () => {
+    write({
+      '1_a.ts': `import { type Kysely, sql } from 'kysely';\nexport async function up(db: Kysely<unknown>): Promise<unknown> { return [db, sql]; }\n`,
+      '2_b.cjs': `const { sql } = require('kysely');\nexports.up = async (db) => [db, sql];\n`,
+    });
+    const { migrations } = await readMigrations(folder, 'core');
+    const db = {} as Kysely<unknown>;
+    for (const { up } of migrations) {
+      expect(up.kind === 'module' && (await up.run(db))).toEqual([db, sql]);
+    }
+  });
+
+  test('engine 22: a syntax error has file, line, column and lines', async () => {
+    write({ '1_a.ts': `export async function up(): Promise<void> {\n  const é = '🚀' +;\n}\n` });
+    const error = await refused();
+    expect(error).toMatchObject({
+      code: 'MIGRATION_INVALID',
+      migration: '1_a',
+      excerpt: { line: 2, column: 18 },
+    });
+    expect(error.excerpt?.lines.map((line) => line.number)).toEqual([1, 2, 3]);
+  });
+
+  test('what fails while it is imported says where, and what is missing', async () => {
+    write({
+      '1_a.ts': `interface A {\n  a: string;\n}\nthrow new Error('broken ' + (1 as number));\nexport const up = () => {};`,
+    });
+    expect(await refused()).toMatchObject({ message: '1_a.ts:4:1: broken 1', excerpt: { line: 4 } });
+    write({ '1_a.ts': `import x from 'no-such-package';\nexport const up = () => x;` });
+    expect((await refused()).hint).toContain('Install no-such-package');
+  });
+
+  test('config is checked', async () => {
+    write({
+      '1_a.ts': `export const up = () => {};\nexport const config = { transaction: false, lockTimeout: '5s', statementTimeout: 10 };`,
+    });
+    const { migrations } = await readMigrations(folder, 'core');
+    expect(migrations[0]?.up.options).toEqual({
+      transaction: false,
+      lockTimeout: 5000,
+      statementTimeout: 10,
+    });
+    for (const config of ['{ transactional: false }', `{ transaction: 'no' }`, `{ lockTimeout: 'x' }`, '1']) {
+      write({ '1_a.ts': `export const up = () => {};\nexport const config = ${config};` });
+      expect((await refused()).message).toMatch(/^1_a\.ts: (its )?config/);
+    }
+  });
+
+  test('an edited file is read anew', async () => {
+    write({ '1_a.ts': 'export const up = async () => 1;' });
+    await readMigrations(folder, 'core');
+    write({ '1_a.ts': 'export const up = async () => 2;' });
+    const { up } = (await readMigrations(folder, 'core')).migrations[0] ?? {};
+    expect(up?.kind === 'module' && (await up.run({} as Kysely<unknown>))).toBe(2);
+  });
+});
+
+test('engine 20: the checksum does not see BOM and line ends, and sees everything else', () => {
+  const sum = (text: string) => checksumOf(Buffer.from(text));
+  expect(sum('\ufeffselect 1;\r\nselect 2;\r')).toBe(sum('select 1;\nselect 2;\n'));
+  expect(sum('é\r\n🚀')).toBe(sum('é\n🚀'));
+  expect(sum('select 1; \n')).not.toBe(sum('select 1;\n'));
+  expect(sum('')).toBe('v1:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+});
+
+test('a BOM is not sent, and CRLF stays where it is', async () => {
+  write({ '1_a.sql': '\ufeffselect 1;\r\nselect 2;\r\n' });
+  const { up } = (await readMigrations(folder, 'core')).migrations[0] ?? {};
+  expect(up).toMatchObject({ sql: 'select 1;\r\nselect 2;\r\n', start: 0 });
+});
+
+test('engine 22: folders of equal content share their migrations', async () => {
+  write({ '1_a.sql': 'select 1;', '2_b.ts': 'export const up = () => {};' });
+  const cache = new Map();
+  const first = await readMigrations(folder, 'core', cache);
+  const second = await readMigrations(folder, 'core', cache);
+  expect(second.migrations[0]).toBe(first.migrations[0]);
+  expect(second.migrations[1]).toBe(first.migrations[1]);
+  write({ '1_a.sql': 'select 2;' });
+  expect((await readMigrations(folder, 'core', cache)).migrations[0]).not.toBe(first.migrations[0]);
+});
+
+test('performance: 276 files are read, checked and split in little time', async () => {
+  for (let i = 1; i <= 276; i++) {
+    write({
+      [`${1000 + i}_step.sql`]: `-- migrate:up\ncreate table t_${i} (id bigint primary key, a text default 'x');\n-- migrate:down\ndrop table t_${i};\n`,
+    });
+  }
+  await readMigrations(folder, 'core');
+  const started = performance.now();
+  await readMigrations(folder, 'core');
+  expect(performance.now() - started).toBeLessThan(150);
+});
+
+test('durations', () => {
+  expect(['500ms', '5s', '2min', '1h', '1.5s', '0', 250, '250'].map((value) => parseDuration(value))).toEqual(
+    [500, 5000, 120_000, 3_600_000, 1500, 0, 250, 250],
+  );
+  expect(
+    ['', '5 parsecs', '-1s', 's', Number.NaN, -1, '1000h', '1e3', 'constructor'].map((value) =>
+      parseDuration(value),
+    ),
+  ).toEqual(Array.from({ length: 9 }).fill(undefined));
+});

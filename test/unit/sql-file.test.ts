@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest';
+import type { SqlScript } from '../../src/migration/migration.ts';
+import { parseSqlFile, type SqlFileKind } from '../../src/migration/sql-file.ts';
+
+function read(text: string, kind?: SqlFileKind): { up?: SqlScript; down?: SqlScript } {
+  const { problems, ...scripts } = parseSqlFile('/m/1_a.sql', text, kind);
+  expect(problems).toEqual([]);
+  return scripts;
+}
+
+function problems(text: string, kind?: SqlFileKind): string[] {
+  return parseSqlFile('/m/1_a.sql', text, kind).problems.map((problem) => problem.message);
+}
+
+describe('sections', () => {
+  test('a plain file is up only', () => {
+    const text = 'create table a (b int);\n';
+    const { up, down } = read(text);
+    expect(up).toMatchObject({
+      kind: 'sql',
+      path: '/m/1_a.sql',
+      text,
+      sql: text,
+      start: 0,
+      options: { transaction: true },
+    });
+    expect(down).toBeUndefined();
+  });
+
+  test('markers make two sections with options of their own; offsets are those of the file', () => {
+    const text =
+      '-- é 🚀\n-- migrate:up lock_timeout:5s statement_timeout:2min\nselect 1\n-- migrate:down transaction:false\r\nselect 2;';
+    const { up, down } = read(text);
+    expect(up?.sql).toBe('\nselect 1\n');
+    expect(up?.options).toEqual({ transaction: true, lockTimeout: 5000, statementTimeout: 120_000 });
+    expect(down?.options).toEqual({ transaction: false });
+    for (const script of [up, down]) {
+      expect(text.slice(script?.start, (script?.start ?? 0) + (script?.sql.length ?? 0))).toBe(script?.sql);
+    }
+  });
+
+  test('down may come first, sections may be empty (engine 32), and a file may hold nothing', () => {
+    expect(read('-- migrate:down\nselect 2;\n-- migrate:up\n')).toMatchObject({
+      up: { sql: '\n' },
+      down: { sql: '\nselect 2;\n' },
+    });
+    expect(read('').up?.sql).toBe('');
+    expect(read('-- nothing to do\n').up).toBeDefined();
+  });
+
+  test('a marker within a string or a function body is none', () => {
+    const text = `create function f() returns text language sql as $$\n-- migrate:down\nselect 'a' $$;`;
+    expect(read(text)).toMatchObject({ up: { sql: text } });
+  });
+
+  test('half of a pair may begin with its own marker, for the options', () => {
+    expect(read('-- migrate:up transaction:false\nvacuum;', 'up').up?.options).toEqual({
+      transaction: false,
+    });
+    expect(read('-- migrate:down lock_timeout:0\nselect 1;', 'down').down?.options.lockTimeout).toBe(0);
+    expect(read('drop table a;', 'down')).toMatchObject({ down: { sql: 'drop table a;' } });
+  });
+
+  test.each<[string, string, SqlFileKind?]>([
+    ['-- migrate:up tranzaction:false\n', '1_a.sql:1:1: tranzaction is no option'],
+    ['\n-- migrate:up transaction:no\n', '1_a.sql:2:1: transaction:no is no value of transaction'],
+    ['-- migrate:up lock_timeout:5parsecs\n', '1_a.sql:1:1: lock_timeout:5parsecs is no time'],
+    ['-- migrate:up lock_timeout: 5s\n', '1_a.sql:1:1: lock_timeout: is no time'],
+    [
+      '-- migrate:up lock_timeout:1s lock_timeout:2s\n',
+      '1_a.sql:1:1: the option lock_timeout stands there twice',
+    ],
+    ['-- migrate:up\n-- migrate:sideways\n', '1_a.sql:2:1: migrate:sideways is no marker'],
+    ['-- migrate:up\nselect 1;\n-- migrate:up\n', '1_a.sql:3:1: a second migrate:up section'],
+    [
+      '-- note\nselect 1;\n-- migrate:up\n',
+      '1_a.sql:2:1: SQL in front of the first marker belongs to no section',
+    ],
+    ['-- migrate:down\nselect 1;', '1_a.sql:1:1: there is no -- migrate:up section'],
+    ['-- migrate:up\n-- migrate:down\n', '1_a.sql:2:1: a migrate:down section in a .up.sql file', 'up'],
+  ])('%j: %s', (text, message, kind) => {
+    expect(problems(text, kind).slice(0, 1)).toEqual([message]);
+  });
+});
+
+describe('engine 5: transactions', () => {
+  test.each([
+    ['BEGIN;', 'COMMIT;'],
+    ['begin transaction;', 'end;'],
+    ['START TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE ;', 'commit work'],
+    ['begin work;', 'commit and no chain;'],
+    ['-- é\n/* 🚀 */ BEGIN\n;', 'COMMIT -- done'],
+  ])('a file wrapped in %j … %j is run without its wrapper, every offset as before', (begin, commit) => {
+    const text = `${begin}\ncreate table a (b int);\nsavepoint s; rollback to s; rollback to savepoint s; rollback work to s; release s;\n${commit}\n`;
+    const sql = read(text).up?.sql ?? '';
+    expect(sql).toHaveLength(text.length);
+    expect(sql.indexOf('create table')).toBe(text.indexOf('create table'));
+    expect(sql.split('\n').length).toBe(text.split('\n').length);
+    expect(sql).not.toMatch(/begin|commit;|start|end;/i);
+  });
+
+  test('each section may have its own wrapper', () => {
+    const { up, down } = read(
+      '-- migrate:up\nbegin;\nselect 1;\ncommit;\n-- migrate:down\nbegin;\nselect 2;\ncommit;\n',
+    );
+    expect([up?.sql.trim(), down?.sql.trim()]).toEqual(['select 1;', 'select 2;']);
+  });
+
+  test.each([
+    'select 1; commit; select 2;',
+    'begin; select 1; commit; begin; select 2; commit;',
+    'begin; select 1;',
+    'select 1; end;',
+    'begin; select 1; rollback;',
+    'begin; select 1; commit and chain;',
+    'select 1; abort;',
+    `prepare transaction 'x';`,
+    `commit prepared 'x';`,
+    `rollback prepared 'x';`,
+    'begin isolation level serializable; select 1; commit;',
+    'select 1; start transaction;',
+    'begin; create table a (b int); commit; analyze a;',
+    '-- migrate:up transaction:false\nbegin; select 1; commit;',
+    '-- migrate:up transaction:false\nselect 1; commit;',
+  ])('refused, with line and remedy: %j', (text) => {
+    const { problems } = parseSqlFile('/m/1_a.sql', text);
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) {
+      expect(problem).toMatchObject({ code: 'MIGRATION_INVALID', subject: '/m/1_a.sql' });
+      expect(problem.hint).toMatch(/take .*out/);
+      expect(problem.excerpt?.lines.find((line) => line.failing)?.text).toBe(text.split('\n').at(-1));
+    }
+  });
+
+  test.each([
+    'prepare p as select 1; execute p; deallocate p;',
+    `do $$ begin raise notice 'commit;'; end $$;`,
+    'create procedure p() language plpgsql as $$ begin commit; end $$;',
+    'create procedure p() begin atomic insert into a values (1); end;',
+    'alter table a rename column "commit" to "begin"; -- commit;',
+    `select 'commit; begin';`,
+  ])('no transaction control: %j', (text) => {
+    expect(read(text).up?.sql).toBe(text);
+  });
+});
+
+describe('engine 9: what cannot run in a transaction', () => {
+  test.each([
+    'create index concurrently on a (b);',
+    'create unique index concurrently if not exists i on a (b);',
+    'drop index concurrently if exists i;',
+    'reindex (verbose) table concurrently a;',
+    'reindex (verbose, concurrently) index i;',
+    'reindex database d;',
+    'alter table only s.a detach partition s.b concurrently;',
+    'vacuum;',
+    'vacuum (full) a;',
+    'create database d;',
+    'drop database if exists d;',
+    `create tablespace t location '/x';`,
+    'alter system set work_mem = 1;',
+    'cluster;',
+    'discard all;',
+    'begin; create index concurrently on a (b); commit;',
+  ])('%j is refused when the file is read, and transaction:false named', (text) => {
+    expect(parseSqlFile('/m/1_a.sql', text).problems).toMatchObject([
+      {
+        message: expect.stringContaining('cannot run inside a transaction'),
+        hint: expect.stringContaining('-- migrate:up transaction:false'),
+      },
+    ]);
+    if (!text.startsWith('begin')) read(`-- migrate:up transaction:false\n${text}`);
+  });
+
+  test.each([
+    `alter type t add value 'x';`,
+    'create index on a (concurrently);',
+    'refresh materialized view concurrently v;',
+    'cluster a using i;',
+    'reindex table a;',
+    'discard temp;',
+  ])('%j runs in one', (text) => {
+    read(text);
+  });
+});
+
+describe('engine 32: specific messages', () => {
+  test('psql commands are refused with their line; those of pg_dump are blanked', () => {
+    expect(problems('select 1;\n\\set x 1\nselect 2;\n\\i other.sql\n')).toEqual([
+      '1_a.sql:2:1: a psql command: \\set x 1',
+      '1_a.sql:4:1: a psql command: \\i other.sql',
+    ]);
+    const dump = '--\n\n\\restrict dGVzdA\n\nselect 1;\n\n\\unrestrict dGVzdA\n';
+    expect(read(dump).up?.sql).toBe(dump.replaceAll(/\\.*/g, (line) => ' '.repeat(line.length)));
+  });
+
+  test('COPY … FROM STDIN, NUL, unclosed quotes: what, where, and what to do', () => {
+    expect(problems('copy a from stdin;\n1\n\\.\n')).toEqual([
+      '1_a.sql:1:1: COPY … FROM STDIN with its data in the file',
+    ]);
+    expect(problems("select 'a\0b';")).toEqual(['1_a.sql:1:10: a NUL byte']);
+    expect(problems("select 1;\n  select 'it;\n")).toEqual(["1_a.sql:2:10: this string has no closing '"]);
+    expect(problems('select $x$ a $y$')).toEqual(['1_a.sql:1:8: this dollar quote is never closed']);
+    expect(problems('create table a (b int;\nselect 1;')).toEqual([
+      '1_a.sql:1:16: this parenthesis is never closed',
+    ]);
+  });
+
+  test('engine 31: lines and columns are right for CRLF, accents and emoji', () => {
+    const text = "select 'é';\r\nselect '🚀🚀', $a$ x";
+    const [problem] = parseSqlFile('/m/1_a.sql', text).problems;
+    expect(problem?.excerpt).toMatchObject({ file: '/m/1_a.sql', line: 2, column: 14 });
+  });
+});
