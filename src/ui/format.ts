@@ -48,7 +48,6 @@ export function padStart(text: string, columns: number): string {
 
 /** Text that came from outside, on one line and harmless: a tenant's name may hold escape codes or a line end. */
 export function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return stripVTControlCharacters(text)
     .replace(/[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
     .trim();
@@ -57,7 +56,6 @@ export function oneLine(text: string): string {
 /** Text that came from outside, with its line ends, tabs as spaces, and no other control character. */
 export function harmless(text: string): string {
   const bare = stripVTControlCharacters(text).replace(/\t/g, '  ').replace(/\r\n?/g, '\n');
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return bare.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '');
 }
 

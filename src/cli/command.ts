@@ -1,0 +1,150 @@
+import { relative } from 'node:path';
+import { Command, Flags } from '@oclif/core';
+import type { Config } from '../config/define.ts';
+import { EXIT, type ErrorReport, errorReport, redact } from '../errors.ts';
+import type { OnEvent } from '../fleet/events.ts';
+import type { RunReport } from '../fleet/report.ts';
+import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
+import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
+import { asCommandError } from './usage-error.ts';
+
+/** The flags that every command has, as parsed. */
+export interface GlobalFlags extends PaceFlags {
+  config?: string | undefined;
+  quiet?: boolean;
+  actor?: string | undefined;
+}
+
+/** What a verb over the fleet is given to work with. */
+export interface FleetRun {
+  config: Config;
+  onEvent: OnEvent;
+  /** Aborted by the first Ctrl-C: start nothing more. */
+  signal: AbortSignal;
+  /** Aborted by the second: cancel what runs. */
+  cancel: AbortSignal;
+}
+
+/** How things are shown on one of the two streams. */
+export interface Display {
+  env: DisplayEnvironment;
+  out: Theme;
+  err: Theme;
+  /** A path as the user would type it. */
+  shortPath(path: string): string;
+}
+
+/**
+ * The base of every command: global flags, errors in one form, exit codes, `--json`. A command reads its flags,
+ * makes one call and shows one view.
+ */
+export abstract class FleetCommand extends Command {
+  static override enableJsonFlag = true;
+  static override baseFlags = {
+    config: Flags.string({
+      description: 'The configuration file (default: found from here upwards)',
+      helpValue: 'FILE',
+      helpGroup: 'global',
+    }),
+    json: Flags.boolean({ description: 'One JSON document on stdout instead of text', helpGroup: 'global' }),
+    quiet: Flags.boolean({ char: 'q', description: 'No progress on stderr', helpGroup: 'global' }),
+    'no-color': Flags.boolean({ description: 'No colour (NO_COLOR does the same)', helpGroup: 'global' }),
+  };
+
+  override async init(): Promise<void> {
+    await super.init();
+    // `2>&1 | head -1` closes stderr under a run that goes on; oclif sees to stdout alone.
+    process.stderr.on('error', ignoreClosedPipe);
+  }
+
+  override parse: Command['parse'] = (options, argv) =>
+    super.parse(options, withBareFailed(argv ?? this.argv));
+
+  /** The configuration: flag > environment > file > default. */
+  protected async settings(flags: GlobalFlags): Promise<Config> {
+    const { loadConfig } = await import('../config/load.ts');
+    const pace = paceFrom(flags);
+    return loadConfig(
+      {
+        ...(flags.config === undefined ? {} : { file: flags.config }),
+        ...(flags.actor === undefined ? {} : { actor: flags.actor }),
+        ...(Object.keys(pace).length ? { pace } : {}),
+      },
+      { cwd: process.cwd() },
+    );
+  }
+
+  protected async display(): Promise<Display> {
+    const [{ environment }, { themeFor }] = await Promise.all([
+      import('../config/load.ts'),
+      import('../ui/theme.ts'),
+    ]);
+    const env = environment();
+    const color = !this.argv.includes('--no-color');
+    const cwd = process.cwd();
+    return {
+      env,
+      out: themeFor(process.stdout, env, { color }),
+      err: themeFor(process.stderr, env, { color }),
+      shortPath: (path) => {
+        const short = relative(cwd, path);
+        return short && !short.startsWith('..') ? short : path;
+      },
+    };
+  }
+
+  /** Prints on stdout what a view made; nothing under `--json`, where stdout is the one document. */
+  protected show(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(text);
+  }
+
+  /** A verb over the fleet from configuration to exit code: progress on stderr, the report on stdout. */
+  protected async runFleet(
+    flags: GlobalFlags,
+    work: (run: FleetRun) => Promise<RunReport>,
+  ): Promise<RunReport> {
+    const { conductOnTerminal } = await import('./conduct.ts');
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled() };
+    const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
+    const { showReport } = await import('./show-report.ts');
+    this.show(await showReport(report, display));
+    const { exitCodeOf } = await import('./exit-code.ts');
+    process.exitCode = exitCodeOf(report);
+    return report;
+  }
+
+  override logJson(json: unknown): void {
+    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+  }
+
+  /** Only what an ErrorReport holds: oclif's own would print every property of a foreign error. */
+  override toErrorJson(thrown: unknown): { error: ErrorReport } {
+    return { error: errorReport(asCommandError(thrown, this.words())) };
+  }
+
+  /** Shows the error here and does not pass it on: oclif would print it its own way, and end the process at once. */
+  override async catch(thrown: Error & { oclif?: { exit?: number } }): Promise<void> {
+    if (thrown.oclif?.exit === EXIT.done) throw thrown;
+    const error = asCommandError(thrown, this.words());
+    process.exitCode = error.exit;
+    // A command that failed while it parsed its flags did not forget to.
+    this.parsed = true;
+    if (this.jsonEnabled()) return this.logJson(this.toErrorJson(error));
+    const [{ errorView }, { err, shortPath }] = await Promise.all([
+      import('../ui/views/error.ts'),
+      this.display(),
+    ]);
+    process.stderr.write(errorView(errorReport(error), err, { shortPath }));
+    if (error.code === 'BUG') process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
+  }
+
+  /** The command as it is typed: `tenant create`. */
+  private words(): string {
+    return (this.id ?? '').replaceAll(':', ' ');
+  }
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}

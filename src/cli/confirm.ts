@@ -1,0 +1,57 @@
+import { MpmError } from '../errors.ts';
+
+export interface Confirmation {
+  /** What must be typed. */
+  name: string;
+  /** What is about to happen, as a sentence. */
+  what: string;
+  /** The value of `--confirm`. */
+  given: string | undefined;
+  input?: NodeJS.ReadableStream & { isTTY?: boolean };
+  output?: NodeJS.WritableStream & { isTTY?: boolean };
+  /** No question is asked, as when a document goes to stdout. */
+  quiet?: boolean;
+}
+
+/**
+ * Asks for a name to be typed before something is destroyed. Off a terminal nobody can be asked, and `--confirm`
+ * must hold the name.
+ * @throws MpmError CONFIRMATION when it is not the name, or there is none
+ */
+export async function confirmName(options: Confirmation): Promise<void> {
+  const { name, what, given, input = process.stdin, output = process.stderr } = options;
+  if (given !== undefined) return check(given, name, '--confirm');
+  if (!input.isTTY || !output.isTTY || options.quiet) {
+    throw new MpmError('CONFIRMATION', `${what} This needs a confirmation`, {
+      subject: name,
+      hint: `Off a terminal, add: --confirm ${/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", String.raw`'\''`)}'`}`,
+    });
+  }
+  return check(await ask(`${what}\nType ${name} to go on: `, input, output), name, 'What was typed');
+}
+
+function check(typed: string, name: string, source: string): void {
+  if (typed === name) return;
+  throw new MpmError('CONFIRMATION', `${source} is "${typed}", not "${name}": nothing was done`, {
+    hint: `Type the name exactly as it is: ${name}`,
+  });
+}
+
+async function ask(
+  question: string,
+  input: NodeJS.ReadableStream,
+  output: NodeJS.WritableStream,
+): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input, output });
+  const closed = new AbortController();
+  // Ctrl-C and Ctrl-D at the question mean no.
+  terminal.once('close', () => closed.abort());
+  try {
+    return (await terminal.question(question, { signal: closed.signal })).trim();
+  } catch {
+    return '';
+  } finally {
+    terminal.close();
+  }
+}

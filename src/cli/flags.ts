@@ -1,0 +1,165 @@
+import { Flags } from '@oclif/core';
+import type { ConfigInput, Duration } from '../config/define.ts';
+import { DURATION_FORM, parseDuration } from '../config/duration.ts';
+import { MpmError } from '../errors.ts';
+import { requireSelection, type Selection } from '../fleet/select.ts';
+
+/** Which tenants: the same flags everywhere. */
+export const selectionFlags = {
+  all: Flags.boolean({ description: 'Every tenant', helpGroup: 'selection' }),
+  tenant: Flags.string({
+    description: 'This one: id, name or database; 1..9 for a range of ids, -7 to leave one out. Repeatable',
+    helpValue: '42',
+    helpGroup: 'selection',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  exclude: Flags.string({
+    description: 'Leave this one out. Repeatable',
+    helpValue: '7',
+    helpGroup: 'selection',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  label: Flags.string({
+    description: 'Those with this label. Repeatable: all must match',
+    helpValue: 'tier=gold',
+    helpGroup: 'selection',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  failed: Flags.string({
+    description: 'What failed or was not tried in the last run, or in run 184',
+    helpLabel: '--failed[=184]',
+    helpGroup: 'selection',
+  }),
+  behind: Flags.boolean({ description: 'Those with something pending', helpGroup: 'selection' }),
+};
+
+const time = (description: string) => Flags.string({ description, helpValue: '5s', helpGroup: 'pace' });
+
+/** How fast and how patient: what the configuration says under `pace`, for this once. */
+export const paceFlags = {
+  concurrency: Flags.string({
+    description: 'Tenants at once, per server',
+    helpValue: '16',
+    helpGroup: 'pace',
+  }),
+  'lock-timeout': time('How long a statement waits for a table lock (default 1s)'),
+  'statement-timeout': time('How long a statement may take (default: no limit)'),
+  'lock-wait': time('How long to wait for another runner of the same tenant (default 30s)'),
+  retries: Flags.string({
+    description: 'Attempts after the first, for what passes by itself (default 10)',
+    helpValue: '3',
+    helpGroup: 'pace',
+  }),
+  actor: Flags.string({
+    description: "Who runs this, for the history (default: the CI's own variable)",
+    helpValue: 'NAME',
+    helpGroup: 'pace',
+  }),
+};
+
+export interface SelectionFlags {
+  all?: boolean;
+  tenant?: string[] | undefined;
+  exclude?: string[] | undefined;
+  label?: string[] | undefined;
+  failed?: string | undefined;
+  behind?: boolean;
+  force?: boolean;
+}
+
+/**
+ * The selection that flags describe.
+ * @throws MpmError NO_SELECTION listing the ways; USAGE for what contradicts itself
+ */
+export function selectionFrom(flags: SelectionFlags): Selection {
+  const { all, tenant, exclude, label, failed, behind, force } = flags;
+  const selection: Selection = {
+    ...(all ? { all } : {}),
+    ...(tenant?.length ? { tenants: tenant } : {}),
+    ...(exclude?.length ? { exclude } : {}),
+    ...(label?.length ? { labels: Object.fromEntries(label.map(parseLabel)) } : {}),
+    ...(failed === undefined ? {} : { failed: parseRun(failed) }),
+    ...(behind ? { behind } : {}),
+  };
+  const named = tenant?.find((name) => !name.startsWith('-'));
+  if (force && (all || !named)) {
+    throw new MpmError('USAGE', '--force goes with --tenant only', {
+      hint: 'It passes what holds a tenant back; say for which one: --tenant 42 --force',
+    });
+  }
+  if (all && named) {
+    throw new MpmError('USAGE', `--all and --tenant ${named} contradict each other`, {
+      hint: 'Give one of them; --exclude 7 or --tenant -7 leaves somebody out of --all.',
+    });
+  }
+  requireSelection(selection);
+  return selection;
+}
+
+function parseLabel(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new MpmError('USAGE', `--label ${text}: no label`, {
+    hint: 'Write it as key=value: --label tier=gold',
+  });
+}
+
+function parseRun(text: string): number | 'last' {
+  if (text === 'last') return text;
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  throw new MpmError('USAGE', `--failed=${text}: no run's number`, {
+    hint: 'mpm-migrate run list shows the runs; --failed alone means the last one.',
+  });
+}
+
+/** oclif knows no flag with an optional value: a bare `--failed` becomes `--failed=last`. */
+export function withBareFailed(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--');
+  return argv.map((word, at) => (word === '--failed' && (end < 0 || at < end) ? '--failed=last' : word));
+}
+
+export interface PaceFlags {
+  concurrency?: string | undefined;
+  'lock-timeout'?: string | undefined;
+  'statement-timeout'?: string | undefined;
+  'lock-wait'?: string | undefined;
+  retries?: string | undefined;
+}
+
+/**
+ * What pace flags say, in the configuration's words.
+ * @throws MpmError USAGE naming the flag
+ */
+export function paceFrom(flags: PaceFlags): NonNullable<ConfigInput['pace']> {
+  const pace = {
+    concurrency: numberOf(flags, 'concurrency', 1),
+    retries: numberOf(flags, 'retries', 0),
+    lockTimeout: timeOf(flags, 'lock-timeout'),
+    statementTimeout: timeOf(flags, 'statement-timeout'),
+    lockWait: timeOf(flags, 'lock-wait'),
+  };
+  return Object.fromEntries(Object.entries(pace).filter(([, value]) => value !== undefined));
+}
+
+function numberOf(flags: PaceFlags, flag: 'concurrency' | 'retries', least: number): number | undefined {
+  const text = flags[flag];
+  if (text === undefined) return undefined;
+  if (/^\d{1,6}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new MpmError('USAGE', `--${flag} ${text}: not a whole number of ${least} or more`, {
+    hint: `For instance: --${flag} 8`,
+  });
+}
+
+function timeOf(
+  flags: PaceFlags,
+  flag: 'lock-timeout' | 'statement-timeout' | 'lock-wait',
+): Duration | undefined {
+  const text = flags[flag];
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new MpmError('USAGE', `--${flag} ${text}: no time`, { hint: `Give ${DURATION_FORM}.` });
+}

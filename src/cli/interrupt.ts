@@ -1,0 +1,41 @@
+/** What a run is told when somebody wants it to end. */
+export interface Interrupts {
+  /** Aborted by the first signal: start nothing more, finish what is in work. */
+  stop: AbortSignal;
+  /** Aborted by the second one: cancel the statements that run. */
+  cancel: AbortSignal;
+  /** Ends the listening. */
+  release(): void;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+export const STOPPING =
+  'Stopping: the migrations in work are finished first. Once more (Ctrl-C) cancels them.';
+export const CANCELLING = 'Cancelling what is in work; it is rolled back.';
+
+/**
+ * Turns SIGINT and SIGTERM into abort signals (fleet 6). The process ends by itself, with 130 as its exit code,
+ * once the run has come to its end.
+ */
+export function listenForInterrupts(say: (line: string) => void): Interrupts {
+  const stop = new AbortController();
+  const cancel = new AbortController();
+  const onSignal = () => {
+    if (!stop.signal.aborted) {
+      say(STOPPING);
+      stop.abort();
+    } else if (!cancel.signal.aborted) {
+      say(CANCELLING);
+      cancel.abort();
+    }
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  return {
+    stop: stop.signal,
+    cancel: cancel.signal,
+    release: () => {
+      for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import type { StatusCohort, StatusReport, StatusRow, StatusState } from '../../fleet/status-report.ts';
+import { count, duration, inWords, nameList, oneLine, padStart, plural, table } from '../format.ts';
+import type { Theme } from '../theme.ts';
+import { errorView, hintLines } from './error.ts';
+import { historyLines } from './history.ts';
+import { tenantName, tenantWord } from './tenant.ts';
+
+/** A fleet up to this size is shown tenant by tenant. */
+const SMALL_FLEET = 50;
+/** So many tenants that need a look are named; the others are counted. */
+const MOST_TROUBLED = 10;
+
+/** Where the fleet stands: a line per tenant or per cohort, those that need a look, the totals, what to type. */
+export function statusText(report: StatusReport, theme: Theme): string {
+  const rows = report.tenants ?? [];
+  const [only] = rows;
+  const blocks = [
+    only && report.history ? historyLines(only, report.history, theme) : fleetLines(report, rows, theme),
+    troubleLines(rows, theme),
+    noticeLines(report, theme),
+    report.error ? [errorView(report.error, theme).trimEnd()] : [],
+    [totalLine(report, theme), ...nextLines(report, theme)],
+  ];
+  const text = blocks.filter((block) => block.length > 0).map((block) => block.join('\n'));
+  return `${text.join('\n\n')}\n`;
+}
+
+function fleetLines(report: StatusReport, rows: readonly StatusRow[], theme: Theme): string[] {
+  if (rows.length === 0 || report.counts.total > SMALL_FLEET) return cohortLines(report.cohorts, theme);
+  const columns = [
+    { title: 'TENANT', flexible: true },
+    { title: 'STATE' },
+    { title: 'HEAD', flexible: true },
+    { title: 'APPLIED', align: 'right' as const },
+    { title: 'PENDING', align: 'right' as const },
+  ];
+  const cells = rows.map((row) => [
+    tenantName(row.tenant),
+    row.state === 'inactive' ? oneLine(row.status) : row.state,
+    row.head ?? '(none)',
+    row.state === 'unreachable' ? '?' : count(row.applied),
+    row.state === 'unreachable' ? '?' : count(row.pending),
+  ]);
+  const { ellipsis } = theme.symbols;
+  const [heading = '', ...lines] = table(columns, cells, {
+    width: theme.width - 2,
+    ellipsis,
+    heading: theme.dim,
+  });
+  return [`  ${heading}`, ...lines.map((line, at) => `${symbolOf(rows[at]?.state, theme)} ${line}`)];
+}
+
+function cohortLines(cohorts: readonly StatusCohort[], theme: Theme): string[] {
+  const digits = Math.max(0, ...cohorts.map((cohort) => count(cohort.count).length));
+  return cohorts.flatMap((cohort) => {
+    const { head, pending, applied } = cohort;
+    const symbol = symbolOf(pending > 0 ? 'pending' : 'current', theme);
+    const whom = `${padStart(count(cohort.count), digits)} ${cohort.count === 1 ? 'tenant ' : 'tenants'}`;
+    const where = head === null ? 'without migrations' : `at ${head}`;
+    const behind = pending > 0 ? `${count(pending)} behind` : `${count(applied)} applied`;
+    const names = nameList(cohort.tenants.map(tenantName), cohort.count);
+    return [`${symbol} ${whom} ${where}   ${behind}`, ...(pending > 0 ? [theme.dim(`    ${names}`)] : [])];
+  });
+}
+
+function symbolOf(state: StatusState | undefined, { symbols, good, warn, bad, dim }: Theme): string {
+  if (state === 'current') return good(symbols.tick);
+  if (state === 'pending') return warn(symbols.lane);
+  return state === 'inactive' ? dim(symbols.skipped) : bad(symbols.cross);
+}
+
+/** Those that drifted, could not be read, or are passed by: why, and what to type. */
+function troubleLines(rows: readonly StatusRow[], theme: Theme): string[] {
+  const troubled = rows.filter(
+    ({ state, reason }) => state === 'drifted' || state === 'unreachable' || reason,
+  );
+  const lines = troubled.slice(0, MOST_TROUBLED).flatMap((row) => {
+    const [remedy] = row.remedies ?? [];
+    const hint = (remedy ?? row.error?.hint)?.replaceAll('{tenant}', tenantWord(row.tenant));
+    const head = `${symbolOf(row.state, theme)} ${theme.strong(tenantName(row.tenant))}  ${troubleOf(row)}`;
+    return [head, ...hintLines(hint, theme).map((line) => `    ${line}`)];
+  });
+  const more = troubled.length - MOST_TROUBLED;
+  return more > 0 ? [...lines, theme.dim(`  ${theme.symbols.ellipsis} ${count(more)} more`)] : lines;
+}
+
+function troubleOf({ state, status, reason, drift, error }: StatusRow): string {
+  if (state === 'unreachable') return oneLine(error?.message ?? 'cannot be read');
+  const drifted = Object.entries(drift ?? {}).map(([kind, number]) => `${count(number)} ${kind}`);
+  const held = reason ? `${status}: ${oneLine(reason)}` : '';
+  return [drifted.join(', '), held].filter(Boolean).join('; ') || state;
+}
+
+function noticeLines({ notices, foldersBehind }: StatusReport, theme: Theme): string[] {
+  const warning = theme.warn(theme.symbols.warning);
+  const folders =
+    foldersBehind === 1 ? 'tenant with its own folder lacks' : 'tenants with their own folders lack';
+  return [
+    ...notices.map((notice) => `${warning} ${oneLine(notice)}`),
+    ...(foldersBehind > 0
+      ? [
+          `${warning} ${count(foldersBehind)} ${folders} core migrations:  ${theme.command('mpm-migrate sync')}`,
+        ]
+      : []),
+  ];
+}
+
+function totalLine({ counts, selection, durationMs, interrupted }: StatusReport, theme: Theme): string {
+  const { tick, lane, cross } = theme.symbols;
+  if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}.`;
+  const parts = [
+    ...(counts.current ? [`${theme.good(tick)} ${count(counts.current)} current`] : []),
+    ...(counts.pending ? [`${theme.warn(lane)} ${count(counts.pending)} pending`] : []),
+    ...(counts.drifted ? [`${theme.bad(cross)} ${count(counts.drifted)} drifted`] : []),
+    ...(counts.unreachable ? [`${theme.bad(cross)} ${count(counts.unreachable)} unreachable`] : []),
+    ...(counts.inactive ? [`${count(counts.inactive)} inactive`] : []),
+    `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
+    ...(interrupted ? ['interrupted'] : []),
+  ];
+  return parts.join('   ');
+}
+
+function nextLines({ counts, selection, tenants }: StatusReport, theme: Theme): string[] {
+  if (counts.pending === 0) return [];
+  const [only] = tenants ?? [];
+  const one = counts.total === 1 && only;
+  const which = one
+    ? `--tenant ${tenantWord(only.tenant)}`
+    : selection.includes('--all')
+      ? '--behind'
+      : selection;
+  const whom = counts.pending === 1 ? 'it' : counts.pending <= 10 ? `the ${inWords(counts.pending)}` : 'them';
+  return [`Bring ${whom} forward:  ${theme.command(`mpm-migrate up ${which}`)}`];
+}
