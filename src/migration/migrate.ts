@@ -319,7 +319,7 @@ async function othersAtWork(
   return waited;
 }
 
-function refused(refusals: readonly Refusal[]): MpmError {
+export function refused(refusals: readonly Refusal[]): MpmError {
   return new MpmError('PLAN_REFUSED', refusals.map(({ message }) => message).join('; '), {
     aftermath: 'nothing was changed here',
     hint: refusals.map(({ remedy }) => remedy).join('\n'),
