@@ -1,0 +1,23 @@
+import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { mpm, program } from './harness.ts';
+import type { Bench } from './harness.ts';
+
+const bench: Bench = {
+  title: 'start, against `node -e 0`',
+  async run(row) {
+    const floor = (): Promise<void> => program(process.execPath, ['-e', '0']);
+    const many = { floor, pairs: 15, warmUp: 2 };
+    await row('--version', { ...many, limit: 2, ours: () => mpm(['--version']) });
+    await row('--help', { ...many, limit: 2.3, ours: () => mpm(['--help']) });
+    const server = await startEmbedded({ fsync: true });
+    try {
+      const env = { MPM_CENTRAL_URL: server.url };
+      await mpm(['central', 'up'], { env });
+      await row('up --all, no tenants', { ...many, limit: 4, ours: () => mpm(['up', '--all'], { env }) });
+    } finally {
+      await server.stop();
+    }
+  },
+};
+
+export default bench;
