@@ -87,13 +87,11 @@ async function runUnit(
     await (script.kind === 'sql' ? sendSql(unit, script) : runModule(unit, script));
     return 'done';
   } catch (error) {
-    const outcome = outcomeOf(
-      error,
-      claim === opening.at(-1) && bench.connection.completed === opening.length - 1,
-    );
+    const { completed } = bench.connection;
+    const outcome = outcomeOf(error, completed === opening.length - 1);
     await rollBack(bench.connection);
     if (outcome) return outcome;
-    throw error instanceof MpmError ? error : failure(error, unit, script);
+    throw error instanceof MpmError ? error : failure(error, unit, script, completed);
   }
 }
 
@@ -158,7 +156,7 @@ async function rollBack(connection: Connection): Promise<void> {
   await connection.query('rollback').catch(() => undefined);
 }
 
-function failure(error: unknown, unit: Unit, script: Script): MpmError {
+function failure(error: unknown, unit: Unit, script: Script, completed: number): MpmError {
   const server = isServerError(error) ? error : undefined;
   if (server?.code === SQLSTATE.invalidText && server.message.includes(GUARD.escaped))
     return escaped(unit, error);
@@ -173,31 +171,34 @@ function failure(error: unknown, unit: Unit, script: Script): MpmError {
       facts,
     );
   }
-  const excerpt = script.kind === 'sql' ? locateIn(unit, script, error) : locateInModule(script, error);
+  const excerpt =
+    script.kind === 'sql' ? locateIn(unit, script, error, completed) : locateInModule(script, error);
   return new MpmError('MIGRATION_FAILED', message, {
     ...facts,
-    aftermath: `${stageOf(unit, script, excerpt !== undefined)}the migration was rolled back`,
+    aftermath: `${excerpt ? '' : stageOf(unit, script, completed)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
     ...(server?.hint && { hint: server.hint }),
   });
 }
 
 /** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf(unit: Unit, script: Script, located: boolean): string {
-  if (located) return '';
-  const { completed } = unit.bench.connection;
-  if (script.kind === 'sql' && completed < unit.opening.length)
-    return 'it failed before its first statement; ';
-  const closing = script.kind === 'sql' || completed === unit.closing.length - 1;
-  return closing ? 'it failed at COMMIT; ' : '';
+function stageOf(unit: Unit, script: Script, completed: number): string {
+  if (script.kind === 'module') return completed === unit.closing.length - 1 ? 'it failed at COMMIT; ' : '';
+  return completed < unit.opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
 }
 
-function locateIn(unit: Unit, script: SqlScript, error: unknown): SourceExcerpt | undefined {
-  if (!isServerError(error)) return undefined;
+function locateIn(
+  unit: Unit,
+  script: SqlScript,
+  error: unknown,
+  completed: number,
+): SourceExcerpt | undefined {
+  // A syntax error anywhere in the message comes before its first statement, but with a position.
+  if (!isServerError(error) || (completed < unit.opening.length && error.position === undefined))
+    return undefined;
   const { message, prefix } = compose(unit, script);
-  const completed = unit.bench.connection.completed - unit.opening.length;
-  if (completed < 0) return undefined;
-  return locate(script, { message, prefix, position: error.position, where: error.where, completed });
+  const { position, where } = error;
+  return locate(script, { message, prefix, position, where, completed: completed - unit.opening.length });
 }
 
 function swallowed(unit: Unit): MpmError {

@@ -65,7 +65,8 @@ export class Connection {
     try {
       return await this.#client.query(sql, values);
     } catch (error) {
-      this.lastError = error;
+      // 25P02 only repeats that an earlier statement failed.
+      if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
       // A FATAL that ended the session says more than the socket's end that follows it.
       throw this.#lost && !isServerError(error) ? this.#lost : error;
     }
