@@ -47,6 +47,7 @@ export const CODES = {
   // central
   CENTRAL_BEHIND: EXIT.failed,
   CENTRAL_INVALID: EXIT.failed,
+  CENTRAL_FAILED: EXIT.failed,
   LEDGER_LOST: EXIT.failed,
   // one tenant's migration
   MIGRATION_FAILED: EXIT.tenantsFailed,

@@ -3,6 +3,7 @@ export interface Tenant {
   /** As text, whatever type the central database gives it. */
   id: string;
   name: string;
+  /** Empty when the central database names none: `tenantProblem` says so. */
   database: string;
   /** A name of `servers` in the configuration; `default` is the central database's own server. */
   server: string;
@@ -11,4 +12,9 @@ export interface Tenant {
   /** Why it is on hold, or at which step its creation failed. */
   reason?: string;
   labels: Record<string, string>;
+  /** Set when the list contradicts itself about this tenant; `tenantProblem` makes an error of it. */
+  clash?: TenantClash;
 }
+
+/** `id`: the list has this id more than once. `database`: an earlier tenant (`with`) has the same database. */
+export type TenantClash = { kind: 'id' } | { kind: 'database'; with: string };

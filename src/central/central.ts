@@ -1,0 +1,124 @@
+import type { Kysely } from 'kysely';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { type Connection, connect, describeUrl } from '../postgres/connection.ts';
+import { NAME_BYTES } from '../postgres/database.ts';
+import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import type { Listing } from './listing.ts';
+import { LEDGER, LEDGER_HISTORY } from './migrations/ledger.ts';
+import { REGISTRY, REGISTRY_HISTORY } from './migrations/registry.ts';
+import type { CentralDatabase } from './schema.ts';
+
+/** An open connection to a central database that is at the version this build needs. */
+export interface Central extends Listing {
+  /** Kysely on the same connection; loaded only when asked for, because a start costs more than a query. */
+  db(): Promise<Kysely<CentralDatabase>>;
+}
+
+/**
+ * Opens the central database and makes sure that its ledger, and its own list of companies, are not behind.
+ * @throws MpmError CONNECTION, PASSWORD, DATABASE_MISSING; CENTRAL_BEHIND; CENTRAL_INVALID
+ */
+export async function withCentral<T>(config: Config, use: (central: Central) => Promise<T>): Promise<T> {
+  const connection = await connectCentral(config);
+  try {
+    await requireVersion(connection, config);
+    return await use({ connection, config, db: () => connection.kysely<CentralDatabase>() });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The connection alone, whatever is in the database. */
+export async function connectCentral(config: Config, what = 'central'): Promise<Connection> {
+  checkUrl(config);
+  const target = {
+    url: config.central.url,
+    applicationName: `mpm-migrate/${what}`,
+    connectTimeout: config.pace.connectTimeout,
+  };
+  return connect(target).catch((error: unknown) => {
+    if (!(error instanceof MpmError)) throw error;
+    const hint =
+      error.code === 'DATABASE_MISSING'
+        ? { hint: 'mpm-migrate central up\ncreates it, and its tables.' }
+        : {};
+    throw new MpmError(error.code, `central database: ${error.message}`, {
+      cause: error.cause,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.subject === undefined ? {} : { subject: error.subject }),
+      ...(error.database ? { database: error.database } : {}),
+      ...hint,
+    });
+  });
+}
+
+/** A longer name would be cut off by the server, and another database be opened. */
+function checkUrl(config: Config): void {
+  const { database } = describeUrl(config.central.url);
+  const bytes = Buffer.byteLength(database);
+  const wrong =
+    database === 'template0' || database === 'template1'
+      ? `${database} is what new databases are copied from`
+      : bytes > NAME_BYTES
+        ? `its database's name has ${bytes} bytes, and PostgreSQL takes ${NAME_BYTES}`
+        : undefined;
+  if (!wrong) return;
+  throw new MpmError('CONFIG_INVALID', `central.url: ${wrong}`, {
+    subject: 'central.url',
+    hint: 'Name the database that lists your tenants, for instance micro_power_manager.',
+  });
+}
+
+/** The built-in sets of migrations that a configuration asks for, and where each one's history is. */
+export function builtInSets(config: Config) {
+  const ledger = { set: 'ledger', list: LEDGER, history: LEDGER_HISTORY } as const;
+  const registry = { set: 'registry', list: REGISTRY, history: REGISTRY_HISTORY } as const;
+  return 'builtIn' in config.tenants ? [ledger, registry] : [ledger];
+}
+
+async function requireVersion(connection: Connection, config: Config): Promise<void> {
+  const sets = builtInSets(config);
+  const applied = await readApplied(connection, sets);
+  for (const { set, list } of sets) {
+    const lacks = list.filter(({ name }) => !applied.has(`${set} ${name}`));
+    if (lacks.length) throw behind(connection.database, lacks.length);
+  }
+}
+
+/** What is applied of the built-in sets, in one query: `ledger 0001_runs`. */
+async function readApplied(
+  connection: Connection,
+  sets: ReturnType<typeof builtInSets>,
+): Promise<Set<string>> {
+  const each = sets.map(
+    ({ set, history }) =>
+      `select '${set} ' || name as name from ${history.schema}.${history.table} where state in ('applied', 'baseline')`,
+  );
+  try {
+    const rows = await connection.query<{ name: string }>(each.join(' union all '));
+    return new Set(rows.map(({ name }) => name));
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    if (error.code === SQLSTATE.undefinedTable) return new Set();
+    throw new MpmError(
+      'CENTRAL_INVALID',
+      `the ledger in "${connection.database}" cannot be read: ${error.message}`,
+      {
+        subject: connection.database,
+        cause: error,
+        database: databaseFields(error),
+        hint: 'The user needs usage on schema mpm_migrate and select on its tables.',
+      },
+    );
+  }
+}
+
+function behind(database: string, lacks: number): MpmError {
+  const what = lacks === 1 ? 'a migration' : `${lacks} migrations`;
+  return new MpmError(
+    'CENTRAL_BEHIND',
+    `the central database "${database}" lacks ${what} that this version of mpm-migrate needs`,
+    { subject: database, hint: 'mpm-migrate central up' },
+  );
+}

@@ -1,0 +1,82 @@
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { type Connection, connect, type DatabaseTarget, describeUrl } from '../postgres/connection.ts';
+import { createDatabase } from '../postgres/database.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { connectCentral } from './central.ts';
+
+/**
+ * Creates the central database if it is missing; true when this call did. Refuses a tenant's database: our
+ * tables do not belong there.
+ */
+export async function ensureDatabase(config: Config): Promise<boolean> {
+  try {
+    const connection = await connectCentral(config);
+    try {
+      await refuseTenant(connection, config);
+    } finally {
+      await connection.close();
+    }
+    return false;
+  } catch (error) {
+    if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
+  }
+  const { database } = describeUrl(config.central.url);
+  const connection = await connectNextTo(config);
+  try {
+    await createDatabase(connection, database);
+    return true;
+  } catch (error) {
+    // Another process was faster: it is there, which is all that is needed.
+    if (error instanceof MpmError && error.code === 'DATABASE_EXISTS') return false;
+    if (error instanceof MpmError && error.code === 'PROVISION_FAILED') {
+      throw new MpmError('CENTRAL_FAILED', `central ${error.message}`, {
+        subject: database,
+        cause: error,
+        ...(error.database ? { database: error.database } : {}),
+        hint: `Let the user create databases, or have it made: create database ${identifier(database)};`,
+      });
+    }
+    throw error;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A database of the same server that is always there, or nearly. */
+async function connectNextTo(config: Config): Promise<Connection> {
+  const target = { ...centralTarget(config), database: 'postgres' };
+  return connect(target).catch((error: unknown) => {
+    if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
+    return connect({ ...target, database: 'template1' });
+  });
+}
+
+async function refuseTenant(connection: Connection, { history }: Config): Promise<void> {
+  const table = `${identifier(history.schema)}.${identifier(history.table)}`;
+  const [found] = await connection.query<{ there: boolean }>(
+    `select to_regclass(${literal(table)}) is not null and to_regclass('mpm_migrate.runs') is null as there`,
+  );
+  if (!found?.there) return;
+  const foreign = await connection.query(
+    `select from ${table} where source in ('core', 'tenant', 'plugin', 'template') limit 1`,
+  );
+  if (!foreign.length) return;
+  throw new MpmError(
+    'CENTRAL_INVALID',
+    `"${connection.database}" is a tenant's database: it has a tenant's history`,
+    {
+      subject: connection.database,
+      hint: 'central.url (or MPM_CENTRAL_URL) names the database that lists the tenants. Nothing was changed.',
+    },
+  );
+}
+
+/** The central database, as the engine is given it. */
+export function centralTarget(config: Config): DatabaseTarget {
+  return {
+    url: config.central.url,
+    applicationName: 'mpm-migrate/central',
+    connectTimeout: config.pace.connectTimeout,
+  };
+}

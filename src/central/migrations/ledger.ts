@@ -1,0 +1,59 @@
+import type { BuiltIn } from './built-in.ts';
+
+const runs = `create schema if not exists mpm_migrate;
+
+-- One execution of a verb over a selection of tenants (fleet 8).
+create table mpm_migrate.runs (
+  number bigint generated always as identity primary key,
+  verb text not null,
+  selection text not null,
+  -- The selection with names resolved to ids: what "up --failed" starts from.
+  filter jsonb not null default '{}',
+  tool_version text not null,
+  actor text,
+  database_user text not null default session_user,
+  host text not null,
+  pid integer not null,
+  pid_space text not null,
+  started_at timestamptz not null default clock_timestamp(),
+  -- The process is alive as long as this moves.
+  seen_at timestamptz not null default clock_timestamp(),
+  finished_at timestamptz,
+  outcome text not null default 'running'
+    check (outcome in ('running', 'done', 'failed', 'interrupted', 'error')),
+  total integer,
+  counts jsonb not null default '{}',
+  error jsonb,
+  check ((outcome = 'running') = (finished_at is null))
+);
+create index runs_running on mpm_migrate.runs (number) where outcome = 'running';
+create index runs_verb on mpm_migrate.runs (verb, number desc);
+
+create table mpm_migrate.run_tenants (
+  run bigint not null references mpm_migrate.runs (number) on delete cascade,
+  tenant_id text not null,
+  name text not null,
+  database text not null,
+  server text not null,
+  outcome text not null,
+  from_migration text,
+  to_migration text,
+  applied jsonb not null default '[]',
+  duration_ms double precision not null,
+  attempts integer not null,
+  reason text,
+  error_code text,
+  error_message text,
+  error jsonb,
+  recorded_at timestamptz not null default clock_timestamp(),
+  primary key (run, tenant_id)
+);
+create index run_tenants_outcome on mpm_migrate.run_tenants (run, outcome);
+create index run_tenants_tenant on mpm_migrate.run_tenants (tenant_id, run desc);
+`;
+
+/** The ledger's schema, in order; always there. */
+export const LEDGER: readonly BuiltIn[] = [{ name: '0001_runs', sql: runs }];
+
+/** Kept apart from `mpm_migrate.history`, which is the product's own central migrations'. */
+export const LEDGER_HISTORY = { schema: 'mpm_migrate', table: 'ledger_history' };

@@ -1,0 +1,117 @@
+import { MpmError } from '../errors.ts';
+import { type Picked, sortWords, type TenantFilter } from './filter.ts';
+import { type Listing, listingError, listingOf } from './listing.ts';
+import { NearMatches } from './near.ts';
+
+interface Match {
+  id: string;
+  name: string;
+  database: string | null;
+}
+
+/**
+ * The same filter with the words of `tenants` and `exclude` resolved to ids; as it is when there are none. What
+ * it gives can be kept: a tenant that is gone later is no error any more.
+ * @throws MpmError UNKNOWN_TENANT for a word that matches nobody, USAGE for one that matches several
+ */
+export async function resolveFilter(listing: Listing, filter: TenantFilter): Promise<TenantFilter> {
+  const { wanted, excluded } = sortWords(filter);
+  const { tenants: _, exclude: __, ...rest } = filter;
+  if (!hasAny(wanted) && !hasAny(excluded)) return rest;
+  const matches = await matchWords(listing, [...wanted.words, ...excluded.words]);
+  await checkRanges(listing, [...wanted.ranges, ...excluded.ranges]);
+  const pick = ({ words, ranges }: typeof wanted): Picked => ({
+    ids: [...new Set(words.map((word) => oneOf(word, matches.get(word) ?? [])))],
+    ranges,
+  });
+  const resolved = {
+    ...(hasAny(wanted) ? { anyOf: pick(wanted) } : {}),
+    ...(hasAny(excluded) ? { noneOf: pick(excluded) } : {}),
+  };
+  return { ...rest, resolved };
+}
+
+function hasAny({ words, ranges }: { words: string[]; ranges: unknown[] }): boolean {
+  return words.length + ranges.length > 0;
+}
+
+async function matchWords(listing: Listing, words: string[]): Promise<Map<string, Match[]>> {
+  if (!words.length) return new Map();
+  const rows = await listing.connection
+    .prepared<Match>(
+      `select distinct t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t
+where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = any($1::text[])`,
+      [words],
+    )
+    .catch(async (error: unknown) => {
+      throw await listingError(error, listing);
+    });
+  const found = new Map(words.map((word) => [word, matchesOf(word, rows)]));
+  for (const [word, matches] of found) if (!matches.length) throw await unknownTenant(listing, word);
+  return found;
+}
+
+/** An id is meant before a database, and both before a name, which need not be unique. */
+function matchesOf(word: string, rows: readonly Match[]): Match[] {
+  const byId = rows.filter((row) => row.id === word);
+  if (byId.length) return byId.slice(0, 1);
+  return rows.filter((row) => row.database === word || row.name === word);
+}
+
+function oneOf(word: string, matches: readonly Match[]): string {
+  const ids = [...new Set(matches.map(({ id }) => id))];
+  const [id] = ids;
+  if (ids.length === 1 && id !== undefined) return id;
+  const list = matches.slice(0, 5).map((match) => `${match.id} (${match.name}, database ${match.database})`);
+  throw new MpmError('USAGE', `"${word}" is more than one tenant: ${list.join('; ')}`, {
+    subject: word,
+    hint: `Give the id: --tenant ${ids[0]}`,
+  });
+}
+
+async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<void> {
+  for (const [from, to] of ranges) {
+    const word = `${from}..${to}`;
+    const list = listingOf(listing.config.tenants);
+    try {
+      const [kind] = await listing.connection.query<{ type: string }>(
+        `select pg_typeof(t.id)::text as type from ${list} t limit 1`,
+      );
+      if (kind && !/^(smallint|integer|bigint|numeric)$/.test(kind.type)) {
+        throw new MpmError('USAGE', `--tenant ${word}: ids of type ${kind.type} have no ranges`, {
+          subject: word,
+          hint: 'Name the tenants one by one, or by --label.',
+        });
+      }
+      const found =
+        kind &&
+        (await listing.connection.prepared(`select from ${list} t where t.id between $1 and $2 limit 1`, [
+          from,
+          to,
+        ]));
+      if (found?.length) continue;
+    } catch (error) {
+      throw await listingError(error, listing);
+    }
+    throw new MpmError('UNKNOWN_TENANT', `No tenant has an id in ${word}`, {
+      subject: word,
+      hint: 'mpm-migrate tenant list shows all of them.',
+    });
+  }
+}
+
+/** Reads names only in this case, page by page, and keeps the nearest few. */
+async function unknownTenant(listing: Listing, word: string): Promise<MpmError> {
+  const near = new NearMatches(word);
+  const rows = await listing.connection.prepared<Match>(
+    `select t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t limit 20000`,
+    [],
+  );
+  for (const { id, name, database } of rows) near.consider(`${name} (${id})`, [name ?? '', database ?? '']);
+  const hint = near.labels.length
+    ? `Did you mean ${near.labels.join(', ')}?`
+    : rows.length
+      ? 'mpm-migrate tenant list shows all of them.'
+      : 'There are no tenants yet: mpm-migrate tenant create "Acme Ltd"';
+  return new MpmError('UNKNOWN_TENANT', `There is no tenant "${word}"`, { subject: word, hint });
+}

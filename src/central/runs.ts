@@ -1,0 +1,233 @@
+import { type ErrorReport, MpmError } from '../errors.ts';
+import type { TenantFilter } from './filter.ts';
+import { jsonText } from './json.ts';
+import type { Listing } from './listing.ts';
+import { HEARTBEAT, isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
+import { resolveFilter } from './resolve.ts';
+
+type Ledger = Pick<Listing, 'connection'>;
+
+export type RunOutcome = 'running' | 'done' | 'failed' | 'interrupted' | 'error';
+
+/** A run as the ledger has it. Times are ISO 8601, UTC. */
+export interface RunRow {
+  number: number;
+  verb: string;
+  selection: string;
+  toolVersion: string;
+  actor: string | null;
+  databaseUser: string;
+  host: string;
+  pid: number;
+  startedAt: string;
+  seenAt: string;
+  finishedAt: string | null;
+  /** `interrupted` also for a run that never ended and whose process is gone. */
+  outcome: RunOutcome;
+  total: number | null;
+  /** By outcome; of a run without an end, counted from its tenants. */
+  counts: Record<string, number>;
+  error: ErrorReport | null;
+}
+
+export interface NewRun {
+  verb: string;
+  /** In words, as in the report. */
+  selection: string;
+  /** What `--failed` of this run starts from; kept with its names resolved to ids. */
+  filter: TenantFilter;
+  toolVersion: string;
+  actor?: string | undefined;
+  total?: number | undefined;
+}
+
+/** One tenant's outcome; a fleet's TenantResult is one. */
+export interface TenantRecord {
+  tenant: { id: string; name: string; database: string; server: string };
+  outcome: string;
+  from: string | null;
+  to: string | null;
+  applied: readonly { name: string; direction: 'up' | 'down'; durationMs: number }[];
+  durationMs: number;
+  attempts: number;
+  error?: ErrorReport;
+  reason?: string;
+}
+
+/** Opens a run; its number. */
+export async function createRun(listing: Listing, run: NewRun): Promise<number> {
+  const place = thisProcess();
+  const filter = await resolveFilter(listing, run.filter);
+  const [row] = await listing.connection.prepared<{ number: string }>(
+    `insert into mpm_migrate.runs (verb, selection, filter, tool_version, actor, host, pid, pid_space, total)
+values ($1, $2, $3::jsonb, $4, $5, $6, $7, $8, $9) returning number`,
+    [
+      run.verb,
+      run.selection,
+      jsonText(filter),
+      run.toolVersion,
+      run.actor ?? null,
+      place.host,
+      place.pid,
+      place.pidSpace,
+      run.total ?? null,
+    ],
+  );
+  return Number(row?.number);
+}
+
+/** How a run ended; a fleet's RunReport is one. */
+export interface RunEnd {
+  interrupted: boolean;
+  counts: { total: number; failed: number; refused: number; busy: number };
+  error?: ErrorReport;
+}
+
+/** Closes a run. */
+export async function finishRun({ connection }: Ledger, run: number, end: RunEnd): Promise<void> {
+  await connection.prepared(
+    `update mpm_migrate.runs set outcome = $2, counts = $3::jsonb, error = $4::jsonb, total = $5,
+  finished_at = clock_timestamp(), seen_at = clock_timestamp() where number = $1`,
+    [run, outcomeOf(end), jsonText(end.counts), end.error ? jsonText(end.error) : null, end.counts.total],
+  );
+}
+
+function outcomeOf({ interrupted, error, counts }: RunEnd): RunOutcome {
+  if (interrupted) return 'interrupted';
+  if (error) return 'error';
+  return counts.failed + counts.refused + counts.busy > 0 ? 'failed' : 'done';
+}
+
+/** Says that a run is alive; every {@link HEARTBEAT}.every while it lasts. */
+export async function beat({ connection }: Ledger, run: number): Promise<void> {
+  await connection.prepared('update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1', [
+    run,
+  ]);
+}
+
+/** Records what became of tenants, all in one statement; also a heartbeat. Twice is once. */
+export async function recordTenants(
+  { connection }: Ledger,
+  run: number,
+  records: readonly TenantRecord[],
+): Promise<void> {
+  // One statement cannot set a row twice: of one tenant's records the last one counts.
+  const latest = [...new Map(records.map((record) => [record.tenant.id, record])).values()];
+  await connection.prepared(
+    `with beat as (update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1)
+insert into mpm_migrate.run_tenants (run, tenant_id, name, database, server, outcome, from_migration, to_migration,
+  applied, duration_ms, attempts, reason, error_code, error_message, error)
+select $1, r.tenant ->> 'id', r.tenant ->> 'name', r.tenant ->> 'database', r.tenant ->> 'server', r.outcome, r."from", r."to",
+  r.applied, r."durationMs", r.attempts, r.reason, r.error ->> 'code', r.error ->> 'message', r.error
+from jsonb_to_recordset($2::jsonb) as r (tenant jsonb, outcome text, "from" text, "to" text, applied jsonb,
+  "durationMs" double precision, attempts integer, reason text, error jsonb)
+on conflict (run, tenant_id) do update set outcome = excluded.outcome, from_migration = excluded.from_migration,
+  to_migration = excluded.to_migration, applied = excluded.applied, duration_ms = excluded.duration_ms,
+  attempts = excluded.attempts, reason = excluded.reason, error_code = excluded.error_code,
+  error_message = excluded.error_message, error = excluded.error, recorded_at = clock_timestamp()`,
+    [run, jsonText(latest)],
+  );
+}
+
+interface RawRun extends Omit<RunRow, 'number'>, ProcessPlace {
+  number: string;
+  silent: boolean;
+}
+
+const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+const SELECT_RUN = `select number::text, verb, selection, tool_version as "toolVersion", actor, database_user as "databaseUser",
+  host, pid, pid_space as "pidSpace", ${iso('started_at')} as "startedAt", ${iso('seen_at')} as "seenAt",
+  ${iso('finished_at')} as "finishedAt", outcome, total, error,
+  clock_timestamp() - seen_at > ${HEARTBEAT.silence} * interval '1 ms' as silent,
+  case when outcome = 'running' then coalesce((select jsonb_object_agg(o.outcome, o.count) from (
+    select t.outcome, count(*) from mpm_migrate.run_tenants t where t.run = runs.number group by 1) o), '{}') else counts end as counts
+from mpm_migrate.runs`;
+
+/** The runs, the newest first; `before` is the last number of the page before. */
+export async function listRuns(
+  { connection }: Ledger,
+  options: { limit?: number; before?: number; verb?: string } = {},
+): Promise<RunRow[]> {
+  const rows = await connection.prepared<RawRun>(
+    `${SELECT_RUN} where ($1::bigint is null or number < $1) and ($2::text is null or verb = $2) order by number desc limit $3`,
+    [options.before ?? null, options.verb ?? null, options.limit ?? 20],
+  );
+  return rows.map(runOf);
+}
+
+export async function lastRun(ledger: Ledger, verb?: string): Promise<RunRow | undefined> {
+  return (await listRuns(ledger, { limit: 1, ...(verb === undefined ? {} : { verb }) }))[0];
+}
+
+/** @throws MpmError UNKNOWN_RUN */
+export async function findRun({ connection }: Ledger, number: number): Promise<RunRow> {
+  const fits = Number.isSafeInteger(number) && number > 0;
+  const [row] = fits ? await connection.prepared<RawRun>(`${SELECT_RUN} where number = $1`, [number]) : [];
+  if (row) return runOf(row);
+  const last = await lastRun({ connection });
+  throw new MpmError('UNKNOWN_RUN', `There is no run ${number}`, {
+    subject: String(number),
+    hint: last ? `The last one is ${last.number}: mpm-migrate run list` : 'Nothing has been run yet.',
+  });
+}
+
+/** Runs that are alive, but for the given one: two at once are safe, and the second one says so (fleet 10). */
+export async function activeRuns({ connection }: Ledger, except?: number): Promise<RunRow[]> {
+  const rows = await connection.prepared<RawRun>(
+    `${SELECT_RUN} where outcome = 'running' and number is distinct from $1 order by number`,
+    [except ?? null],
+  );
+  return rows.map(runOf).filter((run) => run.outcome === 'running');
+}
+
+/** A run's tenants in the order of being recorded; all, or those with one of the outcomes. */
+export async function runTenants(
+  { connection }: Ledger,
+  run: number,
+  options: { outcomes?: readonly string[]; limit?: number } = {},
+): Promise<(TenantRecord & { recordedAt: string })[]> {
+  const rows = await connection.prepared<TenantRecord & { recordedAt: string }>(
+    `select jsonb_build_object('id', tenant_id, 'name', name, 'database', database, 'server', server) as tenant, outcome,
+  from_migration as "from", to_migration as "to", applied, duration_ms as "durationMs", attempts, reason, error,
+  ${iso('recorded_at')} as "recordedAt"
+from mpm_migrate.run_tenants where run = $1 and ($2::text[] is null or outcome = any($2)) order by recorded_at, tenant_id limit $3`,
+    [run, options.outcomes ?? null, options.limit ?? null],
+  );
+  return rows.map(withoutNulls);
+}
+
+/**
+ * The tenants that failed or were not tried in a run: its selection without those that it settled, so that
+ * also a killed run's untried ones are in it.
+ * @param run a number, or the last run of `verb`
+ * @throws MpmError UNKNOWN_RUN
+ */
+export async function failedOf(
+  { connection }: Ledger,
+  run: number | 'last',
+  verb = 'up',
+): Promise<{ run: RunRow; filter: TenantFilter }> {
+  const found = run === 'last' ? await lastRun({ connection }, verb) : await findRun({ connection }, run);
+  if (!found) {
+    throw new MpmError('UNKNOWN_RUN', `--failed: there is no run of "${verb}" yet`, {
+      hint: `Begin with: mpm-migrate ${verb} --all`,
+    });
+  }
+  const [row] = await connection.prepared<{ filter: TenantFilter }>(
+    'select filter from mpm_migrate.runs where number = $1',
+    [found.number],
+  );
+  const filter = row?.filter ?? {};
+  return { run: found, filter: { ...filter, unfinishedOf: [...(filter.unfinishedOf ?? []), found.number] } };
+}
+
+function runOf({ silent, pidSpace, ...row }: RawRun): RunRow {
+  const gone = row.outcome === 'running' && (silent || isGoneHere({ ...row, pidSpace }));
+  return { ...row, number: Number(row.number), outcome: gone ? 'interrupted' : row.outcome };
+}
+
+function withoutNulls<T extends { reason?: unknown; error?: unknown }>(row: T): T {
+  const { reason, error, ...rest } = row;
+  return { ...rest, ...(reason == null ? {} : { reason }), ...(error == null ? {} : { error }) } as T;
+}

@@ -1,0 +1,143 @@
+import { MpmError } from '../errors.ts';
+import { conditionOf, type TenantFilter } from './filter.ts';
+import { type Listing, listingError, listingOf } from './listing.ts';
+import { resolveFilter } from './resolve.ts';
+import type { Tenant, TenantClash } from './tenant.ts';
+
+export type { TenantFilter };
+export { resolveFilter };
+
+/** Tenants are read so many at a time. */
+const PAGE = 500;
+
+interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash'> {
+  database: string | null;
+  reason: string | null;
+}
+
+/**
+ * The tenants of a filter in the order of their ids, page by page: memory does not grow with the fleet. Each id
+ * comes once; a row that cannot be used comes too, and `tenantProblem` says why.
+ * @throws MpmError UNKNOWN_TENANT, USAGE (see `resolveFilter`), CENTRAL_INVALID
+ */
+export async function* streamTenants(
+  listing: Listing,
+  filter: TenantFilter,
+  { server, pageSize = PAGE }: { server?: string; pageSize?: number } = {},
+): AsyncGenerator<Tenant> {
+  const resolved = await resolveFilter(listing, filter);
+  const narrowed = server === undefined ? [resolved] : [resolved, { server }];
+  const clashes = await findClashes(listing);
+  for (let after: string | undefined; ;) {
+    const page = await readPage(listing, narrowed, after, pageSize);
+    for (const row of page) yield tenantOf(row, clashes);
+    after = page.at(-1)?.id;
+    if (page.length < pageSize) return;
+  }
+}
+
+async function readPage(
+  listing: Listing,
+  filters: readonly TenantFilter[],
+  after: string | undefined,
+  limit: number,
+): Promise<Row[]> {
+  const values: unknown[] = [];
+  const conditions = filters.map((filter) => conditionOf(filter, values));
+  if (after !== undefined) conditions.push(`t.id > $${values.push(after)}`);
+  return listed(
+    listing,
+    values,
+    (list) => `select distinct on (t.id) t.id::text as id, coalesce(t.name, '') as name, t.database,
+  t.server, t.status, t.reason, t.labels from ${list} t
+where ${conditions.join(' and ')} order by t.id, t.database limit $${values.push(limit)}`,
+  );
+}
+
+/** How many tenants of a filter each server has, also those that the configuration does not know. */
+export async function countTenants(
+  listing: Listing,
+  filter: TenantFilter,
+): Promise<{ server: string; count: number }[]> {
+  const values: unknown[] = [];
+  const condition = conditionOf(await resolveFilter(listing, filter), values);
+  return listed(
+    listing,
+    values,
+    (list) =>
+      `select t.server, count(distinct t.id)::int as count from ${list} t where ${condition} group by t.server order by t.server`,
+  );
+}
+
+/**
+ * The one tenant that is meant by an id, a name or a database.
+ * @throws MpmError UNKNOWN_TENANT with near matches, USAGE with the ids when several are meant
+ */
+export async function findTenant(listing: Listing, wanted: string): Promise<Tenant> {
+  const resolved = await resolveFilter(listing, { tenants: [wanted.replace(/^-/, '')] });
+  for await (const tenant of streamTenants(listing, resolved)) return tenant;
+  throw new MpmError('UNKNOWN_TENANT', `There is no tenant "${wanted}"`, { subject: wanted });
+}
+
+/** What the list says twice: few, or the list is broken. */
+interface Clashes {
+  ids: Set<string>;
+  /** Server and database → the first tenant that has it. */
+  databases: Map<string, string>;
+}
+
+async function findClashes(listing: Listing): Promise<Clashes> {
+  const rows = await listed<{ server: string; database: string | null; ids: string[]; nameless: number }>(
+    listing,
+    [],
+    (
+      list,
+    ) => `select null as server, null as database, array[t.id::text] as ids, count(*) filter (where t.id is null)::int as nameless
+from ${list} t group by t.id having count(*) > 1 or t.id is null
+union all
+select t.server, t.database, (array_agg(t.id::text order by t.id))[1:1], 0
+from ${list} t where t.database <> '' group by t.server, t.database having count(distinct t.id) > 1`,
+  );
+  const nameless = rows.reduce((sum, row) => sum + row.nameless, 0);
+  if (nameless) {
+    throw new MpmError('CENTRAL_INVALID', `the list of tenants has ${nameless} rows without an id`, {
+      hint: 'Each tenant has an id of its own: mend the rows, or the query that lists them.',
+    });
+  }
+  const first = (row: (typeof rows)[number]) => row.ids[0] ?? '';
+  return {
+    ids: new Set(rows.filter((row) => row.database === null).map(first)),
+    databases: new Map(
+      rows.flatMap((row) => (row.database === null ? [] : [[keyOf(row.server, row.database), first(row)]])),
+    ),
+  };
+}
+
+function keyOf(server: string, database: string): string {
+  return `${server}\n${database}`;
+}
+
+function tenantOf({ database, reason, labels, ...row }: Row, clashes: Clashes): Tenant {
+  const first = clashes.databases.get(keyOf(row.server, database ?? ''));
+  const clash: TenantClash | undefined = clashes.ids.has(row.id)
+    ? { kind: 'id' }
+    : first !== undefined && first !== row.id
+      ? { kind: 'database', with: first }
+      : undefined;
+  return {
+    ...row,
+    database: database ?? '',
+    ...(reason === null ? {} : { reason }),
+    labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)])),
+    ...(clash ? { clash } : {}),
+  };
+}
+
+async function listed<R>(listing: Listing, values: unknown[], sql: (list: string) => string): Promise<R[]> {
+  const text = sql(listingOf(listing.config.tenants));
+  try {
+    return await listing.connection.prepared<R>(text, values);
+  } catch (error) {
+    throw await listingError(error, listing);
+  }
+}

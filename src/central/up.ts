@@ -1,0 +1,152 @@
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
+import { withRetries } from '../migration/retry.ts';
+import { describeUrl } from '../postgres/connection.ts';
+import { TOOL_VERSION } from '../version.ts';
+import { centralTarget, ensureDatabase } from './make.ts';
+import { type CentralSet, centralSets } from './sets.ts';
+
+export interface CentralSetResult {
+  set: CentralSet['set'];
+  outcome: 'migrated' | 'reverted' | 'current';
+  from: string | null;
+  to: string | null;
+  applied: Attempt['applied'];
+  pending: string[];
+  notices: string[];
+}
+
+/** What `central up` and `central down` did: what `--json` prints. */
+export interface CentralReport {
+  verb: 'central up' | 'central down';
+  database: string;
+  host: string;
+  port: number;
+  /** The database was missing, and made. */
+  created: boolean;
+  durationMs: number;
+  sets: CentralSetResult[];
+}
+
+export interface CentralOptions {
+  to?: string;
+  /** Resume what was left half-done, apply what is out of order; the central form of `up --force`. */
+  force?: boolean;
+  signal?: AbortSignal;
+  onMigration?(step: { set: CentralSet['set']; name: string; index: number; count: number }): void;
+  onWaiting?(reason: string): void;
+}
+
+/**
+ * Brings the central database to what this version and the product need; creates it when it is missing.
+ * @throws MpmError CENTRAL_FAILED for a migration, BUSY, INTERRUPTED; errors of files before anything is touched
+ */
+export async function centralUp(config: Config, options: CentralOptions = {}): Promise<CentralReport> {
+  const started = Date.now();
+  const sets = await centralSets(config);
+  const created = await ensureDatabase(config);
+  const results: CentralSetResult[] = [];
+  for (const set of sets) {
+    const { to, ...rest } = options;
+    const own = set.set === 'central' && to !== undefined ? { to } : {};
+    const migrate = migrateOptions(config, set, { ...rest, ...own });
+    const attempt = await withRetries(migrate, () => attemptUp(centralTarget(config), set, migrate));
+    results.push(settled(config, set, attempt));
+  }
+  return reportOf(config, { verb: 'central up', created, started, sets: results });
+}
+
+/** Takes back the product's own central migrations; ours stay. */
+export async function centralDown(
+  config: Config,
+  options: CentralOptions & { steps?: number } = {},
+): Promise<CentralReport> {
+  const started = Date.now();
+  const set = (await centralSets(config)).find((each) => each.set === 'central');
+  if (!set) throw noFolder(config);
+  const { steps } = options;
+  const migrate = { ...migrateOptions(config, set, options), ...(steps === undefined ? {} : { steps }) };
+  const attempt = await withRetries(migrate, () => attemptDown(centralTarget(config), set, migrate));
+  return reportOf(config, {
+    verb: 'central down',
+    created: false,
+    started,
+    sets: [settled(config, set, attempt)],
+  });
+}
+
+function migrateOptions(
+  config: Config,
+  { set, history }: CentralSet,
+  options: CentralOptions,
+): MigrateOptions {
+  const { to, force, signal, onMigration, onWaiting } = options;
+  return {
+    history,
+    pace: config.pace,
+    run: 'central',
+    actor: config.actor,
+    toolVersion: TOOL_VERSION,
+    central: true,
+    // It is the product's database as well: its tables were there before us, or come from elsewhere.
+    allowNonEmpty: true,
+    signal,
+    onMigration: onMigration && ((step) => onMigration({ set, ...step })),
+    onWaiting,
+    ...(to === undefined ? {} : { to }),
+    ...(force ? { force } : {}),
+  };
+}
+
+function settled(config: Config, { set }: CentralSet, attempt: Attempt): CentralSetResult {
+  const { outcome, error, from, to, applied, pending, notices } = attempt;
+  if (error) throw failure(config, set, error);
+  if (outcome !== 'migrated' && outcome !== 'reverted' && outcome !== 'current') {
+    throw failure(config, set, new MpmError('BUG', `the central database ended as ${outcome}`));
+  }
+  return { set, outcome, from, to, applied, pending, notices };
+}
+
+/** Of the central database a failure ends the command, and remedies for tenants do not fit. */
+function failure(config: Config, set: CentralSet['set'], error: MpmError): MpmError {
+  const keeps = ['BUSY', 'INTERRUPTED', 'PASSWORD', 'CONNECTION', 'USAGE', 'BUG'].includes(error.code);
+  const fits = error.hint !== undefined && !/\{tenant\}|--tenant/.test(error.hint);
+  const {
+    subject = describeUrl(config.central.url).database,
+    cause,
+    excerpt,
+    database,
+    aftermath,
+    migration,
+  } = error;
+  const all = { subject, cause, excerpt, database, aftermath, migration };
+  const known = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  const mend =
+    set === 'central'
+      ? 'Mend it, then: mpm-migrate central up. With --force it goes past what is out of order and resumes what was left half-done.'
+      : 'Mend what the server says, then: mpm-migrate central up';
+  return new MpmError(keeps ? error.code : 'CENTRAL_FAILED', error.message, {
+    ...known,
+    hint: fits && error.hint !== undefined ? error.hint : mend,
+  });
+}
+
+function noFolder(config: Config): MpmError {
+  return new MpmError(
+    'FOLDER_MISSING',
+    `there are no central migrations of your own: ${config.migrations.central}`,
+    {
+      subject: config.migrations.central,
+      hint: 'mpm-migrate create <name> --central writes the first one.',
+    },
+  );
+}
+
+function reportOf(
+  config: Config,
+  { started, ...report }: Pick<CentralReport, 'verb' | 'created' | 'sets'> & { started: number },
+): CentralReport {
+  const { database, host, port } = describeUrl(config.central.url);
+  return { ...report, database, host, port, durationMs: Date.now() - started };
+}
