@@ -1,26 +1,16 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from 'vitest';
 import type { DownOptions } from '../../src/migration/plan.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/migration/migrate.ts';
 import { readMigrations, type MigrationSet } from '../../src/migration/source.ts';
 import { withConnection } from '../../src/postgres/connection.ts';
+import { OPTIONS, targetOf } from './options.ts';
 
-/** Options of the engine that a test wants: nothing waits, nothing is tried again. */
-export const OPTIONS: MigrateOptions = {
-  history: { schema: 'mpm_migrate', table: 'history' },
-  pace: {
-    lockTimeout: 1000,
-    statementTimeout: 0,
-    idleInTransactionTimeout: 60_000,
-    lockWait: 10_000,
-    retries: 0,
-    connectTimeout: 5000,
-  },
-  run: '7',
-  toolVersion: '0.0.0-test',
-};
+export { OPTIONS };
 
 const folders: string[] = [];
 
@@ -43,27 +33,78 @@ export async function folderOf(files: Record<string, string>): Promise<string> {
   return folder;
 }
 
-export function targetOf(url: string) {
-  return { url, applicationName: 'mpm-migrate/7/42', connectTimeout: 5000 };
-}
-
 export function up(url: string, set: MigrationSet, options: Partial<MigrateOptions> = {}): Promise<Attempt> {
   return attemptUp(targetOf(url), set, { ...OPTIONS, ...options });
 }
 
-export function down(url: string, set: MigrationSet, options: Partial<MigrateOptions & DownOptions> = {}): Promise<Attempt> {
+export function down(
+  url: string,
+  set: MigrationSet,
+  options: Partial<MigrateOptions & DownOptions> = {},
+): Promise<Attempt> {
   return attemptDown(targetOf(url), set, { ...OPTIONS, ...options });
 }
 
 /** Rows of one query in that database. */
 export function rowsIn<R = Record<string, unknown>>(url: string, sql: string): Promise<R[]> {
-  return withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, (connection) => connection.query<R>(sql));
+  return withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, (connection) =>
+    connection.query<R>(sql),
+  );
 }
 
 /** `name state` of each history row in order; empty when there is no history. */
 export async function historyOf(url: string): Promise<string[]> {
-  const [table] = await rowsIn<{ there: boolean }>(url, "select to_regclass('mpm_migrate.history') is not null as there");
+  const [table] = await rowsIn<{ there: boolean }>(
+    url,
+    "select to_regclass('mpm_migrate.history') is not null as there",
+  );
   if (!table?.there) return [];
-  const rows = await rowsIn<{ line: string }>(url, "select name || ' ' || state as line from mpm_migrate.history order by position");
+  const rows = await rowsIn<{ line: string }>(
+    url,
+    "select name || ' ' || state as line from mpm_migrate.history order by position",
+  );
   return rows.map(({ line }) => line);
+}
+
+/** Starts a runner in a process of its own. */
+export function startRunner(
+  url: string,
+  folder: string,
+): ChildProcess & { finished: Promise<{ code: number | null; output: string }> } {
+  const runner = path.join(import.meta.dirname, 'engine-runner.ts');
+  const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+  const finished = new Promise<{ code: number | null; output: string }>((resolve) => {
+    child.on('close', (code) => resolve({ code, output }));
+  });
+  return Object.assign(child, { finished });
+}
+
+/** The pid of the backend of that database whose activity matches; waits for it to come. */
+export async function backendDoing(url: string, condition: string): Promise<number> {
+  for (let look = 0; look < 400; look += 1) {
+    const [row] = await rowsIn<{ pid: number }>(
+      url,
+      `select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and ${condition} limit 1`,
+    );
+    if (row) return row.pid;
+    await sleep(20);
+  }
+  throw new Error(`no backend came to: ${condition}`);
+}
+
+/** Waits until no runner is connected to that database any more: a killed client's backend may go on for a while. */
+export async function backendsGone(url: string): Promise<void> {
+  for (let look = 0; look < 400; look += 1) {
+    const [row] = await rowsIn<{ count: number }>(
+      url,
+      "select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name like 'mpm-migrate/%'",
+    );
+    if (row?.count === 0) return;
+    await sleep(20);
+  }
+  throw new Error('a runner is still connected');
 }

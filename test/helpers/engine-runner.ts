@@ -1,0 +1,11 @@
+// A runner in a process of its own, for tests that kill it: engine-runner.ts URL FOLDER
+import { attemptUp } from '../../src/migration/migrate.ts';
+import { readMigrations } from '../../src/migration/source.ts';
+import { withRetries } from '../../src/migration/retry.ts';
+import { OPTIONS, targetOf } from './options.ts';
+
+const [url = '', folder = ''] = process.argv.slice(2);
+const set = await readMigrations(folder, 'core');
+const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 3, lockWait: 60_000 } };
+const result = await withRetries(options, () => attemptUp(targetOf(url), set, options));
+process.stdout.write(JSON.stringify({ ...result, error: result.error?.message }));
