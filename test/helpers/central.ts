@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../src/config/define.ts';
+import { OPTIONS } from './options.ts';
+
+/** A configuration as the code uses it, of a central database and the server it is on; folders that do not exist. */
+export function configOf(centralUrl: string, more: Partial<Config> = {}): Config {
+  const root = join(tmpdir(), `mpm-none-${randomUUID()}`);
+  const url = new URL(centralUrl);
+  url.pathname = '/postgres';
+  return {
+    root,
+    central: { url: centralUrl },
+    servers: { default: { name: 'default', url: url.href } },
+    migrations: {
+      core: join(root, 'core'),
+      central: join(root, 'central'),
+      tenants: join(root, 'tenants'),
+      plugins: join(root, 'plugins'),
+    },
+    tenants: { builtIn: true },
+    history: { schema: 'mpm_migrate', table: 'history' },
+    pace: OPTIONS.pace,
+    ...more,
+  };
+}
