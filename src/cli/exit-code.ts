@@ -1,5 +1,6 @@
 import { EXIT } from '../errors.ts';
 import type { RunReport } from '../fleet/report.ts';
+import type { StatusReport } from '../fleet/status-report.ts';
 
 /** The exit code that a finished run ends with: the worst of what happened. */
 export function exitCodeOf(report: Pick<RunReport, 'interrupted' | 'error' | 'counts'>): number {
@@ -8,4 +9,13 @@ export function exitCodeOf(report: Pick<RunReport, 'interrupted' | 'error' | 'co
   if (report.error) return EXIT.failed;
   if (failed + refused > 0) return EXIT.tenantsFailed;
   return busy > 0 ? EXIT.busy : EXIT.done;
+}
+
+/** The exit code of `status`; `exitCode`: whether anything found counts (`--exit-code`). */
+export function statusExitCode(report: StatusReport, { exitCode }: { exitCode: boolean }): number {
+  const { pending, drifted, unreachable } = report.counts;
+  if (report.interrupted) return EXIT.interrupted;
+  if (report.error) return EXIT.failed;
+  if (unreachable > 0) return EXIT.tenantsFailed;
+  return exitCode && pending + drifted + report.foldersBehind > 0 ? EXIT.found : EXIT.done;
 }

@@ -26,3 +26,10 @@ export type RunEvent =
   | { type: 'run-finished'; at: number; report: RunReport };
 
 export type OnEvent = (event: RunEvent) => void;
+
+/** An event before it is known when it happened. */
+export type Unstamped = RunEvent extends infer Event
+  ? Event extends RunEvent
+    ? Omit<Event, 'at'>
+    : never
+  : never;

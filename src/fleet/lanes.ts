@@ -15,8 +15,8 @@ export type StopReason = 'interrupted' | 'max-failures';
 
 /** What the lanes are told to do, and tell. */
 export interface LaneWork<R> {
-  /** One attempt, numbered from 1. Must not reject: a failure is a value. */
-  attempt(tenant: Tenant, attempt: number): Promise<Trial<R>>;
+  /** One attempt; `before` is what the last one came to. Must not reject: a failure is a value. */
+  attempt(tenant: Tenant, before: R | undefined): Promise<Trial<R>>;
   /** It gave its lane up and comes again after `waitMs` at the earliest. */
   onRetry(tenant: Tenant, trial: Trial<R>, waitMs: number): void;
   /** Its last attempt; 0 attempts when its server is down and it was not even tried. */
@@ -120,7 +120,7 @@ class ServerLanes<R> {
     const fresh = await this.#nextFresh();
     if (fresh) {
       if (this.#brake.stopped) await this.#options.work.onNotTried(fresh, this.#brake.stopped);
-      else void this.#try(fresh, 1);
+      else void this.#try(fresh);
       return true;
     }
     if (this.#brake.stopped || this.#down) return true;
@@ -135,7 +135,7 @@ class ServerLanes<R> {
       return true;
     }
     this.#waiting = this.#waiting.filter((waiting) => waiting !== next);
-    void this.#try(next.tenant, next.attempts + 1);
+    void this.#try(next.tenant, next);
     return true;
   }
 
@@ -159,11 +159,12 @@ class ServerLanes<R> {
     );
   }
 
-  async #try(tenant: Tenant, attempt: number): Promise<void> {
+  async #try(tenant: Tenant, before?: Waiting<R>): Promise<void> {
+    const attempt = (before?.attempts ?? 0) + 1;
     this.#active += 1;
     const started = Date.now();
     try {
-      const trial = await this.#options.work.attempt(tenant, attempt);
+      const trial = await this.#options.work.attempt(tenant, before?.trial.value);
       this.#adapt(trial, started);
       const again = (trial.retryable || trial.pressure) && attempt <= this.#options.retries;
       if (again && !this.#brake.stopped && !this.#down) this.#wait(tenant, trial, attempt);

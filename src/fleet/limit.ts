@@ -1,4 +1,4 @@
-import type { MpmError } from '../errors.ts';
+import { MpmError } from '../errors.ts';
 import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 
 /** How many tenants of one server are in work at once; moves with what the server says (fleet 3). */
@@ -60,9 +60,22 @@ function isNetworkTrouble(cause: unknown): boolean {
   return NETWORK.test(code) || /timeout/i.test(cause.message) || isNetworkTrouble(cause.cause);
 }
 
-/** How many failures end a run: a number, or a share of all like `2%`; at least one. */
+/**
+ * How many failures end a run: a number, or a share of all like `2%`; at least one.
+ * @throws MpmError USAGE
+ */
 export function failureBudget(limit: number | string | undefined, total: number): number {
   if (limit === undefined) return Infinity;
-  const share = /^(\d+(?:\.\d+)?)%$/.exec(String(limit))?.[1];
-  return Math.max(1, Math.ceil(share === undefined ? Number(limit) : (total * Number(share)) / 100));
+  const [, number = '', percent] = /^(\d+(?:\.\d+)?)(%)?$/.exec(String(limit)) ?? [];
+  const most = percent ? (total * Number(number)) / 100 : Number(number);
+  if (
+    number === '' ||
+    (!percent && !(most >= 1 && Number.isInteger(most))) ||
+    (percent && Number(number) > 100)
+  ) {
+    throw new MpmError('USAGE', `--max-failures ${limit}: neither a number of 1 or more nor a share`, {
+      hint: 'For instance: --max-failures 25, or --max-failures 2%',
+    });
+  }
+  return Math.max(1, Math.ceil(most));
 }

@@ -1,4 +1,7 @@
-import type { TenantFilter } from '../central/tenants.ts';
+import type { Central } from '../central/central.ts';
+import type { TenantFilter } from '../central/filter.ts';
+import { failedOf } from '../central/runs.ts';
+import { resolveFilter, streamTenants } from '../central/tenants.ts';
 import { MpmError } from '../errors.ts';
 
 /** Which tenants a run is about, as the user says it. What is given together narrows: all must hold. */
@@ -36,6 +39,17 @@ export function selectsByName(selection: Selection): boolean {
   return !selection.all && (selection.tenants ?? []).some((name) => !name.startsWith('-'));
 }
 
+/**
+ * `--force` goes past what holds a tenant back; for which one must be said.
+ * @throws MpmError USAGE
+ */
+export function requireForceByName(selection: Selection, force: boolean | undefined): void {
+  if (!force || selectsByName(selection)) return;
+  throw new MpmError('USAGE', '--force goes with --tenant only', {
+    hint: 'It passes what holds a tenant back; say for which one: --tenant 42 --force',
+  });
+}
+
 /** The selection in words, as the user could type it again; for the report and the ledger. */
 export function describeSelection(selection: Selection): string {
   const { all, tenants = [], exclude = [], labels = {}, failed, behind } = selection;
@@ -68,4 +82,34 @@ export function filterOf(selection: Selection): TenantFilter {
     ...(exclude.length ? { exclude } : {}),
     ...(labels && Object.keys(labels).length ? { labels } : {}),
   };
+}
+
+/**
+ * What a selection comes to, with names resolved to ids; `--failed` starts from the selection of its run.
+ * @throws MpmError UNKNOWN_TENANT, UNKNOWN_RUN, USAGE
+ */
+export async function filterFor(central: Central, selection: Selection): Promise<TenantFilter> {
+  const own = await resolveFilter(central, filterOf(selection));
+  if (selection.failed === undefined) return own;
+  const { filter: failed } = await failedOf(central, selection.failed);
+  const noneOf = [own.resolved?.noneOf, failed.resolved?.noneOf].filter((picked) => picked !== undefined);
+  return {
+    ...failed,
+    labels: { ...failed.labels, ...own.labels },
+    ...(selectsByName(selection) ? { ids: await idsOf(central, own) } : {}),
+    resolved: {
+      ...(failed.resolved?.anyOf ? { anyOf: failed.resolved.anyOf } : {}),
+      ...(noneOf.length
+        ? {
+            noneOf: { ids: noneOf.flatMap(({ ids }) => ids), ranges: noneOf.flatMap(({ ranges }) => ranges) },
+          }
+        : {}),
+    },
+  };
+}
+
+async function idsOf(central: Central, filter: TenantFilter): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { id } of streamTenants(central, filter)) ids.push(id);
+  return ids;
 }

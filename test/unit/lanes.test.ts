@@ -35,13 +35,14 @@ async function run(
     backoff: () => 5,
     maxFailures: Infinity,
     work: {
-      async attempt(tenant, number) {
+      async attempt(tenant, before) {
+        const number = before === undefined ? 1 : Number(before) + 1;
         active += 1;
         seen.most = Math.max(seen.most, active);
         seen.order.push(tenant.id);
         const said = (await attempt(tenant, number)) ?? {};
         active -= 1;
-        return { value: tenant.id, failed: false, retryable: false, ...said };
+        return { value: String(number), failed: false, retryable: false, ...said };
       },
       onRetry: () => undefined,
       onSettled: (tenant, trial, attempts) => {
@@ -219,9 +220,9 @@ describe('fleet 4: stopping', () => {
       backoff: () => 5,
       maxFailures: Infinity,
       work: {
-        async attempt(tenant, attempt) {
+        async attempt(tenant, before) {
           await pause(20);
-          return { value: '', failed: false, retryable: tenant.id === '1' && attempt === 1 };
+          return { value: 'tried', failed: false, retryable: tenant.id === '1' && before === undefined };
         },
         onRetry: () => undefined,
         onSettled: (tenant, _, attempts) => {

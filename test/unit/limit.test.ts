@@ -67,3 +67,10 @@ test.each([
 ])('fleet 4: a budget of %s over %i tenants ends at %d failures', (limit, total, failures) => {
   expect(failureBudget(limit, total)).toBe(failures);
 });
+
+test.each(['0', '-1', '1.5', 'x', '', '101%', '%', 0, -2])(
+  'fleet 4: a budget of %j is a usage error',
+  (limit) => {
+    expect(() => failureBudget(limit, 10)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  },
+);

@@ -1,0 +1,46 @@
+import { Flags } from '@oclif/core';
+import { FleetCommand } from '../cli/command.ts';
+import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import type { StatusReport } from '../fleet/status-report.ts';
+
+export default class Status extends FleetCommand {
+  static override summary = 'Show where tenants stand, and what is pending';
+
+  static override description = `Reads every selected tenant's history, all of them when none is selected; writes nothing and takes no lock. Of a single
+tenant (--tenant 42) the whole history is shown.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --tenant 42',
+    '<%= config.bin %> <%= command.id %> --all --exit-code',
+  ];
+
+  static override flags = {
+    ...selectionFlags,
+    'exit-code': Flags.boolean({
+      description: 'End with 4 when something is pending, behind core or drifted',
+    }),
+    concurrency: paceFlags.concurrency,
+  };
+
+  async run(): Promise<StatusReport> {
+    const { flags } = await this.parse(Status);
+    const { all, tenant, label, failed, behind } = flags;
+    // Looking needs no consent: nobody named means everybody.
+    const nobody = !(all || tenant?.some((name) => !name.startsWith('-')) || label || failed || behind);
+    const selection = selectionFrom({ ...flags, all: all || nobody });
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { conductOnTerminal } = await import('../cli/conduct.ts');
+    const { status } = await import('../fleet/verbs/status.ts');
+    const report = await conductOnTerminal(
+      display,
+      { quiet: flags.quiet, json: this.jsonEnabled() },
+      ({ onEvent, signal }) => status(config, selection, { onEvent, signal }),
+    );
+    const { statusText } = await import('../ui/views/status.ts');
+    this.show(statusText(report, display.out));
+    const { statusExitCode } = await import('../cli/exit-code.ts');
+    process.exitCode = statusExitCode(report, { exitCode: flags['exit-code'] });
+    return report;
+  }
+}

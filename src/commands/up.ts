@@ -1,0 +1,57 @@
+import { Flags } from '@oclif/core';
+import { FleetCommand } from '../cli/command.ts';
+import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import type { RunReport } from '../fleet/report.ts';
+
+export default class Up extends FleetCommand {
+  static override summary = 'Apply what is pending to one tenant, to some or to all';
+
+  static override description = `Each migration runs in a transaction of its own, together with its row in the tenant's history. What fails at one
+tenant does not stop the others. Running it again goes on where it ended.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --all',
+    '<%= config.bin %> <%= command.id %> --tenant 42 --tenant kivu-grid',
+    '<%= config.bin %> <%= command.id %> --failed',
+    '<%= config.bin %> <%= command.id %> --all --strict --max-failures 2%',
+  ];
+
+  static override flags = {
+    ...selectionFlags,
+    to: Flags.string({
+      description: 'Go no further than this migration: name or version',
+      helpValue: 'NAME',
+    }),
+    force: Flags.boolean({
+      description: 'Go past what holds this tenant back; never past a lock, never at the cost of data',
+    }),
+    strict: Flags.boolean({
+      description: 'Look at all of them first; migrate none when one would be refused',
+    }),
+    'max-failures': Flags.string({
+      description: 'Start no further tenant after so many failures, or this share of all',
+      helpValue: '25|2%',
+      exclusive: ['fail-fast'],
+    }),
+    'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
+    ...paceFlags,
+  };
+
+  async run(): Promise<RunReport> {
+    const { flags } = await this.parse(Up);
+    const selection = selectionFrom(flags);
+    const { to, force, strict, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
+    return this.runFleet(flags, async ({ config, onEvent, signal }) => {
+      const { up } = await import('../fleet/verbs/up.ts');
+      return up(config, selection, {
+        onEvent,
+        signal,
+        force,
+        strict,
+        failFast,
+        ...(to === undefined ? {} : { to }),
+        ...(maxFailures === undefined ? {} : { maxFailures }),
+      });
+    });
+  }
+}

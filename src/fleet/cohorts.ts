@@ -1,0 +1,134 @@
+import type { Tenant } from '../central/tenant.ts';
+import type { ErrorReport } from '../errors.ts';
+import type { Inspection } from '../migration/inspect.ts';
+import type { MigrationState, StateEntry } from '../migration/state.ts';
+import type { Outcome, TenantResult } from './report.ts';
+import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
+import { inactiveReason } from './work.ts';
+import { refOf } from './tried.ts';
+
+const SHOWN = 5;
+const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future']);
+
+/** What `status` found at one tenant, or why it could not be read. */
+export type Look = { inspection: Inspection; lacksCore?: number } | { error: ErrorReport };
+
+/** One tenant's line. */
+export function rowOf(tenant: Tenant, look: Look): StatusRow {
+  const inactive = inactiveReason(tenant) !== undefined;
+  const about = {
+    tenant: refOf(tenant),
+    status: tenant.status,
+    ...(tenant.reason === undefined ? {} : { reason: tenant.reason }),
+  };
+  if ('error' in look) {
+    const nothing = { head: null, applied: 0, pending: 0 };
+    // Of one that is not active it is expected that its database is not there, or not yet.
+    if (inactive) return { ...about, state: 'inactive', ...nothing };
+    const state = look.error.code === 'NOT_EMPTY' ? 'drifted' : 'unreachable';
+    return { ...about, state, ...nothing, error: look.error };
+  }
+  const { plan, count } = look.inspection;
+  const drift = driftOf(plan.entries);
+  const state: StatusState = inactive
+    ? 'inactive'
+    : drift
+      ? 'drifted'
+      : plan.pending.length
+        ? 'pending'
+        : 'current';
+  return {
+    ...about,
+    state,
+    head: plan.head,
+    applied: count,
+    pending: plan.pending.length,
+    ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
+    ...(drift ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy) } : {}),
+  };
+}
+
+function driftOf(entries: readonly StateEntry[]): StatusRow['drift'] {
+  const counts: Partial<Record<MigrationState, number>> = {};
+  for (const { state } of entries) if (!FINE.has(state)) counts[state] = (counts[state] ?? 0) + 1;
+  return Object.keys(counts).length ? counts : undefined;
+}
+
+/** Counts rows, and gathers them by head; keeps five names of a cohort. */
+export class Cohorts {
+  readonly counts: StatusCounts = {
+    total: 0,
+    current: 0,
+    pending: 0,
+    drifted: 0,
+    unreachable: 0,
+    inactive: 0,
+  };
+  readonly #cohorts = new Map<string, StatusCohort>();
+  foldersBehind = 0;
+
+  add({ tenant, state, head, applied, pending, lacksCore = 0 }: StatusRow): void {
+    this.counts.total += 1;
+    this.counts[state] += 1;
+    if (lacksCore > 0) this.foldersBehind += 1;
+    if (state === 'unreachable' || (state === 'inactive' && head === null)) return;
+    const key = `${head}\n${applied}\n${pending}`;
+    const cohort = this.#cohorts.get(key) ?? { head, applied, pending, count: 0, tenants: [] };
+    cohort.count += 1;
+    if (cohort.tenants.length < SHOWN) cohort.tenants.push(tenant);
+    this.#cohorts.set(key, cohort);
+  }
+
+  /** The furthest first. */
+  list(): StatusCohort[] {
+    return [...this.#cohorts.values()].sort(
+      (a, b) => a.pending - b.pending || b.applied - a.applied || b.count - a.count,
+    );
+  }
+}
+
+/** A tenant's whole history, with what is still to come. */
+export function historyOf({ plan, rows = [] }: Inspection): HistoryEntry[] {
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  return plan.entries.map(({ name, state, migration }) => {
+    const row = byName.get(name);
+    return {
+      name,
+      state,
+      checksum: row?.checksum ?? migration?.checksum ?? null,
+      source: row?.source ?? migration?.source ?? null,
+      finishedAt: row?.finishedAt ?? null,
+      durationMs: row?.durationMs ?? null,
+      run: row?.runId ?? null,
+      actor: row?.actor ?? row?.databaseUser ?? null,
+      toolVersion: row?.toolVersion ?? null,
+    };
+  });
+}
+
+const OUTCOME: Record<StatusState, Outcome> = {
+  current: 'current',
+  pending: 'pending',
+  drifted: 'refused',
+  unreachable: 'failed',
+  inactive: 'skipped',
+};
+
+/** A row in the words of a run, for who follows the events. */
+export function resultOfRow({ tenant, state, head, error }: StatusRow, attempts: number): TenantResult {
+  const nothing = { applied: [], pending: [], durationMs: 0, notices: [] };
+  return {
+    tenant,
+    outcome: OUTCOME[state],
+    from: head,
+    to: head,
+    ...nothing,
+    attempts,
+    ...(error ? { error } : {}),
+  };
+}
+
+/** Numbers as numbers, whatever their length. */
+export function compareIds(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
+}

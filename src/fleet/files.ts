@@ -1,0 +1,48 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/define.ts';
+import type { Migration } from '../migration/migration.ts';
+import { compareNames, parseFileName } from '../migration/name.ts';
+import { findMigration } from '../migration/plan.ts';
+import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
+
+/** What a run reads from the disk: core once, before any connection; a tenant's own folder before its own. */
+export interface FleetFiles {
+  core: MigrationSet;
+  cache: MigrationCache;
+  /** `--to` as the name of a migration. */
+  to?: string;
+}
+
+/**
+ * Reads and checks the core folder (engine 22).
+ * @throws MpmError for every problem of the folder at once; USAGE when nothing is called `to`
+ */
+export async function readFleetFiles(config: Config, to?: string): Promise<FleetFiles> {
+  const cache: MigrationCache = new Map();
+  const core = await readMigrations(config.migrations.core, 'core', cache);
+  if (to === undefined) return { core, cache };
+  const own = await findOwn(config.migrations.tenants, to);
+  return { core, cache, to: own ?? findMigration(core.migrations, to).name };
+}
+
+/** A migration that only a tenant's own folder has, by its name. */
+async function findOwn(tenants: string, name: string): Promise<string | undefined> {
+  const folders = await readdir(tenants, { withFileTypes: true }).catch(() => []);
+  for (const folder of folders) {
+    if (!folder.isDirectory()) continue;
+    const files = await readdir(join(tenants, folder.name));
+    if (files.some((file) => parseFileName(file)?.name === name)) return name;
+  }
+  return undefined;
+}
+
+/** A set that goes no further than a migration, which need not be in it: a tenant's folder may lack it. */
+export function limitedTo(
+  migrations: readonly Migration[],
+  to: string | undefined,
+): { migrations: readonly Migration[]; to?: string } {
+  if (to === undefined) return { migrations };
+  const last = migrations.findLast((migration) => compareNames(migration.name, to) <= 0);
+  return last ? { migrations, to: last.name } : { migrations: [] };
+}

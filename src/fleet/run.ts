@@ -1,0 +1,196 @@
+import { type Central, withCentral } from '../central/central.ts';
+import { HEARTBEAT } from '../central/liveness.ts';
+import { type RunRow, activeRuns, beat, createRun, finishRun, recordTenants } from '../central/runs.ts';
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import { errorReport } from '../errors.ts';
+import { TOOL_VERSION } from '../version.ts';
+import { ReportBuilder } from './collect.ts';
+import type { OnEvent, Unstamped } from './events.ts';
+import type { StopReason, Trial } from './lanes.ts';
+import { LedgerWriter } from './ledger.ts';
+import { failureBudget } from './limit.ts';
+import type { RunReport, TenantResult } from './report.ts';
+import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
+import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
+import { type Tried, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
+
+export interface RunOptions extends SweepOptions {
+  onEvent?: OnEvent;
+}
+
+/** What a verb's work on a tenant is given. */
+export interface RunContext {
+  central: Central;
+  config: Config;
+  /** The run's number as the history and application_name carry it. */
+  run: string;
+  signal?: AbortSignal | undefined;
+  report: ReportBuilder;
+  /** To who follows the run. */
+  tell(event: Unstamped): void;
+  /** A tenant's end: into the report, the ledger, and to who follows. */
+  settle(result: TenantResult): Promise<void>;
+}
+
+/** What a verb does in a run. */
+export interface RunWork {
+  verb: string;
+  selection: Selection;
+  /** One attempt at a tenant; `before` is what the last attempt came to. Must not reject. */
+  attempt(tenant: Tenant, context: RunContext, before: Tried | undefined): Promise<Tried>;
+  /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
+  preflight?(context: RunContext, tenants: Survey): Promise<Preflight | undefined>;
+}
+
+/** Some of the selection stop all of it: they are in the report as what they are, the others as skipped. */
+export interface Preflight {
+  /** Ids of those whose result is in the report already. */
+  reported: ReadonlySet<string>;
+  /** Why the others are skipped. */
+  reason: string;
+}
+
+/**
+ * The bracket around every run: central database → selection → run row → lanes → report. What happens to a
+ * tenant is one event, and feeds ledger, report and the caller's `onEvent`. Throws only for what stops a run
+ * before its first tenant; afterwards the report says what went wrong.
+ */
+export async function conductRun(config: Config, work: RunWork, options: RunOptions): Promise<RunReport> {
+  requireSelection(work.selection);
+  failureBudget(options.maxFailures, 0);
+  const started = Date.now();
+  return withCentral(config, async (central) => {
+    const tenants = await survey(central, work.selection);
+    const head = {
+      verb: work.verb,
+      selection: describeSelection(work.selection),
+      toolVersion: TOOL_VERSION,
+      startedAt: new Date(started).toISOString(),
+    };
+    const { run, others } = await openRun(central, tenants, head);
+    const report = new ReportBuilder({ run, ...head }, { keepResults: selectsByName(work.selection) });
+    const tell = (event: Unstamped): void => options.onEvent?.({ ...event, at: Date.now() - started });
+    const notice = (message: string): void => {
+      report.notice(message);
+      tell({ type: 'notice', message });
+    };
+    const ledger = new LedgerWriter(
+      async (batch) => {
+        if (run !== null) await recordTenants(central, run, batch);
+      },
+      (error) => notice(`${error.message}. The run goes on without it.`),
+    );
+    const settle = (result: TenantResult): Promise<void> => {
+      // With --behind, only those with something to do were selected; the ledger knows that the others are done.
+      if (!work.selection.behind || result.outcome !== 'current') report.add(result);
+      tell({ type: 'tenant-finished', result });
+      return ledger.record(result);
+    };
+    const { signal } = options;
+    const context: RunContext = {
+      central,
+      config,
+      run: String(run ?? work.verb),
+      signal,
+      report,
+      tell,
+      settle,
+    };
+    const heart =
+      run === null
+        ? undefined
+        : setInterval(() => void ledger.attempt(() => beat(central, run)), HEARTBEAT.every);
+
+    tell({ type: 'run-started', run, verb: work.verb, total: tenants.total, selection: head.selection });
+    for (const other of others) notice(describeActive(other));
+    try {
+      await takeAll(context, tenants, work, options);
+    } catch (error) {
+      report.error ??= errorReport(error);
+    } finally {
+      clearInterval(heart);
+    }
+    const finish = (): RunReport => {
+      if (ledger.error) report.error ??= errorReport(ledger.error);
+      return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
+    };
+    await ledger.close();
+    if (run !== null) await ledger.attempt(() => finishRun(central, run, finish()));
+    const finished = finish();
+    tell({ type: 'run-finished', report: finished });
+    return finished;
+  });
+}
+
+/** Writes the run's row, unless there is nobody to run for; and looks who else is at it (fleet 10). */
+async function openRun(
+  central: Central,
+  { total, filter }: Survey,
+  head: { verb: string; selection: string; toolVersion: string },
+): Promise<{ run: number | null; others: RunRow[] }> {
+  if (total === 0) return { run: null, others: [] };
+  const run = await createRun(central, { ...head, filter, total, actor: central.config.actor });
+  return { run, others: await activeRuns(central, run) };
+}
+
+function describeActive({ number, verb, selection, actor, databaseUser, host, startedAt }: RunRow): string {
+  const who = `${actor ?? databaseUser} on ${host}`;
+  return `Run ${number} (${verb} ${selection}) is in progress, by ${who} since ${startedAt}; two at once are safe.`;
+}
+
+async function takeAll(
+  context: RunContext,
+  tenants: Survey,
+  work: RunWork,
+  options: RunOptions,
+): Promise<void> {
+  const stop = await work.preflight?.(context, tenants);
+  await sweep<Progress>(context.central, tenants, options, {
+    attempt: (tenant, before) => tryOnce(context, tenant, work, stop, before),
+    onRetry: (tenant, trial, retryInMs) => {
+      const reason = trial.value.tried.error?.message ?? 'waits for another attempt';
+      context.tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
+    },
+    onSettled: async (tenant, trial, attempts) => {
+      const { tried, durationMs } = trial.value;
+      if (stop?.reported.has(tenant.id)) return;
+      if (tried.lacksCore) context.report.foldersBehind += 1;
+      await context.settle(resultOf(tenant, tried, { attempts, durationMs }));
+    },
+    onNotTried: (tenant, reason) => {
+      if (stop?.reported.has(tenant.id)) return undefined;
+      return context.settle(resultOf(tenant, skipped(NOT_TRIED[reason]), { attempts: 0, durationMs: 0 }));
+    },
+  });
+}
+
+/** What has come of a tenant so far, over its attempts. */
+interface Progress {
+  tried: Tried;
+  /** In work; without the waiting between attempts. */
+  durationMs: number;
+}
+
+async function tryOnce(
+  context: RunContext,
+  tenant: Tenant,
+  work: RunWork,
+  stop: Preflight | undefined,
+  before: Progress | undefined,
+): Promise<Trial<Progress>> {
+  const started = Date.now();
+  if (!stop) context.tell({ type: 'tenant-started', tenant: refOf(tenant) });
+  const tried = stop
+    ? skipped(stop.reason)
+    : joined(before?.tried, await work.attempt(tenant, context, before?.tried).catch(failedBy));
+  return {
+    ...trialOf(tried),
+    value: { tried, durationMs: (before?.durationMs ?? 0) + Date.now() - started },
+  };
+}
+
+const NOT_TRIED: Record<StopReason, string> = {
+  interrupted: 'not tried: the run was interrupted',
+  'max-failures': 'not tried: too many had failed',
+};

@@ -1,0 +1,86 @@
+import type { Central } from '../central/central.ts';
+import type { TenantFilter } from '../central/filter.ts';
+import { countTenants, streamTenants } from '../central/tenants.ts';
+import type { Config } from '../config/define.ts';
+import { backoff } from '../migration/retry.ts';
+import { withConnection } from '../postgres/connection.ts';
+import { type LaneWork, runLanes } from './lanes.ts';
+import { type Headroom, defaultConcurrency, failureBudget } from './limit.ts';
+import { type Selection, filterFor } from './select.ts';
+
+/** A selection, counted. */
+export interface Survey {
+  filter: TenantFilter;
+  servers: { server: string; count: number }[];
+  total: number;
+}
+
+export interface SweepOptions {
+  /** Tenants in work at once, per server; by default a quarter of what each server has free, at most 32. */
+  concurrency?: number;
+  /** So many failures, or a share of all like `2%`, and no further tenant is started. */
+  maxFailures?: number | string;
+  /** The same as `maxFailures: 1`. */
+  failFast?: boolean;
+  /** Aborted: start nothing more, let each tenant finish the migration that it is in. */
+  signal?: AbortSignal;
+}
+
+/** Finds out how many tenants a selection has on each server. */
+export async function survey(central: Central, selection: Selection): Promise<Survey> {
+  const filter = await filterFor(central, selection);
+  const servers = await countTenants(central, filter);
+  return { filter, servers, total: servers.reduce((sum, { count }) => sum + count, 0) };
+}
+
+/** Takes every tenant of a survey through its server's lanes. Rejects when the list cannot be read to its end. */
+export async function sweep<R>(
+  central: Central,
+  { filter, servers, total }: Survey,
+  options: SweepOptions,
+  work: LaneWork<R>,
+): Promise<void> {
+  const { config } = central;
+  const lanes = servers.map(async ({ server, count }) => ({
+    name: server,
+    tenants: streamTenants(central, filter, { server }),
+    concurrency: Math.min(count, await concurrencyOf(config, server, count, options.concurrency)),
+  }));
+  await runLanes({
+    servers: await Promise.all(lanes),
+    work,
+    retries: config.pace.retries,
+    backoff,
+    maxFailures: options.failFast ? 1 : failureBudget(options.maxFailures, total),
+    signal: options.signal,
+  });
+}
+
+async function concurrencyOf(config: Config, name: string, count: number, wanted?: number): Promise<number> {
+  const server = config.servers[name];
+  // Of an unknown server every tenant fails without a connection.
+  if (!server || count <= 1) return 1;
+  const most = server.maxConnections ?? Infinity;
+  const given = wanted ?? config.pace.concurrency;
+  if (given !== undefined) return Math.min(given, most);
+  const target = {
+    url: server.url,
+    applicationName: 'mpm-migrate',
+    connectTimeout: config.pace.connectTimeout,
+  };
+  // One that cannot be asked is found out by its tenants; a few of them are enough for that.
+  const headroom = await readHeadroom(target).catch(() => undefined);
+  return Math.min(most, headroom ? defaultConcurrency(headroom) : 4);
+}
+
+async function readHeadroom(target: Parameters<typeof withConnection>[0]): Promise<Headroom> {
+  const [row] = await withConnection(target, (connection) =>
+    connection.query<Headroom>(
+      `select current_setting('max_connections')::int as max,
+              current_setting('superuser_reserved_connections')::int
+                + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
+              (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`,
+    ),
+  );
+  return row ?? { max: 0, reserved: 0, used: 0 };
+}

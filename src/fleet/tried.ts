@@ -1,0 +1,103 @@
+import type { Tenant } from '../central/tenant.ts';
+import { type ErrorReport, type MpmError, asMpmError, errorReport } from '../errors.ts';
+import type { Attempt } from '../migration/migrate.ts';
+import { isTransient } from '../postgres/sqlstate.ts';
+import { isFailure } from './collect.ts';
+import type { Trial } from './lanes.ts';
+import { pressureOf } from './limit.ts';
+import type { TenantRef, TenantResult } from './report.ts';
+
+/** What one attempt at a tenant came to; `retryable` when it passes by itself. */
+export interface Tried extends Pick<
+  TenantResult,
+  'outcome' | 'from' | 'to' | 'applied' | 'pending' | 'notices' | 'reason'
+> {
+  error?: MpmError;
+  retryable: boolean;
+  /** How many core migrations its own folder lacks. */
+  lacksCore?: number;
+}
+
+export function skipped(reason: string): Tried {
+  return {
+    outcome: 'skipped',
+    from: null,
+    to: null,
+    applied: [],
+    pending: [],
+    notices: [],
+    reason,
+    retryable: false,
+  };
+}
+
+export function failedBy(error: unknown): Tried {
+  const known = asMpmError(error);
+  return {
+    outcome: 'failed',
+    from: null,
+    to: null,
+    applied: [],
+    pending: [],
+    notices: [],
+    error: known,
+    retryable: isTransient(known.cause ?? known),
+  };
+}
+
+/** What the engine's attempt came to, in the words of a run. */
+export function triedBy(attempt: Attempt): Tried {
+  const { error, ...rest } = attempt;
+  // Stopped between two of its migrations: nothing failed, and --failed takes it up again.
+  if (error?.code === 'INTERRUPTED') {
+    return { ...rest, outcome: 'skipped', reason: 'interrupted between two migrations', retryable: false };
+  }
+  return attempt;
+}
+
+/** What the lanes want to know of it. */
+export function trialOf(tried: Tried): Trial<Tried> {
+  const { outcome, retryable, error } = tried;
+  return { value: tried, failed: isFailure(outcome), retryable, pressure: pressureOf(error) };
+}
+
+/** Two attempts at one tenant as one: the second goes on where the first one ended. */
+export function joined(before: Tried | undefined, now: Tried): Tried {
+  if (!before || before.applied.length === 0) return now;
+  const outcome =
+    now.outcome === 'current'
+      ? before.applied.at(-1)?.direction === 'down'
+        ? 'reverted'
+        : 'migrated'
+      : now.outcome;
+  return { ...now, outcome, from: before.from, applied: [...before.applied, ...now.applied] };
+}
+
+/** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
+function wordFor({ name, id }: Tenant): string {
+  return /^[A-Za-z][\w.-]*$/.test(name) ? name : id;
+}
+
+function reportFor(error: MpmError, tenant: Tenant): ErrorReport {
+  const report = errorReport(error);
+  return report.hint ? { ...report, hint: report.hint.replaceAll('{tenant}', wordFor(tenant)) } : report;
+}
+
+export function refOf({ id, name, database, server }: Tenant): TenantRef {
+  return { id, name, database, server };
+}
+
+export function resultOf(
+  tenant: Tenant,
+  tried: Tried,
+  work: { attempts: number; durationMs: number },
+): TenantResult {
+  const { retryable: _, lacksCore: __, error, reason, ...rest } = tried;
+  return {
+    tenant: refOf(tenant),
+    ...rest,
+    ...work,
+    ...(error ? { error: reportFor(error, tenant) } : {}),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}

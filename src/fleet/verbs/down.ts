@@ -1,0 +1,47 @@
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { attemptDown } from '../../migration/migrate.ts';
+import { readFleetFiles } from '../files.ts';
+import type { RunReport } from '../report.ts';
+import { type RunOptions, conductRun } from '../run.ts';
+import { type Selection, requireForceByName, requireSelection } from '../select.ts';
+import { triedBy } from '../tried.ts';
+import { workOn } from '../work.ts';
+
+export interface DownOptions extends RunOptions {
+  /** How many migrations to take back; 1 when neither is given. */
+  steps?: number;
+  /** Take back all that was applied after this one, by name or version; `0` takes back everything. */
+  to?: string;
+  /** Also of a tenant that is not active, and past changed files; only with tenants selected by name. */
+  force?: boolean;
+}
+
+/** Takes back what was applied last to every selected tenant. Throws as `up` does. */
+export async function down(
+  config: Config,
+  selection: Selection,
+  options: DownOptions = {},
+): Promise<RunReport> {
+  const { steps, to, force, ...runOptions } = options;
+  requireSelection(selection);
+  requireForceByName(selection, force);
+  if (steps !== undefined && to !== undefined) {
+    throw new MpmError('USAGE', '--steps and --to contradict each other', { hint: 'Give one of them.' });
+  }
+  const files = await readFleetFiles(config);
+  return conductRun(
+    config,
+    {
+      verb: 'down',
+      selection,
+      attempt: (tenant, context, before) =>
+        workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
+          // What an attempt before this one took back counts against the steps.
+          const depth = to === undefined ? { steps: (steps ?? 1) - (before?.applied.length ?? 0) } : { to };
+          return triedBy(await attemptDown(target, { migrations }, { ...how, ...depth }));
+        }),
+    },
+    runOptions,
+  );
+}

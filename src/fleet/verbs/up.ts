@@ -1,0 +1,89 @@
+import type { Config } from '../../config/define.ts';
+import { inspect } from '../../migration/inspect.ts';
+import { attemptUp, refused } from '../../migration/migrate.ts';
+import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
+import type { RunReport } from '../report.ts';
+import { type Preflight, type RunContext, type RunOptions, conductRun } from '../run.ts';
+import { type Selection, requireForceByName, requireSelection } from '../select.ts';
+import { type Survey, sweep } from '../sweep.ts';
+import { type Tried, resultOf, triedBy, trialOf } from '../tried.ts';
+import { type TenantWork, workOn } from '../work.ts';
+
+export interface UpOptions extends RunOptions {
+  /** Go no further than this migration: a name or a version. */
+  to?: string;
+  /** Go past what would hold a tenant back; only with tenants selected by name. */
+  force?: boolean;
+  /** Look at all of them first; when one would fail or be refused, none is migrated (engine 23). */
+  strict?: boolean;
+}
+
+/**
+ * Applies what is pending to every selected tenant. Throws only for what stops it before the first of them:
+ * selection, files (engine 22), central database; what happens to tenants is in the report.
+ */
+export async function up(config: Config, selection: Selection, options: UpOptions = {}): Promise<RunReport> {
+  const { to, force, strict, ...runOptions } = options;
+  requireSelection(selection);
+  requireForceByName(selection, force);
+  const files = await readFleetFiles(config, to);
+  return conductRun(
+    config,
+    {
+      verb: 'up',
+      selection,
+      attempt: (tenant, context) =>
+        workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
+          const { migrations: set, ...limit } = limitedTo(migrations, files.to);
+          return triedBy(await attemptUp(target, { migrations: set }, { ...how, ...limit }));
+        }),
+      ...(strict
+        ? { preflight: (context, tenants) => lookFirst(context, tenants, files, runOptions, force) }
+        : {}),
+    },
+    runOptions,
+  );
+}
+
+/** Looks at every tenant; those that stand in the way are reported, and none is migrated then. */
+async function lookFirst(
+  context: RunContext,
+  tenants: Survey,
+  files: FleetFiles,
+  options: RunOptions,
+  force?: boolean,
+): Promise<Preflight | undefined> {
+  const reported = new Set<string>();
+  await sweep<Tried>(
+    context.central,
+    tenants,
+    { ...options, maxFailures: Infinity, failFast: false },
+    {
+      attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, force }, look)),
+      onRetry: () => undefined,
+      onSettled: (tenant, { value, failed }, attempts) => {
+        if (!failed) return undefined;
+        reported.add(tenant.id);
+        return context.settle(resultOf(tenant, value, { attempts, durationMs: 0 }));
+      },
+      onNotTried: () => undefined,
+    },
+  );
+  if (!reported.size) return undefined;
+  return { reported, reason: `--strict: ${reported.size} of ${tenants.total} cannot be migrated` };
+
+  async function look({ target, migrations, options: how }: TenantWork): Promise<Tried> {
+    const { migrations: set, ...limit } = limitedTo(migrations, files.to);
+    const { plan } = await inspect(target, { migrations: set }, { ...how, ...limit });
+    const { head, refusals, notices } = plan;
+    const looked = {
+      from: head,
+      to: head,
+      applied: [],
+      pending: plan.pending.map(({ name }) => name),
+      notices,
+    };
+    if (!refusals.length) return { ...looked, outcome: 'current', retryable: false };
+    return { ...looked, outcome: 'refused', error: refused(refusals), retryable: false };
+  }
+}

@@ -1,0 +1,97 @@
+import { tenantProblem } from '../central/problem.ts';
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import type { MigrateOptions } from '../migration/migrate.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { DatabaseTarget } from '../postgres/connection.ts';
+import { TOOL_VERSION } from '../version.ts';
+import { tenantSet } from '../tenant/folder.ts';
+import type { FleetFiles } from './files.ts';
+import type { RunContext } from './run.ts';
+import { type Tried, failedBy, refOf, skipped } from './tried.ts';
+
+/** A tenant that can be worked on: where it is, what its files say, how it is done. */
+export interface TenantWork {
+  target: DatabaseTarget;
+  migrations: readonly Migration[];
+  options: MigrateOptions;
+  /** How many core migrations its own folder lacks. */
+  lacksCore: number;
+  /** What `--force` went past. */
+  notices: string[];
+}
+
+/** Works on a tenant, unless what is known without a connection ends its run before (engine 22). */
+export async function workOn(
+  tenant: Tenant,
+  context: RunContext,
+  options: { files: FleetFiles; force?: boolean | undefined },
+  work: (work: TenantWork) => Promise<Tried>,
+): Promise<Tried> {
+  const inactive = inactiveReason(tenant);
+  if (inactive && !options.force) return skipped(inactive);
+  const problem = tenantProblem(tenant, context.config);
+  if (problem) return failedBy(problem);
+  try {
+    const prepared = await prepare(tenant, context, options);
+    if (inactive) prepared.notices.push(`--force: went past "${inactive}"`);
+    const tried = await work(prepared);
+    return { ...tried, lacksCore: prepared.lacksCore, notices: [...prepared.notices, ...tried.notices] };
+  } catch (error) {
+    return failedBy(error);
+  }
+}
+
+async function prepare(
+  tenant: Tenant,
+  { config, run, signal, tell }: RunContext,
+  { files, force = false }: { files: FleetFiles; force?: boolean | undefined },
+): Promise<TenantWork> {
+  const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
+  const ref = refOf(tenant);
+  return {
+    target: targetOf(tenant, config, run),
+    migrations,
+    lacksCore: lacksCore.length,
+    notices: [],
+    options: {
+      history: config.history,
+      pace: config.pace,
+      run,
+      actor: config.actor,
+      toolVersion: TOOL_VERSION,
+      directUrl: config.servers[tenant.server]?.directUrl,
+      force,
+      signal,
+      onMigration: (step) => tell({ type: 'migration-started', tenant: ref, ...step }),
+      onWaiting: (reason) => tell({ type: 'tenant-waiting', tenant: ref, reason }),
+    },
+  };
+}
+
+/** Where a tenant's database is; named for the run and the tenant (engine 29). */
+export function targetOf({ id, database, server }: Tenant, config: Config, run: string): DatabaseTarget {
+  const url = config.servers[server]?.url;
+  if (url === undefined)
+    throw new MpmError('UNKNOWN_SERVER', `server "${server}" is not configured`, { subject: server });
+  return {
+    url,
+    database,
+    applicationName: `mpm-migrate/${run}/${id}`,
+    connectTimeout: config.pace.connectTimeout,
+  };
+}
+
+const REASONS: Record<string, string> = {
+  hold: 'on hold',
+  provisioning: 'half-provisioned; go on with: mpm-migrate tenant create --resume ID',
+  failed: 'half-provisioned; go on with: mpm-migrate tenant create --resume ID',
+};
+
+/** Why `up` passes a tenant by; undefined when it does not. */
+export function inactiveReason({ status, reason }: Tenant): string | undefined {
+  if (status === 'active') return undefined;
+  const why = REASONS[status] ?? `not active (${status})`;
+  return status === 'hold' && reason ? `${why}: ${reason}` : why;
+}
