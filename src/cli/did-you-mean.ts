@@ -9,12 +9,17 @@ const didYouMean: Hook.CommandNotFound = async function ({ id, config }) {
     .filter((command) => !command.hidden)
     .map((command) => {
       const words = command.id.split(':');
-      return { name: words.join(' '), distance: distance(typed.slice(0, words.length).join(' '), words.join(' ')) };
+      return {
+        name: words.join(' '),
+        distance: distance(typed.slice(0, words.length).join(' '), words.join(' ')),
+      };
     })
     .toSorted((a, b) => a.distance - b.distance);
   const [best] = candidates;
   const suggestion = best && best.distance <= Math.max(2, best.name.length / 3) ? best.name : undefined;
-  const next = suggestion ? `Did you mean: ${config.bin} ${suggestion}` : `All commands: ${config.bin} --help`;
+  const next = suggestion
+    ? `Did you mean: ${config.bin} ${suggestion}`
+    : `All commands: ${config.bin} --help`;
   Errors.error(`"${typed.join(' ')}" is not a command.`, { exit: EXIT.usage, suggestions: [next] });
 };
 

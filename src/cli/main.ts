@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execute, settings } from '@oclif/core';
 import type { Interfaces } from '@oclif/core';
 
 /**
  * Runs one command of the built package.
  * @param argv what was typed after the program's name
- * @param importMetaUrl of a file in `bin/`: the folder above it is the package
+ * @param root the package's folder
  */
-export async function run(argv: string[], importMetaUrl: string): Promise<void> {
-  const root = fileURLToPath(new URL('..', importMetaUrl));
+export async function run(argv: string[], root: string): Promise<void> {
   // Given the manifest's own package.json, oclif neither searches for a root nor looks for plug-ins; and it
   // must not look for TypeScript sources when the user's NODE_ENV is "test" or "development".
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
