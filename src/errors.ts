@@ -78,6 +78,7 @@ export const CODES = {
   // outside programs
   EMBEDDED_MISSING: EXIT.failed,
   EMBEDDED_FAILED: EXIT.failed,
+  DEMO_FAILED: EXIT.failed,
   BUG: EXIT.failed,
 } as const satisfies Record<string, number>;
 

@@ -39,6 +39,8 @@ export interface EmbeddedServer extends AsyncDisposable {
   version: string;
   /** Shuts down, disconnecting its clients, and removes its folder. */
   stop(): Promise<void>;
+  /** Lets it run on after this process; `stop` then does nothing, and its folder stays. */
+  release(): void;
 }
 
 const run = promisify(execFile);
@@ -73,6 +75,10 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
     watchdog.stdin?.end();
     await once(watchdog, 'exit');
   };
+  const release = (): void => {
+    // The whole group: the shell alone would leave its `cat` behind.
+    if (watchdog.pid !== undefined) process.kill(-watchdog.pid, 'SIGKILL');
+  };
   try {
     if (user) await chown(dir, user.uid, user.gid);
     const { bin, version } = await findPrograms(options.bin, dir, user);
@@ -80,7 +86,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
     await initialise(bin, dir, password, user);
     const port = await launch(bin, dir, options, user);
     const url = `postgres://postgres:${encodeURIComponent(password)}@${HOST}:${port}/postgres`;
-    return { url, host: HOST, port, dir, version, stop, [Symbol.asyncDispose]: stop };
+    return { url, host: HOST, port, dir, version, stop, release, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,0 +1,156 @@
+import { chmod, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { withConnection } from '../../postgres/connection.ts';
+import { type EmbeddedServer, startEmbedded } from '../../postgres/embedded.ts';
+
+/** Where the demo plays: what it says and types, and who shows it, is the caller's. */
+export interface Stage {
+  /** The folder that holds the demo's migrations. */
+  template: string;
+  /** Keep the server and the folder when it is over. */
+  keep: boolean;
+  /** Ends the demo before its next step. */
+  signal: AbortSignal;
+  /** The heading of a step and a line or two about it. */
+  tell(heading: string, text: string): void;
+  /** Something to look at that no command printed: SQL, a file. */
+  show(text: string): void;
+  /** Types a command line of ours in a folder, shows what it prints, and gives what it printed on stdout. */
+  type(folder: string, ...args: string[]): Promise<string>;
+  /** The same for several at once, shown one after the other. */
+  typeAll(folder: string, lines: string[][]): Promise<void>;
+}
+
+/** What is left running after `keep`. */
+export interface Kept {
+  folder: string;
+  server: Pick<EmbeddedServer, 'host' | 'port' | 'dir'>;
+  database: string;
+}
+
+const COMPANIES = [
+  'Lumen Togo',
+  'Kivu Grid',
+  'Abuja Solar',
+  'Sahel Énergie',
+  'Mwanza Mini-Grid',
+  'Nuru Comoros',
+  'Rift Valley Light',
+  'Kalahari Power',
+];
+
+const ODD_ONE = 'Kivu Grid';
+const BY_HAND = 'alter table meters add column status text;';
+const MENDED = 'alter table meters rename column status to status_by_hand;';
+
+const MIGRATION = `-- migrate:up
+alter table meters
+  add column status text not null default 'active'
+  check (status in ('active', 'disconnected', 'stolen'));
+
+create index meters_not_active on meters (status) where status <> 'active';
+
+-- migrate:down
+alter table meters drop column status;
+`;
+
+/** Plays the whole main job on a PostgreSQL of its own, and leaves nothing behind unless it is told to. */
+export async function demo(stage: Stage): Promise<Kept | undefined> {
+  await using server = await startEmbedded();
+  // Within the server's folder, so that whatever ends this process, one removal takes all.
+  const folder = join(server.dir, 'mini-grid');
+  const kept = { folder, server, database: '' };
+  const migrations = await furnish(folder, stage.template, server);
+  stage.signal.throwIfAborted();
+
+  stage.tell(
+    `PostgreSQL ${server.version}, started for this demo`,
+    `A project with ${migrations} core migrations, and a server with nothing on it.`,
+  );
+  for (const step of [addCompanies, writeMigration, migrateAll, mend]) {
+    await step(stage, folder, server);
+    stage.signal.throwIfAborted();
+  }
+  if (!stage.keep) return undefined;
+  kept.database = await databaseOf(COMPANIES[0]!, server);
+  server.release();
+  return kept;
+}
+
+/** Makes the project's folder; returns how many migrations it begins with. */
+async function furnish(folder: string, template: string, server: EmbeddedServer): Promise<number> {
+  await cp(template, folder, { recursive: true });
+  // A package's files may be read-only.
+  await Promise.all(['.', 'migrations', 'migrations/core'].map((path) => chmod(join(folder, path), 0o755)));
+  await mkdir(join(folder, 'migrations', 'central'), { recursive: true });
+  const url = Object.assign(new URL(server.url), { pathname: '/micro_power_manager' });
+  const configuration = `export default {\n  central: { url: '${url.href}' },\n};\n`;
+  await writeFile(join(folder, 'mpm-migrate.config.ts'), configuration, { mode: 0o600 });
+  // So that psql connects without a password on any command line.
+  const password = decodeURIComponent(url.password);
+  const entry = `${server.host}:${server.port}:*:postgres:${password}\n`;
+  await writeFile(join(folder, '.pgpass'), entry, { mode: 0o600 });
+  const files = await readdir(join(folder, 'migrations', 'core'));
+  return files.filter((file) => !file.endsWith('.down.sql')).length;
+}
+
+async function addCompanies(stage: Stage, folder: string): Promise<void> {
+  stage.tell('The central database', 'It lists the companies, and keeps what each run did.');
+  await stage.type(folder, 'central', 'up');
+  stage.signal.throwIfAborted();
+  stage.tell('Eight companies', 'Each gets a database of its own, with all the core migrations in it.');
+  await stage.typeAll(
+    folder,
+    COMPANIES.map((name) => ['tenant', 'create', name]),
+  );
+}
+
+async function writeMigration(stage: Stage, folder: string): Promise<void> {
+  stage.tell(
+    'A change to the schema',
+    'create makes the file and prints its path; what is in it, you write.',
+  );
+  const path = await stage.type(folder, 'create', 'add_meter_status', '--sql');
+  await writeFile(resolve(folder, path.trim()), MIGRATION);
+  stage.show(MIGRATION);
+  stage.tell('Copied to every company', 'sync never overwrites what a company changed in its own folder.');
+  await stage.type(folder, 'sync');
+}
+
+async function migrateAll(stage: Stage, folder: string, server: EmbeddedServer): Promise<void> {
+  stage.tell(
+    'Applied to all of them',
+    `Except that people at ${ODD_ONE} have already added such a column, by hand:`,
+  );
+  await runByHand(stage, server, BY_HAND);
+  await stage.type(folder, 'up', '--all');
+  stage.tell('Where everybody stands', 'One failed, and was rolled back. The others are not held up by it.');
+  await stage.type(folder, 'status');
+}
+
+async function mend(stage: Stage, folder: string, server: EmbeddedServer): Promise<void> {
+  stage.tell(
+    'Mended, and tried again',
+    'The column is put aside, and up --failed takes just the one that failed.',
+  );
+  await runByHand(stage, server, MENDED);
+  await stage.type(folder, 'up', '--failed');
+  await stage.type(folder, 'status');
+}
+
+async function runByHand(stage: Stage, server: EmbeddedServer, sql: string): Promise<void> {
+  const database = await databaseOf(ODD_ONE, server);
+  stage.show(`${database}=# ${sql}`);
+  const target = { url: server.url, database, applicationName: 'psql', connectTimeout: 5000 };
+  await withConnection(target, (connection) => connection.query(sql));
+}
+
+/** The database that `tenant create` named for a company. */
+async function databaseOf(company: string, server: EmbeddedServer): Promise<string> {
+  const word = `${company.split(' ')[0]?.toLowerCase() ?? ''}%`;
+  const target = { url: server.url, applicationName: 'mpm-migrate/demo', connectTimeout: 5000 };
+  const [row] = await withConnection(target, (connection) =>
+    connection.prepared<{ datname: string }>('select datname from pg_database where datname like $1', [word]),
+  );
+  return row?.datname ?? company;
+}
