@@ -57,8 +57,14 @@ export abstract class FleetCommand extends Command {
     process.stderr.on('error', ignoreClosedPipe);
   }
 
-  override parse: Command['parse'] = (options, argv) =>
-    super.parse(options, withBareFailed(argv ?? this.argv));
+  override parse: Command['parse'] = (options, argv = this.argv) => {
+    const args: Record<string, { ignoreStdin?: boolean }> = options?.args ?? {};
+    const flags: Record<string, { type?: string }> = options?.flags ?? {};
+    // A missing argument would otherwise be read from stdin, which a script may have open for something else.
+    for (const arg of Object.values(args)) arg.ignoreStdin = true;
+    const words = flags['failed']?.type === 'option' ? withBareFailed(argv) : argv;
+    return super.parse(options, words);
+  };
 
   /** The configuration: flag > environment > file > default. */
   protected async settings(flags: GlobalFlags): Promise<Config> {

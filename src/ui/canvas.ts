@@ -25,7 +25,7 @@ export class Canvas {
 
   /** Paints over the block. One write, nothing erased before it is written over: it does not flicker. */
   paint(lines: readonly string[]): void {
-    const start = this.#painted.length > 0 ? this.#home() : `${HIDE_CURSOR}${this.#midLine ? '\n' : ''}`;
+    const start = this.#painted.length > 0 ? up(this.#rows()) : `${HIDE_CURSOR}${this.#midLine ? '\n' : ''}`;
     const body = lines.map((line) => `${line}${ERASE_LINE_END}\n`).join('');
     this.#terminal.write(`${start}${body}${ERASE_BELOW}`);
     this.#painted = [...lines];
@@ -49,7 +49,10 @@ export class Canvas {
   /** Takes the block away; what is written next stands in its place. */
   clear(): void {
     if (this.#painted.length === 0) return;
-    this.#terminal.write(`${this.#home()}${ERASE_BELOW}${SHOW_CURSOR}`);
+    const rows = this.#rows();
+    // Line by line: tmux keeps a copy in its history of what "erase below" takes from a whole screen.
+    const erased = `${ERASE_LINE_END}\n`.repeat(rows) + ERASE_LINE_END;
+    this.#terminal.write(`${up(rows)}${erased}${up(rows)}${SHOW_CURSOR}`);
     this.#painted = [];
   }
 
@@ -59,13 +62,18 @@ export class Canvas {
     this.#painted = [];
   }
 
-  /** To the block's first line. A terminal that was made narrower has broken the block's lines: count them anew. */
-  #home(): string {
-    const columns = this.#terminal.columns ?? 80;
-    const rows = this.#painted.reduce(
-      (sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)),
-      0,
+  /** Rows that the block takes. A terminal that was made narrower has broken its lines: they are counted anew. */
+  #rows(): number {
+    const { columns = 80, rows = 24 } = this.#terminal;
+    const broken = this.#painted.map((line) => Math.max(1, Math.ceil(widthOf(line) / columns)));
+    return Math.min(
+      broken.reduce((sum, taken) => sum + taken, 0),
+      Math.max(1, rows - 1),
     );
-    return `\r\u001b[${Math.min(rows, Math.max(1, (this.#terminal.rows ?? 24) - 1))}A`;
   }
+}
+
+/** To the first column, so many rows up. */
+function up(rows: number): string {
+  return `\r\u001b[${rows}A`;
 }

@@ -144,9 +144,10 @@ export function table(columns: Column[], rows: readonly string[][], options: Tab
   return [options.heading ? options.heading(heading) : heading, ...rows.map(line)];
 }
 
-/** Breaks plain text at spaces into lines of so many columns; longer words stay whole. */
-export function wrap(text: string, columns: number): string[] {
-  return text.split('\n').flatMap((paragraph) => {
+/** Breaks plain text at spaces into lines of so many columns; longer words stay whole, indents stay. */
+export function wrapLines(texts: readonly string[], columns: number): string[] {
+  return texts.flatMap((paragraph) => {
+    if (widthOf(paragraph) <= columns) return [paragraph];
     const lines: string[] = [];
     let line = '';
     for (const word of paragraph.split(/(?<=\S) +(?=\S)/)) {
@@ -159,4 +160,16 @@ export function wrap(text: string, columns: number): string[] {
     }
     return [...lines, line];
   });
+}
+
+/** Parts in one line, three spaces apart, or in several when the width asks for it. */
+export function joinParts(parts: readonly string[], columns: number): string {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.at(-1);
+    if (last !== undefined && widthOf(last) + 3 + widthOf(part) <= columns)
+      lines.push(`${lines.pop()}   ${part}`);
+    else lines.push(last === undefined ? part : `  ${part}`);
+  }
+  return lines.join('\n');
 }

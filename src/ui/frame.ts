@@ -41,7 +41,8 @@ function headerLine(state: ProgressState, theme: Theme, view: FrameView): string
   const { done, total, failed } = state;
   const numbers = total === null ? `${count(done)} done` : `${count(done)}/${count(total)}`;
   const spin = symbols.spinner[view.tick % symbols.spinner.length] ?? '';
-  const title = `${spin} ${doing(state)}`;
+  const end = failed ? theme.bad(symbols.cross) : theme.good(symbols.tick);
+  const title = `${state.finished ? end : spin} ${doing(state)}`;
   const retry = state.waitingForRetry ? `${count(state.waitingForRetry)} to retry` : '';
   const time = clock(view.now);
   const left = view.left === undefined ? '' : aboutLeft(view.left);
@@ -62,7 +63,7 @@ function headerLine(state: ProgressState, theme: Theme, view: FrameView): string
     total !== null && space >= 8
       ? `${progressBar(done, total, Math.min(WIDEST_BAR, space - 2), theme)}  `
       : '';
-  return bar ? `${title}  ${bar}${said}` : `${truncate(title, view.columns, symbols.ellipsis)}   ${said}`;
+  return bar ? `${title}  ${bar}${said}` : `${title}   ${said}`;
 }
 
 function progressBar(done: number, total: number, width: number, { symbols, good, dim }: Theme): string {

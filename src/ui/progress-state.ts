@@ -129,14 +129,20 @@ export class ProgressState {
   }
 }
 
-const DOING: Record<string, string> = {
-  up: 'Migrating',
-  down: 'Reverting',
-  status: 'Looking at',
-  plan: 'Planning',
+const DOING: Record<string, [now: string, then: string]> = {
+  up: ['Migrating', 'Migrated'],
+  down: ['Reverting', 'Reverted'],
+  status: ['Looking at', 'Looked at'],
+  plan: ['Planning', 'Planned'],
 };
 
-/** `Migrating`: what the verb does, while it does it. */
-export function doing({ verb, stopping }: { verb: string; stopping: boolean }): string {
-  return stopping ? 'Stopping' : (DOING[verb] ?? `Running ${verb}`);
+/** `Migrating`: what the verb does, while it does it; `Migrated` after its end. */
+export function doing({
+  verb,
+  stopping,
+  finished,
+}: Pick<ProgressState, 'verb' | 'stopping' | 'finished'>): string {
+  const [now, then] = DOING[verb] ?? [`Running ${verb}`, `Ran ${verb}`];
+  if (finished) return stopping ? 'Stopped' : then;
+  return stopping ? 'Stopping' : now;
 }

@@ -38,7 +38,8 @@ export function startProgress(
   const all: ProgressOptions = {
     keep: false,
     others: [],
-    write: (text) => options.stream.write(text),
+    // Bound before others' writes on this stream are watched, so that our own pass them by.
+    write: options.stream.write.bind(options.stream),
     clock: () => performance.now(),
     ...options,
   };

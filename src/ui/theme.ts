@@ -72,8 +72,8 @@ const ASCII: Symbols = {
   spinner: ['|', '/', '-', '\\'],
 };
 
-/** Widest a report gets; a log file has no width of its own. */
-const WIDEST = 120;
+/** A file or a pipe has no width: nothing is cut or broken there, so that it can be searched. */
+const UNLIMITED = Number.POSITIVE_INFINITY;
 
 export interface ThemeOptions {
   /** False with `--no-color`. */
@@ -91,7 +91,7 @@ export function themeFor(stream: Screen, env: DisplayEnvironment, options: Theme
     strong: paint.bold,
     command: paint.cyan,
     symbols: speaksUnicode(env) ? UNICODE : ASCII,
-    width: stream.isTTY && stream.columns ? stream.columns : WIDEST,
+    width: stream.isTTY && stream.columns ? stream.columns : UNLIMITED,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { RunCounts, RunReport } from '../../fleet/report.ts';
-import { count, duration, inWords, plural } from '../format.ts';
+import { count, duration, inWords, joinParts, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
 
 const FINE = ['migrated', 'reverted', 'pending', 'current'] as const;
@@ -21,7 +21,7 @@ export function summaryLine(report: RunReport, theme: Theme): string {
     `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
     ...(run === null ? [] : [`run ${run}`]),
   ];
-  return parts.join('   ');
+  return joinParts(parts, theme.width);
 }
 
 function numbers(counts: RunCounts, outcomes: readonly (keyof RunCounts)[]): string[] {

@@ -1,6 +1,6 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report.ts';
-import { count, duration, nameList, oneLine, padEnd, plural, widthOf } from '../format.ts';
+import { count, duration, nameList, oneLine, padEnd, plural, widthOf, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import {
   aftermathLines,
@@ -57,11 +57,11 @@ export function groupLines(group: FailureGroup, theme: Theme, options: ErrorView
   const [first] = tenants;
   const title = `${theme.bad(theme.symbols.cross)} ${theme.strong(titleOf(group))}`;
   const names = group.count > 1 ? [nameList(tenants.map(tenantName), group.count)] : [];
+  const prose = (lines: readonly string[]) => wrapLines(lines, theme.width - 4);
   const body = [
-    ...names,
-    ...messageLines(error),
+    ...prose([...names, ...messageLines(error)]),
     ...errorDetails(error, theme, options),
-    ...aftermathLines(error.aftermath, group.at),
+    ...prose(aftermathLines(error.aftermath, group.at)),
     ...hintLines(hintOf(error, first && tenantWord(first)), theme),
   ];
   return [error.migration ? `${title}    ${error.migration}` : title, ...body.map((line) => `    ${line}`)];

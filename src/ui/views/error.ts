@@ -1,5 +1,5 @@
 import type { ErrorReport, SourceExcerpt } from '../../errors.ts';
-import { harmless, oneLine, padStart, truncate, widthOf, wrap } from '../format.ts';
+import { harmless, oneLine, padStart, truncate, widthOf, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 
 export interface ErrorViewOptions {
@@ -9,10 +9,11 @@ export interface ErrorViewOptions {
 
 /** An error that ended the command: what, to whom, why, where, what became of it, what to type next. */
 export function errorView(error: ErrorReport, theme: Theme, options: ErrorViewOptions = {}): string {
-  const [first = '', ...rest] = messageLines(error);
-  const subject = error.subject && !first.includes(error.subject) ? `${oneLine(error.subject)}: ` : '';
+  const messages = messageLines(error);
+  const to = error.subject && !messages[0]?.includes(error.subject) ? `${oneLine(error.subject)}: ` : '';
+  const [first = '', ...rest] = wrapLines([to + messages[0], ...messages.slice(1)], theme.width - 4);
   const lines = [
-    `${theme.bad(theme.symbols.cross)} ${theme.strong(subject)}${first}`,
+    `${theme.bad(theme.symbols.cross)} ${theme.strong(first)}`,
     ...indent(rest),
     ...indent(errorDetails(error, theme, options)),
     ...indent(aftermathLines(error.aftermath)),
@@ -34,7 +35,8 @@ export function errorDetails(error: ErrorReport, theme: Theme, options: ErrorVie
   const { detail, hint } = error.database ?? {};
   return [
     ...(detail ? harmless(detail).split('\n') : []),
-    ...(hint ? [`PostgreSQL's hint: ${oneLine(hint)}`] : []),
+    // The engine makes it the error's own hint where it has no better one.
+    ...(hint && hint !== error.hint ? [`PostgreSQL's hint: ${oneLine(hint)}`] : []),
     ...(error.excerpt ? excerptLines(error.excerpt, theme, options) : []),
   ];
 }
@@ -56,7 +58,7 @@ export function hintLines(hint: string | undefined, theme: Theme): string[] {
   if (!hint) return [];
   const lines = harmless(hint).trim().split('\n');
   if (!lines[0]?.startsWith('mpm-migrate ')) {
-    return lines.flatMap((line) => wrap(line, Math.max(40, theme.width - 4)));
+    return wrapLines(lines, theme.width - 4);
   }
   return lines.map((line) => {
     if (!line.startsWith('mpm-migrate ')) return line;

@@ -1,5 +1,15 @@
 import type { StatusCohort, StatusReport, StatusRow, StatusState } from '../../fleet/status-report.ts';
-import { count, duration, inWords, nameList, oneLine, padStart, plural, table } from '../format.ts';
+import {
+  count,
+  duration,
+  inWords,
+  joinParts,
+  nameList,
+  oneLine,
+  padStart,
+  plural,
+  table,
+} from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView, hintLines } from './error.ts';
 import { historyLines } from './history.ts';
@@ -117,7 +127,7 @@ function totalLine({ counts, selection, durationMs, interrupted }: StatusReport,
     `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
     ...(interrupted ? ['interrupted'] : []),
   ];
-  return parts.join('   ');
+  return joinParts(parts, theme.width);
 }
 
 function nextLines({ counts, selection, tenants }: StatusReport, theme: Theme): string[] {
