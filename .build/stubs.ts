@@ -16,10 +16,19 @@ const STUBS: Record<string, string> = {
   tinyglobby: 'export const glob = async () => [];',
   typescript: 'export default undefined;',
   'wsl-utils': 'export const isWsl = false;',
+  // what wrap-ansi's ansi-styles computes colours with, which nobody asks for
+  'color-convert': 'export default {};',
   // oclif's templates in help texts: `<%= config.bin %>` and the like need no compiler
   ejs: `const render = (text, context) => text.replaceAll(/<%[=-]\\s*([\\w.]+)\\s*%>/g,
     (_, path) => path.split('.').reduce((value, key) => value?.[key], context) ?? '');
     export default { render };`,
+};
+
+/** Of oclif alone: its own spinner, and what DEBUG=oclif prints. */
+const OCLIF_STUBS: Record<string, string> = {
+  'ansi-escapes': 'export default {};',
+  'cli-spinners': 'export default { dots: {}, dots2: {} };',
+  debug: 'export default () => () => {};',
 };
 
 /** Slow spots in libraries, by the end of the file's name: what stands there, and what takes its place. */
@@ -33,11 +42,18 @@ const PATCHES: Record<string, [string, string]> = {
 
 const PREFIX = '\0stub:';
 
-/** Puts {@link STUBS} and {@link PATCHES} in their places. */
+/** Puts stubs and {@link PATCHES} in their places. */
 export const stubs: Plugin = {
   name: 'stubs',
-  resolveId: (id) => (id in STUBS ? PREFIX + id : null),
-  load: (id) => (id.startsWith(PREFIX) ? (STUBS[id.slice(PREFIX.length)] ?? null) : null),
+  resolveId(id, importer) {
+    const stub = STUBS[id] ?? (importer?.includes('/@oclif/core/') ? OCLIF_STUBS[id] : undefined);
+    return stub === undefined ? null : PREFIX + id;
+  },
+  load(id) {
+    if (!id.startsWith(PREFIX)) return null;
+    const name = id.slice(PREFIX.length);
+    return STUBS[name] ?? OCLIF_STUBS[name] ?? null;
+  },
   transform(code, id) {
     const patch = Object.entries(PATCHES).find(([file]) => id.endsWith(file))?.[1];
     if (!patch) return null;

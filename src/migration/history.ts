@@ -63,25 +63,33 @@ export interface Standing {
   pid: number;
   /** The ledger is here: this is a central database. */
   central: boolean;
+  /** The database's comment, with the head stamp at its end. */
+  comment: string | null;
+  /** Whether we may write that comment. */
+  owner: boolean;
   count: number;
   /** Greatest position; 0 when empty. */
   last: number;
   fingerprint: string;
 }
 
+const DATABASE = `select pg_catalog.shobj_description(oid, 'pg_database') as comment, pg_catalog.pg_has_role(datdba, 'USAGE') as owner
+  from pg_catalog.pg_database where datname = pg_catalog.current_database()`;
+
 /** The fingerprint covers order, names, checksums and what is unsettled; {@link fingerprintLine} is its other half. */
 export function selectStanding(history: HistoryTable): string {
   return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
-  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, h.*
-from (select pg_catalog.count(*)::int as count, coalesce(pg_catalog.max(position), 0)::int as last,
+  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, d.*, h.*
+from (${DATABASE}) d, (select pg_catalog.count(*)::int as count, coalesce(pg_catalog.max(position), 0)::int as last,
   pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
     name || ' ' || checksum || case when state in ('applied', 'baseline') then '' else ' ' || state end || E'\\n', '' order by position), ''), 'UTF8')), 'hex') as fingerprint
   from ${tableName(history)}) h`;
 }
 
-/** One settled row's part of the fingerprint. */
-export function fingerprintLine(migration: { name: string; checksum: string }): string {
-  return `${migration.name} ${migration.checksum}\n`;
+/** One row's part of the fingerprint. */
+export function fingerprintLine(row: { name: string; checksum: string; state?: string }): string {
+  const settled = row.state === undefined || row.state === 'applied' || row.state === 'baseline';
+  return `${row.name} ${row.checksum}${settled ? '' : ` ${row.state}`}\n`;
 }
 
 /** The same facts for a database without a history, and what else is in it (engine 24). */
@@ -90,7 +98,7 @@ export function selectNewcomer(history: HistoryTable): string {
   const ours = (catalog: string, oid: string) =>
     `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype in ('e', 'i'))`;
   return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
-  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
+  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, d.*,
   pg_catalog.to_regclass(${literal(tableName(history))}) is not null as bootstrapped,
   array(select o.name::text from (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -101,7 +109,8 @@ export function selectNewcomer(history: HistoryTable): string {
     union all
     select pg_catalog.format('%I.%I', n.nspname, t.typname) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
       where t.typtype in ('e', 'd') and ${elsewhere} and ${ours('pg_type', 't.oid')}
-  ) o order by 1 limit 4) as objects`;
+  ) o order by 1 limit 4) as objects
+from (${DATABASE}) d`;
 }
 
 /** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */

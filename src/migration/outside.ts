@@ -37,6 +37,7 @@ export async function applyOutside(
   outside: Outside,
   migration: Migration,
   at: HistoryRow | number,
+  stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const steps = migration.up.kind === 'sql' ? await split(migration.up) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
@@ -53,7 +54,7 @@ export async function applyOutside(
     await runAll(run, steps, done, forget, (error) =>
       recordFailure(bench.history, migration, bench.applier, error),
     );
-    await connection.query(recordApplied(bench.history, migration.name));
+    await connection.query([recordApplied(bench.history, migration.name), stamp].filter(Boolean).join(';\n'));
     return 'done';
   });
 }
@@ -65,6 +66,7 @@ export async function revertOutside(
   migration: Migration,
   script: Script,
   row: HistoryRow,
+  stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   return underLock(bench, outside, async (connection) => {
@@ -73,7 +75,7 @@ export async function revertOutside(
     await runAll(run, steps, 0, undefined, (error) =>
       recordFailure(bench.history, migration, bench.applier, `down: ${error}`),
     );
-    await connection.query(deleteRow(bench.history, row.name));
+    await connection.query([deleteRow(bench.history, row.name), stamp].filter(Boolean).join(';\n'));
     return 'done';
   });
 }

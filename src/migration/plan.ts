@@ -20,6 +20,8 @@ export interface Plan {
   /** What `force` went past, and applied migrations of a newer release: told, not refused. */
   notices: string[];
   head: string | null;
+  /** The history; absent when it is known to be just the first of the files. */
+  rows?: readonly HistoryRow[];
 }
 
 export interface PlanOptions {
@@ -74,7 +76,7 @@ export function planUp(
   const pending = entries
     .filter((entry) => runnable.includes(entry.state) && inReach(entry))
     .flatMap((entry) => entry.migration ?? []);
-  return { entries, pending, refusals, notices, head: headOf(rows) };
+  return { entries, pending, refusals, notices, head: headOf(rows), rows };
 }
 
 /** {@link planUp} for a history that is known to be exactly the first `count` of these migrations. */

@@ -27,21 +27,36 @@ export async function readMigrations(
   source: Source,
   cache: MigrationCache = new Map(),
 ): Promise<MigrationSet> {
-  return { folder, migrations: await readListed(folder, listFolder(folder), () => source, cache) };
+  return {
+    folder,
+    migrations: await readListed(folder, listFolder(folder), { sourceOf: () => source }, cache),
+  };
 }
 
-/** Reads what a listing names. */
+/** How the files of a folder are to be taken. */
+export interface Reading {
+  sourceOf(file: string, checksum: string): Source;
+  /** A file's checksum when it is known without reading it. */
+  knownChecksum?(file: string): string | undefined;
+}
+
+/**
+ * Reads what a listing names.
+ * @throws MpmError as {@link readMigrations}
+ */
 export async function readListed(
   folder: string,
   listing: FolderListing,
-  sourceOf: (files: MigrationFiles, checksum: string) => Source,
+  reading: Reading,
   cache: MigrationCache,
 ): Promise<Migration[]> {
   const problems = [...listing.problems];
   const migrations: Migration[] = [];
   for (const files of listing.migrations) {
     try {
-      migrations.push(await readMigration(folder, files, sourceOf, cache));
+      migrations.push(
+        knownMigration(files, reading, cache) ?? (await readMigration(folder, files, reading, cache)),
+      );
     } catch (error) {
       if (error instanceof Problems) problems.push(...error.problems);
       else if (error instanceof MpmError) problems.push(error.with({ migration: files.name }));
@@ -60,19 +75,35 @@ class Problems extends Error {
   }
 }
 
+function keyOf(source: Source, files: MigrationFiles, checksum: string, down: string | undefined): string {
+  return `${source}\n${files.file}\n${checksum}\n${down ?? ''}`;
+}
+
+function knownMigration(
+  files: MigrationFiles,
+  reading: Reading,
+  cache: MigrationCache,
+): Migration | undefined {
+  const checksum = reading.knownChecksum?.(files.file);
+  if (checksum === undefined) return undefined;
+  const down = files.downFile === undefined ? undefined : reading.knownChecksum?.(files.downFile);
+  if (files.downFile !== undefined && down === undefined) return undefined;
+  return cache.get(keyOf(reading.sourceOf(files.file, checksum), files, checksum, down));
+}
+
 async function readMigration(
   folder: string,
   files: MigrationFiles,
-  sourceOf: (files: MigrationFiles, checksum: string) => Source,
+  reading: Reading,
   cache: MigrationCache,
 ): Promise<Migration> {
   const path = join(folder, files.file);
   const content = read(path);
   const checksum = checksumOf(content);
-  const source = sourceOf(files, checksum);
+  const source = reading.sourceOf(files.file, checksum);
   const down = files.downFile === undefined ? undefined : join(folder, files.downFile);
   const downContent = down === undefined ? undefined : read(down);
-  const key = [source, files.file, checksum, downContent && checksumOf(downContent)].join('\n');
+  const key = keyOf(source, files, checksum, downContent && checksumOf(downContent));
   const known = cache.get(key);
   if (known) return known;
 
@@ -123,7 +154,7 @@ function read(path: string): Uint8Array {
 const SHOWN = 20;
 
 /** One problem as it is; several as a list, with the excerpt of the first. */
-function oneError(folder: string, problems: MpmError[]): MpmError {
+export function oneError(folder: string, problems: MpmError[]): MpmError {
   const [first] = problems;
   if (problems.length === 1 && first) return first;
   const lines = problems

@@ -45,6 +45,7 @@ export async function applyInTransaction(
   bench: Bench,
   migration: Migration,
   at: HistoryRow | number,
+  stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const { history, applier } = bench;
   const position = typeof at === 'number' ? at : at.position;
@@ -52,14 +53,9 @@ export async function applyInTransaction(
     typeof at === 'number'
       ? insertClaim(history, migration, at, applier)
       : claimAgain(history, migration, at, applier);
+  const record = { claim, finish: finishClaim(history, migration.name, position), stamp };
   try {
-    return await runUnit(
-      bench,
-      migration.up,
-      claim,
-      finishClaim(history, migration.name, position),
-      migration.name,
-    );
+    return await runUnit(bench, migration.up, migration.name, record);
   } catch (error) {
     // What it committed is there: the next run must not take it for pending.
     const escape = error instanceof MpmError && error.code === 'MIGRATION_ESCAPED' && !bench.connection.lost;
@@ -69,19 +65,31 @@ export async function applyInTransaction(
 }
 
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
-export function revertInTransaction(bench: Bench, script: Script, row: HistoryRow): Promise<UnitOutcome> {
-  return runUnit(bench, script, claimDown(bench.history, row), finishDown(bench.history, row), row.name);
-}
-
-async function runUnit(
+export function revertInTransaction(
   bench: Bench,
   script: Script,
-  claim: string,
-  finish: string,
-  name: string,
+  row: HistoryRow,
+  stamp: string | undefined,
 ): Promise<UnitOutcome> {
+  const { history } = bench;
+  return runUnit(bench, script, row.name, {
+    claim: claimDown(history, row),
+    finish: finishDown(history, row),
+    stamp,
+  });
+}
+
+/** What a unit does to the history: before the migration, after it, and to the head stamp. */
+interface Record {
+  claim: string;
+  finish: string;
+  stamp: string | undefined;
+}
+
+async function runUnit(bench: Bench, script: Script, name: string, record: Record): Promise<UnitOutcome> {
+  const { claim, finish, stamp } = record;
   const opening = [BEGIN, setTimeouts(bench.timeouts, script.options), lockGuard(bench.history), claim];
-  const closing = [...RESTORE, finish, 'commit'];
+  const closing = [...RESTORE, finish, ...(stamp ? [stamp] : []), 'commit'];
   const unit = { bench, name, opening, closing };
   try {
     await (script.kind === 'sql' ? sendSql(unit, script) : runModule(unit, script));

@@ -1,0 +1,45 @@
+import type { Connection } from '../postgres/connection.ts';
+import type { Migration } from './migration.ts';
+import { revertOutside } from './outside.ts';
+import { type DownOptions, headOf, planDown } from './plan.ts';
+import { readRows, readStanding } from './read.ts';
+import { stampSql } from './restamp.ts';
+import { stampOf } from './stamp.ts';
+import { revertInTransaction } from './transaction.ts';
+import { othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
+
+/** Takes back what was applied last, on an open connection. `again` as for up. */
+export async function goDown(
+  work: Work,
+  connection: Connection,
+  migrations: readonly Migration[],
+  depth: DownOptions,
+): Promise<'finished' | 'again'> {
+  const { options, result } = work;
+  const found = await readStanding(connection, options);
+  const plan = planDown(
+    migrations,
+    found.bootstrapped ? await readRows(connection, options.history) : [],
+    depth,
+  );
+  if (result.applied.length === 0) result.from = plan.head;
+  result.to = plan.head;
+  if (plan.refusals.length) {
+    if (await othersAtWork(work, connection, plan.refusals)) return 'again';
+    throw refused(plan.refusals);
+  }
+  if (plan.steps.length === 0) return 'finished';
+  const byName = new Map(plan.steps.map((step) => [step.row.name, step]));
+  return perform(work, connection, 'down', [...byName.keys()], async (bench, name) => {
+    const step = byName.get(name);
+    const script = step?.migration.down;
+    if (!step || !script) throw new Error(`${name} is not in the plan`);
+    const left = plan.rows.filter(({ position }) => position < step.row.position);
+    const stamp = stampSql(work, found, stampOf(left));
+    const outcome = script.options.transaction
+      ? await revertInTransaction(bench, script, step.row, stamp)
+      : await revertOutside(bench, outsideOf(work), step.migration, script, step.row, stamp);
+    if (outcome === 'done') result.to = headOf(left);
+    return outcome;
+  });
+}

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { identifier, literal } from '../postgres/quote.ts';
+import { fingerprintLine } from './history.ts';
+import type { HistoryRow } from './state.ts';
+
+/** Where a history stands, readable from outside its database (engine 30). */
+export interface Stamp {
+  /** How many rows the history has. */
+  count: number;
+  fingerprint: string;
+}
+
+const TAG = /\s*\[mpm-migrate:1:(\d+):([0-9a-f]{64})\]$/;
+
+/** The stamp at the end of a database's comment; undefined when there is none, or one of another format. */
+export function parseStamp(comment: string | null): Stamp | undefined {
+  const [, count, fingerprint] = TAG.exec(comment ?? '') ?? [];
+  return count && fingerprint ? { count: Number(count), fingerprint } : undefined;
+}
+
+/** The comment with this stamp behind what a person wrote. */
+export function withStamp(comment: string | null, stamp: Stamp): string {
+  const words = (comment ?? '').replace(TAG, '');
+  return `${words}${words ? ' ' : ''}[mpm-migrate:1:${stamp.count}:${stamp.fingerprint}]`;
+}
+
+/** Needs ownership of the database, and is transactional. */
+export function writeStamp(database: string, comment: string | null, stamp: Stamp): string {
+  return `comment on database ${identifier(database)} is ${literal(withStamp(comment, stamp))}`;
+}
+
+/** The stamp of a history with these rows, which must be in the order of their positions. */
+export function stampOf(rows: readonly Pick<HistoryRow, 'name' | 'checksum' | 'state'>[]): Stamp {
+  const hash = createHash('sha256');
+  for (const row of rows) hash.update(fingerprintLine(row));
+  return { count: rows.length, fingerprint: hash.digest('hex') };
+}

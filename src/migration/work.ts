@@ -1,0 +1,132 @@
+import type { Pace } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import type { Connection, DatabaseTarget } from '../postgres/connection.ts';
+import { execute } from './execute.ts';
+import { waitForLock } from './lock.ts';
+import type { Outside } from './outside.ts';
+import type { Refusal } from './plan.ts';
+import type { ReadOptions } from './read.ts';
+import type { Bench, UnitOutcome } from './transaction.ts';
+
+/** How one database is to be migrated. */
+export interface MigrateOptions extends ReadOptions {
+  pace: Pace;
+  /** The run's number, or another word for who runs: for application_name and the history. */
+  run: string;
+  actor?: string | undefined;
+  toolVersion: string;
+  /** Migrate a database that has objects but no history. */
+  allowNonEmpty?: boolean;
+  /** Past a pooler, for what runs outside a transaction. */
+  directUrl?: string | undefined;
+  /** Once aborted, no further migration is started. */
+  signal?: AbortSignal | undefined;
+  onMigration?:
+    ((step: { name: string; direction: 'up' | 'down'; index: number; count: number }) => void) | undefined;
+  onWaiting?: ((reason: string) => void) | undefined;
+}
+
+/** What one attempt at one database came to. */
+export interface Attempt {
+  outcome: 'migrated' | 'reverted' | 'current' | 'refused' | 'failed' | 'busy';
+  /** The last applied migration before and after. */
+  from: string | null;
+  to: string | null;
+  applied: { name: string; direction: 'up' | 'down'; durationMs: number }[];
+  pending: string[];
+  notices: string[];
+  error?: MpmError;
+  /** Passes by itself: another attempt after a pause may succeed. */
+  retryable: boolean;
+}
+
+/** One attempt at one database: what it is about, and what has come of it so far. */
+export interface Work {
+  target: DatabaseTarget;
+  options: MigrateOptions;
+  result: Attempt;
+  /** The migration whose outcome a lost connection leaves open. */
+  open?: { name: string; direction: 'up' | 'down'; since: number } | undefined;
+}
+
+export function outsideOf({ target, options }: Work): Outside {
+  return { target, directUrl: options.directUrl, retries: options.pace.retries };
+}
+
+/** Runs the steps through Umzug; each waits for the lock when another runner has it. */
+export async function perform(
+  work: Work,
+  connection: Connection,
+  direction: 'up' | 'down',
+  names: readonly string[],
+  step: (bench: Bench, name: string) => Promise<UnitOutcome>,
+): Promise<'finished' | 'again'> {
+  const { options } = work;
+  const { run, toolVersion, actor, history, pace } = options;
+  const bench: Bench = { connection, history, applier: { run, toolVersion, actor }, timeouts: pace };
+  const moved = new Error('the history was moved on by another runner');
+  let index = 0;
+  try {
+    await execute(direction, names, async (name) => {
+      if (options.signal?.aborted) throw interrupted();
+      index += 1;
+      options.onMigration?.({ name, direction, index, count: names.length });
+      const since = performance.now();
+      work.open = { name, direction, since };
+      for (;;) {
+        const outcome = await step(bench, name);
+        if (outcome === 'done') break;
+        work.open = undefined;
+        if (outcome === 'moved') throw moved;
+        await waitForLock(connection, history, pace.lockWait, options.onWaiting);
+        work.open = { name, direction, since };
+      }
+      recordDone(work, name, direction, since);
+    });
+    return 'finished';
+  } catch (error) {
+    if (error === moved) return 'again';
+    throw error;
+  }
+}
+
+export function recordDone(work: Work, name: string, direction: 'up' | 'down', since: number): void {
+  const { result } = work;
+  work.open = undefined;
+  result.applied.push({ name, direction, durationMs: Math.round(performance.now() - since) });
+  result.outcome = direction === 'up' ? 'migrated' : 'reverted';
+  if (direction === 'up') {
+    result.to = name;
+    result.pending = result.pending.filter((pending) => pending !== name);
+  }
+}
+
+/** An interrupted migration may be one that another runner is in the middle of: then its end is waited for. */
+export async function othersAtWork(
+  work: Work,
+  connection: Connection,
+  refusals: readonly Refusal[],
+): Promise<boolean> {
+  if (!refusals.some(({ state }) => state === 'interrupted')) return false;
+  const { history, pace } = work.options;
+  let waited = false;
+  await waitForLock(connection, history, pace.lockWait, (reason) => {
+    waited = true;
+    work.options.onWaiting?.(reason);
+  });
+  return waited;
+}
+
+export function refused(refusals: readonly Refusal[]): MpmError {
+  return new MpmError('PLAN_REFUSED', refusals.map(({ message }) => message).join('; '), {
+    aftermath: 'nothing was changed here',
+    hint: refusals.map(({ remedy }) => remedy).join('\n'),
+    ...(refusals[0]?.names[0] && { migration: refusals[0].names[0] }),
+  });
+}
+
+function interrupted(): MpmError {
+  return new MpmError('INTERRUPTED', 'interrupted before the next migration', {
+    hint: 'Run the same command again: it goes on from here.',
+  });
+}
