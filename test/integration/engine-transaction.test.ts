@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { withDatabases } from '../helpers/database.ts';
+import { selectStanding } from '../../src/migration/history.ts';
+import { parseStamp } from '../../src/migration/stamp.ts';
+import { OPTIONS } from '../helpers/options.ts';
 import { down, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
 
 const databases = withDatabases();
@@ -24,12 +27,27 @@ export async function down(db: Kysely<unknown>): Promise<void> { await db.schema
     const result = await up(url, set, { actor: 'ci-bot' });
     expect(result.error).toBeUndefined();
     expect(result).toMatchObject({ outcome: 'migrated', from: null, to: '20260103000000_c', pending: [] });
-    expect(result.applied.map(({ name }) => name)).toEqual(['20260101000000_a', '20260102000000_b', '20260103000000_c']);
+    expect(result.applied.map(({ name }) => name)).toEqual([
+      '20260101000000_a',
+      '20260102000000_b',
+      '20260103000000_c',
+    ]);
     expect(await rowsIn(url, 'select * from b')).toEqual([{ id: 1 }]);
-    const [row] = await rowsIn(url, 'select *, finished_at >= started_at as sane from mpm_migrate.history order by position offset 1 limit 1');
+    const [row] = await rowsIn(
+      url,
+      'select *, finished_at >= started_at as sane from mpm_migrate.history order by position offset 1 limit 1',
+    );
     expect(row, 'engine 20').toMatchObject({
-      position: '2', name: '20260102000000_b', version: '20260102000000', state: 'applied', run_id: '7', source: 'core',
-      actor: 'ci-bot', tool_version: '0.0.0-test', sane: true, checksum: expect.stringMatching(/^v1:[0-9a-f]{64}$/),
+      position: '2',
+      name: '20260102000000_b',
+      version: '20260102000000',
+      state: 'applied',
+      run_id: '7',
+      source: 'core',
+      actor: 'ci-bot',
+      tool_version: '0.0.0-test',
+      sane: true,
+      checksum: expect.stringMatching(/^v1:[0-9a-f]{64}$/),
     });
     expect(row?.['database_user']).toBe(new URL(url).username);
 
@@ -43,11 +61,17 @@ export async function down(db: Kysely<unknown>): Promise<void> { await db.schema
     const { url } = await databases.create();
     const set = await migrations({
       '1_good.sql': 'create table good (id int);',
-      '2_bad.sql': 'create table half (id int);\ninsert into half values (1);\nselect 1/0;\ncreate table never (id int);',
+      '2_bad.sql':
+        'create table half (id int);\ninsert into half values (1);\nselect 1/0;\ncreate table never (id int);',
     });
     const result = await up(url, set);
     expect(result).toMatchObject({ outcome: 'failed', to: '1_good', retryable: false, pending: ['2_bad'] });
-    expect(result.error).toMatchObject({ code: 'MIGRATION_FAILED', migration: '2_bad', aftermath: 'the migration was rolled back', database: { code: '22012' } });
+    expect(result.error).toMatchObject({
+      code: 'MIGRATION_FAILED',
+      migration: '2_bad',
+      aftermath: 'the migration was rolled back',
+      database: { code: '22012' },
+    });
     expect(await historyOf(url)).toEqual(['1_good applied']);
     expect(await exists(url, 'half')).toBe(false);
   });
@@ -60,7 +84,11 @@ create table child (parent int references parent deferrable initially deferred);
 insert into child values (1);`,
     });
     const result = await up(url, set);
-    expect(result.error).toMatchObject({ code: 'MIGRATION_FAILED', database: { code: '23503' }, aftermath: 'it failed at COMMIT; the migration was rolled back' });
+    expect(result.error).toMatchObject({
+      code: 'MIGRATION_FAILED',
+      database: { code: '23503' },
+      aftermath: 'it failed at COMMIT; the migration was rolled back',
+    });
     expect(await historyOf(url)).toEqual([]);
     expect(await exists(url, 'parent')).toBe(false);
   });
@@ -91,17 +119,20 @@ export async function up(db: Kysely<unknown>) {
     expect(await exists(url, 'kept')).toBe(false);
   });
 
-  test.each(['commit', 'ROLLBACK', 'begin', '/* x */ end'])('engine 5: %s in a module is refused before it is sent', async (control) => {
-    const { url } = await databases.create();
-    const set = await migrations({
-      '1_control.mjs': `import { sql } from 'kysely';
+  test.each(['commit', 'ROLLBACK', 'begin', '/* x */ end'])(
+    'engine 5: %s in a module is refused before it is sent',
+    async (control) => {
+      const { url } = await databases.create();
+      const set = await migrations({
+        '1_control.mjs': `import { sql } from 'kysely';
 export async function up(db) { await sql\`create table t (id int)\`.execute(db); await sql\`${control}\`.execute(db); }`,
-    });
-    const result = await up(url, set);
-    expect(result.error).toMatchObject({ code: 'MIGRATION_INVALID' });
-    expect(await exists(url, 't')).toBe(false);
-    expect(await historyOf(url)).toEqual([]);
-  });
+      });
+      const result = await up(url, set);
+      expect(result.error).toMatchObject({ code: 'MIGRATION_INVALID' });
+      expect(await exists(url, 't')).toBe(false);
+      expect(await historyOf(url)).toEqual([]);
+    },
+  );
 
   test('engine 5: a COMMIT that slips through is reported as escaped, never as rolled back', async () => {
     const { url } = await databases.create();
@@ -111,7 +142,10 @@ export async function up(db) { await sql.raw('create table t (id int); commit; b
       '2_after.sql': 'create table after (id int)',
     });
     const result = await up(url, set);
-    expect(result.error).toMatchObject({ code: 'MIGRATION_ESCAPED', aftermath: expect.stringContaining('not rolled back') });
+    expect(result.error).toMatchObject({
+      code: 'MIGRATION_ESCAPED',
+      aftermath: expect.stringContaining('not rolled back'),
+    });
     expect(await exists(url, 't')).toBe(true);
     expect(await historyOf(url)).toEqual(['1_slip failed']);
     const again = await up(url, set);
@@ -150,7 +184,10 @@ export async function up(db) {
 
   test('engine 6: down without a down section is an error and removes no row', async () => {
     const { url } = await databases.create();
-    const set = await migrations({ '1_a.sql': 'create table a (id int)', '2_b.sql': '-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;' });
+    const set = await migrations({
+      '1_a.sql': 'create table a (id int)',
+      '2_b.sql': '-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;',
+    });
     await up(url, set);
     const result = await down(url, set, { steps: 2 });
     expect(result.outcome).toBe('refused');
@@ -161,7 +198,10 @@ export async function up(db) {
 
   test('engine 6: a down that fails keeps the row and what it had dropped', async () => {
     const { url } = await databases.create();
-    const set = await migrations({ '1_a.sql': '-- migrate:up\ncreate table a (id int);\n-- migrate:down\ndrop table a;\ndrop table nowhere;' });
+    const set = await migrations({
+      '1_a.sql':
+        '-- migrate:up\ncreate table a (id int);\n-- migrate:down\ndrop table a;\ndrop table nowhere;',
+    });
     await up(url, set);
     const result = await down(url, set);
     expect(result.error).toMatchObject({ code: 'MIGRATION_FAILED', excerpt: { line: 5 } });
@@ -185,7 +225,10 @@ set role ${role};`,
       });
       const result = await up(url, set);
       expect(result.error).toBeUndefined();
-      const [seen] = await rowsIn(url, 'select *, current_user::text as me, current_setting(\'timezone\') as my_zone from seen');
+      const [seen] = await rowsIn(
+        url,
+        "select *, current_user::text as me, current_setting('timezone') as my_zone from seen",
+      );
       expect(seen).toMatchObject({ path: '"$user", public', clean: true });
       expect(seen?.['role']).toBe(seen?.['me']);
       expect(seen?.['zone']).toBe(seen?.['my_zone']);
@@ -218,7 +261,9 @@ set role ${role};`,
 
   test('engine 29: application_name names run and tenant', async () => {
     const { url } = await databases.create();
-    const set = await migrations({ '1_a.sql': "create table a as select current_setting('application_name') as name" });
+    const set = await migrations({
+      '1_a.sql': "create table a as select current_setting('application_name') as name",
+    });
     await up(url, set);
     expect(await rowsIn(url, 'select * from a')).toEqual([{ name: 'mpm-migrate/7/42' }]);
   });
@@ -230,35 +275,130 @@ describe('SQL errors', () => {
     ['CRLF', '\r\n'],
   ])('engine 31: line, column and caret line with %s, accents and emoji', async (_, newline) => {
     const { url } = await databases.create();
-    const lines = ['-- migrate:up', "create table é (note text default '🙂 ça va');", "insert into é values ('🙂🙂', wrong);", 'select 1;'];
+    const lines = [
+      '-- migrate:up',
+      "create table é (note text default '🙂 ça va');",
+      "insert into é values ('🙂🙂', wrong);",
+      'select 1;',
+    ];
     const set = await migrations({ '1_é.sql': lines.join(newline) });
     const { error } = await up(url, set);
     expect(error?.excerpt).toMatchObject({ line: 3, column: 29 });
-    expect(error?.excerpt?.lines.map(({ number, failing }) => [number, failing])).toEqual([[2, false], [3, true], [4, false]]);
+    expect(error?.excerpt?.lines.map(({ number, failing }) => [number, failing])).toEqual([
+      [2, false],
+      [3, true],
+      [4, false],
+    ]);
     expect(error?.database?.code).toBe('42703');
   });
 
   test('engine 31: an error without a position is shown at its statement', async () => {
     const { url } = await databases.create();
-    const set = await migrations({ '1_a.sql': 'create table a (id int primary key);\n\ninsert into a values (1);\n-- twice\ninsert into a\n  values (1);\n' });
+    const set = await migrations({
+      '1_a.sql':
+        'create table a (id int primary key);\n\ninsert into a values (1);\n-- twice\ninsert into a\n  values (1);\n',
+    });
     const { error } = await up(url, set);
-    expect(error).toMatchObject({ database: { code: '23505', detail: 'Key (id)=(1) already exists.' }, excerpt: { line: 5, column: 1 } });
+    expect(error).toMatchObject({
+      database: { code: '23505', detail: 'Key (id)=(1) already exists.' },
+      excerpt: { line: 5, column: 1 },
+    });
   });
 
   test('engine 31: PL/pgSQL lines are lines of the file', async () => {
     const { url } = await databases.create();
-    const block = await migrations({ '1_do.sql': "select 1;\ndo $$\nbegin\n  perform 1;\n  raise exception 'no';\nend $$;\n" });
+    const block = await migrations({
+      '1_do.sql': "select 1;\ndo $$\nbegin\n  perform 1;\n  raise exception 'no';\nend $$;\n",
+    });
     expect((await up(url, block)).error?.excerpt).toMatchObject({ line: 5 });
     const named = await migrations({
-      '1_fn.sql': "create function f(a int) returns int language plpgsql as $f$\nbegin\n  return a / 0;\nend $f$;\nselect f(1);\n",
+      '1_fn.sql':
+        'create function f(a int) returns int language plpgsql as $f$\nbegin\n  return a / 0;\nend $f$;\nselect f(1);\n',
     });
     expect((await up(url, named)).error?.excerpt).toMatchObject({ line: 3 });
   });
 
   test('engine 32: an empty section is recorded', async () => {
     const { url } = await databases.create();
-    const set = await migrations({ '1_empty.sql': '', '2_comment.sql': '-- only a comment', '3_up.sql': '-- migrate:up\n-- migrate:down\n' });
+    const set = await migrations({
+      '1_empty.sql': '',
+      '2_comment.sql': '-- only a comment',
+      '3_up.sql': '-- migrate:up\n-- migrate:down\n',
+    });
     expect(await up(url, set)).toMatchObject({ outcome: 'migrated', to: '3_up' });
     expect(await down(url, set, { steps: 1 })).toMatchObject({ outcome: 'reverted', to: '2_comment' });
+  });
+});
+
+describe('the head stamp', () => {
+  const files = {
+    '1_a.sql': '-- migrate:up\ncreate table a (id int);\n-- migrate:down\ndrop table a;',
+    '2_b.sql': '-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;',
+  };
+  const stampIn = async (url: string) => {
+    const [row] = await rowsIn<{ comment: string | null }>(
+      url,
+      "select shobj_description(oid, 'pg_database') as comment from pg_database where datname = current_database()",
+    );
+    return { comment: row?.comment ?? null, stamp: parseStamp(row?.comment ?? null) };
+  };
+  const found = async (url: string) =>
+    (await rowsIn<{ count: number; fingerprint: string }>(url, selectStanding(OPTIONS.history)))[0];
+
+  test('engine 30: is written with the history, behind what a person wrote, and says the same', async () => {
+    const { url, name } = await databases.create();
+    await rowsIn(url, `comment on database "${name}" is 'Ours: don''t \\drop'`);
+    const set = await migrations(files);
+    await up(url, set);
+    const { comment, stamp } = await stampIn(url);
+    expect(comment).toMatch(/^Ours: don't \\drop \[mpm-migrate:1:2:[0-9a-f]{64}\]$/);
+    const { count, fingerprint } = (await found(url)) ?? {};
+    expect(stamp).toEqual({ count, fingerprint });
+    expect(await down(url, set)).toMatchObject({ outcome: 'reverted' });
+    const after = (await found(url)) ?? { count: -1, fingerprint: '' };
+    expect((await stampIn(url)).stamp).toEqual({ count: 1, fingerprint: after.fingerprint });
+    await down(url, set);
+    expect((await stampIn(url)).stamp?.count).toBe(0);
+  });
+
+  test('engine 30: lags behind a batch that failed half-way, and the next up that is current mends it', async () => {
+    const { url } = await databases.create();
+    const good = await migrations(files);
+    await up(url, await migrations({ ...files, '3_bad.sql': 'select 1/0' }));
+    expect((await stampIn(url)).stamp).toBeUndefined();
+    expect(await up(url, good)).toMatchObject({ outcome: 'current' });
+    expect((await stampIn(url)).stamp).toMatchObject({ count: 2 });
+  });
+
+  test('engine 30: an out-of-order history has a stamp of its own, equal to what the server computes', async () => {
+    const { url } = await databases.create();
+    await up(url, await migrations({ '2_b.sql': files['2_b.sql'] }));
+    await up(url, await migrations(files), { force: true });
+    const { count, fingerprint } = (await found(url)) ?? {};
+    expect((await stampIn(url)).stamp).toEqual({ count, fingerprint });
+    expect(await historyOf(url)).toEqual(['2_b applied', '1_a applied']);
+  });
+
+  test('engine 30: without ownership there is no stamp, one notice, and everything else works', async () => {
+    const { url, name } = await databases.create();
+    const role = `${databases.prefix}guest`;
+    await databases.query(
+      `create role ${role} login password 'guest'; grant create on database "${name}" to ${role}`,
+    );
+    await rowsIn(url, `grant all on schema public to ${role}`);
+    try {
+      const guest = new URL(url);
+      guest.username = role;
+      guest.password = 'guest';
+      const result = await up(guest.href, await migrations(files));
+      expect(result).toMatchObject({
+        outcome: 'migrated',
+        notices: [expect.stringContaining('does not own')],
+      });
+      expect((await stampIn(url)).comment).toBeNull();
+    } finally {
+      await rowsIn(url, `drop owned by ${role} cascade`);
+      await databases.query(`drop role ${role}`);
+    }
   });
 });
