@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import type { Config, Duration, Pace } from './define.ts';
+import { parseDuration } from './duration.ts';
+import type { CheckedConfig } from './parse.ts';
+import { completeUrl, type Environment, withDatabase } from './url.ts';
+
+const MINUTE = 60_000;
+
+/** What holds when nothing is said. Times in ms. */
+const PACE = {
+  lockTimeout: 1_000,
+  statementTimeout: 0,
+  idleInTransactionTimeout: 10 * MINUTE,
+  lockWait: 30_000,
+  retries: 10,
+  connectTimeout: 10_000,
+} as const;
+
+const CENTRAL_DATABASE = 'micro_power_manager';
+
+/** Where a configuration came from. */
+export interface Origin {
+  file?: string;
+  /** What relative paths start from. */
+  root: string;
+  env: Environment;
+  actor?: string;
+}
+
+/** Fills in the defaults, makes paths absolute and times numbers. */
+export function complete(checked: CheckedConfig, { file, root, env, actor }: Origin): Config {
+  const { migrations = {}, tenants, history = {}, pace = {} } = checked;
+  const url = completeUrl(checked.central.url, env, { name: CENTRAL_DATABASE, fromEnv: true });
+  const folder = (path: string | undefined, usual: string) => resolve(root, path ?? usual);
+  return {
+    ...(file !== undefined && { file }),
+    root,
+    central: { url },
+    servers: servers(checked, url, env),
+    migrations: {
+      core: folder(migrations.core, 'migrations/core'),
+      central: folder(migrations.central, 'migrations/central'),
+      tenants: folder(migrations.tenants, 'migrations/tenants'),
+      plugins: folder(migrations.plugins, 'migrations/plugins'),
+      ...(migrations.templates !== undefined && { templates: resolve(root, migrations.templates) }),
+    },
+    tenants: tenants ?? { builtIn: true },
+    history: { schema: history.schema ?? 'mpm_migrate', table: history.table ?? 'history' },
+    pace: paceOf(pace),
+    ...(actor !== undefined && { actor }),
+  };
+}
+
+function servers(checked: CheckedConfig, centralUrl: string, env: Environment): Config['servers'] {
+  const onServer = { name: 'postgres', fromEnv: false };
+  const named = Object.entries(checked.servers ?? {}).map(([name, { url, directUrl, maxConnections }]) => [
+    name,
+    {
+      name,
+      url: completeUrl(url, env, onServer),
+      ...(directUrl !== undefined && { directUrl: completeUrl(directUrl, env, onServer) }),
+      ...(maxConnections !== undefined && { maxConnections }),
+    },
+  ]);
+  const fallback = { name: 'default', url: withDatabase(centralUrl, 'postgres') };
+  return { default: fallback, ...Object.fromEntries(named) } as Config['servers'];
+}
+
+function paceOf(pace: NonNullable<CheckedConfig['pace']>): Pace {
+  const ms = (value: Duration | undefined, usual: number) =>
+    value === undefined ? usual : (parseDuration(value) ?? usual);
+  return {
+    ...(pace.concurrency !== undefined && { concurrency: pace.concurrency }),
+    lockTimeout: ms(pace.lockTimeout, PACE.lockTimeout),
+    statementTimeout: ms(pace.statementTimeout, PACE.statementTimeout),
+    idleInTransactionTimeout: ms(pace.idleInTransactionTimeout, PACE.idleInTransactionTimeout),
+    lockWait: ms(pace.lockWait, PACE.lockWait),
+    retries: pace.retries ?? PACE.retries,
+    connectTimeout: ms(pace.connectTimeout, PACE.connectTimeout),
+  };
+}

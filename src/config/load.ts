@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { MpmError, redact } from '../errors.ts';
+import { type Config, type ConfigInput, defineConfig } from './define.ts';
+import { actorOf, readEnvironment } from './environment.ts';
+import { complete } from './complete.ts';
+import { historyPairProblem } from './history-name.ts';
+import { mayHaveConfig, PLACES } from './find.ts';
+import type { CheckedConfig } from './parse.ts';
+import type { Environment } from './url.ts';
+
+/** What the caller says, before anything else counts. */
+export interface ConfigOverrides {
+  /** The configuration file; otherwise it is searched for. */
+  file?: string;
+  centralUrl?: string;
+  actor?: string;
+  pace?: NonNullable<ConfigInput['pace']>;
+}
+
+/** The process's environment, for those who may not read it themselves. */
+export function environment(): Environment {
+  return process.env;
+}
+
+/**
+ * Loads the configuration: flag > environment > file > default.
+ * @throws MpmError CONFIG_MISSING; CONFIG_UNREADABLE; CONFIG_INVALID with every problem at once
+ */
+export async function loadConfig(
+  overrides: ConfigOverrides = {},
+  { cwd = process.cwd(), env = environment() }: { cwd?: string; env?: Environment } = {},
+): Promise<Config> {
+  const { overlay, problems } = readEnvironment(env);
+  const found = await readFile(overrides.file ?? (env['MPM_CONFIG'] || undefined), cwd);
+  const centralUrl = overrides.centralUrl ?? overlay.centralUrl;
+  if (!found && centralUrl === undefined && !problems.length) throw missing(cwd);
+
+  let checked: CheckedConfig | undefined;
+  if (found) {
+    const { isObject, parseConfig } = await import('./parse.ts');
+    const { content: raw } = found;
+    // The file may leave the URL to the environment.
+    const central =
+      isObject(raw) && (raw['central'] === undefined || isObject(raw['central']))
+        ? raw['central']
+        : undefined;
+    const merged =
+      isObject(raw) && centralUrl !== undefined && (central !== undefined || raw['central'] === undefined)
+        ? { ...raw, central: { ...central, url: centralUrl } }
+        : raw;
+    const parsed = parseConfig(merged);
+    if ('config' in parsed) checked = parsed.config;
+    else problems.push(...parsed.problems);
+  } else if (centralUrl !== undefined) {
+    checked = { central: { url: centralUrl } };
+  }
+  if (problems.length || !checked) throw invalid(found?.file, problems);
+
+  const actor = overrides.actor ?? actorOf(env);
+  const config = complete(
+    {
+      ...checked,
+      migrations: { ...checked.migrations, ...overlay.migrations },
+      history: { ...checked.history, ...overlay.history },
+      pace: { ...checked.pace, ...overlay.pace, ...overrides.pace },
+    },
+    {
+      root: found ? dirname(found.file) : cwd,
+      env,
+      ...(found && { file: found.file }),
+      ...(actor && { actor }),
+    },
+  );
+  const clash = historyPairProblem(config.history);
+  if (clash) throw invalid(found?.file, [clash]);
+  return config;
+}
+
+interface Found {
+  file: string;
+  content: unknown;
+}
+
+async function readFile(named: string | undefined, cwd: string): Promise<Found | undefined> {
+  const path = named === undefined ? undefined : resolve(cwd, named);
+  if (path === undefined && !mayHaveConfig(cwd)) return undefined;
+  if (path !== undefined && !existsSync(path)) {
+    throw new MpmError('CONFIG_UNREADABLE', `There is no configuration file ${path}`, {
+      subject: path,
+      hint: 'Correct --config or MPM_CONFIG, or leave it away: the file is then searched for.',
+    });
+  }
+  const { cosmiconfig } = await import('cosmiconfig');
+  const modules = ['.ts', '.mts', '.js', '.mjs', '.cjs'].map((extension) => [extension, loadModule]);
+  const loaders = { ...Object.fromEntries(modules), '.json': loadJson };
+  const explorer = cosmiconfig('mpm-migrate', {
+    searchPlaces: PLACES,
+    searchStrategy: 'project',
+    loaders,
+    cache: false,
+  });
+  try {
+    const result = await (path === undefined ? explorer.search(cwd) : explorer.load(path));
+    if (!result) return undefined;
+    return { file: result.filepath, content: result.isEmpty ? {} : result.config };
+  } catch (error) {
+    throw error instanceof MpmError ? error : unreadable(path, error);
+  }
+}
+
+async function loadModule(file: string): Promise<unknown> {
+  const { importModule } = await import('../module.ts');
+  // The package's own name need not be found from there: a configuration needs one function of it.
+  const provide = { 'mpm-migrate': { defineConfig } };
+  const exports = await importModule(file, { provide, code: 'CONFIG_UNREADABLE' });
+  if (exports['default'] !== undefined) return exports['default'];
+  if (/\.c?js$/.test(file) && Object.keys(exports).length) return exports;
+  throw new MpmError('CONFIG_UNREADABLE', `${basename(file)} has no default export`, {
+    subject: file,
+    hint: `export default defineConfig({ central: { url: … } });`,
+  });
+}
+
+function loadJson(file: string, content: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch (error) {
+    throw new Error(`${basename(file)}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function unreadable(path: string | undefined, error: unknown): MpmError {
+  // Without the piece of the file that parsers quote: it may hold a password.
+  const said = (error instanceof Error ? error.message : String(error))
+    .split('\n')
+    .slice(0, 2)
+    .join(' ')
+    .replace(/, "[^]*/, '');
+  return new MpmError('CONFIG_UNREADABLE', `The configuration cannot be read: ${redact(said)}`, {
+    ...(path && { subject: path }),
+    hint: 'Mend the file.',
+    cause: error,
+  });
+}
+
+function missing(cwd: string): MpmError {
+  return new MpmError('CONFIG_MISSING', `There is no configuration in ${cwd} or above`, {
+    hint: 'mpm-migrate init writes one; or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=postgres://user@host/micro_power_manager',
+  });
+}
+
+function invalid(file: string | undefined, problems: string[]): MpmError {
+  const where = file ? basename(file) : 'The environment';
+  const [only] = problems;
+  const message =
+    problems.length === 1
+      ? `${where}: ${only}`
+      : `${where} has ${problems.length} problems\n${problems.map((each) => `  ${each}`).join('\n')}`;
+  return new MpmError('CONFIG_INVALID', message, {
+    ...(file && { subject: file }),
+    hint: 'Mend them all, then run the command again.',
+  });
+}

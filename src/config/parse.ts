@@ -1,0 +1,142 @@
+import * as z from 'zod/mini';
+import type { ConfigInput } from './define.ts';
+import { DURATION_FORM, parseDuration } from './duration.ts';
+import { nearest } from './environment.ts';
+import { historyNameProblem } from './history-name.ts';
+import { urlProblem } from './url.ts';
+
+/** Checked: says the same as {@link ConfigInput}, with every server as an object. */
+export interface CheckedConfig extends Omit<ConfigInput, 'servers'> {
+  servers?: Record<string, { url: string; directUrl?: string; maxConnections?: number }>;
+}
+
+/** A check whose problem is told in our own words. */
+function checked<T>(problemOf: (value: unknown) => string | undefined) {
+  return z.custom<T>((value) => problemOf(value) === undefined, {
+    error: (issue) => problemOf(issue.input) ?? 'is not valid',
+  });
+}
+
+const text = checked<string>((value) =>
+  value === undefined
+    ? 'is missing'
+    : typeof value === 'string' && value
+      ? undefined
+      : 'must be a text that is not empty',
+);
+const url = checked<string>((value) => {
+  if (value === undefined || value === null)
+    return 'is missing; give a URL like postgres://user@host:5432/database';
+  return typeof value === 'string'
+    ? urlProblem(value)
+    : 'must be a URL like postgres://user@host:5432/database';
+});
+const duration = checked<number | string>((value) => {
+  const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
+  return ms === undefined ? `must be ${DURATION_FORM}` : undefined;
+});
+const whole = (least: number) =>
+  checked<number>((value) =>
+    Number.isInteger(value) && Number(value) >= least
+      ? undefined
+      : `must be a whole number of ${least} or more`,
+  );
+
+const name = (part: 'schema' | 'table') => checked<string>((value) => historyNameProblem(value, part));
+
+const server = { url, directUrl: z.optional(url), maxConnections: z.optional(whole(1)) };
+const columns = {
+  id: text,
+  name: text,
+  database: text,
+  server: z.optional(text),
+  status: z.optional(text),
+  labels: z.optional(text),
+};
+const query = { query: text };
+const table = { table: text, columns: z.strictObject(columns) };
+const migrations = {
+  core: z.optional(text),
+  central: z.optional(text),
+  tenants: z.optional(text),
+  plugins: z.optional(text),
+  templates: z.optional(text),
+};
+const history = { schema: z.optional(name('schema')), table: z.optional(name('table')) };
+const pace = {
+  concurrency: z.optional(whole(1)),
+  lockTimeout: z.optional(duration),
+  statementTimeout: z.optional(duration),
+  idleInTransactionTimeout: z.optional(duration),
+  lockWait: z.optional(duration),
+  retries: z.optional(whole(0)),
+  connectTimeout: z.optional(duration),
+};
+const root = (tenants: 'query' | 'table') => ({
+  central: z.strictObject({ url }),
+  servers: z.optional(z.record(z.string(), z.strictObject(server))),
+  migrations: z.optional(z.strictObject(migrations)),
+  tenants: z.optional(tenants === 'query' ? z.strictObject(query) : z.strictObject(table)),
+  history: z.optional(z.strictObject(history)),
+  pace: z.optional(z.strictObject(pace)),
+});
+
+/** The keys of each object, for "did you mean"; `*` is any name. */
+const KEYS: Record<string, string[]> = {
+  '': Object.keys(root('table')),
+  central: ['url'],
+  'servers.*': Object.keys(server),
+  migrations: Object.keys(migrations),
+  tenants: ['query', 'table', 'columns'],
+  'tenants.columns': Object.keys(columns),
+  history: Object.keys(history),
+  pace: Object.keys(pace),
+};
+
+/** Takes what a configuration file holds: a trusted configuration, or every problem with its path. */
+export function parseConfig(raw: unknown): { config: CheckedConfig } | { problems: string[] } {
+  if (!isObject(raw)) return { problems: ['it holds no configuration object'] };
+  const tenants = isObject(raw['tenants']) && 'query' in raw['tenants'] ? 'query' : 'table';
+  const result = z.strictObject(root(tenants)).safeParse(normalized(raw));
+  if (!result.success) return { problems: result.error.issues.flatMap((issue) => describe(issue, raw)) };
+  return { config: result.data as CheckedConfig };
+}
+
+function normalized(raw: Record<string, unknown>): Record<string, unknown> {
+  const { servers } = raw;
+  if (!isObject(servers)) return raw;
+  const objects = Object.entries(servers).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? { url: value } : value,
+  ]);
+  return { ...raw, servers: Object.fromEntries(objects) };
+}
+
+function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
+  const path = issue.path.map(String);
+  const at = path.join('.');
+  switch (issue.code) {
+    case 'unrecognized_keys': {
+      const pattern = path[0] === 'servers' && path.length === 2 ? 'servers.*' : at;
+      const known = KEYS[pattern] ?? [];
+      return issue.keys.map((key) => {
+        const full = [...path, key].join('.');
+        if (at === 'tenants' && known.includes(key)) return `${full}: does not go with a query`;
+        const meant = nearest(key, known);
+        return `${full}: is no key; ${meant ? `did you mean ${meant}?` : `known are ${known.join(', ')}`}`;
+      });
+    }
+    case 'invalid_type':
+      return [`${at}: ${valueAt(raw, path) === undefined ? 'is missing' : 'must be an object'}`];
+    default:
+      return [`${at}: ${issue.message}`];
+  }
+}
+
+function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, key) => (isObject(inner) ? inner[key] : undefined), value);
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,325 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type ConfigOverrides, loadConfig } from '../../src/config/load.ts';
+import { completeUrl, urlProblem } from '../../src/config/url.ts';
+import { MpmError } from '../../src/errors.ts';
+
+const URL = 'postgres://app:secret@db.example:5433/central';
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'mpm-config-'));
+  write('package.json', '{ "name": "app" }');
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function write(file: string, content: string): void {
+  mkdirSync(dirname(join(root, file)), { recursive: true });
+  writeFileSync(join(root, file), content);
+}
+
+function load(env: Record<string, string> = {}, overrides: ConfigOverrides = {}, cwd = root) {
+  return loadConfig(overrides, { cwd, env });
+}
+
+async function refused(env: Record<string, string> = {}, overrides: ConfigOverrides = {}): Promise<MpmError> {
+  const error: unknown = await load(env, overrides).catch((thrown: unknown) => thrown);
+  if (!(error instanceof MpmError)) throw new Error('it was loaded');
+  expect(JSON.stringify([error.message, error.hint])).not.toContain('secret');
+  return error;
+}
+
+test('MPM_CENTRAL_URL alone is enough to start; everything else has its default', async () => {
+  expect(await load({ MPM_CENTRAL_URL: URL })).toEqual({
+    root,
+    central: { url: URL },
+    servers: { default: { name: 'default', url: 'postgres://app:secret@db.example:5433/postgres' } },
+    migrations: {
+      core: join(root, 'migrations/core'),
+      central: join(root, 'migrations/central'),
+      tenants: join(root, 'migrations/tenants'),
+      plugins: join(root, 'migrations/plugins'),
+    },
+    tenants: { builtIn: true },
+    history: { schema: 'mpm_migrate', table: 'history' },
+    pace: {
+      lockTimeout: 1000,
+      statementTimeout: 0,
+      idleInTransactionTimeout: 600_000,
+      lockWait: 30_000,
+      retries: 10,
+      connectTimeout: 10_000,
+    },
+  });
+});
+
+test('no configuration at all names the remedies', async () => {
+  const { code, hint } = await refused();
+  expect(code).toBe('CONFIG_MISSING');
+  expect(hint).toMatch(/mpm-migrate init.*MPM_CENTRAL_URL/);
+});
+
+describe('files', () => {
+  test.each([
+    [
+      'mpm-migrate.config.ts',
+      `import { type ConfigInput, defineConfig } from 'mpm-migrate';\nconst url: string = '${URL}';\nexport default defineConfig({ central: { url } } satisfies ConfigInput);`,
+    ],
+    ['mpm-migrate.config.mts', `export default { central: { url: '${URL}' } };`],
+    ['mpm-migrate.config.js', `module.exports = { central: { url: '${URL}' } };`],
+    ['mpm-migrate.config.mjs', `export default { central: { url: '${URL}' } };`],
+    ['mpm-migrate.config.cjs', `module.exports = { central: { url: '${URL}' } };`],
+    ['mpm-migrate.config.json', JSON.stringify({ central: { url: URL } })],
+    ['mpm-migrate.config.yaml', `central:\n  url: ${URL}\n`],
+    ['.mpm-migraterc', `central:\n  url: ${URL}\n`],
+    ['.mpm-migraterc.json', JSON.stringify({ central: { url: URL } })],
+    ['package.json', JSON.stringify({ name: 'a', 'mpm-migrate': { central: { url: URL } } })],
+  ])('%s is found, from a folder below as well', async (file, content) => {
+    write(file, content);
+    mkdirSync(join(root, 'a/b'), { recursive: true });
+    for (const cwd of [root, join(root, 'a/b')]) {
+      expect(await load({}, {}, cwd)).toMatchObject({ file: join(root, file), root, central: { url: URL } });
+    }
+  });
+
+  test('relative paths start at the file; servers may be texts; times are ms', async () => {
+    write(
+      'etc/mpm.json',
+      JSON.stringify({
+        central: { url: URL },
+        servers: {
+          eu1: 'postgres://eu1',
+          eu2: { url: 'postgresql://u@eu2:1/x', directUrl: 'postgres://d/', maxConnections: 4 },
+        },
+        migrations: { core: '../core', templates: 'templates' },
+        tenants: { table: 'app.customers', columns: { id: 'uid', name: 'title', database: 'db' } },
+        history: { schema: 'ops', table: 'applied' },
+        pace: { lockTimeout: '2s', statementTimeout: '1min', lockWait: 0, concurrency: 8, retries: 0 },
+      }),
+    );
+    expect(await load({}, { file: 'etc/mpm.json' })).toMatchObject({
+      root: join(root, 'etc'),
+      servers: {
+        default: { url: 'postgres://app:secret@db.example:5433/postgres' },
+        eu1: { name: 'eu1', url: 'postgres://eu1/postgres' },
+        eu2: {
+          name: 'eu2',
+          url: 'postgresql://u@eu2:1/x',
+          directUrl: 'postgres://d/postgres',
+          maxConnections: 4,
+        },
+      },
+      migrations: { core: join(root, 'core'), templates: join(root, 'etc/templates') },
+      tenants: { table: 'app.customers', columns: { id: 'uid', name: 'title', database: 'db' } },
+      history: { schema: 'ops', table: 'applied' },
+      pace: { lockTimeout: 2000, statementTimeout: 60_000, lockWait: 0, concurrency: 8, retries: 0 },
+    });
+  });
+
+  test('every problem is reported at once, with its path, and no password', async () => {
+    write(
+      'mpm-migrate.config.json',
+      JSON.stringify({
+        central: { url: 'mysql://app:secret@host/x' },
+        server: {},
+        servers: {
+          eu1: { uri: 'x' },
+          eu2: 'postgres://a:secret#1@b/c',
+          eu3: { url: 'postgres://a', maxConnections: 0 },
+        },
+        migrations: { cores: 'x', core: 7 },
+        tenants: { query: 'select 1', columns: {} },
+        history: { schema: 'pg_catalog', table: '' },
+        pace: { lockTimeout: '5 parsecs', locktimeout: 1, retries: -1, concurrency: 1.5 },
+        central_url: 'x',
+      }),
+    );
+    const { code, message } = await refused();
+    expect(code).toBe('CONFIG_INVALID');
+    expect(message.split('\n').toSorted()).toEqual(
+      [
+        'mpm-migrate.config.json has 16 problems',
+        '  central.url: is no PostgreSQL URL; it begins with postgres:// or postgresql://',
+        '  server: is no key; did you mean servers?',
+        '  central_url: is no key; known are central, servers, migrations, tenants, history, pace',
+        '  servers.eu1.uri: is no key; did you mean url?',
+        '  servers.eu1.url: is missing; give a URL like postgres://user@host:5432/database',
+        '  servers.eu2.url: is no URL that can be read; in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25',
+        '  servers.eu3.maxConnections: must be a whole number of 1 or more',
+        '  migrations.cores: is no key; did you mean core?',
+        '  migrations.core: must be a text that is not empty',
+        '  tenants.columns: does not go with a query',
+        '  history.schema: is reserved by PostgreSQL',
+        '  history.table: must be a name',
+        '  pace.lockTimeout: must be a time like 500ms, 5s, 2min or 1h, a number of ms, or 0 for none',
+        '  pace.locktimeout: is no key; did you mean lockTimeout?',
+        '  pace.retries: must be a whole number of 0 or more',
+        '  pace.concurrency: must be a whole number of 1 or more',
+      ].toSorted(),
+    );
+  });
+
+  test.each([
+    ['{}', 'mpm-migrate.config.json: central: is missing'],
+    ['{"central": "postgres://a"}', 'mpm-migrate.config.json: central: must be an object'],
+    ['{"central": {}}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
+    ['[]', 'mpm-migrate.config.json: it holds no configuration object'],
+    [
+      `{"central": {"url": "${URL}"}, "history": {"table": "runs"}}`,
+      'mpm_migrate.runs is a table of the ledger',
+    ],
+    [`{"central": {"url": "${URL}"}, "tenants": {"table": "t"}}`, 'tenants.columns: is missing'],
+    [`{"central": {"url": "${URL}"}, "servers": {"a": 5}}`, 'servers.a: must be an object'],
+  ])('%s: %s', async (content, message) => {
+    write('mpm-migrate.config.json', content);
+    expect((await refused()).message).toContain(message);
+  });
+
+  test.each([
+    [
+      'mpm-migrate.config.ts',
+      'export default {\n  central: { url: },\n};',
+      /mpm-migrate\.config\.ts:2:19: Unexpected token/,
+    ],
+    ['mpm-migrate.config.ts', 'export const config = {};', /has no default export/],
+    ['mpm-migrate.config.ts', `throw new Error('no vault');`, /mpm-migrate\.config\.ts:1:1: no vault/],
+    [
+      'mpm-migrate.config.json',
+      `{ "central": { "url": "${URL}"`,
+      /cannot be read: mpm-migrate\.config\.json: Expected/,
+    ],
+    ['mpm-migrate.config.yaml', `central:\n  url: ${URL}\n  : [`, /cannot be read: YAML Error/],
+  ])('%s that cannot be read: %s', async (file, content, message) => {
+    write(file, content);
+    expect(await refused()).toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('a file that was named and is not there', async () => {
+    for (const [env, overrides] of [
+      [{}, { file: 'nope.ts' }],
+      [{ MPM_CONFIG: 'nope.ts' }, {}],
+    ] as const) {
+      expect(await refused(env, overrides)).toMatchObject({
+        code: 'CONFIG_UNREADABLE',
+        subject: join(root, 'nope.ts'),
+      });
+    }
+  });
+});
+
+describe('flag > environment > file > default', () => {
+  test('each wins over what follows', async () => {
+    write(
+      'mpm-migrate.config.json',
+      JSON.stringify({
+        central: { url: 'postgres://file/x' },
+        pace: { lockTimeout: 1, lockWait: 1, retries: 1, concurrency: 1 },
+      }),
+    );
+    const env = {
+      MPM_CENTRAL_URL: 'postgres://env/x',
+      MPM_LOCK_TIMEOUT: '2s',
+      MPM_RETRIES: '2',
+      MPM_CONCURRENCY: '',
+      MPM_CORE_FOLDER: 'c',
+    };
+    const config = await load(env, { pace: { retries: 3 } });
+    expect(config).toMatchObject({
+      central: { url: 'postgres://env/x' },
+      migrations: { core: join(root, 'c') },
+      pace: { lockTimeout: 2000, lockWait: 1, retries: 3, concurrency: 1 },
+    });
+    expect((await load(env, { centralUrl: 'postgres://flag/x' })).central.url).toBe('postgres://flag/x');
+  });
+
+  test('MPM_CENTRAL_URL stands in for a file that leaves it out', async () => {
+    write('mpm-migrate.config.json', '{"pace": {"retries": 4}}');
+    expect(await load({ MPM_CENTRAL_URL: URL })).toMatchObject({
+      central: { url: URL },
+      pace: { retries: 4 },
+    });
+  });
+
+  test('values are checked and typing errors noticed; variables of the product around us are not ours', async () => {
+    const { message } = await refused({
+      MPM_CENTRAL_URL: 'postgres://a:secret%@b/c',
+      MPM_LOCK_TIMEOT: '5s',
+      MPM_LOCK_WAIT: 'long',
+      MPM_RETRIES: '-1',
+      MPM_HISTORY_SCHEMA: 'pg_toast',
+      MPM_TEST_URL: 'x',
+      MPM_ENV: 'production',
+      MPM_LOAD_DEMO_DATA: 'false',
+      MPM_BACKEND_URL: 'https://api.example',
+    });
+    expect(message.split('\n')).toEqual([
+      'The environment has 5 problems',
+      '  MPM_CENTRAL_URL: holds a % that begins no escape; a plain one is written %25',
+      '  MPM_LOCK_TIMEOT: is no variable of mpm-migrate; did you mean MPM_LOCK_TIMEOUT?',
+      expect.stringContaining('  MPM_LOCK_WAIT: is no time'),
+      '  MPM_RETRIES: is no whole number of 0 or more',
+      '  MPM_HISTORY_SCHEMA: is reserved by PostgreSQL',
+    ]);
+  });
+
+  test.each(['MPM_ACTOR', 'GITHUB_ACTOR', 'GITLAB_USER_LOGIN', 'BUILDKITE_BUILD_CREATOR', 'CIRCLE_USERNAME'])(
+    'the actor is that of %s',
+    async (name) => {
+      expect((await load({ MPM_CENTRAL_URL: URL, [name]: 'ada' })).actor).toBe('ada');
+      expect((await load({ MPM_CENTRAL_URL: URL, [name]: 'ada' }, { actor: 'bob' })).actor).toBe('bob');
+    },
+  );
+});
+
+describe('URLs', () => {
+  const env = {
+    PGHOST: 'pg.example',
+    PGPORT: '6000',
+    PGUSER: 'a b',
+    PGPASSWORD: 'p@ss',
+    PGSSLMODE: 'require',
+    PGDATABASE: 'd/b',
+  };
+
+  test("libpq's variables fill what is left out, and nothing else", () => {
+    const complete = (url: string) => completeUrl(url, env, { name: 'usual', fromEnv: true });
+    expect(complete('postgres://')).toBe('postgres://a%20b:p%40ss@pg.example:6000/d%2Fb?sslmode=require');
+    expect(complete('postgres:///x')).toBe('postgres://a%20b:p%40ss@pg.example:6000/x?sslmode=require');
+    expect(complete('postgresql://u:w@h:1/x?sslmode=disable')).toBe('postgresql://u:w@h:1/x?sslmode=disable');
+    expect(complete('postgres://u@/x?host=/run')).toBe(
+      'postgres://u:p%40ss@:6000/x?host=%2Frun&sslmode=require',
+    );
+    expect(completeUrl('postgres://h', { PGDATABASE: 'x' }, { name: 'postgres', fromEnv: false })).toBe(
+      'postgres://h/postgres',
+    );
+    expect(
+      completeUrl('postgres:///d', { PGHOST: '/var/run/postgresql' }, { name: 'x', fromEnv: true }),
+    ).toBe('postgres:///d?host=%2Fvar%2Frun%2Fpostgresql');
+    expect(completeUrl('postgres://[::1]/d', {}, { name: 'x', fromEnv: true })).toBe('postgres://[::1]/d');
+  });
+
+  test('the central database has its usual name when nothing names one', async () => {
+    expect((await load({ MPM_CENTRAL_URL: 'postgres://h' })).central.url).toBe(
+      'postgres://h/micro_power_manager',
+    );
+    expect((await load({ MPM_CENTRAL_URL: 'postgres://h', PGDATABASE: 'x' })).central.url).toBe(
+      'postgres://h/x',
+    );
+  });
+
+  test.each([
+    'postgres://',
+    'postgres:///db',
+    'postgres://u@/db',
+    'postgres://%2Fvar%2Frun/db',
+    'postgresql://u:p%40@[::1]:5432/d?x=y',
+  ])('%s is one', (url) => expect(urlProblem(url)).toBeUndefined());
+  test.each(['', 'localhost', 'http://x', 'postgres:db', 'postgres://a:b@h:port/x', 'postgres://u:100%@h/x'])(
+    '%s is none',
+    (url) => expect(urlProblem(url)).toBeTypeOf('string'),
+  );
+});
