@@ -71,7 +71,7 @@ describe('statements', () => {
     for (let round = 0; round < 300; round++) {
       const parts = Array.from({ length: 2 + random(6) }, () => PIECES[random(PIECES.length)] ?? '');
       const text = parts.map((part) => `${part}\n${glue[random(glue.length)]}`).join('');
-      expect(scanned(text), text).toEqual(parsed(text));
+      expect(scanned(text)).toEqual(parsed(text));
     }
   });
 
@@ -140,6 +140,6 @@ test('performance: 30 MB in well under two seconds, and no input is quadratic', 
   for (const input of inputs) {
     const started = performance.now();
     scan(input);
-    expect(performance.now() - started, input.slice(0, 20)).toBeLessThan(4000);
+    expect(performance.now() - started).toBeLessThan(4000);
   }
 });

@@ -1,0 +1,159 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { arrange, type FolderListing, isMigrationFile } from '../migration/files.ts';
+import type { Migration } from '../migration/migration.ts';
+import { type MigrationCache, type MigrationSet, readListed } from '../migration/source.ts';
+import { isUntouched, type Manifest, readManifest } from './manifest.ts';
+
+/** What `up` applies to a tenant. */
+export interface TenantSet extends MigrationSet {
+  /** False: the tenant follows the core folder. */
+  ownFolder: boolean;
+  /** Names of core migrations that the tenant's folder lacks. */
+  lacksCore: readonly string[];
+}
+
+const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i;
+
+/** Why a database's name cannot be a folder's; undefined when it can. */
+export function folderNameProblem(database: string): string | undefined {
+  if (database === '') return 'it is empty';
+  if (/[/\\]/.test(database)) return 'it holds a path separator';
+  if (database.includes('\0')) return 'it holds a NUL character';
+  if (database.startsWith('.')) return 'it begins with a dot';
+  if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
+  if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';
+  if (/^[a-z]:/i.test(database)) return 'it begins like a drive of Windows';
+  return undefined;
+}
+
+/**
+ * The folder of a tenant's own, whether it exists or not.
+ * @throws MpmError TENANT_FOLDER when the database's name would leave the folder of folders
+ */
+export function tenantFolder(
+  { id, name, database }: Pick<Tenant, 'id' | 'name' | 'database'>,
+  config: Config,
+): string {
+  const problem = folderNameProblem(database);
+  if (!problem) return join(config.migrations.tenants, database);
+  const who = name ? `${name} (${id})` : `tenant ${id}`;
+  throw new MpmError(
+    'TENANT_FOLDER',
+    `${who} cannot have a folder for the database ${JSON.stringify(database)}: ${problem}`,
+    {
+      subject: name || id,
+      hint: 'Without a folder it follows core. Leave it out (--exclude), or give the database another name.',
+    },
+  );
+}
+
+/**
+ * The migrations of a tenant: exactly its folder's content where it has one, else core. Folders of equal content
+ * share one list, by which fingerprints and the like are remembered.
+ * @param cache the one that core was read with
+ * @throws MpmError as `readMigrations`; TENANT_FOLDER
+ */
+export async function tenantSet(
+  tenant: Pick<Tenant, 'id' | 'name' | 'database'>,
+  core: MigrationSet,
+  config: Config,
+  cache: MigrationCache = new Map(),
+): Promise<TenantSet> {
+  const files = folderNameProblem(tenant.database)
+    ? undefined
+    : filesOf(join(config.migrations.tenants, tenant.database));
+  if (!files) return { ...core, ownFolder: false, lacksCore: [] };
+
+  const folder = tenantFolder(tenant, config);
+  const manifest = readManifest(folder);
+  const shared = sharedOf(core, cache);
+  const listing = listingOf(shared, folder, files);
+  const migrations = await readListed(
+    folder,
+    listing,
+    {
+      sourceOf: (file, checksum) => (copyOf(manifest, file)?.checksum === checksum ? 'core' : 'tenant'),
+      knownChecksum: (file) => {
+        const copy = copyOf(manifest, file);
+        if (!copy) return undefined;
+        const stat = statSync(`${folder}/${file}`, { throwIfNoEntry: false });
+        return stat && isUntouched(copy, stat) ? copy.checksum : undefined;
+      },
+    },
+    cache,
+  );
+  const list = oneList(shared, migrations);
+  return { folder, migrations: list, ownFolder: true, lacksCore: lacksCore(shared, core, list) };
+}
+
+function copyOf({ copies }: Manifest, file: string) {
+  return Object.hasOwn(copies, file) ? copies[file] : undefined;
+}
+
+/** The files of a tenant's folder; undefined when it has none. */
+function filesOf(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder).filter(isMigrationFile);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw new MpmError('TENANT_FOLDER', `${folder} cannot be read: ${message}`, {
+      subject: folder,
+      hint: 'Check its permissions.',
+      cause: error,
+    });
+  }
+}
+
+/** What the folders of one run have in common. */
+interface Shared {
+  listings: Map<string, FolderListing>;
+  lists: (readonly Migration[])[];
+  lacking: WeakMap<readonly Migration[], string[]>;
+}
+
+const SHARED_MOST = 50;
+const sharedByCache = new WeakMap<MigrationCache, Shared>();
+
+function sharedOf(core: MigrationSet, cache: MigrationCache): Shared {
+  let shared = sharedByCache.get(cache);
+  if (!shared) {
+    shared = { listings: new Map(), lists: [core.migrations], lacking: new WeakMap() };
+    sharedByCache.set(cache, shared);
+  }
+  return shared;
+}
+
+function listingOf({ listings }: Shared, folder: string, files: readonly string[]): FolderListing {
+  const key = files.join('/');
+  const known = listings.get(key);
+  if (known) return known;
+  const listing = arrange(folder, files);
+  // A problem names its folder.
+  if (!listing.problems.length && listings.size < SHARED_MOST) listings.set(key, listing);
+  return listing;
+}
+
+function oneList({ lists }: Shared, migrations: readonly Migration[]): readonly Migration[] {
+  const same = lists.find(
+    (list) => list.length === migrations.length && list.every((each, index) => each === migrations[index]),
+  );
+  if (same) return same;
+  if (lists.length < SHARED_MOST) lists.push(migrations);
+  return migrations;
+}
+
+function lacksCore({ lacking }: Shared, core: MigrationSet, list: readonly Migration[]): string[] {
+  if (list === core.migrations) return [];
+  let names = lacking.get(list);
+  if (!names) {
+    const own = new Set(list.map((migration) => migration.name));
+    names = core.migrations.map((migration) => migration.name).filter((name) => !own.has(name));
+    lacking.set(list, names);
+  }
+  return names;
+}
