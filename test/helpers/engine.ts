@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'rolldown';
 import { afterAll } from 'vitest';
 import type { DownOptions } from '../../src/migration/plan.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/migration/migrate.ts';
@@ -17,6 +18,7 @@ const folders: string[] = [];
 /** Call once at the top of a file that uses {@link migrations}. */
 export function withFolders(): void {
   afterAll(async () => {
+    bundled = undefined;
     await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
   });
 }
@@ -66,21 +68,36 @@ export async function historyOf(url: string): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
+let bundled: Promise<string> | undefined;
+
+/** The runner in one file: twenty processes that each translate the sources would only measure that. */
+async function bundleRunner(): Promise<string> {
+  const folder = await mkdtemp(path.join(import.meta.dirname, '../../node_modules/.mpm-test-'));
+  folders.push(folder);
+  const file = path.join(folder, 'runner.mjs');
+  await build({
+    input: path.join(import.meta.dirname, 'engine-runner.ts'),
+    platform: 'node',
+    external: ['jiti', 'kysely', 'libpg-query', 'pg', 'umzug'],
+    output: { file, format: 'esm', codeSplitting: false },
+    logLevel: 'silent',
+  });
+  return file;
+}
+
 /** Starts a runner in a process of its own. */
-export function startRunner(
+export async function startRunner(
   url: string,
   folder: string,
-): ChildProcess & { finished: Promise<{ code: number | null; output: string }> } {
-  const runner = path.join(import.meta.dirname, 'engine-runner.ts');
-  const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, folder], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+): Promise<{ kill(): void; finished: Promise<{ code: number | null; output: string }> }> {
+  const runner = await (bundled ??= bundleRunner());
+  const child = spawn(process.execPath, [runner, url, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));
   const finished = new Promise<{ code: number | null; output: string }>((resolve) => {
     child.on('close', (code) => resolve({ code, output }));
   });
-  return Object.assign(child, { finished });
+  return { kill: () => void child.kill('SIGKILL'), finished };
 }
 
 /** The pid of the backend of that database whose activity matches; waits for it to come. */

@@ -67,9 +67,9 @@ describe.each(Object.entries(POINTS))('%s', (_, { file, text, at }) => {
   test('engine 1: kill -9 of the process keeps all or nothing, and the next run goes on', async () => {
     const { url } = await databases.create();
     const folder = await folderOf(files);
-    const runner = startRunner(url, folder);
+    const runner = await startRunner(url, folder);
     await backendDoing(url, at);
-    runner.kill('SIGKILL');
+    runner.kill();
     await runner.finished;
     await backendsGone(url);
     await expectWhole(url, name);
@@ -177,7 +177,7 @@ test('engine 12: twenty processes at once apply each migration once, without an 
     ]),
   );
   const folder = await folderOf(files);
-  const runners = Array.from({ length: 20 }, () => startRunner(url, folder));
+  const runners = await Promise.all(Array.from({ length: 20 }, () => startRunner(url, folder)));
   const ends = await Promise.all(runners.map(({ finished }) => finished));
   const results = ends.map(
     ({ output }) => JSON.parse(output) as { outcome: string; error?: string; applied: unknown[] },

@@ -103,9 +103,9 @@ describe('outside a transaction', () => {
       '1_t.sql': 'create table t (id int);',
       '2_steps.sql': `${OUTSIDE}insert into t values (1);\ninsert into t select 2 from pg_sleep(1.5);\ninsert into t values (3);`,
     });
-    const runner = startRunner(url, folder);
+    const runner = await startRunner(url, folder);
     await backendDoing(url, "wait_event = 'PgSleep'");
-    runner.kill('SIGKILL');
+    runner.kill();
     await runner.finished;
     await backendsGone(url);
     const { done, state } = (await progressOf(url, '2_steps')) as { done: number; state: string };
@@ -150,7 +150,7 @@ describe('outside a transaction', () => {
       '2_steps.sql': `${OUTSIDE}insert into t values (1);\ncreate index concurrently i on t (id);\nselect pg_sleep(0.3);`,
       '3_after.sql': 'insert into t values (2);',
     });
-    const runners = Array.from({ length: 20 }, () => startRunner(url, folder));
+    const runners = await Promise.all(Array.from({ length: 20 }, () => startRunner(url, folder)));
     const ends = await Promise.all(runners.map(({ finished }) => finished));
     expect(ends.flatMap(({ output }) => (JSON.parse(output) as { error?: string }).error ?? [])).toEqual([]);
     expect(await rowsIn(url, 'select id from t order by id')).toEqual([{ id: 1 }, { id: 2 }]);
