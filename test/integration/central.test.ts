@@ -34,7 +34,10 @@ test('central up creates the database that is missing, its tables and the ledger
   expect(before).toMatchObject({ exists: false, upToDate: false, database: name });
   const first = await centralUp(config);
   expect(first).toMatchObject({ created: true, database: name });
-  expect(first.sets.map(({ set, outcome }) => `${set} ${outcome}`)).toEqual(['ledger migrated', 'registry migrated']);
+  expect(first.sets.map(({ set, outcome }) => `${set} ${outcome}`)).toEqual([
+    'ledger migrated',
+    'registry migrated',
+  ]);
   const again = await centralUp(config);
   expect(again.created).toBe(false);
   expect(again.sets.map(({ outcome }) => outcome)).toEqual(['current', 'current']);

@@ -1,0 +1,204 @@
+import { MpmError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { literal } from '../postgres/quote.ts';
+import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import type { Listing } from './listing.ts';
+
+/** What comes next in a creation, or is in work: `database`, then `migrations`. */
+export type ProvisionStep = 'database' | 'migrations';
+
+/** A tenant to be entered. */
+export interface Newcomer {
+  name: string;
+  server: string;
+  labels: Readonly<Record<string, string>>;
+  id?: string | undefined;
+  /** The name under which its database is made: unguessable, so what is called so is ours. */
+  buildingAs: string;
+  /** May another tenant have the same name? Only for who said which database is meant. */
+  sameName: boolean;
+  /** The database, given those of the same server that begin alike and are taken. */
+  choose(taken: ReadonlySet<string>): string;
+}
+
+/** Where a creation stands. */
+export interface Provisioning {
+  id: string;
+  name: string;
+  database: string;
+  server: string;
+  status: string;
+  step: ProvisionStep | null;
+  buildingAs: string | null;
+  /** Of the database that we made; null while there is none. */
+  oid: string | null;
+}
+
+/** Registrations come one after the other: a name and a database are chosen and entered in between. */
+const ONE_AT_A_TIME = `select pg_advisory_xact_lock(${0x6d_70_6d}, 1)`;
+
+/**
+ * Enters a tenant in state `provisioning`, before anything of it exists.
+ * @throws MpmError TENANT_EXISTS, DATABASE_EXISTS, USAGE, CENTRAL_INVALID
+ */
+export async function registerTenant(
+  { connection }: Listing,
+  newcomer: Newcomer,
+): Promise<{ id: string; database: string }> {
+  await connection.query(`begin;\n${ONE_AT_A_TIME}`);
+  try {
+    if (!newcomer.sameName) await refuseSameName(connection, newcomer.name);
+    const taken = await connection.query<{ database: string }>(
+      `select database_name as database from public.company_databases where server = ${literal(newcomer.server)} and database_name is not null`,
+    );
+    const database = newcomer.choose(new Set(taken.map((row) => row.database)));
+    const [row] = await connection.query<{ id: string }>(insertTenant(newcomer, database));
+    if (!row) throw new Error('the row was not entered');
+    if (newcomer.id !== undefined) await connection.query(countOn());
+    await connection.query('commit');
+    return { id: row.id, database };
+  } catch (error) {
+    if (!connection.lost) await connection.query('rollback');
+    throw registerError(error, newcomer);
+  }
+}
+
+function insertTenant({ id, name, labels, server, buildingAs }: Newcomer, database: string): string {
+  const own = id === undefined ? { column: '', value: '' } : { column: 'id, ', value: `${literal(id)}, ` };
+  return `with company as (
+  insert into public.companies (${own.column}name, created_at, updated_at) values (${own.value}${literal(name)}, now(), now()) returning id
+), database as (
+  insert into public.company_databases (company_id, database_name, server, status, reason, labels, provision_step, building_as, created_at, updated_at)
+  select id, ${literal(database)}, ${literal(server)}, 'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database', ${literal(buildingAs)}, now(), now()
+  from company returning company_id
+)
+select company_id::text as id from database`;
+}
+
+/** An id that was given must not come up again by counting. */
+function countOn(): string {
+  return `select setval(s.name, greatest(coalesce(pg_sequence_last_value(s.name), 0), (select max(c.id)::text::numeric::bigint from public.companies c where c.id::text ~ '^[0-9]+$')))
+from (select pg_get_serial_sequence('public.companies', 'id')::regclass as name) s where s.name is not null`;
+}
+
+async function refuseSameName(connection: Connection, name: string): Promise<void> {
+  const [same] = await connection.query<{ id: string; status: string | null; database: string | null }>(
+    `select c.id::text as id, d.status, d.database_name as database
+from public.companies c left join public.company_databases d on d.company_id = c.id where c.name = ${literal(name)} order by c.id limit 1`,
+  );
+  if (!same) return;
+  const half = same.status === 'provisioning' || same.status === 'failed';
+  throw new MpmError(
+    'TENANT_EXISTS',
+    `tenant ${same.id} is called "${name}" already${half ? ', and its creation is not finished' : ''}`,
+    {
+      subject: name,
+      hint: half
+        ? `mpm-migrate tenant create --resume ${same.id}`
+        : 'For another company of the same name say which database it gets: --database NAME',
+    },
+  );
+}
+
+function registerError(error: unknown, { name, id }: Newcomer): unknown {
+  if (!isServerError(error)) return error;
+  const options = { subject: name, cause: error, database: databaseFields(error) };
+  if (error.code === SQLSTATE.uniqueViolation && error.constraint === 'company_databases_server_database') {
+    return new MpmError(
+      'DATABASE_EXISTS',
+      `another tenant has this database: ${error.detail ?? error.message}`,
+      {
+        ...options,
+        hint: 'Give another name with --database.',
+      },
+    );
+  }
+  if (error.code === SQLSTATE.uniqueViolation) {
+    const what = id === undefined ? name : `tenant ${id}`;
+    return new MpmError('TENANT_EXISTS', `${what} exists already: ${error.detail ?? error.message}`, {
+      ...options,
+      hint: id === undefined ? 'mpm-migrate tenant list' : `mpm-migrate tenant show ${id}`,
+    });
+  }
+  if (error.code.startsWith('22')) {
+    return new MpmError('USAGE', `the central database does not take this: ${error.message}`, {
+      ...options,
+      hint:
+        id === undefined
+          ? 'Give a shorter name.'
+          : 'Give an id of the type that companies.id has, and a name that fits.',
+    });
+  }
+  if (/^(23|42)/.test(error.code)) {
+    return new MpmError('CENTRAL_INVALID', `the tenant cannot be entered: ${error.message}`, {
+      ...options,
+      hint: 'A column of yours that must be given needs a default; or enter the company yourself.',
+    });
+  }
+  return error;
+}
+
+/** Where the creation of a tenant stands; undefined when there is no such tenant. */
+export async function readProvisioning(
+  { connection }: Listing,
+  id: string,
+): Promise<Provisioning | undefined> {
+  const [row] = await connection.prepared<Provisioning>(
+    `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
+  d.building_as as "buildingAs", d.database_oid::text as oid
+from public.companies c join public.company_databases d on d.company_id = c.id where c.id::text = $1`,
+    [id],
+  );
+  return row;
+}
+
+/** Writes down what is about to be done, or how far it has come. */
+export async function markStep(
+  { connection }: Listing,
+  id: string,
+  {
+    step,
+    buildingAs,
+    oid,
+    reason,
+  }: Pick<Provisioning, 'buildingAs' | 'oid'> & { step: ProvisionStep; reason: string },
+): Promise<void> {
+  await setRow(connection, id, {
+    status: 'provisioning',
+    reason,
+    provision_step: step,
+    building_as: buildingAs,
+    database_oid: oid,
+  });
+}
+
+export async function markFailed({ connection }: Listing, id: string, reason: string): Promise<void> {
+  await setRow(connection, id, { status: 'failed', reason });
+}
+
+export async function markActive({ connection }: Listing, id: string): Promise<void> {
+  const nothing = { reason: null, provision_step: null, building_as: null, database_oid: null };
+  await setRow(connection, id, { status: 'active', ...nothing });
+}
+
+/** Only a row that is being created is changed: nobody's hold is undone by a creation that comes late. */
+async function setRow(
+  connection: Connection,
+  id: string,
+  columns: Record<string, string | null>,
+): Promise<void> {
+  const sets = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
+  await connection.query(
+    `update public.company_databases set ${sets.join(', ')}, updated_at = now()
+where company_id::text = ${literal(id)} and status in ('provisioning', 'failed')`,
+  );
+}
+
+/** Takes a tenant out again that was entered by a creation which is undone. */
+export async function unregisterTenant({ connection }: Listing, id: string): Promise<void> {
+  await connection.query(
+    `with gone as (delete from public.company_databases where company_id::text = ${literal(id)}
+  and status in ('provisioning', 'failed') returning company_id)
+delete from public.companies where id in (select company_id from gone)`,
+  );
+}

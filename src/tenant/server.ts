@@ -1,0 +1,47 @@
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { type Connection, connect } from '../postgres/connection.ts';
+
+/**
+ * Connects to a server to create and drop databases there: to its URL's database, or one that is always there.
+ * @throws MpmError UNKNOWN_SERVER, and what `connect` throws
+ */
+export async function withServer<T>(
+  config: Config,
+  name: string,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connectServer(config, name);
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** @throws MpmError UNKNOWN_SERVER */
+export function serverOf(config: Config, name: string): Config['servers'][string] {
+  const server = Object.hasOwn(config.servers, name) ? config.servers[name] : undefined;
+  if (server) return server;
+  throw new MpmError('UNKNOWN_SERVER', `there is no server "${name}" in the configuration`, {
+    subject: name,
+    hint: `Configured: ${Object.keys(config.servers).join(', ')}. Others go under "servers".`,
+  });
+}
+
+async function connectServer(config: Config, name: string): Promise<Connection> {
+  const { url, directUrl } = serverOf(config, name);
+  const target = {
+    url: directUrl ?? url,
+    applicationName: 'mpm-migrate/tenant',
+    connectTimeout: config.pace.connectTimeout,
+  };
+  const missing = (error: unknown) => error instanceof MpmError && error.code === 'DATABASE_MISSING';
+  return connect(target).catch((error: unknown) => {
+    if (!missing(error)) throw error;
+    return connect({ ...target, database: 'postgres' }).catch((again: unknown) => {
+      if (!missing(again)) throw again;
+      return connect({ ...target, database: 'template1' });
+    });
+  });
+}

@@ -1,0 +1,249 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Config } from '../../src/config/define.ts';
+import { centralUp } from '../../src/central/up.ts';
+import type { MpmError } from '../../src/errors.ts';
+import { provision, resumeProvision } from '../../src/tenant/provision.ts';
+import { withConnection } from '../../src/postgres/connection.ts';
+import { configOf } from '../helpers/central.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
+import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';
+
+const databases = withDatabases();
+withFolders();
+
+const CORE = {
+  '1_meters.sql': 'create table meters (id int primary key);',
+  '2_note.sql': '-- migrate:up\nalter table meters add note text;\nselect pg_sleep(0.05);',
+};
+
+async function fleetOf(
+  files: Record<string, string> = CORE,
+): Promise<{ config: Config; url: string; core: string }> {
+  const { url } = await databases.create('central');
+  const core = await folderOf(files);
+  const config = configOf(url);
+  config.migrations = { ...config.migrations, core };
+  await centralUp(config);
+  return { config, url, core };
+}
+
+async function failure(work: Promise<unknown>): Promise<MpmError> {
+  return work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    (error: unknown) => error as MpmError,
+  );
+}
+
+function rowsOf(url: string) {
+  return rowsIn<{
+    id: string;
+    name: string;
+    database: string;
+    status: string;
+    reason: string | null;
+    step: string | null;
+  }>(
+    url,
+    `select c.id::text, c.name, d.database_name as database, d.status, d.reason, d.provision_step as step
+from companies c left join company_databases d on d.company_id = c.id order by c.id`,
+  );
+}
+
+/** Databases that a creation left under its own unguessable name. */
+async function unnamed(url: string): Promise<unknown[]> {
+  const made = await rowsIn<{ name: string }>(
+    url,
+    'select building_as as name from company_databases where building_as is not null',
+  );
+  return databases.query(
+    `select datname from pg_database where datname in (${made.map(({ name }) => `'${name}'`).join(', ') || 'null'})`,
+  );
+}
+
+const named = (label: string) => `${databases.prefix}${label}`;
+
+test('fleet 13: a company gets a row, a database and the core migrations', async () => {
+  const { config, url } = await fleetOf();
+  const name = named('Acme Ltd');
+  const report = await provision(config, { name, labels: { tier: 'gold' } });
+  const database = `${databases.prefix}acme_ltd`;
+  databases.adopt(database);
+  expect(report).toMatchObject({
+    tenant: { id: '1', name, database, server: 'default', status: 'active' },
+    created: true,
+    resumed: false,
+    head: '2_note',
+  });
+  expect(await historyOf(testServer(database))).toEqual(['1_meters applied', '2_note applied']);
+  expect(await rowsOf(url)).toEqual([
+    { id: '1', name, database, status: 'active', reason: null, step: null },
+  ]);
+  expect(await rowsIn(url, 'select labels, building_as, database_oid from company_databases')).toEqual([
+    { labels: { tier: 'gold' }, building_as: null, database_oid: null },
+  ]);
+  const again = await failure(provision(config, { name }));
+  expect(again).toMatchObject({ code: 'TENANT_EXISTS' });
+  expect(await failure(resumeProvision(config, '1'))).toMatchObject({ code: 'TENANT_STATUS' });
+  expect(await failure(resumeProvision(config, '99'))).toMatchObject({ code: 'UNKNOWN_TENANT' });
+});
+
+test('fleet 14: a name given with --database is used exactly, and an id given is not counted again', async () => {
+  const { config } = await fleetOf();
+  for (const [at, label] of ['Mixed Case', 'qu"ote.dot', "it's", '🔋'].entries()) {
+    const database = named(label);
+    databases.adopt(database);
+    const report = await provision(config, { name: label, database, ...(at === 1 ? { id: '40' } : {}) });
+    expect(report.tenant).toMatchObject({ database, id: ['1', '40', '41', '42'][at] });
+    expect(await historyOf(testServer(database))).toHaveLength(2);
+  }
+  expect(await failure(provision(config, { name: 'x', id: '40' }))).toMatchObject({ code: 'TENANT_EXISTS' });
+  expect(await failure(provision(config, { name: 'x', id: 'forty' }))).toMatchObject({ code: 'USAGE' });
+});
+
+test('bad input is refused before anything is made', async () => {
+  const { config, url } = await fleetOf();
+  const central = new URL(url).pathname.slice(1);
+  const there = await databases.create('there');
+  for (const [input, code] of [
+    [{ name: '' }, 'USAGE'],
+    [{ name: 'x', database: 'a'.repeat(64) }, 'DATABASE_NAME'],
+    [{ name: 'x', database: '' }, 'DATABASE_NAME'],
+    [{ name: 'x', database: 'postgres' }, 'DATABASE_NAME'],
+    [{ name: 'x', database: central }, 'DATABASE_NAME'],
+    [{ name: 'x', database: there.name }, 'DATABASE_EXISTS'],
+    [{ name: 'x', server: 'moon' }, 'UNKNOWN_SERVER'],
+  ] as const) {
+    expect(await failure(provision(config, input))).toMatchObject({ code });
+  }
+  const mapped = { ...config, tenants: { query: 'select 1 as id' } };
+  expect(await failure(provision(mapped, { name: 'x' }))).toMatchObject({ code: 'USAGE' });
+  expect(await rowsOf(url)).toEqual([]);
+});
+
+test('fleet 13: a failing migration undoes everything and shows where', async () => {
+  const { config, url } = await fleetOf({ ...CORE, '3_bad.sql': 'create table x (\n  id nothing);' });
+  const error = await failure(provision(config, { name: named('Bad') }));
+  expect(error).toMatchObject({ code: 'PROVISION_FAILED', exit: 1, excerpt: { line: 2 } });
+  expect(error.aftermath).toContain('nothing is left of it');
+  expect(await rowsOf(url)).toEqual([]);
+  expect(await databases.query(`select from pg_database where datname = '${named('bad')}'`)).toEqual([]);
+});
+
+test('a half-made creation is resumed, one that is another process is at is left alone', async () => {
+  const { config, url } = await fleetOf();
+  const database = named('half');
+  databases.adopt(database);
+  await rowsIn(
+    url,
+    `insert into companies (name) values ('Half');
+     insert into company_databases (company_id, database_name, status, provision_step, building_as)
+     values (1, '${database}', 'provisioning', 'database', '${named('new')}')`,
+  );
+  const [report, other] = await Promise.allSettled([
+    resumeProvision(config, '1'),
+    resumeProvision(config, '1'),
+  ]);
+  const ended = [report, other].map((each) =>
+    each.status === 'fulfilled' ? 'done' : (each.reason as MpmError).code,
+  );
+  expect(ended.sort()).toSatisfy(
+    (codes: string[]) =>
+      codes.includes('done') && codes.every((code) => /done|BUSY|TENANT_STATUS/.test(code)),
+  );
+  expect((await rowsOf(url))[0]).toMatchObject({ status: 'active' });
+  expect(await historyOf(testServer(database))).toHaveLength(2);
+});
+
+test('a database that somebody else made under the name is never taken or dropped', async () => {
+  const { config, url } = await fleetOf();
+  const theirs = await databases.create('theirs');
+  await rowsIn(theirs.url, 'create table precious ()');
+  await rowsIn(
+    url,
+    `insert into companies (name) values ('Theirs');
+     insert into company_databases (company_id, database_name, status, provision_step, building_as)
+     values (1, '${theirs.name}', 'provisioning', 'database', '${named('new2')}')`,
+  );
+  expect(await failure(resumeProvision(config, '1'))).toMatchObject({ code: 'DATABASE_EXISTS' });
+  expect((await rowsOf(url))[0]).toMatchObject({ status: 'failed', step: 'database' });
+  expect(await rowsIn(theirs.url, `select to_regclass('precious') is not null as there`)).toEqual([
+    { there: true },
+  ]);
+});
+
+test('fleet 14: twenty at once with one name make one tenant; with names of one slug, twenty databases', async () => {
+  const { config, url } = await fleetOf();
+  const same = await Promise.allSettled(
+    Array.from({ length: 20 }, () => provision(config, { name: named('Same') })),
+  );
+  databases.adopt(named('same'));
+  expect(same.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const each of same)
+    if (each.status === 'rejected') expect((each.reason as MpmError).code).toBe('TENANT_EXISTS');
+  const alike = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => provision(config, { name: named(`Alike${'!'.repeat(at)}`) })),
+  );
+  for (const { tenant } of alike) databases.adopt(tenant.database);
+  expect(new Set(alike.map(({ tenant }) => tenant.database)).size).toBe(20);
+  const rows = await rowsOf(url);
+  expect(rows).toHaveLength(21);
+  expect(rows.every(({ status }) => status === 'active')).toBe(true);
+});
+
+/** What the row says at the moment of the kill. */
+const STAGES = ['true', 'database_oid is not null', "provision_step = 'migrations'", 'true'];
+
+test('fleet 13: killed at any moment, a creation leaves a tenant or a row that --resume finishes', async () => {
+  const { config, url, core } = await fleetOf();
+  const runner = path.join(import.meta.dirname, '../helpers/provision-runner.ts');
+  const reached = new Set<string>();
+  await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (watch) => {
+    for (let round = 0; round < 8; round += 1) {
+      const name = named(`killed ${round}`);
+      const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, core, name], {
+        stdio: 'ignore',
+      });
+      const closed = new Promise((resolve) => child.on('close', resolve));
+      const stage = STAGES[round % STAGES.length];
+      while (child.exitCode === null) {
+        const found = await watch.query(
+          `select from companies c join company_databases d on d.company_id = c.id where c.name = '${name}' and ${stage}`,
+        );
+        if (found.length) break;
+      }
+      await sleep((round % 3) * 10);
+      child.kill('SIGKILL');
+      await closed;
+    }
+  });
+  for (const row of await rowsOf(url)) {
+    databases.adopt(row.database);
+    reached.add(`${row.status} ${row.step}`);
+    if (row.status === 'active') continue;
+    // The killed one's backend may still be in CREATE DATABASE, and then holds the lock.
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await resumeProvision(config, row.id);
+        break;
+      } catch (error) {
+        if (tries > 20) throw error;
+        await sleep(200);
+      }
+    }
+  }
+  expect([...reached].sort()).toEqual(['provisioning database', 'provisioning migrations']);
+  const rows = await rowsOf(url);
+  expect(rows).toHaveLength(8);
+  for (const row of rows) {
+    expect(row.status).toBe('active');
+    expect(await historyOf(testServer(row.database))).toEqual(['1_meters applied', '2_note applied']);
+  }
+  expect(await unnamed(url)).toEqual([]);
+  const [left] = await databases.query<{ count: number }>(
+    `select count(*)::int from pg_database where datname like '${databases.prefix}killed%'`,
+  );
+  expect(left?.count).toBe(8);
+}, 120_000);

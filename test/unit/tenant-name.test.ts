@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { databaseNameProblem } from '../../src/postgres/database.ts';
+import { checkCompanyName, chooseDatabase, slugOf } from '../../src/tenant/name.ts';
+
+test.each([
+  ['Acme Ltd', 'acme_ltd'],
+  ['"; drop database x; --', 'drop_database_x'],
+  ['../../etc', 'etc'],
+  ['Électricité du Nord-Kivu & Fils', 'electricite_du_nord_kivu_and_fils'],
+  ['Straße Łódź Ørsted', 'strasse_lodz_orsted'],
+  ['42', 'tenant_42'],
+  ['3 Suns', 'tenant_3_suns'],
+  ['⚡🔋', 'tenant'],
+  ['株式会社', 'tenant'],
+  ['__x__', 'x'],
+  ['Ｆｕｌｌ', 'full'],
+])('fleet 14: %j becomes the database %s', (name, database) => {
+  expect(slugOf(name)).toBe(database);
+});
+
+test('fleet 14: 300 characters fit, with room for a number', () => {
+  const slug = slugOf('Very Long Name '.repeat(20));
+  expect(databaseNameProblem(`${slug}_99999`)).toBeUndefined();
+  expect(slug.length).toBeGreaterThan(40);
+});
+
+test('fleet 14: the name is unique, never reserved, and can be a folder everywhere', () => {
+  const taken = new Set(['acme', 'acme_2']);
+  expect(chooseDatabase('Acme', (name) => taken.has(name))).toBe('acme_3');
+  expect(chooseDatabase('Postgres', () => false)).toBe('postgres_2');
+  expect(chooseDatabase('template1', () => false)).toBe('template1_2');
+  expect(chooseDatabase('micro power manager', () => false, 'micro_power_manager')).toBe(
+    'micro_power_manager_2',
+  );
+  expect(chooseDatabase('Con', () => false)).toBe('con_2');
+});
+
+test.each(['', '  ', 'a\0b', 'a\ud800'])('a company cannot be called %j', (name) => {
+  expect(() => checkCompanyName(name)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+});
+
+test.each([
+  ['', 'it is empty'],
+  ['a'.repeat(64), 'it has 64 bytes, and PostgreSQL takes 63'],
+  ['é'.repeat(32), 'it has 64 bytes, and PostgreSQL takes 63'],
+  ['a\0', 'it holds a NUL character'],
+  ['template0', "it is one of PostgreSQL's own"],
+  ['central', 'it is the central database'],
+])('a database cannot be called %j', (name, problem) => {
+  expect(databaseNameProblem(name, 'central')).toBe(problem);
+});
+
+test.each(['a'.repeat(63), 'With Space', 'Dot.ted', 'qu"ote', "apo'strophe", '🔋', 'UPPER', 'é'.repeat(31)])(
+  'a database can be called %j',
+  (name) => {
+    expect(databaseNameProblem(name, 'central')).toBeUndefined();
+  },
+);
