@@ -1,12 +1,12 @@
 import { relative } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
-import { EXIT, type ErrorReport, errorReport, redact } from '../errors.ts';
+import { asMpmError, EXIT, type ErrorReport, errorReport, redact } from '../errors.ts';
 import type { OnEvent } from '../fleet/events.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
-import { asCommandError } from './usage-error.ts';
+import { usageError } from './usage-error.ts';
 
 /** The flags that every command has, as parsed. */
 export interface GlobalFlags extends PaceFlags {
@@ -47,7 +47,7 @@ export abstract class FleetCommand extends Command {
       helpGroup: 'global',
     }),
     json: Flags.boolean({ description: 'One JSON document on stdout instead of text', helpGroup: 'global' }),
-    quiet: Flags.boolean({ char: 'q', description: 'No progress on stderr', helpGroup: 'global' }),
+    quiet: Flags.boolean({ description: 'No progress on stderr', helpGroup: 'global' }),
     'no-color': Flags.boolean({ description: 'No colour (NO_COLOR does the same)', helpGroup: 'global' }),
   };
 
@@ -57,13 +57,19 @@ export abstract class FleetCommand extends Command {
     process.stderr.on('error', ignoreClosedPipe);
   }
 
-  override parse: Command['parse'] = (options, argv = this.argv) => {
+  override parse: Command['parse'] = async (options, argv = this.argv) => {
     const args: Record<string, { ignoreStdin?: boolean }> = options?.args ?? {};
-    const flags: Record<string, { type?: string }> = options?.flags ?? {};
+    const flags: Record<string, { type?: string }> = { ...options?.baseFlags, ...options?.flags };
     // A missing argument would otherwise be read from stdin, which a script may have open for something else.
     for (const arg of Object.values(args)) arg.ignoreStdin = true;
     const words = flags['failed']?.type === 'option' ? withBareFailed(argv) : argv;
-    return super.parse(options, words);
+    // What fails to parse did not go unparsed, of which oclif would warn.
+    this.parsed = true;
+    try {
+      return await super.parse(options, words);
+    } catch (error) {
+      throw usageError(error, (this.id ?? '').replaceAll(':', ' '), Object.keys(flags));
+    }
   };
 
   /** The configuration: flag > environment > file > default. */
@@ -126,16 +132,14 @@ export abstract class FleetCommand extends Command {
 
   /** Only what an ErrorReport holds: oclif's own would print every property of a foreign error. */
   override toErrorJson(thrown: unknown): { error: ErrorReport } {
-    return { error: errorReport(asCommandError(thrown, this.words())) };
+    return { error: errorReport(thrown) };
   }
 
   /** Shows the error here and does not pass it on: oclif would print it its own way, and end the process at once. */
   override async catch(thrown: Error & { oclif?: { exit?: number } }): Promise<void> {
     if (thrown.oclif?.exit === EXIT.done) throw thrown;
-    const error = asCommandError(thrown, this.words());
+    const error = asMpmError(thrown);
     process.exitCode = error.exit;
-    // A command that failed while it parsed its flags did not forget to.
-    this.parsed = true;
     if (this.jsonEnabled()) return this.logJson(this.toErrorJson(error));
     const [{ errorView }, { err, shortPath }] = await Promise.all([
       import('../ui/views/error.ts'),
@@ -143,11 +147,6 @@ export abstract class FleetCommand extends Command {
     ]);
     process.stderr.write(errorView(errorReport(error), err, { shortPath }));
     if (error.code === 'BUG') process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
-  }
-
-  /** The command as it is typed: `tenant create`. */
-  private words(): string {
-    return (this.id ?? '').replaceAll(':', ' ');
   }
 }
 

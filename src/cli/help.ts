@@ -1,5 +1,4 @@
-import { Help } from '@oclif/core';
-import type { Command } from '@oclif/core';
+import { type Command, CommandHelp, Help, type Interfaces } from '@oclif/core';
 import { EXIT_MEANING } from '../errors.ts';
 
 /** The order in which a newcomer meets the commands; what is in no group comes last. */
@@ -22,13 +21,49 @@ const EXAMPLES = [
 
 const ENVIRONMENT: [name: string, meaning: string][] = [
   ['MPM_CENTRAL_URL', 'the central database; enough to start, without a configuration file'],
-  ['MPM_*', 'other settings of the configuration; flags go before them'],
+  ['MPM_CONFIG', 'the configuration file, as with --config'],
+  ['MPM_CONCURRENCY, …', 'what the flags of the same name say; a flag goes first'],
+  ['MPM_ACTOR', "who runs this, for the history (default: the CI's own variable)"],
   ['PG*, .pgpass', 'as with psql'],
   ['NO_COLOR, FORCE_COLOR', 'without colour; with it'],
 ];
 
+/** Sections of flags in this order: what one decides first comes first. */
+const FLAG_GROUPS = ['selection', 'pace', 'global'];
+
+class FleetCommandHelp extends CommandHelp {
+  // Every flag has its line below; a synopsis of twenty of them is not read.
+  protected override defaultUsage(): string {
+    const args = Object.values(this.command.args ?? {}).filter(({ hidden }) => !hidden);
+    return [this.command.id, ...args.map((arg) => this.arg(arg)), '[FLAGS]'].join(' ');
+  }
+
+  /** The summary stands at the top of the help already; line ends of the source are no line ends of the text. */
+  protected override description(): string | undefined {
+    const { description } = this.command;
+    return description && this.wrap(description.replaceAll(/(?<!\n)\n(?!\n)/g, ' '));
+  }
+
+  protected override flagHelpLabel(flag: Command.Flag.Any, showOptions?: boolean): string {
+    return flag.helpLabel ?? super.flagHelpLabel(flag, showOptions);
+  }
+
+  protected override groupFlags(flags: Command.Flag.Any[]) {
+    const { mainFlags, flagGroups } = super.groupFlags(flags);
+    const place = (group: string) => (FLAG_GROUPS.includes(group) ? FLAG_GROUPS.indexOf(group) : -1);
+    const groups = Object.entries(flagGroups).toSorted(([a], [b]) => place(a) - place(b));
+    return { mainFlags, flagGroups: Object.fromEntries(groups) };
+  }
+}
+
 /** The help: oclif's per command, with exit codes and environment; the root by what one wants to do. */
 export default class FleetHelp extends Help {
+  protected override CommandHelpClass = FleetCommandHelp;
+
+  constructor(config: Interfaces.Config, options: Partial<Interfaces.HelpOptions> = {}) {
+    super(config, { ...options, flagSortOrder: 'none' });
+  }
+
   override formatRoot(): string {
     const { config } = this;
     return [

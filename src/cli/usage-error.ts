@@ -1,39 +1,47 @@
 import { stripVTControlCharacters } from 'node:util';
-import { asMpmError, EXIT, MpmError, redact } from '../errors.ts';
+import { nearest } from '../config/environment.ts';
+import { MpmError, redact } from '../errors.ts';
 
-/** Anything thrown on the way through a command: oclif's own complaints become usage errors like ours. */
-export function asCommandError(thrown: unknown, command: string): MpmError {
+/**
+ * What went wrong while words were parsed, in the form that our own errors have.
+ * @param command as it is typed
+ * @param flags the names of its flags
+ */
+export function usageError(thrown: unknown, command: string, flags: readonly string[]): MpmError {
   if (thrown instanceof MpmError) return thrown;
-  if (!isOclifError(thrown)) return asMpmError(thrown);
-  const code = thrown.oclif.exit === EXIT.usage || 'parse' in thrown ? 'USAGE' : 'BUG';
-  return new MpmError(code, redact(wording(thrown.message)), {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new MpmError('USAGE', redact(wording(message)), {
     cause: thrown,
-    ...(code === 'USAGE' ? { hint: `mpm-migrate ${command} --help` } : {}),
+    hint: meantFlag(thrown, flags) ?? `mpm-migrate ${command} --help`,
   });
 }
 
-function isOclifError(thrown: unknown): thrown is Error & { oclif: { exit?: number } } {
-  return (
-    thrown instanceof Error && 'oclif' in thrown && typeof thrown.oclif === 'object' && thrown.oclif !== null
-  );
+function meantFlag(thrown: unknown, flags: readonly string[]): string | undefined {
+  const unknown =
+    thrown instanceof Error && 'flags' in thrown && Array.isArray(thrown.flags) && thrown.flags[0];
+  if (typeof unknown !== 'string') return undefined;
+  const meant = nearest(unknown.replace(/^-+/, '').replace(/=.*/s, ''), flags);
+  return meant && `Did you mean --${meant}?`;
 }
 
-/** oclif's messages in the form that ours have: one statement, what is listed below it indented. */
+/** oclif's messages in the form that ours have: one statement, what is listed below it behind it. */
 function wording(message: string): string {
-  const [first = '', ...rest] = stripVTControlCharacters(message)
+  const [first = '', ...list] = stripVTControlCharacters(message)
     .replace(/\n?See more help with --help\s*$/, '')
     .split('\n')
-    .map((line) => line.trimEnd())
+    .map((line) => line.trim())
     .filter(Boolean);
-  const list = rest.map((line) => line.trim());
   const statement = first
-    .replace(/^Nonexistent flags?: /, (said) =>
-      said.includes('flags') ? 'No such flags: ' : 'No such flag: ',
-    )
-    .replace(/^Missing (\d+) required args?:?$/, (_, count) =>
-      count === '1' ? 'Missing argument:' : 'Missing arguments:',
-    )
+    .replace(/^Nonexistent flag(s?): /, 'No such flag$1: ')
+    .replace(/^Missing 1 required arg:?$/, 'Missing argument:')
+    .replace(/^Missing \d+ required args:?$/, 'Missing arguments:')
     .replace(/^The following errors? occurred:$/, '');
-  if (!statement) return list.join('\n');
-  return list.length === 1 ? `${statement} ${list[0]}` : [statement, ...list].join('\n');
+  const said = list.map((line) =>
+    line.replace(
+      /^--([\w-]+)=.* cannot also be provided when using --([\w-]+)$/,
+      '--$1 and --$2 exclude each other',
+    ),
+  );
+  if (!statement) return said.join('\n');
+  return said.length === 1 ? `${statement} ${said[0]}` : [statement, ...said].join('\n');
 }

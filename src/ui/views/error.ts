@@ -10,8 +10,10 @@ export interface ErrorViewOptions {
 /** An error that ended the command: what, to whom, why, where, what became of it, what to type next. */
 export function errorView(error: ErrorReport, theme: Theme, options: ErrorViewOptions = {}): string {
   const messages = messageLines(error);
-  const to = error.subject && !messages[0]?.includes(error.subject) ? `${oneLine(error.subject)}: ` : '';
-  const [first = '', ...rest] = wrapLines([to + messages[0], ...messages.slice(1)], theme.width - 4);
+  const [first = '', ...rest] = wrapLines(
+    [subjectOf(error, options) + messages[0], ...messages.slice(1)],
+    theme.width - 4,
+  );
   const lines = [
     `${theme.bad(theme.symbols.cross)} ${theme.strong(first)}`,
     ...indent(rest),
@@ -20,6 +22,13 @@ export function errorView(error: ErrorReport, theme: Theme, options: ErrorViewOp
     ...indent(hintLines(error.hint, theme)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** To whom or what it happened, unless the message says so itself. */
+function subjectOf({ subject, message }: ErrorReport, { shortPath }: ErrorViewOptions): string {
+  const last = subject?.split(/[/\\]/).at(-1);
+  if (!subject || !last || message.includes(last)) return '';
+  return `${oneLine(shortPath && last !== subject ? shortPath(subject) : subject)}: `;
 }
 
 /** The message with its SQLSTATE, each line of it. */
@@ -51,19 +60,28 @@ export function aftermathLines(aftermath: string | undefined, at?: string | null
   return [stand ? `${stand}: ${became}.` : `${became[0]?.toUpperCase()}${became.slice(1)}.`];
 }
 
-const LOOKING = /^mpm-migrate (verify|status|plan|doctor|run|lint|tenant (list|show)|central status)\b/;
+// A hint that is a command and nothing else: words of the tool, then flags, placeholders, names.
+const VERB = String.raw`mpm-migrate( [a-z]+){1,2}`;
+const WORD = String.raw`( (--[\w|-]+([= ]('[^']*'|"[^"]*"|[^\s,;]+))?|<\w+>|[\d"'A-Z]\S*))*`;
+const COMMAND = new RegExp(`^${VERB}${WORD}$`);
+const LOOKING =
+  /^mpm-migrate (verify|status|plan|doctor|run|lint|tenant (list|show)|central status)\b|--help$/;
 
 /** `Look:` before a command that only looks, `Try:` before one that does; other advice as it is. */
 export function hintLines(hint: string | undefined, theme: Theme): string[] {
   if (!hint) return [];
   const lines = harmless(hint).trim().split('\n');
-  if (!lines[0]?.startsWith('mpm-migrate ')) {
-    return wrapLines(lines, theme.width - 4);
-  }
-  return lines.map((line) => {
-    if (!line.startsWith('mpm-migrate ')) return line;
-    return `${LOOKING.test(line) ? 'Look:' : 'Try: '}  ${theme.command(line)}`;
+  return lines.flatMap((line) => {
+    const label = LOOKING.test(line) ? 'Look:' : 'Try: ';
+    return isCommand(line) ? [`${label}  ${theme.command(line)}`] : wrapLines([line], theme.width - 4);
   });
+}
+
+function isCommand(line: string): boolean {
+  const [, , third] = line.split(' ');
+  // `mpm-migrate init writes one`: a second word in small letters is a subcommand only after a topic.
+  const subcommand = third !== undefined && /^[a-z]+$/.test(third);
+  return COMMAND.test(line) && (!subcommand || /^mpm-migrate (central|tenant|run) /.test(line));
 }
 
 function excerptLines(excerpt: SourceExcerpt, theme: Theme, { shortPath }: ErrorViewOptions): string[] {
