@@ -73,7 +73,9 @@ export function conditionOf(filter: TenantFilter, values: unknown[]): string {
   const value = (given: unknown) => `$${values.push(given)}`;
   const conditions: string[] = [];
   const picked = ({ ids, ranges }: Picked) => {
-    const parts = ranges.map(([from, to]) => `t.id between ${value(from)} and ${value(to)}`);
+    const parts = ranges.map(
+      ([from, to]) => `t.id::numeric between ${value(from)}::numeric and ${value(to)}::numeric`,
+    );
     if (ids.length || !ranges.length) parts.unshift(`t.id = any(${value(ids)})`);
     return `(${parts.join(' or ')})`;
   };
@@ -81,8 +83,9 @@ export function conditionOf(filter: TenantFilter, values: unknown[]): string {
   if (filter.resolved?.noneOf) conditions.push(`not ${picked(filter.resolved.noneOf)}`);
   // As text: ids from a caller or an older run need not fit the type that the list has now.
   if (filter.ids) conditions.push(`t.id::text = any(${value(filter.ids)}::text[])`);
-  const labels = filter.labels && Object.keys(filter.labels).length ? filter.labels : undefined;
-  if (labels) conditions.push(`t.labels @> ${value(JSON.stringify(labels))}::jsonb`);
+  for (const [key, label] of Object.entries(filter.labels ?? {})) {
+    conditions.push(`t.labels ->> ${value(key)} = ${value(label)}`);
+  }
   if (filter.status !== undefined) conditions.push(`t.status = ${value(filter.status)}`);
   if (filter.server !== undefined) conditions.push(`t.server = ${value(filter.server)}`);
   for (const run of filter.unfinishedOf ?? []) {

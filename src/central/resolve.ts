@@ -85,10 +85,10 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
       }
       const found =
         kind &&
-        (await listing.connection.prepared(`select from ${list} t where t.id between $1 and $2 limit 1`, [
-          from,
-          to,
-        ]));
+        (await listing.connection.prepared(
+          `select from ${list} t where t.id::numeric between $1::numeric and $2::numeric limit 1`,
+          [from, to],
+        ));
       if (found?.length) continue;
     } catch (error) {
       throw await listingError(error, listing);
