@@ -1,6 +1,6 @@
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report.ts';
 import { count, duration, nameList, plural } from '../format.ts';
-import { tenantName } from '../views/tenant.ts';
+import { tenantName, tenantWord } from '../views/tenant.ts';
 
 /** GitHub Actions' own lines: one `::error` per group of equal failures, with the file's place where known. */
 export function githubAnnotations(report: RunReport, shortPath: (path: string) => string): string {
@@ -24,7 +24,9 @@ function annotation(
   const properties = [...place, ['title', error.migration ? `${title}: ${error.migration}` : title]]
     .map(([key = '', value = '']) => `${key}=${escapeProperty(value)}`)
     .join(',');
-  const text = [error.message, total > 1 ? names : '', error.hint ?? ''].filter(Boolean).join('\n');
+  const [first] = tenants;
+  const hint = error.hint?.replaceAll('{tenant}', first ? tenantWord(first) : 'NAME');
+  const text = [error.message, total > 1 ? names : '', hint].filter(Boolean).join('\n');
   return `::error ${properties}::${escapeData(text)}\n`;
 }
 
