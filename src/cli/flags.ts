@@ -80,7 +80,7 @@ export function selectionFrom(flags: SelectionFlags): Selection {
     ...(all ? { all } : {}),
     ...(tenant?.length ? { tenants: tenant } : {}),
     ...(exclude?.length ? { exclude } : {}),
-    ...(label?.length ? { labels: Object.fromEntries(label.map(parseLabel)) } : {}),
+    ...(label?.length ? { labels: labelsFrom(label) } : {}),
     ...(failed === undefined ? {} : { failed: parseRun(failed) }),
     ...(behind ? { behind } : {}),
   };
@@ -97,6 +97,11 @@ export function selectionFrom(flags: SelectionFlags): Selection {
   }
   requireSelection(selection);
   return selection;
+}
+
+/** @throws MpmError USAGE for what is not key=value */
+export function labelsFrom(labels: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(labels.map(parseLabel));
 }
 
 function parseLabel(text: string): [string, string] {

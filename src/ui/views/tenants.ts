@@ -1,6 +1,9 @@
 import type { Tenant } from '../../central/tenant.ts';
-import { oneLine, plural, table } from '../format.ts';
+import type { ProvisionReport } from '../../tenant/creation.ts';
+import type { TenantDetails } from '../../tenant/show.ts';
+import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
+import { errorView } from './error.ts';
 import { tenantWord } from './tenant.ts';
 
 /** Tenants, a line each, and how many there are. */
@@ -31,19 +34,55 @@ export function tenantListText(tenants: readonly Tenant[], theme: Theme): string
   return `${lines.join('\n')}\n\n${plural(tenants.length, 'tenant')}\n`;
 }
 
-/** All that the central database says of one tenant. */
-export function tenantText(tenant: Tenant, theme: Theme): string {
+/** One tenant: what the central database, its server and its history say. */
+export function tenantText({ tenant, database, history, error }: TenantDetails, theme: Theme): string {
   const labels = labelsOf(tenant);
+  const size = database?.bytes == null ? '' : `, ${bytesOf(database.bytes)}`;
   const rows: [string, string][] = [
     ['id', tenant.id],
-    ['database', oneLine(tenant.database)],
+    ['database', `${oneLine(tenant.database)}${database?.exists ? size : ''}`],
     ['server', oneLine(tenant.server)],
     ['status', oneLine(tenant.reason ? `${tenant.status}: ${tenant.reason}` : tenant.status)],
     ...(labels ? [['labels', labels] as [string, string]] : []),
+    ...(history ? historyRows(history) : []),
   ];
   const lines = rows.map(([key, value]) => `  ${theme.dim(key.padEnd(8))}  ${value}`);
-  const look = `Look:  ${theme.command(`mpm-migrate status --tenant ${tenantWord(tenant)}`)}`;
-  return `${[theme.strong(oneLine(tenant.name)), ...lines, '', look].join('\n')}\n`;
+  const end = error
+    ? errorView(error, theme).trimEnd()
+    : `Look:  ${theme.command(`mpm-migrate status --tenant ${tenantWord(tenant)}`)}`;
+  return `${[theme.strong(oneLine(tenant.name)), ...lines, '', end].join('\n')}\n`;
+}
+
+function historyRows({
+  head,
+  applied,
+  pending,
+  ownFolder,
+}: NonNullable<TenantDetails['history']>): [string, string][] {
+  const from = ownFolder ? ', from a folder of its own' : '';
+  const behind = pending.length
+    ? `${count(pending.length)} (${nameList(pending, pending.length, 2)})`
+    : 'none';
+  return [
+    ['at', head ? `${head}  (${plural(applied, 'migration')}${from})` : 'no migrations'],
+    ['pending', behind],
+  ];
+}
+
+function bytesOf(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  const step = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(1024)));
+  return `${(bytes / 1024 ** step).toFixed(step > 1 ? 1 : 0)} ${units[step]}`;
+}
+
+/** A tenant that was just made ready. */
+export function tenantCreatedText(report: ProvisionReport, theme: Theme): string {
+  const { tenant, applied, durationMs, head } = report;
+  const at = head ? `at ${head}` : 'without migrations';
+  return (
+    `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} is tenant ${tenant.id}, ` +
+    `database ${oneLine(tenant.database)}  ${at}  ${theme.dim(`${plural(applied.length, 'migration')} in ${duration(durationMs)}`)}\n`
+  );
 }
 
 function labelsOf({ labels }: Tenant): string {

@@ -1,0 +1,72 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../../cli/command.ts';
+import { labelsFrom, paceFlags } from '../../cli/flags.ts';
+import { MpmError } from '../../errors.ts';
+import type { ProvisionReport } from '../../tenant/creation.ts';
+
+const { concurrency: _, ...pace } = paceFlags;
+const alone = { exclusive: ['resume'] };
+
+export default class TenantCreate extends FleetCommand {
+  static override summary = 'Create a tenant: its row, its database, its migrations';
+
+  static override description = `When it fails, what it made is removed again. When it was killed, "tenant list" shows the tenant as provisioning,
+and --resume goes on from there.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> "Acme Ltd"',
+    '<%= config.bin %> <%= command.id %> "Acme Ltd" --database acme --label tier=gold',
+    '<%= config.bin %> <%= command.id %> --resume 42',
+  ];
+
+  static override args = { name: Args.string({ description: "The company's name" }) };
+
+  static override flags = {
+    database: Flags.string({ description: 'Its name, as it is (default: from the name)', ...alone }),
+    server: Flags.string({ description: 'One of "servers" in the configuration', ...alone }),
+    label: Flags.string({
+      description: 'Repeatable',
+      helpValue: 'tier=gold',
+      multiple: true,
+      multipleNonGreedy: true,
+      ...alone,
+    }),
+    id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '42', ...alone }),
+    resume: Flags.string({ description: 'Go on with a creation that was cut off', helpValue: 'ID' }),
+    ...pace,
+  };
+
+  async run(): Promise<ProvisionReport> {
+    const { args, flags } = await this.parse(TenantCreate);
+    const { database, server, label, id, resume } = flags;
+    const { name } = args;
+    if ((name === undefined) === (resume === undefined)) {
+      throw new MpmError(
+        'USAGE',
+        name === undefined ? 'No name was given' : 'A name and --resume contradict each other',
+        {
+          hint: 'mpm-migrate tenant create "Acme Ltd"',
+        },
+      );
+    }
+    const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
+    const [{ provision, resumeProvision }, { listenForInterrupts }] = await Promise.all([
+      import('../../tenant/provision.ts'),
+      import('../../cli/interrupt.ts'),
+    ]);
+    const interrupts = listenForInterrupts((line) => process.stderr.write(`${line}\n`));
+    const options = { signal: interrupts.stop };
+    try {
+      const given = Object.entries({ database, server, id }).filter(([, value]) => value !== undefined);
+      const input = { name: name ?? '', labels: labelsFrom(label), ...Object.fromEntries(given) };
+      const report = await (resume === undefined
+        ? provision(config, input, options)
+        : resumeProvision(config, resume, options));
+      const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
+      this.show(tenantCreatedText(report, out));
+      return report;
+    } finally {
+      interrupts.release();
+    }
+  }
+}

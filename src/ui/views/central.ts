@@ -1,0 +1,71 @@
+import type { CentralStatus } from '../../central/status.ts';
+import type { CentralReport } from '../../central/up.ts';
+import { count, duration, oneLine, plural, table } from '../format.ts';
+import type { Theme } from '../theme.ts';
+
+/** What `central up` or `central down` did. */
+export function centralReportText(report: CentralReport, theme: Theme): string {
+  const { symbols, good, strong } = theme;
+  const place = strong(oneLine(report.database));
+  const lines = report.sets.flatMap(({ applied }) =>
+    applied.map(({ name, direction, durationMs }) => {
+      const arrow = direction === 'down' ? 'took back ' : '';
+      return `  ${arrow}${name}  ${theme.dim(duration(durationMs))}`;
+    }),
+  );
+  const notices = report.sets.flatMap((set) =>
+    set.notices.map((notice) => `${theme.warn(symbols.warning)} ${notice}`),
+  );
+  const done = report.sets.reduce((sum, { applied }) => sum + applied.length, 0);
+  const did = report.verb === 'central down' ? 'taken back' : 'applied';
+  const what = [
+    ...(report.created ? ['created'] : []),
+    ...(done ? [`${plural(done, 'migration')} ${did}`] : ['nothing to do']),
+  ].join(', ');
+  const last = `${good(symbols.tick)} ${place}  ${what}  ${theme.dim(`${duration(report.durationMs)}`)}`;
+  return `${[...lines, ...notices, last].join('\n')}\n`;
+}
+
+/** Where the central database stands. */
+export function centralStatusText(status: CentralStatus, theme: Theme): string {
+  const { symbols, good, warn, bad, dim, strong, command } = theme;
+  const place = `${strong(oneLine(status.database))} on ${oneLine(status.host)}:${status.port}`;
+  const up = `Try:  ${command('mpm-migrate central up')}`;
+  if (!status.exists) return `${bad(symbols.cross)} ${place} does not exist yet\n\n${up}\n`;
+  const cells = status.sets.map(({ set, head, applied, pending }) => [
+    SETS[set],
+    head ?? '(none)',
+    count(applied),
+    count(pending.length),
+  ]);
+  const columns = [
+    { title: 'MIGRATIONS OF' },
+    { title: 'AT', flexible: true },
+    { title: 'APPLIED', align: 'right' as const },
+    { title: 'PENDING', align: 'right' as const },
+  ];
+  const options = { width: theme.width - 2, ellipsis: symbols.ellipsis, heading: dim };
+  const rows = table(columns, cells, options).map((line) => `  ${line}`);
+  const problems = status.sets.flatMap((set) =>
+    set.problems.map((problem) => `${bad(symbols.cross)} ${problem}`),
+  );
+  const tables = status.tables.map(({ name }) => name).join(', ');
+  const pending = status.sets.reduce((sum, set) => sum + set.pending.length, 0);
+  const last = problems.length
+    ? `${bad(symbols.cross)} central up would be refused`
+    : status.upToDate
+      ? `${good(symbols.tick)} up to date`
+      : `${warn(symbols.warning)} ${plural(pending, 'migration')} pending`;
+  return `${[
+    `${place}  ${dim(`PostgreSQL ${status.serverVersion ?? '?'}`)}`,
+    '',
+    ...rows,
+    '',
+    ...(tables ? [`  ${dim('tables')}  ${tables}`, ''] : []),
+    ...problems,
+    last,
+    ...(status.upToDate || problems.length ? [] : ['', up]),
+  ].join('\n')}\n`;
+}
+
+const SETS = { ledger: 'the ledger', registry: 'the list of companies', central: 'your own' };
