@@ -77,6 +77,24 @@ export async function loadConfig(
   return config;
 }
 
+/**
+ * A configuration that is given as such, as the library takes it.
+ * @throws MpmError CONFIG_INVALID with every problem at once
+ */
+export async function configFrom(
+  content: ConfigInput,
+  { actor }: Pick<ConfigOverrides, 'actor'>,
+  { cwd = process.cwd(), env = {} }: { cwd?: string; env?: Environment } = {},
+): Promise<Config> {
+  const { parseConfig } = await import('./parse.ts');
+  const parsed = parseConfig(content);
+  if ('problems' in parsed) throw invalid('configuration', parsed.problems);
+  const config = complete(parsed.config, { root: cwd, env, ...(actor && { actor }) });
+  const clash = historyPairProblem(config.history);
+  if (clash) throw invalid('configuration', [clash]);
+  return config;
+}
+
 interface Found {
   file: string;
   content: unknown;

@@ -1,17 +1,17 @@
 import type { Tenant } from '../central/tenant.ts';
-import type { ErrorReport } from '../errors.ts';
+import type { MpmError } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
 import type { MigrationState, StateEntry } from '../migration/state.ts';
 import type { Outcome, TenantResult } from './report.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
 import { inactiveReason } from './work.ts';
-import { refOf } from './tried.ts';
+import { refOf, reportFor, wordFor } from './tried.ts';
 
 const SHOWN = 5;
 const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future']);
 
 /** What `status` found at one tenant, or why it could not be read. */
-export type Look = { inspection: Inspection; lacksCore?: number } | { error: ErrorReport };
+export type Look = { inspection: Inspection; lacksCore?: number } | { error: MpmError };
 
 /** One tenant's line. */
 export function rowOf(tenant: Tenant, look: Look): StatusRow {
@@ -26,7 +26,7 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     // Of one that is not active it is expected that its database is not there, or not yet.
     if (inactive) return { ...about, state: 'inactive', ...nothing };
     const state = look.error.code === 'NOT_EMPTY' ? 'drifted' : 'unreachable';
-    return { ...about, state, ...nothing, error: look.error };
+    return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
   }
   const { plan, count } = look.inspection;
   const drift = driftOf(plan.entries);
@@ -44,7 +44,9 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     applied: count,
     pending: plan.pending.length,
     ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
-    ...(drift ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy) } : {}),
+    ...(drift
+      ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', wordFor(tenant))) }
+      : {}),
   };
 }
 
@@ -67,11 +69,12 @@ export class Cohorts {
   readonly #cohorts = new Map<string, StatusCohort>();
   foldersBehind = 0;
 
-  add({ tenant, state, head, applied, pending, lacksCore = 0 }: StatusRow): void {
+  add({ tenant, state, head, applied, pending, error, lacksCore = 0 }: StatusRow): void {
     this.counts.total += 1;
     this.counts[state] += 1;
     if (lacksCore > 0) this.foldersBehind += 1;
-    if (state === 'unreachable' || (state === 'inactive' && head === null)) return;
+    // Where it stands is not known.
+    if (error || (state === 'inactive' && head === null && pending === 0)) return;
     const key = `${head}\n${applied}\n${pending}`;
     const cohort = this.#cohorts.get(key) ?? { head, applied, pending, count: 0, tenants: [] };
     cohort.count += 1;

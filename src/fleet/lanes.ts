@@ -19,8 +19,10 @@ export interface LaneWork<R> {
   attempt(tenant: Tenant, before: R | undefined): Promise<Trial<R>>;
   /** It gave its lane up and comes again after `waitMs` at the earliest. */
   onRetry(tenant: Tenant, trial: Trial<R>, waitMs: number): void;
-  /** Its last attempt; 0 attempts when its server is down and it was not even tried. */
+  /** Its last attempt. */
   onSettled(tenant: Tenant, trial: Trial<R>, attempts: number): void | Promise<void>;
+  /** Its server refuses everybody, as it did `first`: what it would come to as well. */
+  onGivenUp(tenant: Tenant, first: { tenant: Tenant; trial: Trial<R> }): Trial<R>;
   onNotTried(tenant: Tenant, reason: StopReason): void | Promise<void>;
 }
 
@@ -88,7 +90,7 @@ class ServerLanes<R> {
   #lastHalved = 0;
   #seen = false;
   #refusals: { since: number; count: number } | undefined;
-  #down: Trial<R> | undefined;
+  #down: { tenant: Tenant; trial: Trial<R> } | undefined;
   #wake: () => void = () => undefined;
 
   constructor(server: LaneOptions<R>['servers'][number], options: LaneOptions<R>, brake: Brake) {
@@ -165,7 +167,7 @@ class ServerLanes<R> {
     const started = Date.now();
     try {
       const trial = await this.#options.work.attempt(tenant, before?.trial.value);
-      this.#adapt(trial, started);
+      this.#adapt(tenant, trial, started);
       const again = (trial.retryable || trial.pressure) && attempt <= this.#options.retries;
       if (again && !this.#brake.stopped && !this.#down) this.#wait(tenant, trial, attempt);
       else await this.#settle(tenant, trial, attempt);
@@ -190,7 +192,7 @@ class ServerLanes<R> {
   }
 
   /** Moves the limit by what the server answered; gives the server up when it refuses for too long. */
-  #adapt(trial: Trial<R>, started: number): void {
+  #adapt(tenant: Tenant, trial: Trial<R>, started: number): void {
     const now = Date.now();
     if (!trial.pressure) {
       this.#limit = raised(this.#limit);
@@ -209,7 +211,7 @@ class ServerLanes<R> {
     this.#refusals = { since, count: count + 1 };
     this.#pausedUntil = now + Math.min(1_000, this.#options.backoff(count + 1));
     const patience = this.#seen ? PATIENCE.seen : PATIENCE.unseen;
-    if (now - since >= patience) this.#down = trial;
+    if (now - since >= patience) this.#down = { tenant, trial };
   }
 
   /** Those that wait for another attempt when nothing more is started end with what the last one said. */
@@ -225,7 +227,7 @@ class ServerLanes<R> {
       const tenant = await this.#nextFresh();
       if (!tenant) return;
       if (this.#brake.stopped) await this.#options.work.onNotTried(tenant, this.#brake.stopped);
-      else if (this.#down) await this.#settle(tenant, this.#down, 0);
+      else if (this.#down) await this.#settle(tenant, this.#options.work.onGivenUp(tenant, this.#down), 0);
     }
   }
 

@@ -13,7 +13,7 @@ import { failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
-import { type Tried, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
+import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
 
 export interface RunOptions extends SweepOptions {
   onEvent?: OnEvent;
@@ -158,6 +158,10 @@ async function takeAll(
       if (tried.lacksCore) context.report.foldersBehind += 1;
       await context.settle(resultOf(tenant, tried, { attempts, durationMs }));
     },
+    onGivenUp: (tenant, { tenant: first, trial }) => ({
+      ...trial,
+      value: { tried: asFirst(trial.value.tried, first, tenant), durationMs: 0 },
+    }),
     onNotTried: (tenant, reason) => {
       if (stop?.reported.has(tenant.id)) return undefined;
       return context.settle(resultOf(tenant, skipped(NOT_TRIED[reason]), { attempts: 0, durationMs: 0 }));

@@ -17,13 +17,13 @@ export interface Survey {
 
 export interface SweepOptions {
   /** Tenants in work at once, per server; by default a quarter of what each server has free, at most 32. */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /** So many failures, or a share of all like `2%`, and no further tenant is started. */
   maxFailures?: number | string;
   /** The same as `maxFailures: 1`. */
   failFast?: boolean;
   /** Aborted: start nothing more, let each tenant finish the migration that it is in. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Finds out how many tenants a selection has on each server. */

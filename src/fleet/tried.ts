@@ -1,5 +1,5 @@
 import type { Tenant } from '../central/tenant.ts';
-import { type ErrorReport, type MpmError, asMpmError, errorReport } from '../errors.ts';
+import { type ErrorReport, MpmError, asMpmError, errorReport } from '../errors.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { isFailure } from './collect.ts';
@@ -74,13 +74,30 @@ export function joined(before: Tried | undefined, now: Tried): Tried {
 }
 
 /** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
-function wordFor({ name, id }: Tenant): string {
+export function wordFor({ name, id }: Tenant): string {
   return /^[A-Za-z][\w.-]*$/.test(name) ? name : id;
 }
 
-function reportFor(error: MpmError, tenant: Tenant): ErrorReport {
+const MISSING_HINT = `Restore it, or take the tenant out of the way: mpm-migrate tenant hold {tenant} --reason "…"
+Its row: mpm-migrate tenant show {tenant}`;
+
+/** An error in its serialisable form, its hint with this tenant's name. */
+export function reportFor(error: MpmError, tenant: Tenant): ErrorReport {
   const report = errorReport(error);
-  return report.hint ? { ...report, hint: report.hint.replaceAll('{tenant}', wordFor(tenant)) } : report;
+  const hint = report.hint ?? (report.code === 'DATABASE_MISSING' ? MISSING_HINT : undefined);
+  return hint ? { ...report, hint: hint.replaceAll('{tenant}', wordFor(tenant)) } : report;
+}
+
+/** What a tenant of a server that is down would have come to: the same as the first one that found it out. */
+export function asFirst(tried: Tried, first: Tenant, tenant: Tenant): Tried {
+  if (!tried.error) return tried;
+  const { code, message, hint, database } = tried.error;
+  const error = new MpmError(code, message.replaceAll(first.database, tenant.database), {
+    subject: tenant.database,
+    ...(hint ? { hint: hint.replaceAll(first.database, tenant.database) } : {}),
+    ...(database ? { database } : {}),
+  });
+  return { ...failedBy(error), notices: ['its server does not answer: it was not tried by itself'] };
 }
 
 export function refOf({ id, name, database, server }: Tenant): TenantRef {

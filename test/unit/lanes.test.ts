@@ -48,6 +48,7 @@ async function run(
       onSettled: (tenant, trial, attempts) => {
         seen.settled.push({ id: tenant.id, attempts, failed: trial.failed });
       },
+      onGivenUp: (_, { trial }) => trial,
       onNotTried: (tenant, reason) => {
         seen.notTried.push({ id: tenant.id, reason });
       },
@@ -95,6 +96,7 @@ describe('fleet 3: lanes', () => {
         },
         onRetry: () => undefined,
         onSettled: () => undefined,
+        onGivenUp: (_, { trial }) => trial,
         onNotTried: () => undefined,
       },
     });
@@ -228,6 +230,7 @@ describe('fleet 4: stopping', () => {
         onSettled: (tenant, _, attempts) => {
           settled.push(`${tenant.id}:${attempts}`);
         },
+        onGivenUp: (_, { trial }) => trial,
         onNotTried: () => undefined,
       },
     });

@@ -77,6 +77,7 @@ async function look(
       else rows.push(row);
       if (single && 'inspection' in value) history = historyOf(value.inspection);
     },
+    onGivenUp: (_, { trial }) => trial,
     onNotTried: () => {
       notLooked += 1;
     },
@@ -116,6 +117,6 @@ async function lookAt(
   } catch (thrown) {
     const error = asMpmError(thrown);
     const retryable = isTransient(error.cause ?? error);
-    return { value: { error: errorReport(error) }, failed: true, retryable, pressure: pressureOf(error) };
+    return { value: { error }, failed: true, retryable, pressure: pressureOf(error) };
   }
 }

@@ -1,12 +1,13 @@
 import type { Config } from '../../config/define.ts';
 import { inspect } from '../../migration/inspect.ts';
-import { attemptUp, refused } from '../../migration/migrate.ts';
+import { attemptUp } from '../../migration/migrate.ts';
+import { refused } from '../../migration/work.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
 import { type Preflight, type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { type Survey, sweep } from '../sweep.ts';
-import { type Tried, resultOf, triedBy, trialOf } from '../tried.ts';
+import { type Tried, asFirst, resultOf, triedBy, trialOf } from '../tried.ts';
 import { type TenantWork, workOn } from '../work.ts';
 
 export interface UpOptions extends RunOptions {
@@ -57,7 +58,8 @@ async function lookFirst(
   await sweep<Tried>(
     context.central,
     tenants,
-    { ...options, maxFailures: Infinity, failFast: false },
+    // Looked at are all of them, whatever is found.
+    { concurrency: options.concurrency, signal: options.signal },
     {
       attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, force }, look)),
       onRetry: () => undefined,
@@ -66,6 +68,7 @@ async function lookFirst(
         reported.add(tenant.id);
         return context.settle(resultOf(tenant, value, { attempts, durationMs: 0 }));
       },
+      onGivenUp: (tenant, { tenant: first, trial }) => trialOf(asFirst(trial.value, first, tenant)),
       onNotTried: () => undefined,
     },
   );

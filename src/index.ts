@@ -1,0 +1,56 @@
+import { configFrom, loadConfig } from './config/load.ts';
+import type { ConfigInput } from './config/define.ts';
+import { Fleet } from './fleet/fleet.ts';
+
+export { defineConfig } from './config/define.ts';
+export { MpmError } from './errors.ts';
+export type { Fleet };
+export type { ConfigInput, Duration, ServerInput, TenantsInput } from './config/define.ts';
+export type { DatabaseErrorFields, ErrorCode, ErrorReport, SourceExcerpt } from './errors.ts';
+export type { OnEvent, RunEvent } from './fleet/events.ts';
+export type {
+  AppliedMigration,
+  FailureGroup,
+  Outcome,
+  RunCounts,
+  RunReport,
+  TenantRef,
+  TenantResult,
+} from './fleet/report.ts';
+export type { RunOptions } from './fleet/run.ts';
+export type { Selection } from './fleet/select.ts';
+export type {
+  HistoryEntry,
+  StatusCohort,
+  StatusCounts,
+  StatusReport,
+  StatusRow,
+  StatusState,
+} from './fleet/status-report.ts';
+export type { DownOptions } from './fleet/verbs/down.ts';
+export type { StatusOptions } from './fleet/verbs/status.ts';
+export type { UpOptions } from './fleet/verbs/up.ts';
+export type { MigrationState } from './migration/state.ts';
+export type { ProvisionOptions, ProvisionReport } from './tenant/creation.ts';
+export type { ProvisionInput } from './tenant/provision.ts';
+
+export interface OpenOptions {
+  /** What relative paths start from, and where a configuration file is searched for; by default the working directory. */
+  cwd?: string;
+  /** Who runs this, for the history. */
+  actor?: string;
+}
+
+/**
+ * Opens a fleet; connects to nothing yet.
+ * @param config the configuration itself, or its file; without it the file is searched for
+ * @throws MpmError CONFIG_MISSING, CONFIG_UNREADABLE; CONFIG_INVALID with every problem at once
+ */
+export async function openFleet(config?: ConfigInput | string, options: OpenOptions = {}): Promise<Fleet> {
+  const { cwd, actor } = options;
+  // A library leaves the environment to its caller.
+  const origin = { env: {}, ...(cwd === undefined ? {} : { cwd }) };
+  const said = actor === undefined ? {} : { actor };
+  if (typeof config === 'object') return new Fleet(await configFrom(config, said, origin));
+  return new Fleet(await loadConfig({ ...said, ...(config === undefined ? {} : { file: config }) }, origin));
+}
