@@ -35,13 +35,14 @@ export interface ProgressOptions {
 export function startProgress(
   options: Pick<ProgressOptions, 'stream' | 'env' | 'theme' | 'failureKey'> & Partial<ProgressOptions>,
 ): Progress {
+  const { stream } = options;
   const all: ProgressOptions = {
     keep: false,
     others: [],
-    // Bound before others' writes on this stream are watched, so that our own pass them by.
-    write: options.stream.write.bind(options.stream),
     clock: () => performance.now(),
     ...options,
+    // Bound before others' writes on this stream are watched, so that our own pass them by.
+    write: options.write ?? stream.write.bind(stream),
   };
   return canRepaint(all.stream, all.env) ? startFrames(all) : startLines(all);
 }
