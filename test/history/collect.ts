@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { compareNames, versionOf } from '../../src/migration/name.ts';
 import { markedSections } from './sections.ts';
 
@@ -57,6 +57,7 @@ export function collect(
     else groups.set(candidate.stem, [...(groups.get(candidate.stem) ?? []), candidate]);
   }
   const read = (file: string): string =>
+    dieselMark(folder, file) +
     replace.reduce((text, [from, to]) => text.replaceAll(from, to), readFileSync(join(folder, file), 'utf8'));
   adoptStrayDowns(groups);
   const { names, renumbered } = acceptableNames([...(setup === undefined ? [] : [SETUP]), ...groups.keys()]);
@@ -114,6 +115,16 @@ function migrationOf(
     down: down !== undefined && (down.autocommit || NO_TRANSACTION.test(lower ?? '')),
   };
   return { name, origin: up.file, up: text, outside, ...(lower !== undefined && { down: lower }) };
+}
+
+/** Diesel says it in a file next to up.sql: put in front, it is read as the other tools' marks are. */
+function dieselMark(folder: string, file: string): string {
+  const metadata = join(folder, dirname(file), 'metadata.toml');
+  const marked =
+    file.includes('/') &&
+    existsSync(metadata) &&
+    /run_in_transaction\s*=\s*false/.test(readFileSync(metadata, 'utf8'));
+  return marked ? '-- no-transaction\n' : '';
 }
 
 /** Files of the folder itself and, where each migration has a folder of its own, `NAME/up.sql` and `NAME/down.sql`. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { difference, snapshot, type Snapshot } from './compare.ts';
 import type { HistoryMigration } from './collect.ts';
 import { applyWithPsql, ask, type PsqlResult } from './psql.ts';
+import { writeAccepted } from './accept.ts';
 import { Tool, type ToolResult } from './tool.ts';
 
 export interface Comparison {
@@ -47,7 +48,7 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
     up: new Set([...up.outside, ...namesOutside(migrations, 'up')]),
     down: new Set([...reversible.outside, ...namesOutside(migrations, 'down')]),
   };
-  await writeAccepted(tool, migrations, outside, report);
+  await writeAccepted(tool, migrations, outside, (text) => report.note(text));
   const compareAll = async (step: string, expected: Snapshot): Promise<void> => {
     for (const name of names) {
       signal.throwIfAborted();
@@ -84,33 +85,6 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   if (report.failed('up --all after down', reapplied)) return report.count;
   await compareAll('up again', second);
   return report.count;
-}
-
-/** Writes the core folder; what the tool refuses to run in a transaction is put outside one, as its message says to. */
-async function writeAccepted(
-  tool: Tool,
-  migrations: readonly HistoryMigration[],
-  outside: { up: Set<string>; down: Set<string> },
-  report: Findings,
-): Promise<void> {
-  for (const { name, origin } of migrations) {
-    if (outside.up.has(name))
-      report.note(`${origin}: given transaction:false, for psql -1 cannot run it either`);
-  }
-  for (;;) {
-    await tool.writeCore(migrations, outside);
-    const check = await tool.run('status', '--json');
-    const said = `${check.stdout}\n${check.stderr}`;
-    if (check.code !== 1) return;
-    const refused = migrations.filter(({ name }) => said.includes(`${name}.`) && !outside.up.has(name));
-    report.note(`refused when the files were read:\n${indent(said.trim())}`);
-    if (refused.length === 0) return;
-    for (const { name, origin } of refused) {
-      outside.up.add(name);
-      outside.down.add(name);
-      report.note(`${origin}: refused, given transaction:false`);
-    }
-  }
 }
 
 function namesOutside(migrations: readonly HistoryMigration[], direction: 'up' | 'down'): string[] {

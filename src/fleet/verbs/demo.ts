@@ -37,7 +37,7 @@ const COMPANIES = [
   'Nuru Comoros',
   'Rift Valley Light',
   'Kalahari Power',
-];
+] as const;
 
 const ODD_ONE = 'Kivu Grid';
 const BY_HAND = 'alter table meters add column status text;';
@@ -56,25 +56,31 @@ alter table meters drop column status;
 
 /** Plays the whole main job on a PostgreSQL of its own, and leaves nothing behind unless it is told to. */
 export async function demo(stage: Stage): Promise<Kept | undefined> {
-  await using server = await startEmbedded();
+  const server = await startEmbedded();
+  try {
+    return await play(stage, server);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function play(stage: Stage, server: EmbeddedServer): Promise<Kept | undefined> {
   // Within the server's folder, so that whatever ends this process, one removal takes all.
   const folder = join(server.dir, 'mini-grid');
-  const kept = { folder, server, database: '' };
   const migrations = await furnish(folder, stage.template, server);
-  stage.signal.throwIfAborted();
-
   stage.tell(
     `PostgreSQL ${server.version}, started for this demo`,
     `A project with ${migrations} core migrations, and a server with nothing on it.`,
   );
   for (const step of [addCompanies, writeMigration, migrateAll, mend]) {
-    await step(stage, folder, server);
     stage.signal.throwIfAborted();
+    await step(stage, folder, server);
   }
+  stage.signal.throwIfAborted();
   if (!stage.keep) return undefined;
-  kept.database = await databaseOf(COMPANIES[0]!, server);
+  const database = await databaseOf(COMPANIES[0], server);
   server.release();
-  return kept;
+  return { folder, server, database };
 }
 
 /** Makes the project's folder; returns how many migrations it begins with. */
