@@ -1,0 +1,162 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Tenant } from '../../central/tenant.ts';
+import type { Config } from '../../config/define.ts';
+import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
+import { tenantFolder } from '../../tenant/folder.ts';
+import { type CoreFolder, readCoreFolder, syncFolder } from '../../tenant/sync-folder.ts';
+import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
+import type { TenantRef } from '../report.ts';
+import type { Selection } from '../select.ts';
+
+export interface SyncOptions extends SyncFlags {
+  /** Change nothing; the report says what is out of date. */
+  check?: boolean;
+  /** Change nothing; the report says what would be done. */
+  dryRun?: boolean;
+  /** Aborted: begin no further folder. */
+  signal?: AbortSignal;
+  /** After each tenant, with how many are done. */
+  onTenant?(done: number): void;
+}
+
+/** What was done, or would be, to one tenant's folder. */
+export interface FolderChange {
+  tenant: TenantRef;
+  copied: number;
+  updated: number;
+  pruned: number;
+}
+
+/** A tenant whose folder is not as core wants it, and was left alone there. */
+export interface HeldFolder {
+  tenant: TenantRef;
+  /** Files that are left as they are. */
+  files: string[];
+  error: ErrorReport;
+}
+
+/** The report of `sync`: what `--json` prints. Numbers of files, but for `tenants`. */
+export interface SyncReport {
+  verb: 'sync';
+  core: string;
+  /** Nothing was changed: `check` or `dryRun`. */
+  dry: boolean;
+  /** How many core files there are. */
+  files: number;
+  tenants: number;
+  copied: number;
+  updated: number;
+  unchanged: number;
+  pruned: number;
+  /** Copies whose core file is gone, left because pruning was not asked for. */
+  stale: number;
+  changes: FolderChange[];
+  held: HeldFolder[];
+  interrupted: boolean;
+  durationMs: number;
+}
+
+/**
+ * Copies core into the folder of every selected tenant, or of all of them.
+ * @throws MpmError for the core folder, the configuration and the central database; a tenant's trouble is in the report
+ */
+export async function sync(
+  config: Config,
+  selection: Selection,
+  options: SyncOptions = {},
+): Promise<SyncReport> {
+  const core = readCoreFolder(config.migrations.core);
+  const [{ withCentral }, { streamTenants }, { filterFor }] = await Promise.all([
+    import('../../central/central.ts'),
+    import('../../central/tenants.ts'),
+    import('../select.ts'),
+  ]);
+  return withCentral(config, async (central) =>
+    syncFolders(streamTenants(central, await filterFor(central, selection)), core, config, options),
+  );
+}
+
+/** The same for tenants from anywhere. */
+export async function syncFolders(
+  tenants: AsyncIterable<Tenant>,
+  core: CoreFolder,
+  config: Config,
+  options: SyncOptions = {},
+): Promise<SyncReport> {
+  const started = performance.now();
+  const dryRun = options.check === true || options.dryRun === true;
+  const report: SyncReport = {
+    verb: 'sync',
+    core: core.folder,
+    dry: dryRun,
+    files: core.files.size,
+    tenants: 0,
+    copied: 0,
+    updated: 0,
+    unchanged: 0,
+    pruned: 0,
+    stale: 0,
+    changes: [],
+    held: [],
+    interrupted: false,
+    durationMs: 0,
+  };
+  for await (const { id, name, database, server } of tenants) {
+    if (options.signal?.aborted) {
+      report.interrupted = true;
+      break;
+    }
+    const tenant: TenantRef = { id, name, database, server };
+    try {
+      record(report, tenant, syncFolder(core, tenantFolder(tenant, config), { ...options, dryRun }));
+    } catch (error) {
+      report.held.push({ tenant, files: [], error: errorReport(error) });
+    }
+    report.tenants += 1;
+    options.onTenant?.(report.tenants);
+    // The work is synchronous: signals and timers have their turn between two folders.
+    await setImmediate();
+  }
+  report.durationMs = Math.round(performance.now() - started);
+  return report;
+}
+
+function record(report: SyncReport, tenant: TenantRef, plan: FolderPlan): void {
+  const error = problemOf(tenant, plan);
+  const clashes = plan.clashes.map(({ own }) => own);
+  if (error) report.held.push({ tenant, files: [...clashes, ...plan.edited], error: errorReport(error) });
+  if (clashes.length) return;
+  const [copied, updated, pruned] = [plan.copy.length, plan.update.length, plan.prune.length];
+  report.copied += copied;
+  report.updated += updated;
+  report.pruned += pruned;
+  report.unchanged += plan.unchanged.length;
+  report.stale += plan.stale.length;
+  if (copied + updated + pruned) report.changes.push({ tenant, copied, updated, pruned });
+}
+
+function problemOf(tenant: TenantRef, { clashes, edited }: FolderPlan): MpmError | undefined {
+  const subject = tenant.name || tenant.id;
+  const [clash] = clashes;
+  if (clash) {
+    const more = clashes.length > 1 ? `, and ${clashes.length - 1} more like it` : '';
+    const message =
+      clash.own === clash.core
+        ? `${clash.own} is this tenant's own file, and core has another of that name${more}`
+        : `${clash.own} has the number of core's ${clash.core}${more}`;
+    return new MpmError('TENANT_FOLDER', message, {
+      subject,
+      hint: `Nothing was copied to this folder. ${capital(clash.remedy)}.`,
+    });
+  }
+  if (!edited.length) return undefined;
+  const more = edited.length > 1 ? ` and ${edited.length - 1} more` : '';
+  return new MpmError('TENANT_FOLDER', `${edited[0]}${more}: edited by hand after it was copied from core`, {
+    subject,
+    hint: 'It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ' + tenant.id,
+  });
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
