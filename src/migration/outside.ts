@@ -18,7 +18,8 @@ import { pause } from './lock.ts';
 import type { Migration, Script, SqlScript } from './migration.ts';
 import { split, type Step } from './split.ts';
 import type { HistoryRow } from './state.ts';
-import { type Bench, RESTORE, setTimeouts, type UnitOutcome } from './transaction.ts';
+import type { UnitOutcome } from './transaction.ts';
+import { type Bench, RESTORE, setTimeouts } from './unit.ts';
 
 /** What work outside a transaction needs beside the bench. */
 export interface Outside {

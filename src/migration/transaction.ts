@@ -1,35 +1,21 @@
-import { MpmError, type SourceExcerpt } from '../errors.ts';
+import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { escaped, failure, swallowed, withHolders } from './failure.ts';
 import {
-  type Applier,
   claimAgain,
   claimDown,
   finishClaim,
   finishDown,
   GUARD,
-  type HistoryTable,
   insertClaim,
   lockGuard,
   recordFailure,
 } from './history.ts';
-import { locate, locateInModule } from './locate.ts';
-import type { Migration, MigrationOptions, ModuleScript, Script, SqlScript } from './migration.ts';
+import type { Migration, ModuleScript, Script, SqlScript } from './migration.ts';
 import type { HistoryRow } from './state.ts';
-
-/** Times in ms; 0 means none. */
-export interface Timeouts {
-  lockTimeout: number;
-  statementTimeout: number;
-  idleInTransactionTimeout: number;
-}
-
-export interface Bench {
-  connection: Connection;
-  history: HistoryTable;
-  applier: Applier;
-  timeouts: Timeouts;
-}
+import { BEGIN, type Bench, compose, RESTORE, setTimeouts, type Unit } from './unit.ts';
+import { watchLocks } from './watch.ts';
 
 /**
  * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the
@@ -91,6 +77,7 @@ async function runUnit(bench: Bench, script: Script, name: string, record: Recor
   const opening = [BEGIN, setTimeouts(bench.timeouts, script.options), lockGuard(bench.history), claim];
   const closing = [...RESTORE, finish, ...(stamp ? [stamp] : []), 'commit'];
   const unit = { bench, name, opening, closing };
+  const watch = watchLocks(bench.target, script.options.lockTimeout ?? bench.timeouts.lockTimeout);
   try {
     await (script.kind === 'sql' ? sendSql(unit, script) : runModule(unit, script));
     return 'done';
@@ -99,27 +86,11 @@ async function runUnit(bench: Bench, script: Script, name: string, record: Recor
     const outcome = outcomeOf(error, completed === opening.length - 1);
     await rollBack(bench.connection);
     if (outcome) return outcome;
-    throw error instanceof MpmError ? error : failure(error, unit, script, completed);
+    if (error instanceof MpmError) throw error;
+    throw withHolders(failure(error, unit, script, completed), await watch.stop());
+  } finally {
+    await watch.stop();
   }
-}
-
-interface Unit {
-  bench: Bench;
-  name: string;
-  opening: string[];
-  closing: string[];
-}
-
-// Explicit, because a role's default_transaction_* settings must not decide.
-const BEGIN = 'begin isolation level read committed read write';
-
-/** Puts the session back as it was (engine 7), inside the transaction because behind a pooler the next one is a stranger's. */
-export const RESTORE = ['reset session authorization', 'reset role', 'reset all', 'discard temp'];
-
-/** As SET LOCAL: session-level settings leak to strangers behind a pooler (engine 15). */
-export function setTimeouts(timeouts: Timeouts, options: MigrationOptions): string {
-  const setting = (name: string, ms: number) => `pg_catalog.set_config('${name}', '${ms}', true)`;
-  return `select ${setting('lock_timeout', options.lockTimeout ?? timeouts.lockTimeout)}, ${setting('statement_timeout', options.statementTimeout ?? timeouts.statementTimeout)}, ${setting('idle_in_transaction_session_timeout', timeouts.idleInTransactionTimeout)}`;
 }
 
 /** The whole unit in one message: one round trip, and a failing statement ends the rest of it. */
@@ -127,12 +98,6 @@ async function sendSql(unit: Unit, script: SqlScript): Promise<void> {
   const { message } = compose(unit, script);
   const { results } = await unit.bench.connection.send(message);
   assertCommitted(unit, results.at(-1)?.command);
-}
-
-function compose(unit: Unit, script: SqlScript): { message: string; prefix: number } {
-  const head = `${unit.opening.join(';\n')};\n`;
-  // The line break ends a comment in the script's last line.
-  return { message: `${head}${script.sql}\n;${unit.closing.join(';\n')}`, prefix: head.length };
 }
 
 async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
@@ -162,74 +127,4 @@ async function rollBack(connection: Connection): Promise<void> {
   if (connection.lost) return;
   // A connection that breaks here has nothing to roll back any more.
   await connection.query('rollback').catch(() => undefined);
-}
-
-function failure(error: unknown, unit: Unit, script: Script, completed: number): MpmError {
-  const server = isServerError(error) ? error : undefined;
-  if (server?.code === SQLSTATE.invalidText && server.message.includes(GUARD.escaped))
-    return escaped(unit, error);
-  if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
-  const { connection } = unit.bench;
-  const message = error instanceof Error ? error.message : String(error);
-  const facts = { migration: unit.name, cause: error, ...(server && { database: databaseFields(server) }) };
-  if (connection.lost) {
-    return new MpmError(
-      'CONNECTION_LOST',
-      `the connection was lost while ${unit.name} ran: ${message}`,
-      facts,
-    );
-  }
-  const excerpt =
-    script.kind === 'sql' ? locateIn(unit, script, error, completed) : locateInModule(script, error);
-  return new MpmError('MIGRATION_FAILED', message, {
-    ...facts,
-    aftermath: `${excerpt ? '' : stageOf(unit, script, completed)}the migration was rolled back`,
-    ...(excerpt && { excerpt }),
-    ...(server?.hint && { hint: server.hint }),
-  });
-}
-
-/** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf(unit: Unit, script: Script, completed: number): string {
-  if (script.kind === 'module') return completed === unit.closing.length - 1 ? 'it failed at COMMIT; ' : '';
-  return completed < unit.opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
-}
-
-function locateIn(
-  unit: Unit,
-  script: SqlScript,
-  error: unknown,
-  completed: number,
-): SourceExcerpt | undefined {
-  // A syntax error anywhere in the message comes before its first statement, but with a position.
-  if (!isServerError(error) || (completed < unit.opening.length && error.position === undefined))
-    return undefined;
-  const { message, prefix } = compose(unit, script);
-  const { position, where } = error;
-  return locate(script, { message, prefix, position, where, completed: completed - unit.opening.length });
-}
-
-function swallowed(unit: Unit): MpmError {
-  const cause = unit.bench.connection.lastError;
-  const what = cause instanceof Error ? `: ${cause.message}` : '';
-  return new MpmError(
-    'MIGRATION_SWALLOWED',
-    `${unit.name} went on after one of its statements had failed${what}`,
-    {
-      migration: unit.name,
-      cause,
-      aftermath: 'the migration was rolled back',
-      hint: 'A failed statement ends the transaction: let the error pass, or put a savepoint around that statement.',
-      ...(isServerError(cause) && { database: databaseFields(cause) }),
-    },
-  );
-}
-
-function escaped(unit: Unit, cause?: unknown): MpmError {
-  return new MpmError('MIGRATION_ESCAPED', `${unit.name} ended the transaction that it was given`, {
-    migration: unit.name,
-    cause,
-    aftermath: 'what it committed was kept; it was not rolled back',
-    hint: `Take COMMIT or ROLLBACK out of it, look at what it left, then: mpm-migrate resolve ${unit.name} --tenant … --applied|--rolled-back`,
-  });
 }

@@ -6,7 +6,8 @@ import { waitForLock } from './lock.ts';
 import type { Outside } from './outside.ts';
 import type { Refusal } from './plan.ts';
 import type { ReadOptions } from './read.ts';
-import type { Bench, UnitOutcome } from './transaction.ts';
+import type { UnitOutcome } from './transaction.ts';
+import type { Bench } from './unit.ts';
 
 /** How one database is to be migrated. */
 export interface MigrateOptions extends ReadOptions {
@@ -63,7 +64,13 @@ export async function perform(
 ): Promise<'finished' | 'again'> {
   const { options } = work;
   const { run, toolVersion, actor, history, pace } = options;
-  const bench: Bench = { connection, history, applier: { run, toolVersion, actor }, timeouts: pace };
+  const bench: Bench = {
+    connection,
+    target: work.target,
+    history,
+    applier: { run, toolVersion, actor },
+    timeouts: pace,
+  };
   const moved = new Error('the history was moved on by another runner');
   let index = 0;
   try {

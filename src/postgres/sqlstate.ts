@@ -14,6 +14,7 @@ export const SQLSTATE = {
   objectInUse: '55006',
   lockNotAvailable: '55P03',
   duplicateDatabase: '42P04',
+  duplicateObject: '42710',
   deadlock: '40P01',
   serializationFailure: '40001',
   tooManyConnections: '53300',
@@ -79,5 +80,7 @@ export function isTransient(error: unknown): boolean {
   if (always.includes(error.code)) return true;
   if (error.code === SQLSTATE.uniqueViolation)
     return CLUSTER_WIDE.test(`${error.table ?? ''} ${error.constraint ?? ''}`);
+  // Inside a DO block it is most likely guarded, and the guard sees the role next time.
+  if (error.code === SQLSTATE.duplicateObject) return error.routine === 'CreateRole' && error.where !== undefined;
   return error.code === SQLSTATE.internalError && /tuple concurrently (updated|deleted)/.test(error.message);
 }

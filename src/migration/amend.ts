@@ -1,0 +1,183 @@
+import { MpmError } from '../errors.ts';
+import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
+import { waitForLock } from './lock.ts';
+import type { Migration } from './migration.ts';
+import { bootstrap, type Found, readRows, readStanding } from './read.ts';
+import { stampOf, writeStamp } from './stamp.ts';
+import type { HistoryRow } from './state.ts';
+import type { MigrateOptions } from './work.ts';
+
+/** One change of the history alone: nothing is run. */
+export type Change =
+  | { action: 'record'; name: string; migration: Migration; why: string }
+  | { action: 'accept'; name: string; migration: Migration; why: string }
+  | { action: 'mark-applied'; name: string; why: string }
+  | { action: 'forget'; name: string; why: string };
+
+/** What `repair`, `baseline` and `resolve` did, or would do. */
+export interface Amendment {
+  changes: Change[];
+  written: boolean;
+}
+
+/**
+ * Changes the history of one database: decides from its rows, and writes in one transaction under the lock, each
+ * change journalled, the head stamp with it (engine 25, 30). With `write` false it only decides, and takes no lock.
+ * Throws MpmError: BUSY when another runner is at work, CONNECTION and the like.
+ */
+export async function amend(
+  target: DatabaseTarget,
+  options: MigrateOptions & { write: boolean },
+  decide: (rows: readonly HistoryRow[], connection: Connection) => Change[] | Promise<Change[]>,
+): Promise<Amendment> {
+  return withConnection(target, async (connection) => {
+    for (;;) {
+      const found = await readStanding(connection, options);
+      const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
+      const changes = await decide(rows, connection);
+      if (!options.write || changes.length === 0) return { changes, written: false };
+      if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
+        await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+        continue;
+      }
+      const outcome = await write(connection, found, rows, changes, options);
+      if (outcome === 'done') return { changes, written: true };
+      await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+    }
+  });
+}
+
+async function write(
+  connection: Connection,
+  found: Found,
+  rows: readonly HistoryRow[],
+  changes: readonly Change[],
+  options: MigrateOptions,
+): Promise<'done' | 'again'> {
+  const { history } = options;
+  const after = rowsAfter(rows, changes);
+  const journal = journalName(history);
+  const unmoved = `(select count(*) = ${found.count} and coalesce(max(position), 0) = ${found.last} from ${tableName(history)})`;
+  const statements = [
+    'begin isolation level read committed read write',
+    lockGuard(history),
+    guard(unmoved, GUARD.moved),
+    createJournal(journal),
+    ...changes.flatMap((change) => [
+      journalEntry(journal, history, change, options),
+      changeSql(history, change, found, changes, options),
+    ]),
+    ...(found.owner ? [writeStamp(found.database, found.comment, stampOf(after))] : []),
+    'commit',
+  ];
+  try {
+    await connection.send(statements.join(';\n'));
+    return 'done';
+  } catch (error) {
+    if (!connection.lost) await connection.query('rollback');
+    if (
+      isServerError(error) &&
+      error.code === SQLSTATE.invalidText &&
+      /mpm-migrate: (locked|moved)/.test(error.message)
+    )
+      return 'again';
+    throw error;
+  }
+}
+
+/** The rows as they will be, in the order of their positions. */
+export function rowsAfter(
+  rows: readonly HistoryRow[],
+  changes: readonly Change[],
+): Pick<HistoryRow, 'name' | 'checksum' | 'state'>[] {
+  const byName = new Map<string, Pick<HistoryRow, 'name' | 'checksum' | 'state'>>(
+    rows.map((row) => [row.name, row]),
+  );
+  for (const change of changes) {
+    const { name } = change;
+    const row = byName.get(name);
+    if (change.action === 'forget') byName.delete(name);
+    else if (change.action === 'record')
+      byName.set(name, { name, checksum: change.migration.checksum, state: 'baseline' });
+    else if (row && change.action === 'accept')
+      byName.set(name, { ...row, checksum: change.migration.checksum });
+    else if (row) byName.set(name, { ...row, state: 'applied' });
+  }
+  return [...byName.values()];
+}
+
+function changeSql(
+  history: HistoryTable,
+  change: Change,
+  found: Found,
+  changes: readonly Change[],
+  options: MigrateOptions,
+): string {
+  const table = tableName(history);
+  const named = `where name = ${literal(change.name)}`;
+  switch (change.action) {
+    case 'forget':
+      return deleteRow(history, change.name);
+    case 'accept':
+      return `update ${table} set checksum = ${literal(change.migration.checksum)} ${named}`;
+    case 'mark-applied':
+      return `update ${table} set state = 'applied', error = null, finished_at = pg_catalog.clock_timestamp() ${named}`;
+    case 'record': {
+      const position = found.last + 1 + changes.filter(({ action }) => action === 'record').indexOf(change);
+      const { run, toolVersion, actor } = options;
+      return `${insertClaim(history, change.migration, position, { run, toolVersion, actor })};
+update ${table} set state = 'baseline', finished_at = started_at, duration_ms = 0 ${named}`;
+    }
+  }
+}
+
+/** Beside the history: what was changed by hand, and what was there before. */
+function journalName(history: HistoryTable): string {
+  return `${identifier(history.schema)}.${identifier(`${history.table}_journal`)}`;
+}
+
+function createJournal(journal: string): string {
+  return `create table if not exists ${journal} (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default pg_catalog.clock_timestamp(),
+  action text not null,
+  name text not null,
+  why text not null,
+  before jsonb,
+  database_user text not null default session_user,
+  actor text,
+  run_id text
+)`;
+}
+
+function journalEntry(
+  journal: string,
+  history: HistoryTable,
+  change: Change,
+  options: MigrateOptions,
+): string {
+  const before = `(select pg_catalog.to_jsonb(h) from ${tableName(history)} h where name = ${literal(change.name)})`;
+  return `insert into ${journal} (action, name, why, before, actor, run_id)
+values (${literal(change.action)}, ${literal(change.name)}, ${literal(change.why)}, ${before}, ${literal(options.actor ?? null)}, ${literal(options.run)})`;
+}
+
+/** Names a user gave, each of which must be in that state; an unknown one is an error that lists those that are. */
+export function pick<T extends { name: string }>(
+  candidates: readonly T[],
+  names: readonly string[],
+  what: string,
+): T[] {
+  if (names.length === 0) return [...candidates];
+  return names.map((name) => {
+    const found = candidates.find((candidate) => candidate.name === name);
+    if (found) return found;
+    const there = candidates.map((candidate) => candidate.name);
+    throw new MpmError('USAGE', `${name} is not ${what} here`, {
+      subject: name,
+      hint: there.length ? `These are: ${there.slice(0, 5).join(', ')}.` : 'None is: there is nothing to do.',
+    });
+  });
+}

@@ -1,0 +1,96 @@
+import { MpmError, type SourceExcerpt } from '../errors.ts';
+import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { GUARD } from './history.ts';
+import { locate, locateInModule } from './locate.ts';
+import { describeHolder, type Holder } from './lock.ts';
+import type { Script, SqlScript } from './migration.ts';
+import { compose, type Unit } from './unit.ts';
+
+/** What went wrong in a unit, as users are told: where, why, and what became of it. `completed` statements of its message were done. */
+export function failure(error: unknown, unit: Unit, script: Script, completed: number): MpmError {
+  const server = isServerError(error) ? error : undefined;
+  if (server?.code === SQLSTATE.invalidText && server.message.includes(GUARD.escaped))
+    return escaped(unit, error);
+  if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
+  const { connection } = unit.bench;
+  const message = error instanceof Error ? error.message : String(error);
+  const facts = { migration: unit.name, cause: error, ...(server && { database: databaseFields(server) }) };
+  if (connection.lost) {
+    return new MpmError(
+      'CONNECTION_LOST',
+      `the connection was lost while ${unit.name} ran: ${message}`,
+      facts,
+    );
+  }
+  const excerpt =
+    script.kind === 'sql' ? locateIn(unit, script, error, completed) : locateInModule(script, error);
+  return new MpmError('MIGRATION_FAILED', message, {
+    ...facts,
+    aftermath: `${excerpt ? '' : stageOf(unit, script, completed)}the migration was rolled back`,
+    ...(excerpt && { excerpt }),
+    ...(server?.hint && { hint: server.hint }),
+  });
+}
+
+/** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
+function stageOf(unit: Unit, script: Script, completed: number): string {
+  if (script.kind === 'module') return completed === unit.closing.length - 1 ? 'it failed at COMMIT; ' : '';
+  return completed < unit.opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
+}
+
+function locateIn(
+  unit: Unit,
+  script: SqlScript,
+  error: unknown,
+  completed: number,
+): SourceExcerpt | undefined {
+  // A syntax error anywhere in the message comes before its first statement, but with a position.
+  if (!isServerError(error) || (completed < unit.opening.length && error.position === undefined))
+    return undefined;
+  const { message, prefix } = compose(unit, script);
+  const { position, where } = error;
+  return locate(script, { message, prefix, position, where, completed: completed - unit.opening.length });
+}
+
+/** COMMIT would have kept nothing, and raised no error (engine 4). */
+export function swallowed(unit: Unit): MpmError {
+  const cause = unit.bench.connection.lastError;
+  const what = cause instanceof Error ? `: ${cause.message}` : '';
+  return new MpmError(
+    'MIGRATION_SWALLOWED',
+    `${unit.name} went on after one of its statements had failed${what}`,
+    {
+      migration: unit.name,
+      cause,
+      aftermath: 'the migration was rolled back',
+      hint: 'A failed statement ends the transaction: let the error pass, or put a savepoint around that statement.',
+      ...(isServerError(cause) && { database: databaseFields(cause) }),
+    },
+  );
+}
+
+/** The transaction at the end is not the one of the beginning (engine 5). */
+export function escaped(unit: Unit, cause?: unknown): MpmError {
+  return new MpmError('MIGRATION_ESCAPED', `${unit.name} ended the transaction that it was given`, {
+    migration: unit.name,
+    cause,
+    aftermath: 'what it committed was kept; it was not rolled back',
+    hint: `Take COMMIT or ROLLBACK out of it, look at what it left, then: mpm-migrate resolve ${unit.name} --tenant … --applied|--rolled-back`,
+  });
+}
+
+/** A lock that could not be had: the error says who holds it (engine 16). */
+export function withHolders(error: MpmError, holders: readonly Holder[]): MpmError {
+  const [first] = holders;
+  if (error.database?.code !== SQLSTATE.lockNotAvailable || !first) return error;
+  const { code, message, cause, database, excerpt, aftermath, migration } = error;
+  const others = holders.length > 1 ? ` (and ${holders.length - 1} more)` : '';
+  return new MpmError(code, `${message}: ${describeHolder(first)}${others}`, {
+    cause,
+    hint: `Wait for pid ${first.pid} to end, or end it: select pg_terminate_backend(${first.pid}); or wait longer with --lock-timeout.`,
+    ...(database && { database }),
+    ...(excerpt && { excerpt }),
+    ...(aftermath && { aftermath }),
+    ...(migration && { migration }),
+  });
+}

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { withRetries } from '../../src/migration/retry.ts';
+import { attemptUp } from '../../src/migration/migrate.ts';
+import { withConnection } from '../../src/postgres/connection.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { backendDoing, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
+import { OPTIONS, targetOf } from '../helpers/options.ts';
+
+const databases = withDatabases();
+withFolders();
+
+const FILES = { '1_t.sql': 'create table t (id int);', '2_alter.sql': 'alter table t add column note text;' };
+
+/** Holds a lock on t for `ms`, as a reader that takes its time does. */
+function readSlowly(url: string, ms: number): Promise<unknown> {
+  return withConnection({ url, applicationName: 'slow-report', connectTimeout: 5000 }, async (connection) => {
+    await connection.query('begin; lock table t in access share mode');
+    await sleep(ms);
+    await connection.query('commit');
+  });
+}
+
+async function withTable(): Promise<string> {
+  const { url } = await databases.create();
+  await up(url, await migrations({ '1_t.sql': FILES['1_t.sql'] }));
+  return url;
+}
+
+test('engine 16 and 18: a table lock that cannot be had ends the attempt, names the holder, and may be tried again', async () => {
+  const url = await withTable();
+  const reader = readSlowly(url, 2500);
+  await backendDoing(url, "application_name = 'slow-report' and state = 'idle in transaction'");
+  const result = await up(url, await migrations(FILES));
+  expect(result).toMatchObject({
+    outcome: 'failed',
+    retryable: true,
+    error: { database: { code: '55P03' }, excerpt: { line: 1 } },
+  });
+  expect(result.error?.message).toMatch(
+    /held by pid \d+, "slow-report" as \w+, idle in transaction since .* UTC: .*lock table t/,
+  );
+  expect(result.error?.hint).toContain('pg_terminate_backend');
+  await reader;
+});
+
+test('engine 18: with retries it is applied once the lock is free', async () => {
+  const url = await withTable();
+  const set = await migrations(FILES);
+  const reader = readSlowly(url, 2000);
+  await backendDoing(url, "application_name = 'slow-report' and state = 'idle in transaction'");
+  const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 10, lockTimeout: 300 } };
+  const result = await withRetries(options, () => attemptUp(targetOf(url), set, options));
+  expect(result).toMatchObject({ outcome: 'migrated', applied: [{ name: '2_alter' }] });
+  expect(result.attempts).toBeGreaterThan(1);
+  await reader;
+});
+
+test('engine 18: a reader behind a waiting ALTER is not delayed for longer than lock_timeout', async () => {
+  const url = await withTable();
+  const set = await migrations(FILES);
+  const reader = readSlowly(url, 10_000);
+  await backendDoing(url, "application_name = 'slow-report' and state = 'idle in transaction'");
+  const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 20, lockTimeout: 400 } };
+  const running = withRetries(options, () => attemptUp(targetOf(url), set, options));
+  let longest = 0;
+  const end = performance.now() + 9000;
+  await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (connection) => {
+    while (performance.now() < end) {
+      const since = performance.now();
+      await connection.query('select count(*) from t');
+      longest = Math.max(longest, performance.now() - since);
+      await sleep(5);
+    }
+  });
+  await reader;
+  expect(await running).toMatchObject({ outcome: 'migrated' });
+  // It did stand in the way, and for no longer than allowed; the rest is this machine's scheduling.
+  expect(longest).toBeGreaterThan(100);
+  expect(longest).toBeLessThan(400 + 500);
+}, 60_000);
+
+test('engine 18: times of the file win over those of the run; 0 means none', async () => {
+  const { url } = await databases.create();
+  const set = await migrations({
+    '1_a.sql':
+      "-- migrate:up lock_timeout:7s statement_timeout:3s\ncreate table a as select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle;",
+    '2_b.sql':
+      "insert into a select current_setting('lock_timeout'), current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout');",
+    '3_slow.sql': '-- migrate:up statement_timeout:100ms\nselect pg_sleep(5);',
+  });
+  const role = new URL(url).username;
+  await rowsIn(
+    url,
+    `alter role "${role}" in database "${new URL(url).pathname.slice(1)}" set statement_timeout = '50s'`,
+  );
+  const result = await up(url, set);
+  expect(await rowsIn(url, 'select * from a')).toEqual([
+    { lock: '7s', statement: '3s', idle: '1min' },
+    { lock: '1s', statement: '0', idle: '1min' },
+  ]);
+  expect(result).toMatchObject({
+    outcome: 'failed',
+    retryable: false,
+    error: { database: { code: '57014' }, migration: '3_slow' },
+  });
+  expect(await historyOf(url)).toHaveLength(2);
+});
+
+test('engine 18: a deadlock is tried again', async () => {
+  const { url } = await databases.create();
+  await up(url, await migrations({ '1_t.sql': 'create table x (id int); create table y (id int);' }));
+  const set = await migrations({
+    '1_t.sql': 'create table x (id int); create table y (id int);',
+    '2_both.sql': '-- migrate:up lock_timeout:0\nlock table x; select pg_sleep(0.5); lock table y;',
+  });
+  const other = withConnection(
+    { url, applicationName: 'other', connectTimeout: 5000 },
+    async (connection) => {
+      await connection.query("begin; set local deadlock_timeout = '60s'; lock table y");
+      await backendDoing(url, "wait_event = 'PgSleep'");
+      await connection.query('lock table x; commit');
+    },
+  );
+  const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 5 } };
+  const result = await withRetries(options, () => attemptUp(targetOf(url), set, options));
+  expect(result).toMatchObject({ outcome: 'migrated' });
+  expect(result.attempts).toBeGreaterThan(1);
+  await other;
+});
+
+test('engine 18: guarded CREATE ROLE of eight tenants at once', async () => {
+  const role = `${databases.prefix}shared`;
+  const text = `do $$ begin if not exists (select from pg_roles where rolname = '${role}') then perform pg_sleep(0.2); create role ${role}; end if; end $$; grant ${role} to current_user;`;
+  const set = await migrations({ '1_role.sql': text });
+  const tenants = await Promise.all(Array.from({ length: 8 }, () => databases.create()));
+  const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 10 } };
+  const results = await Promise.all(
+    tenants.map(({ url }) => withRetries(options, () => attemptUp(targetOf(url), set, options))),
+  );
+  await databases.query(`drop role ${role}`);
+  expect(results.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 8 }, () => 'migrated'));
+  expect(Math.max(...results.map(({ attempts }) => attempts))).toBeGreaterThan(1);
+});
