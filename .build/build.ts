@@ -76,6 +76,7 @@ async function declarations(): Promise<string[]> {
     platform: 'node',
     external: [/^node:/, 'kysely'],
     plugins: [dts({ emitDtsOnly: true })],
+    checks: { pluginTimings: false },
   });
   const { output } = await build.write({ dir: dist, format: 'esm' });
   await build.close();

@@ -9,10 +9,18 @@ test.each(['--version', '-v'])('%s names the version, the platform and Node', as
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${userAgent}\n`, stderr: '' });
 });
 
-test('--help names the version and the commands', async () => {
-  const { code, stdout, stderr } = await cli(['--help']);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toContain(userAgent);
+test.each([[['--help']], [['-h']], [[]]])(
+  '%j shows what it can do, without colour off a terminal',
+  async (args) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^USAGE$/m);
+  },
+);
+
+test('the help that is written at build time is what oclif would say', async () => {
+  const [written, fresh] = await Promise.all([cli(['--help']), cli(['help', '--help'])]);
+  expect(fresh).toEqual(written);
 });
 
 test('a mistyped command is a usage error that names the nearest one', async () => {
