@@ -29,6 +29,8 @@ export const SQLSTATE = {
 type ServerError = Error &
   Omit<DatabaseErrorFields, 'message'> & {
     severity: string;
+    /** The server's C function that reported it. */
+    routine?: string;
     position?: string;
     internalPosition?: string;
   };
