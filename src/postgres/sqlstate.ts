@@ -83,6 +83,7 @@ export function isTransient(error: unknown): boolean {
   if (error.code === SQLSTATE.uniqueViolation)
     return CLUSTER_WIDE.test(`${error.table ?? ''} ${error.constraint ?? ''}`);
   // Inside a DO block it is most likely guarded, and the guard sees the role next time.
-  if (error.code === SQLSTATE.duplicateObject) return error.routine === 'CreateRole' && error.where !== undefined;
+  if (error.code === SQLSTATE.duplicateObject)
+    return error.routine === 'CreateRole' && error.where !== undefined;
   return error.code === SQLSTATE.internalError && /tuple concurrently (updated|deleted)/.test(error.message);
 }
