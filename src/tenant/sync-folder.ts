@@ -1,0 +1,182 @@
+import {
+  constants,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { MpmError } from '../errors.ts';
+import { checksumOfFile } from '../migration/checksum.ts';
+import { isMigrationFile, listFolder } from '../migration/files.ts';
+import { oneError } from '../migration/source.ts';
+import {
+  type Copy,
+  isUntouched,
+  MANIFEST,
+  type Manifest,
+  manifestText,
+  mtimeOf,
+  readManifest,
+} from './manifest.ts';
+import { type CoreFile, type FolderPlan, planFolder, type SyncFlags } from './sync-plan.ts';
+
+/** The core folder as `sync` needs it: names and checksums, no content. */
+export interface CoreFolder {
+  folder: string;
+  files: ReadonlyMap<string, CoreFile>;
+}
+
+/**
+ * Reads the core folder for copying; each file once, in pieces.
+ * @throws MpmError FOLDER_MISSING, MIGRATION_INVALID for what is wrong with its names
+ */
+export function readCoreFolder(folder: string): CoreFolder {
+  const { migrations, problems } = listFolder(folder);
+  if (problems.length) throw oneError(folder, problems);
+  const names = migrations.flatMap(({ file, downFile }) =>
+    downFile === undefined ? [file] : [file, downFile],
+  );
+  const files = names.map((file): [string, CoreFile] => {
+    const path = join(folder, file);
+    return [file, { file, checksum: checksumOfFile(path), size: statSync(path).size }];
+  });
+  return { folder, files: new Map(files) };
+}
+
+export interface SyncFolderOptions extends SyncFlags {
+  /** Change nothing; say what would be done. */
+  dryRun?: boolean;
+}
+
+/**
+ * Brings one tenant's folder up to core. Each file is written beside its place and renamed, so that a run that
+ * is killed leaves none by halves; with a clash, nothing is done.
+ * @throws MpmError FILE_SYSTEM, TENANT_FOLDER
+ */
+export function syncFolder(core: CoreFolder, folder: string, options: SyncFolderOptions): FolderPlan {
+  try {
+    const present = filesOf(folder, options.dryRun === true);
+    const manifest = present ? readManifest(folder) : { version: 1 as const, copies: {} };
+    const inspection = inspect(folder, manifest);
+    const plan = planFolder(core.files, manifest, present ?? new Set(), inspection.contentOf, options);
+    if (!options.dryRun && !plan.clashes.length) {
+      apply(core, folder, plan, manifest, present === undefined);
+      inspection.confirm(plan);
+    }
+    return plan;
+  } catch (error) {
+    if (error instanceof MpmError) throw error;
+    throw new MpmError('FILE_SYSTEM', `${folder}: ${(error as Error).message}`, {
+      subject: folder,
+      hint: 'Mend the cause and run mpm-migrate sync again: it goes on where it stopped.',
+      cause: error,
+    });
+  }
+}
+
+/** The migrations in a folder, without what a killed run left; undefined when there is no folder. */
+function filesOf(folder: string, lookOnly: boolean): Set<string> | undefined {
+  let all: string[];
+  try {
+    all = readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const files = new Set<string>();
+  for (const file of all) {
+    if (isMigrationFile(file)) files.add(file);
+    else if (!lookOnly && isLeftover(file)) rmSync(join(folder, file), { force: true });
+  }
+  return files;
+}
+
+/** Says what files hold, reading only those that size and time do not vouch for. */
+function inspect(folder: string, { copies }: Manifest) {
+  const read = new Map<string, { copy: Copy; stat: Stats }>();
+  const contentOf = (file: string): Copy => {
+    const path = `${folder}/${file}`;
+    const stat = statSync(path);
+    const known = Object.hasOwn(copies, file) ? copies[file] : undefined;
+    if (known && isUntouched(known, stat)) return known;
+    const copy = read.get(file)?.copy ?? { checksum: checksumOfFile(path), size: stat.size };
+    read.set(file, { copy, stat });
+    return copy;
+  };
+  /** After a fresh checkout every file has another time: given its own again, it need not be read next time. */
+  const confirm = ({ unchanged }: FolderPlan): void => {
+    for (const file of unchanged) {
+      const found = read.get(file);
+      if (found) setTime(join(folder, file), found.copy.checksum);
+    }
+  };
+  return { contentOf, confirm };
+}
+
+function apply(core: CoreFolder, folder: string, plan: FolderPlan, before: Manifest, isNew: boolean): void {
+  const files = [...plan.copy, ...plan.update];
+  if (isNew && files.length) mkdirSync(folder, { recursive: true });
+  for (const file of plan.prune) rmSync(join(folder, file), { force: true });
+  for (const file of files) {
+    const temporary = join(folder, temporaryName());
+    try {
+      copyFileSync(join(core.folder, file), temporary, constants.COPYFILE_FICLONE);
+      utimesSync(temporary, ...times(plan.copies[file]?.checksum ?? ''));
+      renameSync(temporary, join(folder, file));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+  if (isSame(plan.copies, before.copies)) return;
+  const temporary = join(folder, temporaryName());
+  writeFileSync(temporary, manifestText(plan.copies));
+  renameSync(temporary, join(folder, MANIFEST));
+}
+
+function isSame(a: Readonly<Record<string, Copy>>, b: Readonly<Record<string, Copy>>): boolean {
+  const files = Object.keys(a);
+  return (
+    files.length === Object.keys(b).length &&
+    files.every((file) => a[file]?.checksum === b[file]?.checksum && a[file]?.size === b[file]?.size)
+  );
+}
+
+function times(checksum: string): [atime: number, mtime: number] {
+  const seconds = mtimeOf(checksum);
+  return [seconds, seconds];
+}
+
+/** Only saves work: where it is not permitted, files are read again. */
+function setTime(path: string, checksum: string): void {
+  try {
+    utimesSync(path, ...times(checksum));
+  } catch {
+    // As said.
+  }
+}
+
+const LEFTOVER = /^\.mpm-migrate-(\d+)-\d+\.tmp$/;
+let count = 0;
+
+function temporaryName(): string {
+  return `.mpm-migrate-${process.pid}-${(count += 1)}.tmp`;
+}
+
+/** A temporary file whose process is gone. */
+function isLeftover(file: string): boolean {
+  const pid = LEFTOVER.exec(file)?.[1];
+  if (pid === undefined || Number(pid) === process.pid) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}

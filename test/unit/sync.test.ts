@@ -1,0 +1,407 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Tenant } from '../../src/central/tenant.ts';
+import type { Config } from '../../src/config/define.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { MpmError } from '../../src/errors.ts';
+import { syncFolders, type SyncOptions, type SyncReport } from '../../src/fleet/verbs/sync.ts';
+import { readMigrations } from '../../src/migration/source.ts';
+import { folderNameProblem, tenantFolder, tenantSet } from '../../src/tenant/folder.ts';
+import { MANIFEST } from '../../src/tenant/manifest.ts';
+import { readCoreFolder } from '../../src/tenant/sync-folder.ts';
+
+let root: string;
+let config: Config;
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'mpm-sync-'));
+  config = await loadConfig({}, { cwd: root, env: { MPM_CENTRAL_URL: 'postgres://x' } });
+  mkdirSync(config.migrations.core, { recursive: true });
+  core({
+    '1_a.sql': 'select 1;\n',
+    '2_b.up.sql': 'select 2;\n',
+    '2_b.down.sql': 'select -2;\n',
+    '3_c.ts': 'export const up = () => {};\n',
+  });
+});
+afterEach(() => {
+  execFileSync('chmod', ['-R', 'u+w', root]);
+  rmSync(root, { recursive: true });
+});
+
+function core(files: Record<string, string>): void {
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(config.migrations.core, file), text);
+}
+
+function tenant(id: string, database = `db${id}`): Tenant {
+  return { id, name: `T${id}`, database, server: 'default', status: 'active', labels: {} };
+}
+
+const fleet = (...databases: string[]) =>
+  databases.map((database, index) => tenant(String(index + 1), database));
+
+async function sync(tenants: Tenant[], options: SyncOptions = {}): Promise<SyncReport> {
+  async function* stream() {
+    yield* tenants;
+  }
+  return syncFolders(stream(), readCoreFolder(config.migrations.core), config, options);
+}
+
+const path = (database: string, file = '') => join(config.migrations.tenants, database, file);
+const read = (database: string, file: string) => readFileSync(path(database, file), 'utf8');
+
+/** Everything in the tenants' folders: names, contents and times. */
+function snapshot(): unknown {
+  if (!existsSync(config.migrations.tenants)) return [];
+  return readdirSync(config.migrations.tenants, { recursive: true, encoding: 'utf8' })
+    .toSorted()
+    .map((file) => {
+      const stat = statSync(path(file));
+      return [file, stat.mtimeMs, stat.ino, stat.isFile() && readFileSync(path(file), 'utf8')];
+    });
+}
+
+describe('sync', () => {
+  test('copies core into every folder; a second run changes nothing', async () => {
+    const tenants = fleet('acme', 'kivu');
+    expect(await sync(tenants)).toMatchObject({
+      tenants: 2,
+      files: 4,
+      copied: 8,
+      updated: 0,
+      unchanged: 0,
+      held: [],
+    });
+    expect(readdirSync(path('kivu')).toSorted()).toEqual([
+      MANIFEST,
+      '1_a.sql',
+      '2_b.down.sql',
+      '2_b.up.sql',
+      '3_c.ts',
+    ]);
+    expect(read('acme', MANIFEST)).toBe(read('kivu', MANIFEST));
+    const before = snapshot();
+    expect(await sync(tenants)).toMatchObject({
+      tenants: 2,
+      copied: 0,
+      updated: 0,
+      unchanged: 8,
+      changes: [],
+      held: [],
+    });
+    expect(snapshot()).toEqual(before);
+  });
+
+  test('brings new and changed core files; a copy is no link', async () => {
+    const tenants = fleet('acme');
+    await sync(tenants);
+    core({ '1_a.sql': 'select 11;\n', '4_d.sql': 'select 4;\n' });
+    expect(read('acme', '1_a.sql')).toBe('select 1;\n');
+    expect(await sync(tenants)).toMatchObject({
+      copied: 1,
+      updated: 1,
+      unchanged: 3,
+      changes: [{ tenant: { id: '1', database: 'acme' }, copied: 1, updated: 1, pruned: 0 }],
+    });
+    expect([read('acme', '1_a.sql'), read('acme', '4_d.sql')]).toEqual(['select 11;\n', 'select 4;\n']);
+  });
+
+  test('a copy that was removed by hand comes back', async () => {
+    await sync(fleet('acme'));
+    rmSync(path('acme', '1_a.sql'));
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 1, unchanged: 3 });
+  });
+
+  test('a copy that was edited by hand is held, also by size and time alike; --overwrite replaces it', async () => {
+    const tenants = fleet('acme', 'kivu');
+    await sync(tenants);
+    writeFileSync(path('acme', '1_a.sql'), 'select 9;\n');
+    core({ '1_a.sql': 'select 11;\n' });
+    const { held, updated } = await sync(tenants);
+    expect(updated).toBe(1);
+    expect(held).toMatchObject([
+      {
+        tenant: { database: 'acme' },
+        files: ['1_a.sql'],
+        error: { code: 'TENANT_FOLDER', hint: expect.stringContaining('--overwrite --tenant 1') },
+      },
+    ]);
+    expect([read('acme', '1_a.sql'), read('kivu', '1_a.sql')]).toEqual(['select 9;\n', 'select 11;\n']);
+    expect((await sync(tenants)).held).toHaveLength(1);
+    expect(await sync(tenants, { overwrite: true })).toMatchObject({ updated: 1, held: [] });
+    expect(read('acme', '1_a.sql')).toBe('select 11;\n');
+  });
+
+  test('prunes only untouched copies whose core file is gone, never a file of the tenant', async () => {
+    const tenants = fleet('acme', 'kivu');
+    await sync(tenants);
+    writeFileSync(path('acme', '9_own.sql'), 'select 9;');
+    writeFileSync(path('acme', '1_a.sql'), 'select 1; -- mine\n');
+    rmSync(join(config.migrations.core, '1_a.sql'));
+    rmSync(join(config.migrations.core, '3_c.ts'));
+    expect(await sync(tenants)).toMatchObject({ stale: 3, pruned: 0, held: [] });
+    expect(await sync(tenants, { prune: true })).toMatchObject({ stale: 0, pruned: 3, held: [] });
+    expect(readdirSync(path('acme')).toSorted()).toEqual([
+      MANIFEST,
+      '1_a.sql',
+      '2_b.down.sql',
+      '2_b.up.sql',
+      '9_own.sql',
+    ]);
+    expect(readdirSync(path('kivu')).toSorted()).toEqual([MANIFEST, '2_b.down.sql', '2_b.up.sql']);
+  });
+
+  test("a tenant's own file in the place of a core file: an error for that tenant, the others go on", async () => {
+    for (const [database, file] of [
+      ['acme', '4_d.sql'],
+      ['bida', '4_other.sql'],
+      ['kano', '0004_d.ts'],
+    ] as const) {
+      mkdirSync(path(database), { recursive: true });
+      writeFileSync(path(database, file), 'select 5;');
+    }
+    core({ '4_d.sql': 'select 4;\n' });
+    const report = await sync(fleet('acme', 'bida', 'kano', 'kivu'), { overwrite: true, prune: true });
+    expect(report).toMatchObject({ tenants: 4, copied: 5 });
+    expect(report.held.map(({ tenant, files, error }) => [tenant.database, files, error.message])).toEqual([
+      ['acme', ['4_d.sql'], "4_d.sql is this tenant's own file, and core has another of that name"],
+      ['bida', ['4_other.sql'], "4_other.sql has the number of core's 4_d.sql"],
+      ['kano', ['0004_d.ts'], "0004_d.ts has the number of core's 4_d.sql"],
+    ]);
+    expect(readdirSync(path('acme'))).toEqual(['4_d.sql']);
+    expect(read('acme', '4_d.sql')).toBe('select 5;');
+  });
+
+  test('a renamed core file is held until the old copy is pruned', async () => {
+    await sync(fleet('acme'));
+    rmSync(join(config.migrations.core, '1_a.sql'));
+    core({ '1_better.sql': 'select 1;\n' });
+    expect((await sync(fleet('acme'))).held).toMatchObject([
+      { error: { hint: expect.stringContaining('sync --prune') } },
+    ]);
+    expect(await sync(fleet('acme'), { prune: true })).toMatchObject({ copied: 1, pruned: 1, held: [] });
+  });
+
+  test('equal files that something else put there are taken for copies', async () => {
+    mkdirSync(path('acme'), { recursive: true });
+    execFileSync('cp', ['-r', `${config.migrations.core}/.`, path('acme')]);
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 0, unchanged: 4, held: [] });
+    core({ '1_a.sql': 'select 11;\n' });
+    expect(await sync(fleet('acme'))).toMatchObject({ updated: 1, held: [] });
+  });
+
+  test('a fresh checkout (other times) and other line ends change nothing in the folder but times', async () => {
+    await sync(fleet('acme'));
+    const manifest = read('acme', MANIFEST);
+    for (const file of readdirSync(path('acme'))) utimesSync(path('acme', file), new Date(), new Date());
+    writeFileSync(path('acme', '1_a.sql'), 'select 1;\r\n');
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 0, updated: 0, unchanged: 4, held: [] });
+    expect([read('acme', MANIFEST), read('acme', '1_a.sql')]).toEqual([manifest, 'select 1;\r\n']);
+  });
+
+  test('--check and --dry-run change nothing, and say what would be done', async () => {
+    await sync(fleet('acme'));
+    core({ '4_d.sql': 'select 4;\n' });
+    const before = snapshot();
+    for (const options of [{ check: true }, { dryRun: true }]) {
+      const report = await sync(fleet('acme', 'kivu'), options);
+      expect(report).toMatchObject({ dry: true, copied: 6, unchanged: 4 });
+      expect(report.changes.map(({ tenant, copied }) => [tenant.database, copied])).toEqual([
+        ['acme', 1],
+        ['kivu', 5],
+      ]);
+      expect(snapshot()).toEqual(before);
+    }
+  });
+
+  test('a name that would leave the folder is an error that names the tenant, and changes nothing', async () => {
+    const names = [
+      '../x',
+      '/etc',
+      'a/b',
+      String.raw`..\x`,
+      '.',
+      '..',
+      '.git',
+      'a\0b',
+      'con',
+      'NUL.sql',
+      'x.',
+      'c:x',
+      '',
+    ];
+    const { held, copied } = await sync(fleet(...names, 'we "ird" Ünï.🚀'));
+    expect(held.map(({ tenant }) => tenant.database)).toEqual(names);
+    for (const { tenant, error } of held) {
+      expect(error).toMatchObject({
+        code: 'TENANT_FOLDER',
+        subject: tenant.name,
+        message: expect.stringContaining(`${tenant.name} (${tenant.id})`),
+      });
+    }
+    expect(copied).toBe(4);
+    expect(readdirSync(root)).toEqual(['migrations']);
+    expect(readdirSync(config.migrations.tenants)).toEqual(['we "ird" Ünï.🚀']);
+    expect(folderNameProblem('constellation')).toBeUndefined();
+    expect(() => tenantFolder(tenant('1', '../x'), config)).toThrow(MpmError);
+  });
+
+  test('what a killed run left is cleaned up, and nothing is there by halves', async () => {
+    await sync(fleet('acme'));
+    const gone = spawn(process.execPath, ['-e', '']).pid;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const alive = `.mpm-migrate-${process.ppid}-7.tmp`;
+    for (const file of [`.mpm-migrate-${gone}-1.tmp`, alive, 'notes.tmp'])
+      writeFileSync(path('acme', file), 'half');
+    await sync(fleet('acme'), { check: true });
+    expect(readdirSync(path('acme'))).toContain(`.mpm-migrate-${gone}-1.tmp`);
+    await sync(fleet('acme'));
+    expect(
+      readdirSync(path('acme'))
+        .filter((file) => file.endsWith('.tmp'))
+        .toSorted(),
+    ).toEqual([alive, 'notes.tmp']);
+  });
+
+  test('a broken manifest holds that tenant and names the remedy', async () => {
+    await sync(fleet('acme', 'kivu'));
+    writeFileSync(path('acme', MANIFEST), `<<<<<<< HEAD\n${read('acme', MANIFEST)}`);
+    core({ '4_d.sql': 'select 4;\n' });
+    const { held, copied } = await sync(fleet('acme', 'kivu'));
+    expect(copied).toBe(1);
+    expect(held).toMatchObject([
+      {
+        error: {
+          message: expect.stringContaining('a merge conflict'),
+          hint: expect.stringContaining('version control'),
+        },
+      },
+    ]);
+  });
+
+  test.skipIf(process.getuid?.() === 0)(
+    'a folder that cannot be written is held, the others go on',
+    async () => {
+      await sync(fleet('acme', 'kivu'));
+      core({ '4_d.sql': 'select 4;\n' });
+      chmodSync(path('acme'), 0o555);
+      expect(await sync(fleet('acme', 'kivu'))).toMatchObject({
+        copied: 1,
+        held: [{ error: { code: 'FILE_SYSTEM' } }],
+      });
+    },
+  );
+
+  test('an interrupt begins no further folder', async () => {
+    const controller = new AbortController();
+    const report = await sync(fleet('acme', 'kivu', 'kano'), {
+      signal: controller.signal,
+      onTenant: (done) => done === 2 && controller.abort(),
+    });
+    expect(report).toMatchObject({ tenants: 2, interrupted: true });
+  });
+
+  test('a core folder with problems is refused as a whole', async () => {
+    core({ '1_z.sql': '' });
+    await expect(sync(fleet('acme'))).rejects.toMatchObject({
+      code: 'MIGRATION_INVALID',
+      message: expect.stringContaining('1_a.sql and 1_z.sql'),
+    });
+    expect(existsSync(config.migrations.tenants)).toBe(false);
+  });
+});
+
+describe('what up applies to a tenant', () => {
+  async function setOf(database: string) {
+    const cache = new Map();
+    const set = await readMigrations(config.migrations.core, 'core', cache);
+    return { set, ...(await tenantSet(tenant('1', database), set, config, cache)) };
+  }
+
+  test('without a folder, or with a name that can have none: core', async () => {
+    for (const database of ['acme', '../x']) {
+      const { set, migrations, ownFolder, lacksCore } = await setOf(database);
+      expect(migrations).toBe(set.migrations);
+      expect([ownFolder, lacksCore]).toEqual([false, []]);
+    }
+  });
+
+  test('with a folder: exactly its content, and what core has beyond it', async () => {
+    mkdirSync(path('kivu'), { recursive: true });
+    expect(await setOf('kivu')).toMatchObject({
+      migrations: [],
+      ownFolder: true,
+      lacksCore: ['1_a', '2_b', '3_c'],
+    });
+    writeFileSync(path('kivu', '2_own.sql'), 'select 2;');
+    const { migrations, lacksCore } = await setOf('kivu');
+    expect(migrations).toMatchObject([{ name: '2_own', source: 'tenant', path: path('kivu', '2_own.sql') }]);
+    expect(lacksCore).toEqual(['1_a', '2_b', '3_c']);
+  });
+
+  test('folders in step with core share its list, so that nothing is read or computed twice', async () => {
+    await sync(fleet('acme', 'kivu'));
+    for (const database of ['acme', 'kivu']) {
+      const { set, migrations, folder, lacksCore, ownFolder } = await setOf(database);
+      expect(migrations).toBe(set.migrations);
+      expect([folder, lacksCore, ownFolder]).toEqual([path(database), [], true]);
+    }
+  });
+
+  test('after a fresh checkout the same, by content', async () => {
+    await sync(fleet('acme'));
+    for (const file of readdirSync(path('acme'))) utimesSync(path('acme', file), new Date(), new Date());
+    const { set, migrations } = await setOf('acme');
+    expect(migrations).toBe(set.migrations);
+  });
+
+  test("copies, an edited copy, and the tenant's own: each with its source", async () => {
+    await sync(fleet('acme'));
+    writeFileSync(path('acme', '1_a.sql'), 'select 7;\n');
+    writeFileSync(path('acme', '9_own.sql'), 'select 9;\n');
+    const { migrations, lacksCore } = await setOf('acme');
+    expect(migrations.map(({ name, source }) => [name, source])).toEqual([
+      ['1_a', 'tenant'],
+      ['2_b', 'core'],
+      ['3_c', 'core'],
+      ['9_own', 'tenant'],
+    ]);
+    expect(migrations[0]?.up).toMatchObject({ sql: 'select 7;\n' });
+    expect(lacksCore).toEqual([]);
+    core({ '4_d.sql': 'select 4;\n' });
+    expect((await setOf('acme')).lacksCore).toEqual(['4_d']);
+  });
+
+  test('a copy of an older core file is still a copy', async () => {
+    await sync(fleet('acme'));
+    core({ '1_a.sql': 'select 11;\n' });
+    const { migrations } = await setOf('acme');
+    expect(migrations[0]).toMatchObject({
+      source: 'core',
+      path: path('acme', '1_a.sql'),
+      up: { sql: 'select 1;\n' },
+    });
+  });
+
+  test('problems of its files name them', async () => {
+    await sync(fleet('acme'));
+    writeFileSync(path('acme', '1_b.sql'), 'select 7;\n');
+    await expect(setOf('acme')).rejects.toMatchObject({
+      code: 'MIGRATION_INVALID',
+      message: '1_a.sql and 1_b.sql have the same version, 1',
+    });
+  });
+});
