@@ -117,16 +117,18 @@ function keyOf(server: string, database: string): string {
   return `${server}\n${database}`;
 }
 
-function tenantOf({ database, reason, labels, ...row }: Row, clashes: Clashes): Tenant {
+function tenantOf({ id, name, database, reason, labels, ...row }: Row, clashes: Clashes): Tenant {
   const first = clashes.databases.get(keyOf(row.server, database ?? ''));
-  const clash: TenantClash | undefined = clashes.ids.has(row.id)
+  const clash: TenantClash | undefined = clashes.ids.has(id)
     ? { kind: 'id' }
-    : first !== undefined && first !== row.id
+    : first !== undefined && first !== id
       ? { kind: 'database', with: first }
       : undefined;
   return {
-    ...row,
+    id,
+    name,
     database: database ?? '',
+    ...row,
     ...(reason === null ? {} : { reason }),
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)])),
     ...(clash ? { clash } : {}),

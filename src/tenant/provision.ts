@@ -39,7 +39,8 @@ export async function provision(
   input: ProvisionInput,
   options: ProvisionOptions = {},
 ): Promise<ProvisionReport> {
-  const { name, database, server = 'default' } = input;
+  const { database, server = 'default' } = input;
+  const name = input.name.trim();
   checkCompanyName(name);
   requireBuiltIn(config);
   serverOf(config, server);
@@ -47,7 +48,7 @@ export async function provision(
   const files = await readCore(config);
   return withCentral(config, async (central) => {
     for (let left = 4; ; left -= 1) {
-      const creation = await register(central, { ...input, server });
+      const creation = await register(central, { ...input, name, server });
       try {
         return await locked(creation, files, options, undo);
       } catch (error) {

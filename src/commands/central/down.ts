@@ -26,19 +26,14 @@ export default class CentralDown extends FleetCommand {
     const { flags } = await this.parse(CentralDown);
     const { steps, to } = flags;
     const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
-    const [{ centralDown }, { listenForInterrupts }] = await Promise.all([
+    const [{ centralDown }, { interruptible }] = await Promise.all([
       import('../../central/up.ts'),
-      import('../../cli/interrupt.ts'),
+      import('../../cli/interruptible.ts'),
     ]);
-    const interrupts = listenForInterrupts((line) => process.stderr.write(`${line}\n`));
-    try {
-      const depth = { ...(steps === undefined ? {} : { steps }), ...(to === undefined ? {} : { to }) };
-      const report = await centralDown(config, { signal: interrupts.stop, ...depth });
-      const { centralReportText } = await import('../../ui/views/central.ts');
-      this.show(centralReportText(report, out));
-      return report;
-    } finally {
-      interrupts.release();
-    }
+    const depth = { ...(steps === undefined ? {} : { steps }), ...(to === undefined ? {} : { to }) };
+    const report = await interruptible((signal) => centralDown(config, { ...depth, signal }));
+    const { centralReportText } = await import('../../ui/views/central.ts');
+    this.show(centralReportText(report, out));
+    return report;
   }
 }

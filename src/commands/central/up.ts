@@ -27,19 +27,14 @@ adopted with their rows.`;
     const { flags } = await this.parse(CentralUp);
     const { to, force } = flags;
     const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
-    const [{ centralUp }, { listenForInterrupts }] = await Promise.all([
+    const [{ centralUp }, { interruptible }] = await Promise.all([
       import('../../central/up.ts'),
-      import('../../cli/interrupt.ts'),
+      import('../../cli/interruptible.ts'),
     ]);
-    const interrupts = listenForInterrupts((line) => process.stderr.write(`${line}\n`));
-    try {
-      const options = { force, signal: interrupts.stop, ...(to === undefined ? {} : { to }) };
-      const report = await centralUp(config, options);
-      const { centralReportText } = await import('../../ui/views/central.ts');
-      this.show(centralReportText(report, out));
-      return report;
-    } finally {
-      interrupts.release();
-    }
+    const options = { force, ...(to === undefined ? {} : { to }) };
+    const report = await interruptible((signal) => centralUp(config, { ...options, signal }));
+    const { centralReportText } = await import('../../ui/views/central.ts');
+    this.show(centralReportText(report, out));
+    return report;
   }
 }

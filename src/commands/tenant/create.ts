@@ -5,6 +5,7 @@ import { MpmError } from '../../errors.ts';
 import type { ProvisionReport } from '../../tenant/creation.ts';
 
 const { concurrency: _, ...pace } = paceFlags;
+const many = { helpValue: 'tier=gold', multiple: true, multipleNonGreedy: true } as const;
 const alone = { exclusive: ['resume'] };
 
 export default class TenantCreate extends FleetCommand {
@@ -24,13 +25,7 @@ and --resume goes on from there.`;
   static override flags = {
     database: Flags.string({ description: 'Its name, as it is (default: from the name)', ...alone }),
     server: Flags.string({ description: 'One of "servers" in the configuration', ...alone }),
-    label: Flags.string({
-      description: 'Repeatable',
-      helpValue: 'tier=gold',
-      multiple: true,
-      multipleNonGreedy: true,
-      ...alone,
-    }),
+    label: Flags.string({ description: 'Repeatable', ...many, ...alone }),
     id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '42', ...alone }),
     resume: Flags.string({ description: 'Go on with a creation that was cut off', helpValue: 'ID' }),
     ...pace,
@@ -39,34 +34,26 @@ and --resume goes on from there.`;
   async run(): Promise<ProvisionReport> {
     const { args, flags } = await this.parse(TenantCreate);
     const { database, server, label, id, resume } = flags;
-    const { name } = args;
-    if ((name === undefined) === (resume === undefined)) {
-      throw new MpmError(
-        'USAGE',
-        name === undefined ? 'No name was given' : 'A name and --resume contradict each other',
-        {
-          hint: 'mpm-migrate tenant create "Acme Ltd"',
-        },
-      );
-    }
+    const given = Object.entries({ database, server, id }).filter(([, value]) => value !== undefined);
+    const input = { name: args.name ?? '', labels: labelsFrom(label), ...Object.fromEntries(given) };
+    if ((args.name === undefined) === (resume === undefined)) throw needsOne(args.name);
     const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
-    const [{ provision, resumeProvision }, { listenForInterrupts }] = await Promise.all([
+    const [{ provision, resumeProvision }, { interruptible }] = await Promise.all([
       import('../../tenant/provision.ts'),
-      import('../../cli/interrupt.ts'),
+      import('../../cli/interruptible.ts'),
     ]);
-    const interrupts = listenForInterrupts((line) => process.stderr.write(`${line}\n`));
-    const options = { signal: interrupts.stop };
-    try {
-      const given = Object.entries({ database, server, id }).filter(([, value]) => value !== undefined);
-      const input = { name: name ?? '', labels: labelsFrom(label), ...Object.fromEntries(given) };
-      const report = await (resume === undefined
-        ? provision(config, input, options)
-        : resumeProvision(config, resume, options));
-      const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
-      this.show(tenantCreatedText(report, out));
-      return report;
-    } finally {
-      interrupts.release();
-    }
+    const report = await interruptible((signal) =>
+      resume === undefined
+        ? provision(config, input, { signal })
+        : resumeProvision(config, resume, { signal }),
+    );
+    const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
+    this.show(tenantCreatedText(report, out));
+    return report;
   }
+}
+
+function needsOne(name: string | undefined): MpmError {
+  const what = name === undefined ? 'No name was given' : 'A name and --resume contradict each other';
+  return new MpmError('USAGE', what, { hint: 'mpm-migrate tenant create "Acme Ltd"' });
 }
