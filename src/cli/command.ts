@@ -6,6 +6,7 @@ import type { OnEvent } from '../fleet/events.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
+import { setStdoutAside } from './stdout.ts';
 import { usageError } from './usage-error.ts';
 
 /** The flags that every command has, as parsed. */
@@ -51,10 +52,13 @@ export abstract class FleetCommand extends Command {
     'no-color': Flags.boolean({ description: 'No colour (NO_COLOR does the same)', helpGroup: 'global' }),
   };
 
+  private giveStdoutBack = () => {};
+
   override async init(): Promise<void> {
     await super.init();
     // `2>&1 | head -1` closes stderr under a run that goes on; oclif sees to stdout alone.
     process.stderr.on('error', ignoreClosedPipe);
+    if (this.jsonEnabled()) this.giveStdoutBack = setStdoutAside();
   }
 
   override parse: Command['parse'] = async (options, argv = this.argv) => {
@@ -127,6 +131,7 @@ export abstract class FleetCommand extends Command {
   }
 
   override logJson(json: unknown): void {
+    this.giveStdoutBack();
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
   }
 

@@ -2,6 +2,7 @@ import { failureKey } from '../fleet/collect.ts';
 import { noProgress, startProgress } from '../ui/progress.ts';
 import type { Display, FleetRun } from './command.ts';
 import { listenForInterrupts } from './interrupt.ts';
+import { setStdoutAside } from './stdout.ts';
 
 export interface ConductOptions {
   quiet: boolean;
@@ -23,16 +24,17 @@ export async function conductOnTerminal<R>(
         failureKey,
         // With the report in a file or a pipe, the last frame is all that the terminal shows of the end.
         keep: !process.stdout.isTTY && !json,
-        others: [process.stdout],
       });
   const interrupts = listenForInterrupts((line) => {
     progress.stopping();
     if (quiet) process.stderr.write(`${line}\n`);
     else progress.note(line);
   });
+  const giveStdoutBack = setStdoutAside();
   try {
     return await work({ onEvent: progress.onEvent, signal: interrupts.stop, cancel: interrupts.cancel });
   } finally {
+    giveStdoutBack();
     interrupts.release();
     await progress.stop();
   }

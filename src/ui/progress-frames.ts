@@ -36,7 +36,7 @@ export function startFrames(options: ProgressOptions): Progress {
     return frame(state, theme, { columns, rows, now: at, left, tick: tick++ });
   };
 
-  const release = shareTerminal(canvas, [stream, ...options.others]);
+  const release = shareTerminal(canvas, stream);
   const restore = () => canvas.leave();
   process.once('exit', restore);
   let stopPainting: Promise<() => Promise<void>> | undefined;

@@ -23,7 +23,8 @@ export function startLines({ write, theme, failureKey, clock: now }: ProgressOpt
   const beat = () => {
     const at = now() - started;
     const { done, total, failed } = state;
-    const left = total === null ? undefined : eta.left({ at, done, total, running: state.lanes.size });
+    const left =
+      total === null || state.stopping ? undefined : eta.left({ at, done, total, running: state.lanes.size });
     const share = total
       ? `${count(done)}/${count(total)} (${Math.floor((done / total) * 100)}%)`
       : `${count(done)} done`;
@@ -42,10 +43,11 @@ export function startLines({ write, theme, failureKey, clock: now }: ProgressOpt
 
   const onEvent = (event: RunEvent) => {
     const failure = state.take(event);
-    if (event.type === 'run-started') say(startLine(state));
+    if (event.type === 'run-started' && state.total !== 0 && !state.stopping) say(startLine(state));
     if (event.type === 'notice') say(`${theme.symbols.warning} ${oneLine(event.message)}`);
     if (failure) sayFailure(failure, theme.symbols.cross, say);
-    if (event.type !== 'tenant-finished' || !state.total) return;
+    // Of fewer than ten, every one would be a step of 10 %.
+    if (event.type !== 'tenant-finished' || !state.total || state.total < 10) return;
     eta.note(now() - started, state.done);
     const reached = Math.floor((state.done / state.total) * 10);
     if (reached <= tenth) return;

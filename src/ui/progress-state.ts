@@ -34,7 +34,6 @@ export class ProgressState {
   total: number | null = null;
   done = 0;
   failed = 0;
-  skipped = 0;
   /** Gave up their lane until they are tried again. */
   waitingForRetry = 0;
   /** Columns that the widest name so far takes: what is painted must not jump to and fro. */
@@ -106,8 +105,9 @@ export class ProgressState {
   #finish({ tenant, outcome, error }: TenantResult): FailureLine | undefined {
     this.lanes.delete(tenant.id);
     if (this.#retrying.delete(tenant.id)) this.waitingForRetry -= 1;
+    // Those that are not tried any more would run the number up to the end in a moment.
+    if (outcome === 'skipped' && this.stopping) return undefined;
     this.done += 1;
-    if (outcome === 'skipped') this.skipped += 1;
     if (outcome !== 'failed' && outcome !== 'refused' && outcome !== 'busy') return undefined;
     this.failed += 1;
     return error && this.#fail(tenant, error);
@@ -134,6 +134,7 @@ const DOING: Record<string, [now: string, then: string]> = {
   down: ['Reverting', 'Reverted'],
   status: ['Looking at', 'Looked at'],
   plan: ['Planning', 'Planned'],
+  sync: ['Copying to', 'Copied to'],
 };
 
 /** `Migrating`: what the verb does, while it does it; `Migrated` after its end. */

@@ -24,8 +24,6 @@ export interface ProgressOptions {
   failureKey: FailureKey;
   /** Leave the last frame standing, because the report goes elsewhere. */
   keep: boolean;
-  /** Other streams on the same terminal: what is written there meanwhile is put above the frame. */
-  others: readonly NodeJS.WriteStream[];
   write(text: string): void;
   /** Ms, monotonic. */
   clock(): number;
@@ -38,7 +36,6 @@ export function startProgress(
   const { stream } = options;
   const all: ProgressOptions = {
     keep: false,
-    others: [],
     clock: () => performance.now(),
     ...options,
     // Bound before others' writes on this stream are watched, so that our own pass them by.
