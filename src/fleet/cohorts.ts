@@ -130,8 +130,3 @@ export function resultOfRow({ tenant, state, head, error }: StatusRow, attempts:
     ...(error ? { error } : {}),
   };
 }
-
-/** Numbers as numbers, whatever their length. */
-export function compareIds(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
-}

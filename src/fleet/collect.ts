@@ -61,7 +61,7 @@ export class ReportBuilder {
         .sort((a, b) => b.count - a.count),
       notices: [...this.#notices].map(([text, count]) => (count > 1 ? `${text} (${count} tenants)` : text)),
       foldersBehind: this.foldersBehind,
-      ...(this.#results ? { tenants: this.#results } : {}),
+      ...(this.#results ? { tenants: this.#results.toSorted(byId) } : {}),
       ...(this.error ? { error: this.error } : {}),
     };
   }
@@ -125,4 +125,13 @@ export function emptyCounts(): RunCounts {
     busy: 0,
     skipped: 0,
   };
+}
+
+function byId(a: TenantResult, b: TenantResult): number {
+  return compareIds(a.tenant.id, b.tenant.id);
+}
+
+/** Numbers as numbers, whatever their length. */
+export function compareIds(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
 }
