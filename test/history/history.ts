@@ -119,7 +119,7 @@ class Findings {
 }
 
 function sayPsql(say: Comparison['say'], step: string, { done, ms, failure }: PsqlResult): void {
-  say(`  psql          ${step}: ${done} files in ${seconds(ms)}`);
+  say(`  psql          ${step}: ${done} files, a process each, in ${seconds(ms)}`);
   if (failure) say(`    stops at ${failure.migration.origin}:\n${indent(failure.message, 6)}`);
 }
 
