@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startEmbedded } from '../../src/postgres/embedded.ts';
 import { mpm, program } from './harness.ts';
 import type { Bench } from './harness.ts';
@@ -10,12 +13,16 @@ const bench: Bench = {
     await row('--version', { ...many, limit: 2, ours: () => mpm(['--version']) });
     await row('--help', { ...many, limit: 2.3, ours: () => mpm(['--help']) });
     const server = await startEmbedded({ fsync: true });
+    const cwd = await mkdtemp(join(tmpdir(), 'mpm-bench-'));
     try {
-      const env = { MPM_CENTRAL_URL: server.url };
-      await mpm(['central', 'up'], { env });
-      await row('up --all, no tenants', { ...many, limit: 4, ours: () => mpm(['up', '--all'], { env }) });
+      await mkdir(join(cwd, 'migrations/core'), { recursive: true });
+      await writeFile(join(cwd, 'migrations/core/1_nothing.sql'), 'select 1;\n');
+      const project = { cwd, env: { MPM_CENTRAL_URL: server.url } };
+      await mpm(['central', 'up'], project);
+      await row('up --all, no tenants', { ...many, limit: 4, ours: () => mpm(['up', '--all'], project) });
     } finally {
       await server.stop();
+      await rm(cwd, { recursive: true });
     }
   },
 };
