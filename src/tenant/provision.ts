@@ -9,8 +9,8 @@ import {
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
-import { describeUrl } from '../postgres/connection.ts';
-import { checkDatabaseName, findDatabases } from '../postgres/database.ts';
+import { type Connection, describeUrl } from '../postgres/connection.ts';
+import { checkDatabaseName, databaseExists, findDatabases } from '../postgres/database.ts';
 import { dropBuilding, newBuildingName } from './build.ts';
 import { carryOut, type Creation, type ProvisionReport, type ProvisionOptions } from './creation.ts';
 import { withTenantLock } from './lock.ts';
@@ -101,18 +101,14 @@ async function register(
   { name, database, server, labels = {}, id }: ProvisionInput & { server: string },
 ): Promise<Creation> {
   const own = describeUrl(central.config.central.url).database;
-  const onServer = await withServer(central.config, server, async (connection) => {
-    if (database !== undefined) return findDatabases(connection, [database]);
-    const slug = slugOf(name);
-    return findDatabases(connection, [slug, ...Array.from({ length: 200 }, (_, at) => `${slug}_${at + 2}`)]);
-  });
-  if (database !== undefined && onServer.length) {
+  const existing = await withServer(central.config, server, async (connection) => {
+    if (database === undefined) return namesLike(connection, slugOf(name));
+    if (!(await databaseExists(connection, database))) return new Set<string>();
     throw new MpmError('DATABASE_EXISTS', `database "${database}" exists already on server "${server}"`, {
       subject: database,
       hint: 'It was left as it is. Give another name with --database.',
     });
-  }
-  const existing = new Set(onServer.map((found) => found.name));
+  });
   const registered = await registerTenant(central, {
     name,
     server,
@@ -124,6 +120,13 @@ async function register(
       database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),
   });
   return { central, id: registered.id, resumed: false };
+}
+
+/** Of the names that could be chosen for a slug, those that the server has. */
+async function namesLike(connection: Connection, slug: string): Promise<Set<string>> {
+  const numbered = Array.from({ length: 200 }, (_, at) => `${slug}_${at + 2}`);
+  const found = await findDatabases(connection, [slug, ...numbered]);
+  return new Set(found.map((database) => database.name));
 }
 
 type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>;

@@ -132,7 +132,25 @@ test('fleet 13: a failing migration undoes everything and shows where', async ()
   expect(await databases.query(`select from pg_database where datname = '${named('bad')}'`)).toEqual([]);
 });
 
-test('a half-made creation is resumed, one that is another process is at is left alone', async () => {
+test('fleet 13: a server that lets nobody create databases leaves nothing, and is named', async () => {
+  const { config, url } = await fleetOf();
+  const role = named('weak');
+  await databases.query(`create role "${role}" login password 'weak'`);
+  try {
+    const server = new URL(testServer('postgres'));
+    server.username = role;
+    server.password = 'weak';
+    config.servers['weak'] = { name: 'weak', url: server.href };
+    const error = await failure(provision(config, { name: named('Weak'), server: 'weak' }));
+    expect(error).toMatchObject({ code: 'PROVISION_FAILED', database: { code: '42501' } });
+    expect(error.aftermath).toContain('nothing is left of it');
+    expect(await rowsOf(url)).toEqual([]);
+  } finally {
+    await databases.query(`drop role "${role}"`);
+  }
+});
+
+test('a half-made creation is resumed, one that another process is at is left alone', async () => {
   const { config, url } = await fleetOf();
   const database = named('half');
   databases.adopt(database);
