@@ -12,7 +12,7 @@ const DOORS: Record<string, string[]> = {
   chalk: ['ui/theme.ts'],
   cosmiconfig: ['config/load.ts'],
   zod: ['config/'],
-  umzug: ['migration/migrate.ts'],
+  umzug: ['migration/execute.ts'],
   'libpg-query': ['migration/split.ts'],
   pg: ['postgres/'],
   'pg-connection-string': ['postgres/'],
