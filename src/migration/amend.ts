@@ -1,6 +1,6 @@
-import { MpmError } from '../errors.ts';
 import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { databaseError } from '../postgres/refusal.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
 import { waitForLock } from './lock.ts';
@@ -14,7 +14,8 @@ import type { MigrateOptions } from './work.ts';
 export type Change =
   | { action: 'record'; name: string; migration: Migration; why: string }
   | { action: 'accept'; name: string; migration: Migration; why: string }
-  | { action: 'mark-applied'; name: string; why: string }
+  /** Without a file there is no checksum to take over. */
+  | { action: 'mark-applied'; name: string; migration?: Migration | undefined; why: string }
   | { action: 'forget'; name: string; why: string };
 
 /** What `repair`, `baseline` and `resolve` did, or would do. */
@@ -31,13 +32,13 @@ export interface Amendment {
 export async function amend(
   target: DatabaseTarget,
   options: MigrateOptions & { write: boolean },
-  decide: (rows: readonly HistoryRow[], connection: Connection) => Change[] | Promise<Change[]>,
+  decide: (rows: readonly HistoryRow[], connection: Connection, found: Found) => Change[] | Promise<Change[]>,
 ): Promise<Amendment> {
   return withConnection(target, async (connection) => {
     for (;;) {
       const found = await readStanding(connection, options);
       const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
-      const changes = await decide(rows, connection);
+      const changes = await decide(rows, connection, found);
       if (!options.write || changes.length === 0) return { changes, written: false };
       if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
         await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
@@ -47,6 +48,8 @@ export async function amend(
       if (outcome === 'done') return { changes, written: true };
       await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
     }
+  }).catch((error: unknown) => {
+    throw databaseError(error, target.database ?? '');
   });
 }
 
@@ -104,7 +107,12 @@ export function rowsAfter(
       byName.set(name, { name, checksum: change.migration.checksum, state: 'baseline' });
     else if (row && change.action === 'accept')
       byName.set(name, { ...row, checksum: change.migration.checksum });
-    else if (row) byName.set(name, { ...row, state: 'applied' });
+    else if (row)
+      byName.set(name, {
+        ...row,
+        checksum: change.migration?.checksum ?? row.checksum,
+        state: 'applied',
+      });
   }
   return [...byName.values()];
 }
@@ -123,8 +131,10 @@ function changeSql(
       return deleteRow(history, change.name);
     case 'accept':
       return `update ${table} set checksum = ${literal(change.migration.checksum)} ${named}`;
-    case 'mark-applied':
-      return `update ${table} set state = 'applied', error = null, finished_at = pg_catalog.clock_timestamp() ${named}`;
+    case 'mark-applied': {
+      const checksum = change.migration ? `checksum = ${literal(change.migration.checksum)}, ` : '';
+      return `update ${table} set ${checksum}state = 'applied', error = null, finished_at = pg_catalog.clock_timestamp() ${named}`;
+    }
     case 'record': {
       const position = found.last + 1 + changes.filter(({ action }) => action === 'record').indexOf(change);
       const { run, toolVersion, actor } = options;
@@ -162,22 +172,4 @@ function journalEntry(
   const before = `(select pg_catalog.to_jsonb(h) from ${tableName(history)} h where name = ${literal(change.name)})`;
   return `insert into ${journal} (action, name, why, before, actor, run_id)
 values (${literal(change.action)}, ${literal(change.name)}, ${literal(change.why)}, ${before}, ${literal(options.actor ?? null)}, ${literal(options.run)})`;
-}
-
-/** Names a user gave, each of which must be in that state; an unknown one is an error that lists those that are. */
-export function pick<T extends { name: string }>(
-  candidates: readonly T[],
-  names: readonly string[],
-  what: string,
-): T[] {
-  if (names.length === 0) return [...candidates];
-  return names.map((name) => {
-    const found = candidates.find((candidate) => candidate.name === name);
-    if (found) return found;
-    const there = candidates.map((candidate) => candidate.name);
-    throw new MpmError('USAGE', `${name} is not ${what} here`, {
-      subject: name,
-      hint: there.length ? `These are: ${there.slice(0, 5).join(', ')}.` : 'None is: there is nothing to do.',
-    });
-  });
 }

@@ -1,4 +1,5 @@
 import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { databaseError } from '../postgres/refusal.ts';
 import type { Migration } from './migration.ts';
 import type { Plan } from './plan.ts';
 import { planUp } from './plan.ts';
@@ -29,5 +30,7 @@ export async function inspect(
       return { plan: await planFor(connection, found, set.migrations, options), count, fingerprint };
     const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
     return { plan: planUp(set.migrations, rows, options), count, fingerprint, rows };
+  }).catch((error: unknown) => {
+    throw databaseError(error, target.database ?? '');
   });
 }

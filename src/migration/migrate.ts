@@ -1,5 +1,6 @@
 import { asMpmError, MpmError } from '../errors.ts';
 import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { databaseError } from '../postgres/refusal.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { goDown } from './down.ts';
 import { waitForLock } from './lock.ts';
@@ -65,7 +66,7 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
       await settle(work, lost);
     }
   } catch (error) {
-    const known = asMpmError(error);
+    const known = asMpmError(databaseError(error, work.target.database ?? ''));
     result.error = known;
     result.outcome =
       known.code === 'PLAN_REFUSED' || known.code === 'NOT_EMPTY'
