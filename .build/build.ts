@@ -43,6 +43,7 @@ async function bundle(): Promise<string[]> {
     platform: 'node',
     external: EXTERNAL,
     plugins: [stubs],
+    checks: { bundlerTimings: false, ineffectiveDynamicImport: false },
   });
   const { output } = await build.write({
     dir: dist,
@@ -51,7 +52,7 @@ async function bundle(): Promise<string[]> {
     chunkFileNames: 'chunks/[name]-[hash].js',
     minify: true,
     sourcemap: true,
-    codeSplitting: { groups: [{ name: chunkOf }] },
+    codeSplitting: { groups: [{ name: chunkOf, debugName: 'own code' }] },
   });
   await build.close();
   const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');
@@ -78,7 +79,7 @@ async function declarations(): Promise<string[]> {
     platform: 'node',
     external: [/^node:/, 'kysely'],
     plugins: [dts({ emitDtsOnly: true })],
-    checks: { pluginTimings: false },
+    checks: { bundlerTimings: false },
   });
   const { output } = await build.write({ dir: dist, format: 'esm' });
   await build.close();
