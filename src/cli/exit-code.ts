@@ -1,6 +1,7 @@
 import { EXIT } from '../errors.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { StatusReport } from '../fleet/status-report.ts';
+import type { SyncReport } from '../fleet/verbs/sync.ts';
 
 /** The exit code that a finished run ends with: the worst of what happened. */
 export function exitCodeOf(report: Pick<RunReport, 'interrupted' | 'error' | 'counts'>): number {
@@ -18,4 +19,11 @@ export function statusExitCode(report: StatusReport, { exitCode }: { exitCode: b
   if (report.error) return EXIT.failed;
   if (unreachable > 0) return EXIT.tenantsFailed;
   return exitCode && pending + drifted + report.foldersBehind > 0 ? EXIT.found : EXIT.done;
+}
+
+/** The exit code of `sync`; `check`: whether anything out of date counts (`--check`). */
+export function syncExitCode(report: SyncReport, { check }: { check: boolean }): number {
+  if (report.interrupted) return EXIT.interrupted;
+  if (check) return report.changes.length + report.held.length > 0 ? EXIT.found : EXIT.done;
+  return report.held.length > 0 ? EXIT.tenantsFailed : EXIT.done;
 }

@@ -43,3 +43,22 @@ function filesOf(folder: string): string[] {
     return [];
   }
 }
+
+/** A configuration that is in this very folder. */
+export function existingConfig(folder: string): string | undefined {
+  const files = new Set(filesOf(folder));
+  const place = PLACES.find((each) => each !== 'package.json' && files.has(each));
+  if (place !== undefined) return join(folder, place);
+  return files.has('package.json') && hasKey(join(folder, 'package.json'))
+    ? join(folder, 'package.json')
+    : undefined;
+}
+
+function hasKey(path: string): boolean {
+  try {
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return typeof content === 'object' && content !== null && NAME in content;
+  } catch {
+    return false;
+  }
+}

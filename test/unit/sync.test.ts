@@ -309,7 +309,8 @@ describe('sync', () => {
     const controller = new AbortController();
     const report = await sync(fleet('acme', 'kivu', 'kano'), {
       signal: controller.signal,
-      onTenant: (done) => done === 2 && controller.abort(),
+      onEvent: (event) =>
+        event.type === 'tenant-finished' && event.result.tenant.id === '2' && controller.abort(),
     });
     expect(report).toMatchObject({ tenants: 2, interrupted: true });
   });

@@ -5,8 +5,9 @@ import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
 import { tenantFolder } from '../../tenant/folder.ts';
 import { type CoreFolder, readCoreFolder, syncFolder } from '../../tenant/sync-folder.ts';
 import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
+import type { OnEvent } from '../events.ts';
 import type { TenantRef } from '../report.ts';
-import type { Selection } from '../select.ts';
+import { describeSelection, filterFor, type Selection } from '../select.ts';
 
 export interface SyncOptions extends SyncFlags {
   /** Change nothing; the report says what is out of date. */
@@ -15,8 +16,7 @@ export interface SyncOptions extends SyncFlags {
   dryRun?: boolean;
   /** Aborted: begin no further folder. */
   signal?: AbortSignal;
-  /** After each tenant, with how many are done. */
-  onTenant?(done: number): void;
+  onEvent?: OnEvent;
 }
 
 /** What was done, or would be, to one tenant's folder. */
@@ -66,14 +66,24 @@ export async function sync(
   options: SyncOptions = {},
 ): Promise<SyncReport> {
   const core = readCoreFolder(config.migrations.core);
-  const [{ withCentral }, { streamTenants }, { filterFor }] = await Promise.all([
+  const [{ withCentral }, { countTenants, streamTenants }] = await Promise.all([
     import('../../central/central.ts'),
     import('../../central/tenants.ts'),
-    import('../select.ts'),
   ]);
-  return withCentral(config, async (central) =>
-    syncFolders(streamTenants(central, await filterFor(central, selection)), core, config, options),
-  );
+  return withCentral(config, async (central) => {
+    const filter = await filterFor(central, selection);
+    const counts = await countTenants(central, filter);
+    const total = counts.reduce((sum, { count }) => sum + count, 0);
+    options.onEvent?.({
+      type: 'run-started',
+      at: 0,
+      run: null,
+      verb: 'sync',
+      total,
+      selection: describeSelection(selection),
+    });
+    return syncFolders(streamTenants(central, filter), core, config, options);
+  });
 }
 
 /** The same for tenants from anywhere. */
@@ -107,18 +117,40 @@ export async function syncFolders(
       break;
     }
     const tenant: TenantRef = { id, name, database, server };
+    const heldBefore = report.held.length;
+    const at = performance.now() - started;
+    options.onEvent?.({ type: 'tenant-started', at, tenant });
     try {
       record(report, tenant, syncFolder(core, tenantFolder(tenant, config), { ...options, dryRun }));
     } catch (error) {
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }
     report.tenants += 1;
-    options.onTenant?.(report.tenants);
+    tell(options.onEvent, tenant, report.held[heldBefore], at, performance.now() - started);
     // The work is synchronous: signals and timers have their turn between two folders.
     await setImmediate();
   }
   report.durationMs = Math.round(performance.now() - started);
   return report;
+}
+
+/** For the progress: held back is what it shows as failed. */
+function tell(
+  onEvent: OnEvent | undefined,
+  tenant: TenantRef,
+  held: HeldFolder | undefined,
+  from: number,
+  at: number,
+): void {
+  const nothing = { from: null, to: null, applied: [], pending: [], notices: [], attempts: 1 };
+  const outcome = held
+    ? ({ outcome: 'failed', error: held.error } as const)
+    : ({ outcome: 'current' } as const);
+  onEvent?.({
+    type: 'tenant-finished',
+    at,
+    result: { tenant, ...nothing, ...outcome, durationMs: at - from },
+  });
 }
 
 function record(report: SyncReport, tenant: TenantRef, plan: FolderPlan): void {

@@ -1,0 +1,103 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { isMigrationFile } from '../../migration/files.ts';
+import { parseFileName } from '../../migration/name.ts';
+import { nextVersion, slugOf } from '../../migration/new-name.ts';
+import { fill, readTemplate } from '../templates.ts';
+
+export interface CreateOptions {
+  /** Default `ts`. */
+  kind?: 'ts' | 'sql';
+  /** The product's own central migrations. */
+  central?: boolean;
+  /** A tenant's own: id, name or database. */
+  tenant?: string;
+  now?: Date;
+}
+
+/** A migration that was just written. */
+export interface CreatedMigration {
+  path: string;
+  name: string;
+  /** How many core migrations were copied first, because the tenant had no folder yet. */
+  copied: number;
+}
+
+/**
+ * Writes a new migration from a template.
+ * @throws MpmError MIGRATION_NAME, FILE_EXISTS, FILE_SYSTEM; for a tenant also UNKNOWN_TENANT, TENANT_FOLDER
+ */
+export async function createMigration(
+  config: Config,
+  wanted: string,
+  options: CreateOptions = {},
+): Promise<CreatedMigration> {
+  const { kind = 'ts', central, tenant, now = new Date() } = options;
+  const slug = slugOf(wanted);
+  const template = readTemplate(config, `migration.${kind}`);
+  const { folder, copied } =
+    tenant === undefined
+      ? { folder: central ? config.migrations.central : config.migrations.core, copied: 0 }
+      : await folderOfTenant(config, tenant);
+  const here = namesIn(folder);
+  const same = here.find((file) => parseFileName(file)?.slug === slug);
+  if (same) {
+    throw new MpmError('FILE_EXISTS', `${same} has that name already`, {
+      subject: join(folder, same),
+      hint: 'Give the new one another name, or edit that one if it was applied nowhere yet.',
+    });
+  }
+  // A tenant's own must not take a number that core has, or is about to bring.
+  const taken = [...here, ...(tenant === undefined ? [] : namesIn(config.migrations.core))];
+  const versions = taken.flatMap((file) => parseFileName(file)?.version ?? []);
+  const version = nextVersion(versions, now);
+  const name = `${version}_${slug}`;
+  const path = join(folder, `${name}.${kind}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path, fill(template, { name, slug, version }), { flag: 'wx' });
+  } catch (error) {
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    throw new MpmError(
+      exists ? 'FILE_EXISTS' : 'FILE_SYSTEM',
+      `${path} cannot be written: ${(error as Error).message}`,
+      {
+        subject: path,
+        hint: exists ? 'Run it again.' : 'Check the folder and its permissions.',
+        cause: error,
+      },
+    );
+  }
+  return { path, name, copied };
+}
+
+/** A folder of its own is all that a tenant is applied: a new one begins with what core has. */
+async function folderOfTenant(config: Config, wanted: string): Promise<{ folder: string; copied: number }> {
+  const [{ withCentral }, { findTenant }, { tenantFolder }, { readCoreFolder, syncFolder }] =
+    await Promise.all([
+      import('../../central/central.ts'),
+      import('../../central/tenants.ts'),
+      import('../../tenant/folder.ts'),
+      import('../../tenant/sync-folder.ts'),
+    ]);
+  const tenant = await withCentral(config, (central) => findTenant(central, wanted));
+  const folder = tenantFolder(tenant, config);
+  if (namesIn(folder).length) return { folder, copied: 0 };
+  const { copy } = syncFolder(readCoreFolder(config.migrations.core), folder, {});
+  return { folder, copied: copy.length };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter(isMigrationFile);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new MpmError('FILE_SYSTEM', `${folder} cannot be read: ${(error as Error).message}`, {
+      subject: folder,
+      hint: 'Check the path and its permissions.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { existingConfig } from '../../config/find.ts';
+import { MpmError } from '../../errors.ts';
+import { readFolder } from '../../migration/files.ts';
+import { nextVersion } from '../../migration/new-name.ts';
+import { packageTemplates } from '../templates.ts';
+
+/** What `init` wrote: absolute paths. */
+export interface InitReport {
+  config: string;
+  files: string[];
+}
+
+const CONFIG = 'mpm-migrate.config.ts';
+
+/**
+ * Writes a configuration, the folders and a first migration; nothing that is there is touched.
+ * @throws MpmError FILE_EXISTS naming the configuration that is there
+ */
+export function initProject(root: string, now = new Date()): InitReport {
+  const found = existingConfig(root);
+  if (found !== undefined) {
+    throw new MpmError('FILE_EXISTS', `There is a configuration already: ${found}`, {
+      subject: found,
+      hint: 'Edit it, or remove it and run mpm-migrate init again. Next: mpm-migrate create <name>',
+    });
+  }
+  const templates = join(packageTemplates(), 'init');
+  const core = join(root, 'migrations/core');
+  const files = new Map([[join(root, CONFIG), readFileSync(join(templates, CONFIG), 'utf8')]]);
+  if (isEmpty(core)) {
+    files.set(
+      join(core, `${nextVersion([], now)}_customers.sql`),
+      readFileSync(join(templates, 'first.sql'), 'utf8'),
+    );
+  }
+  // Git keeps no empty folders.
+  for (const folder of ['central', 'tenants']) {
+    const path = join(root, 'migrations', folder);
+    if (isEmpty(path)) files.set(join(path, '.gitkeep'), '');
+  }
+  const written: string[] = [];
+  for (const [path, text] of files) if (write(path, text)) written.push(path);
+  return { config: join(root, CONFIG), files: written };
+}
+
+function isEmpty(folder: string): boolean {
+  try {
+    return readFolder(folder).length === 0;
+  } catch (error) {
+    if (error instanceof MpmError && error.code === 'FOLDER_MISSING') return true;
+    throw error;
+  }
+}
+
+/** False when the file is there. */
+function write(path: string, text: string): boolean {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new MpmError('FILE_SYSTEM', `${path} cannot be written: ${(error as Error).message}`, {
+      subject: path,
+      hint: 'Check the folder and its permissions.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,20 @@
+import type { Theme } from '../theme.ts';
+
+const NEXT: [command: string, what: string][] = [
+  ['mpm-migrate central up', 'makes the central database and its tables'],
+  ['mpm-migrate tenant create "Acme Ltd"', 'makes a company and its database'],
+  ['mpm-migrate create add_meters', 'writes the next migration'],
+  ['mpm-migrate up --all', 'applies what is pending to every company'],
+];
+
+/** What `init` wrote, and what to do next. */
+export function initText(files: readonly string[], { good, dim, command, symbols }: Theme): string {
+  const widest = Math.max(...NEXT.map(([line]) => line.length));
+  return [
+    ...files.map((file) => `${good(symbols.tick)} ${file}`),
+    '',
+    'Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:',
+    ...NEXT.map(([line, what]) => `  ${command(line)}${' '.repeat(widest - line.length)}  ${dim(what)}`),
+    '',
+  ].join('\n');
+}

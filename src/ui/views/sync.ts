@@ -1,0 +1,75 @@
+import type { ErrorReport } from '../../errors.ts';
+import type { FolderChange, SyncReport } from '../../fleet/verbs/sync.ts';
+import { count, duration, nameList, oneLine, plural } from '../format.ts';
+import type { Theme } from '../theme.ts';
+import { tenantName } from './tenant.ts';
+
+/** How many held folders, of one kind each, are explained; the others are counted. */
+const MOST_EXPLAINED = 10;
+
+/** What `sync` did, or with `--check` and `--dry-run`, would do. The last line is the most important one. */
+export function syncText(report: SyncReport, theme: Theme): string {
+  const { symbols, warn, command } = theme;
+  const lines = heldLines(report, theme);
+  if (report.dry) lines.push(...changeLines(report.changes, theme));
+  if (report.stale) {
+    const copies = `${plural(report.stale, 'copy', 'copies')} of core files that are gone`;
+    lines.push(`${warn(symbols.warning)} ${copies}:  ${command('mpm-migrate sync --prune')}`);
+  }
+  return `${[...lines, summary(report, theme)].join('\n')}\n`;
+}
+
+function summary(report: SyncReport, { symbols, good, bad, warn, dim }: Theme): string {
+  const { tenants, changes, held, dry, files } = report;
+  if (tenants === 0 && !report.interrupted) return `${good(symbols.tick)} No tenant: nothing to copy`;
+  const changed = new Set(changes.map(({ tenant }) => tenant.id));
+  const current = tenants - changes.length - held.filter(({ tenant }) => !changed.has(tenant.id)).length;
+  const what = amounts(report, dry).join(', ');
+  const done = changes.length
+    ? `${dry ? warn(symbols.warning) : good(symbols.tick)} ${plural(changes.length, 'folder')} ${dry ? 'out of date' : 'brought up to core'} (${what})`
+    : '';
+  const parts = [
+    done,
+    current ? `${done ? '' : `${good(symbols.tick)} `}${count(current)} current` : '',
+    held.length ? `${bad(symbols.cross)} ${count(held.length)} held back` : '',
+    report.interrupted ? warn('interrupted: run it again') : '',
+    dim(`${plural(tenants, 'tenant')}, ${plural(files, 'core file')}, ${duration(report.durationMs)}`),
+  ];
+  return parts.filter(Boolean).join('   ');
+}
+
+function changeLines(changes: readonly FolderChange[], { dim }: Theme): string[] {
+  const shown = changes
+    .slice(0, MOST_EXPLAINED)
+    .map((change) => `  ${tenantName(change.tenant)}  ${dim(amounts(change, true).join(', '))}`);
+  const more = changes.length - shown.length;
+  return more > 0 ? [...shown, `  and ${count(more)} more`] : shown;
+}
+
+function amounts({ copied, updated, pruned }: Omit<FolderChange, 'tenant'>, dry: boolean): string[] {
+  const each: [number, string, string][] = [
+    [copied, 'copied', 'to copy'],
+    [updated, 'replaced', 'to replace'],
+    [pruned, 'removed', 'to remove'],
+  ];
+  return each.flatMap(([number, did, would]) => (number ? [`${count(number)} ${dry ? would : did}`] : []));
+}
+
+/** Equal messages are told once, with the tenants' names. */
+function heldLines({ held }: SyncReport, { symbols, bad, strong }: Theme): string[] {
+  const groups = new Map<string, { error: ErrorReport; names: string[] }>();
+  for (const { tenant, error } of held) {
+    const group = groups.get(error.message) ?? { error, names: [] };
+    group.names.push(tenantName(tenant));
+    groups.set(error.message, group);
+  }
+  const shown = [...groups.values()]
+    .slice(0, MOST_EXPLAINED)
+    .flatMap(({ error, names }) => [
+      `${bad(symbols.cross)} ${strong(nameList(names))}`,
+      `    ${oneLine(error.message)}`,
+      ...(error.hint ? [`    ${oneLine(error.hint)}`] : []),
+    ]);
+  const more = groups.size - MOST_EXPLAINED;
+  return more > 0 ? [...shown, `  and ${count(more)} more kinds of trouble: --json has them all`] : shown;
+}

@@ -1,0 +1,282 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { cli, type CliResult, startCli } from '../helpers/cli.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
+
+const databases = withDatabases();
+const folders: string[] = [];
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'mpm-cli-files-'));
+  folders.push(folder);
+  return folder;
+}
+
+const files = async (folder: string) =>
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) =>
+      path.relative(folder, path.join(entry.parentPath, entry.name)).replace(/\d{14}/, '<version>'),
+    )
+    .toSorted();
+
+describe('init and create', () => {
+  let cwd: string;
+  beforeEach(async () => {
+    cwd = await newFolder();
+  });
+  const run = (...args: string[]): Promise<CliResult> => cli(args, { cwd });
+
+  test('init writes configuration, folders and a first migration, and says what to do next', async () => {
+    const { code, stdout, stderr } = await run('init');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.replace(/\d{14}/, '<version>')).toBe(`✔ mpm-migrate.config.ts
+✔ migrations/core/<version>_customers.sql
+✔ migrations/central/.gitkeep
+✔ migrations/tenants/.gitkeep
+
+Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
+  mpm-migrate central up                makes the central database and its tables
+  mpm-migrate tenant create "Acme Ltd"  makes a company and its database
+  mpm-migrate create add_meters         writes the next migration
+  mpm-migrate up --all                  applies what is pending to every company
+`);
+    expect(await files(cwd)).toEqual([
+      'migrations/central/.gitkeep',
+      'migrations/core/<version>_customers.sql',
+      'migrations/tenants/.gitkeep',
+      'mpm-migrate.config.ts',
+    ]);
+  });
+
+  test('init overwrites nothing', async () => {
+    await writeFile(path.join(cwd, 'mpm-migrate.config.json'), '{}');
+    const { code, stdout, stderr } = await run('init');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('mpm-migrate.config.json');
+    expect(await files(cwd)).toEqual(['mpm-migrate.config.json']);
+
+    await rm(path.join(cwd, 'mpm-migrate.config.json'));
+    await mkdir(path.join(cwd, 'migrations/core'), { recursive: true });
+    await writeFile(path.join(cwd, 'migrations/core/1_mine.sql'), 'select 1;');
+    expect((await run('init')).code).toBe(0);
+    expect((await files(cwd)).filter((file) => file.includes('core'))).toEqual([
+      'migrations/core/1_mine.sql',
+    ]);
+  });
+
+  test('create prints the path alone, and each version is later than the last', async () => {
+    await run('init');
+    const [ts, sql, central] = [
+      await run('create', 'add meters'),
+      await run('create', 'Add-tariffs_2', '--sql'),
+      await run('create', 'add_meters', '--central'),
+    ].map(({ stdout, stderr, code }) => {
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      return stdout;
+    });
+    expect(ts).toMatch(/^migrations\/core\/\d{14}_add_meters\.ts\n$/);
+    expect(sql).toMatch(/^migrations\/core\/\d{14}_Add-tariffs_2\.sql\n$/);
+    expect(central).toMatch(/^migrations\/central\/\d{14}_add_meters\.ts\n$/);
+    const versions = (await readdir(path.join(cwd, 'migrations/core'))).map((file) => file.slice(0, 14));
+    expect(new Set(versions).size).toBe(3);
+    expect(await readFile(path.join(cwd, ts?.trim() ?? ''), 'utf8')).toContain(
+      'export async function up(db: Kysely<any>)',
+    );
+    expect(await readFile(path.join(cwd, sql?.trim() ?? ''), 'utf8')).toContain('-- migrate:down');
+  });
+
+  test('a migration after one from the future is still the last', async () => {
+    await run('init');
+    const core = path.join(cwd, 'migrations/core');
+    await writeFile(path.join(core, '29991231235959_later.sql'), '');
+    expect((await run('create', 'next')).stdout).toBe('migrations/core/30000101000000_next.ts\n');
+    await writeFile(path.join(core, '30000101000000000099_long.sql'), '');
+    expect((await run('create', 'more')).stdout).toBe('migrations/core/30000101000000000100_more.ts\n');
+  });
+
+  test('templates of the user go before ours', async () => {
+    await run('init');
+    const templates = path.join(cwd, 'own');
+    const env = { MPM_TEMPLATES_FOLDER: 'own' };
+    const missing = await cli(['create', 'a'], { cwd, env });
+    expect(missing).toMatchObject({ code: 1, stdout: '' });
+    expect(missing.stderr).toContain(templates);
+    await mkdir(templates);
+    await writeFile(path.join(templates, 'migration.sql'), '-- {{name}} {{slug}} {{version}} {{else}}\n');
+    const { stdout } = await cli(['create', 'a', '--sql'], { cwd, env });
+    const version = /\d{14}/.exec(stdout)?.[0];
+    expect(await readFile(path.join(cwd, stdout.trim()), 'utf8')).toBe(
+      `-- ${version}_a a ${version} {{else}}\n`,
+    );
+    expect((await cli(['create', 'b'], { cwd, env })).code).toBe(0);
+  });
+
+  test.each([
+    [[''], 2, 'it is empty'],
+    [['../x'], 2, 'it holds a path'],
+    [['a/b'], 2, 'it holds a path'],
+    [['..'], 2, 'it holds a path'],
+    [[String.raw`a\b`], 2, 'it holds a path'],
+    [['add.meters'], 2, 'letters, digits, _ and - only'],
+    [['mètres'], 2, 'letters, digits, _ and - only'],
+    [['add_meters.sql'], 2, 'it has an extension'],
+    [['a'.repeat(101)], 2, 'longer than 100'],
+    [['customers'], 1, '_customers.sql has that name already'],
+    [['a', '--central', '--tenant', '1'], 2, '--tenant'],
+    [[], 2, 'name'],
+  ])('create %j is refused and writes nothing', async (args, code, said) => {
+    await run('init');
+    const before = await files(cwd);
+    const result = await run('create', ...args);
+    expect(result).toMatchObject({ code, stdout: '' });
+    expect(result.stderr).toContain(said);
+    expect(await files(cwd)).toEqual(before);
+  });
+
+  test('without a configuration the remedies are named', async () => {
+    const { code, stdout, stderr } = await run('create', 'x');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/mpm-migrate init.*MPM_CENTRAL_URL/s);
+  });
+
+  test('a configuration with problems shows all of them, and no password', async () => {
+    await writeFile(
+      path.join(cwd, 'mpm-migrate.config.ts'),
+      `export default { central: { url: 'mysql://a:hunter2@b/c' }, paces: {}, history: { schema: 'pg_catalog' } };`,
+    );
+    const { code, stderr } = await run('create', 'x');
+    expect(code).toBe(1);
+    expect(stderr).toBe(`✖ mpm-migrate.config.ts has 3 problems
+      central.url: is no PostgreSQL URL; it begins with postgres:// or postgresql://
+      history.schema: is reserved by PostgreSQL
+      paces: is no key; did you mean pace?
+    Mend them all, then run the command again.
+`);
+  });
+});
+
+describe('sync', () => {
+  let cwd: string;
+  let env: Record<string, string>;
+  const { prefix } = databases;
+  const run = (...args: string[]): Promise<CliResult> => cli(args, { cwd, env });
+  const plain = (text: string) => text.replaceAll(prefix, '').replace(/\d+(\.\d+)?m?s/g, '0s');
+  const tenants = (file = '') => path.join(cwd, 'migrations/tenants', file);
+
+  beforeAll(async () => {
+    cwd = await newFolder();
+    databases.adopt(`${prefix}sync`);
+    env = { MPM_CENTRAL_URL: testServer(`${prefix}sync`) };
+    await mkdir(path.join(cwd, 'migrations/core'), { recursive: true });
+    await writeFile(path.join(cwd, 'migrations/core/1_meters.sql'), 'create table meters (id int);\n');
+    expect(await run('central', 'up')).toMatchObject({ code: 0 });
+    await databases.query(
+      `insert into companies (id, name) values (1, 'Acme'), (2, 'Kivu'), (3, 'Lumen');
+       insert into company_databases (company_id, database_name) values (1, '${prefix}acme'), (2, '${prefix}kivu'), (3, '../${prefix}x')`,
+      `${prefix}sync`,
+    );
+  });
+
+  test('--check finds, sync copies, a second run changes nothing, a bad name is that tenant alone', async () => {
+    const check = await run('sync', '--check');
+    expect({ code: check.code, stdout: plain(check.stdout) }).toEqual({
+      code: 4,
+      stdout: `✖ Lumen
+    Lumen (3) cannot have a folder for the database "../x": it holds a path separator
+    Without a folder it follows core. Leave it out (--exclude), or give the database another name.
+  Acme  1 to copy
+  Kivu  1 to copy
+▲ 2 folders out of date (2 to copy)   ✖ 1 held back   3 tenants, 1 core file, 0s
+`,
+    });
+    expect(await files(cwd)).toEqual(['migrations/core/1_meters.sql']);
+
+    const first = await run('sync', '--exclude', '3', '--quiet');
+    expect({ ...first, stdout: plain(first.stdout) }).toMatchObject({
+      code: 0,
+      stdout: '✔ 2 folders brought up to core (2 copied)   2 tenants, 1 core file, 0s\n',
+      stderr: '',
+    });
+    expect(await readdir(tenants(`${prefix}acme`))).toEqual(['.mpm-migrate.json', '1_meters.sql']);
+    const second = await run('sync', '--exclude', '3');
+    expect({ code: second.code, stdout: plain(second.stdout) }).toEqual({
+      code: 0,
+      stdout: '✔ 2 current   2 tenants, 1 core file, 0s\n',
+    });
+    expect((await run('sync', '--check', '--tenant', '1..2')).code).toBe(0);
+    expect((await run('sync')).code).toBe(3);
+  });
+
+  test('an edited copy is held, with exit code 3; --json is the report', async () => {
+    await writeFile(tenants(`${prefix}kivu/1_meters.sql`), 'create table meters (id bigint);\n');
+    const { code, stdout } = await run('sync', '--tenant', '1..2', '--json');
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verb: 'sync',
+      tenants: 2,
+      copied: 0,
+      unchanged: 1,
+      held: [{ tenant: { id: '2' }, files: ['1_meters.sql'], error: { code: 'TENANT_FOLDER' } }],
+    });
+    expect((await run('sync', '--tenant', '2', '--overwrite')).code).toBe(0);
+    expect(await readFile(tenants(`${prefix}kivu/1_meters.sql`), 'utf8')).toBe(
+      'create table meters (id int);\n',
+    );
+  });
+
+  test("create --tenant writes into the tenant's own folder, which begins with core", async () => {
+    await rm(tenants(`${prefix}kivu`), { recursive: true });
+    const { code, stdout, stderr } = await run('create', 'loyalty', '--tenant', 'Kivu', '--sql');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^migrations/tenants/${prefix}kivu/\\d{14}_loyalty\\.sql\\n$`));
+    expect(stderr).toContain('1 core file was copied');
+    expect(await readdir(tenants(`${prefix}kivu`))).toHaveLength(3);
+    expect((await run('create', 'x', '--tenant', 'nobody')).code).toBe(2);
+    expect((await run('create', 'x', '--tenant', 'Lumen')).stderr).toContain('it holds a path separator');
+  });
+
+  test('a missing core folder, no central database, an unknown tenant', async () => {
+    const missing = await cli(['sync'], { cwd, env: { ...env, MPM_CORE_FOLDER: 'nope' } });
+    expect(missing).toMatchObject({ code: 1, stdout: '' });
+    expect(missing.stderr).toMatch(/nope.*mpm-migrate init/s);
+    expect((await run('sync', '--tenant', '99')).code).toBe(2);
+    expect((await run('sync', '--all', '--tenant', '1')).code).toBe(2);
+  });
+
+  test('killed at any moment, it leaves no file by halves, and the next run goes on', async () => {
+    const root = await newFolder();
+    const core = path.join(root, 'migrations/core');
+    await mkdir(core, { recursive: true });
+    const text = `-- ${'x'.repeat(50_000)}\nselect 1;\n`;
+    for (let i = 1; i <= 40; i++) await writeFile(path.join(core, `${i}_a.sql`), text);
+    await databases.query(
+      `insert into companies (id, name) select i, 'K' || i from generate_series(100, 199) i;
+       insert into company_databases (company_id, database_name) select i, '${prefix}k' || i from generate_series(100, 199) i`,
+      `${prefix}sync`,
+    );
+    const select = ['sync', '--tenant', '100..199', '--quiet'];
+    for (const wait of [150, 300, 450]) {
+      const running = await startCli(select, { cwd: root, env });
+      while (!existsSync(path.join(root, 'migrations/tenants')) && running.child.exitCode === null)
+        await sleep(5);
+      await sleep(wait);
+      running.child.kill('SIGKILL');
+      await running.result;
+      for (const file of await files(path.join(root, 'migrations/tenants'))) {
+        if (!file.endsWith('.sql')) continue;
+        expect((await stat(path.join(root, 'migrations/tenants', file))).size).toBe(text.length);
+      }
+    }
+    expect((await cli(select, { cwd: root, env })).code).toBe(0);
+    const left = await files(path.join(root, 'migrations/tenants'));
+    expect(left.filter((file) => file.endsWith('.tmp'))).toEqual([]);
+    expect(left).toHaveLength(100 * 41);
+    expect((await cli(['sync', '--tenant', '100..199', '--check'], { cwd: root, env })).code).toBe(0);
+  });
+});
