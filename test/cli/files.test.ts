@@ -175,7 +175,7 @@ describe('sync', () => {
     env = { MPM_CENTRAL_URL: testServer(`${prefix}sync`) };
     await mkdir(path.join(cwd, 'migrations/core'), { recursive: true });
     await writeFile(path.join(cwd, 'migrations/core/1_meters.sql'), 'create table meters (id int);\n');
-    expect(await run('central', 'up')).toMatchObject({ code: 0 });
+    await run('central', 'up');
     await databases.query(
       `insert into companies (id, name) values (1, 'Acme'), (2, 'Kivu'), (3, 'Lumen');
        insert into company_databases (company_id, database_name) values (1, '${prefix}acme'), (2, '${prefix}kivu'), (3, '../${prefix}x')`,
