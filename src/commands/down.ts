@@ -30,11 +30,12 @@ Without --steps or --to it takes back one migration.`;
   async run(): Promise<RunReport> {
     const { flags } = await this.parse(Down);
     const selection = selectionFrom(flags);
-    return this.runFleet(flags, async ({ config, onEvent, signal }) => {
+    return this.runFleet(flags, async ({ config, onEvent, signal, cancel }) => {
       const { down } = await import('../fleet/verbs/down.ts');
       return down(config, selection, {
         onEvent,
         signal,
+        cancel,
         force: flags.force,
         ...(flags.steps === undefined ? {} : { steps: flags.steps }),
         ...(flags.to === undefined ? {} : { to: flags.to }),

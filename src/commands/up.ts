@@ -41,11 +41,12 @@ tenant does not stop the others. Running it again goes on where it ended.`;
     const { flags } = await this.parse(Up);
     const selection = selectionFrom(flags);
     const { to, force, strict, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
-    return this.runFleet(flags, async ({ config, onEvent, signal }) => {
+    return this.runFleet(flags, async ({ config, onEvent, signal, cancel }) => {
       const { up } = await import('../fleet/verbs/up.ts');
       return up(config, selection, {
         onEvent,
         signal,
+        cancel,
         force,
         strict,
         failFast,

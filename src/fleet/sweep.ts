@@ -7,6 +7,7 @@ import { withConnection } from '../postgres/connection.ts';
 import { type LaneWork, runLanes } from './lanes.ts';
 import { type Headroom, defaultConcurrency, failureBudget } from './limit.ts';
 import { type Selection, filterFor } from './select.ts';
+import { streamInTurn } from './turn.ts';
 
 /** A selection, counted. */
 export interface Survey {
@@ -24,7 +25,12 @@ export interface SweepOptions {
   failFast?: boolean;
   /** Aborted: start nothing more, let each tenant finish the migration that it is in. */
   signal?: AbortSignal | undefined;
+  /** Aborted: cancel the statements that run, which rolls them back (fleet 6). */
+  cancel?: AbortSignal | undefined;
 }
+
+/** So many tenants are read ahead, over all servers. */
+const PAGES = 1000;
 
 /** Finds out how many tenants a selection has on each server. */
 export async function survey(central: Central, selection: Selection): Promise<Survey> {
@@ -41,9 +47,11 @@ export async function sweep<R>(
   work: LaneWork<R>,
 ): Promise<void> {
   const { config } = central;
+  // Pages of all servers are in memory at once.
+  const pageSize = Math.max(20, Math.floor(PAGES / Math.max(1, servers.length)));
   const lanes = servers.map(async ({ server, count }) => ({
     name: server,
-    tenants: streamTenants(central, filter, { server }),
+    tenants: streamInTurn(central, streamTenants(central, filter, { server, pageSize })),
     concurrency: Math.min(count, await concurrencyOf(config, server, count, options.concurrency)),
   }));
   await runLanes({

@@ -45,7 +45,7 @@ export async function workOn(
 
 async function prepare(
   tenant: Tenant,
-  { config, run, signal, tell }: RunContext,
+  { config, run, signal, cancel, tell }: RunContext,
   { files, force = false }: { files: FleetFiles; force?: boolean | undefined },
 ): Promise<TenantWork> {
   const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
@@ -64,6 +64,7 @@ async function prepare(
       directUrl: config.servers[tenant.server]?.directUrl,
       force,
       signal,
+      cancel,
       onMigration: (step) => tell({ type: 'migration-started', tenant: ref, ...step }),
       onWaiting: (reason) => tell({ type: 'tenant-waiting', tenant: ref, reason }),
     },

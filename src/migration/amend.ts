@@ -8,7 +8,7 @@ import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readRows, readStanding } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
-import type { MigrateOptions } from './work.ts';
+import { type MigrateOptions, waitOf } from './work.ts';
 
 /** One change of the history alone: nothing is run. */
 export type Change =
@@ -41,12 +41,12 @@ export async function amend(
       const changes = await decide(rows, connection, found);
       if (!options.write || changes.length === 0) return { changes, written: false };
       if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
-        await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+        await waitForLock(connection, options.history, waitOf(options));
         continue;
       }
       const outcome = await write(connection, found, rows, changes, options);
       if (outcome === 'done') return { changes, written: true };
-      await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+      await waitForLock(connection, options.history, waitOf(options));
     }
   }).catch((error: unknown) => {
     throw databaseError(error, target.database ?? '');

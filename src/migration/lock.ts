@@ -46,20 +46,34 @@ export async function pause(look: number): Promise<void> {
   await sleep((0.5 + Math.random()) * Math.min(700, 25 * 1.5 ** look));
 }
 
+/** How long to wait for another runner, and who is told. */
+export interface Wait {
+  /** ms */
+  lockWait: number;
+  /** Aborted: wait no longer. */
+  signal?: AbortSignal | undefined;
+  onWaiting?: ((reason: string) => void) | undefined;
+}
+
 /**
  * Waits until nobody holds the history's lock, without blocking on it. Throws BUSY, naming the holder, when
- * that takes longer than `lockWait` ms.
+ * that takes longer than `lockWait` ms; INTERRUPTED when it is told to stop.
  */
 export async function waitForLock(
   connection: Connection,
   history: HistoryTable,
-  lockWait: number,
-  onWaiting: ((reason: string) => void) | undefined,
+  { lockWait, signal, onWaiting }: Wait,
 ): Promise<void> {
   const deadline = performance.now() + lockWait;
   for (let look = 0; ; look += 1) {
     const [free] = await connection.query<{ free: boolean }>(`select ${tryLock(history)} as free`);
     if (free?.free) return;
+    if (signal?.aborted) {
+      throw new MpmError('INTERRUPTED', 'interrupted while another runner was at work here', {
+        aftermath: 'nothing was changed here',
+        hint: 'Run the same command again: it goes on from here.',
+      });
+    }
     const holder = look % 5 === 0 ? await holderOfLock(connection, history) : undefined;
     if (holder) onWaiting?.(describeHolder(holder));
     if (performance.now() >= deadline) {

@@ -2,13 +2,14 @@ import { asMpmError, MpmError } from '../errors.ts';
 import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
+import { cancellable } from './cancel.ts';
 import { goDown } from './down.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import type { DownOptions } from './plan.ts';
 import { readRows } from './read.ts';
 import { goUp } from './up.ts';
-import { type Attempt, type MigrateOptions, recordDone, type Work } from './work.ts';
+import { type Attempt, type MigrateOptions, recordDone, waitOf, type Work } from './work.ts';
 
 export type { Attempt, MigrateOptions } from './work.ts';
 
@@ -61,12 +62,12 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
   const { result } = work;
   try {
     for (;;) {
-      const lost = await onConnection(work, go);
+      const lost = await cancellable(work.target, work.options.cancel, () => onConnection(work, go));
       if (!lost) break;
       await settle(work, lost);
     }
   } catch (error) {
-    const known = asMpmError(databaseError(error, work.target.database ?? ''));
+    const known = cancelled(work) ?? asMpmError(databaseError(error, work.target.database ?? ''));
     result.error = known;
     result.outcome =
       known.code === 'PLAN_REFUSED' || known.code === 'NOT_EMPTY'
@@ -77,6 +78,16 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
     result.retryable = isTransient(known.cause ?? known);
   }
   return result;
+}
+
+/** After the second signal, an error is most likely what it brought about; nothing of it is kept either way. */
+function cancelled({ options, open }: Work): MpmError | undefined {
+  if (!options.cancel?.aborted) return undefined;
+  const what = open ? `${open.name} was cancelled` : 'cancelled before the next migration';
+  return new MpmError('INTERRUPTED', what, {
+    ...(open && { migration: open.name }),
+    hint: 'Run the same command again: it goes on from here.',
+  });
 }
 
 /** Works on one connection to the end; returns the error when the connection broke inside a migration. */
@@ -100,7 +111,7 @@ async function settle(work: Work, lost: MpmError): Promise<void> {
   const { open, options } = work;
   if (!open) throw lost;
   const rows = await withConnection(work.target, async (connection) => {
-    await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+    await waitForLock(connection, options.history, waitOf(options));
     return readRows(connection, options.history);
   }).catch((error: unknown) => {
     throw new MpmError('COMMIT_UNKNOWN', `${lost.message}; and then: ${asMpmError(error).message}`, {

@@ -8,7 +8,7 @@ import { bootstrap, type Found, planFor, readStanding, refuseNonEmpty } from './
 import { refreshStamp, stampSql } from './restamp.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 import { applyInTransaction } from './transaction.ts';
-import { othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
+import { othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
 
 /** Brings one database up on an open connection. `again`: another runner moved the history on, it is read anew. */
 export async function goUp(
@@ -33,7 +33,7 @@ export async function goUp(
     return 'finished';
   }
   if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
-    await waitForLock(connection, options.history, options.pace.lockWait, options.onWaiting);
+    await waitForLock(connection, options.history, waitOf(options));
     return 'again';
   }
   return applyAll(work, connection, found, plan, migrations);

@@ -2,7 +2,7 @@ import type { Pace } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection, DatabaseTarget } from '../postgres/connection.ts';
 import { execute } from './execute.ts';
-import { waitForLock } from './lock.ts';
+import { type Wait, waitForLock } from './lock.ts';
 import type { Outside } from './outside.ts';
 import type { Refusal } from './plan.ts';
 import type { ReadOptions } from './read.ts';
@@ -18,10 +18,14 @@ export interface MigrateOptions extends ReadOptions {
   toolVersion: string;
   /** Migrate a database that has objects but no history. */
   allowNonEmpty?: boolean;
+  /** False: leave the head stamp alone, as for a second history in the same database. */
+  stamp?: boolean;
   /** Past a pooler, for what runs outside a transaction. */
   directUrl?: string | undefined;
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal | undefined;
+  /** Once aborted, what runs is cancelled and rolls back. */
+  cancel?: AbortSignal | undefined;
   onMigration?:
     ((step: { name: string; direction: 'up' | 'down'; index: number; count: number }) => void) | undefined;
   onWaiting?: ((reason: string) => void) | undefined;
@@ -48,6 +52,11 @@ export interface Work {
   result: Attempt;
   /** The migration whose outcome a lost connection leaves open. */
   open?: { name: string; direction: 'up' | 'down'; since: number } | undefined;
+}
+
+/** How long these options wait for another runner. */
+export function waitOf({ pace, signal, onWaiting }: MigrateOptions): Wait {
+  return { lockWait: pace.lockWait, signal, onWaiting };
 }
 
 export function outsideOf({ target, options }: Work): Outside {
@@ -85,7 +94,7 @@ export async function perform(
         if (outcome === 'done') break;
         work.open = undefined;
         if (outcome === 'moved') throw moved;
-        await waitForLock(connection, history, pace.lockWait, options.onWaiting);
+        await waitForLock(connection, history, waitOf(options));
         work.open = { name, direction, since };
       }
       recordDone(work, name, direction, since);
@@ -115,12 +124,12 @@ export async function othersAtWork(
   refusals: readonly Refusal[],
 ): Promise<boolean> {
   if (!refusals.some(({ state }) => state === 'interrupted')) return false;
-  const { history, pace } = work.options;
   let waited = false;
-  await waitForLock(connection, history, pace.lockWait, (reason) => {
+  const onWaiting = (reason: string) => {
     waited = true;
     work.options.onWaiting?.(reason);
-  });
+  };
+  await waitForLock(connection, work.options.history, { ...waitOf(work.options), onWaiting });
   return waited;
 }
 

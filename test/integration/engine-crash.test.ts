@@ -187,3 +187,26 @@ test('engine 12: twenty processes at once apply each migration once, without an 
   expect(await historyOf(url)).toEqual(Array.from({ length: 12 }, (_, index) => `${index + 1}_m applied`));
   expect(await rowsIn(url, 'select count(*)::int as count from log')).toEqual([{ count: 11 }]);
 }, 120_000);
+
+test('fleet 6: a run told to stop finishes the migration it is in; told to cancel, it rolls that back', async () => {
+  const { url } = await databases.create();
+  const set = await migrations({
+    '1_t.sql': 'create table log (what text);',
+    '2_slow.sql': "insert into log values ('two'); select pg_sleep(1);",
+    '3_slow.sql': "insert into log values ('three'); select pg_sleep(30);",
+  });
+  const stop = new AbortController();
+  const stopped = up(url, set, { signal: stop.signal });
+  await backendDoing(url, "wait_event = 'PgSleep'");
+  stop.abort();
+  expect(await stopped).toMatchObject({ to: '2_slow', error: { code: 'INTERRUPTED' } });
+  expect(await historyOf(url)).toEqual(['1_t applied', '2_slow applied']);
+
+  const cancel = new AbortController();
+  const cancelled = up(url, set, { cancel: cancel.signal });
+  await backendDoing(url, "wait_event = 'PgSleep'");
+  cancel.abort();
+  expect(await cancelled).toMatchObject({ outcome: 'failed', error: { code: 'INTERRUPTED', migration: '3_slow' } });
+  expect(await historyOf(url)).toEqual(['1_t applied', '2_slow applied']);
+  expect(await rowsIn(url, 'select what from log')).toEqual([{ what: 'two' }]);
+});
