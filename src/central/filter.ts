@@ -63,7 +63,7 @@ export function sortWords(filter: Pick<TenantFilter, 'tenants' | 'exclude'>): Se
 }
 
 /** Outcomes after which `up --failed` need not come back. */
-const SETTLED = ['migrated', 'reverted', 'current', 'pending'];
+const SETTLED = ['migrated', 'reverted', 'current', 'pending', 'executed'];
 
 /**
  * The condition of a filter over the list of tenants `t`, with its values pushed to `values`. Values go as text

@@ -124,6 +124,7 @@ export function emptyCounts(): RunCounts {
     failed: 0,
     busy: 0,
     skipped: 0,
+    executed: 0,
   };
 }
 

@@ -25,7 +25,8 @@ export type RunEvent =
   | { type: 'notice'; at: number; message: string }
   | { type: 'run-finished'; at: number; report: RunReport };
 
-export type OnEvent = (event: RunEvent) => void;
+/** A promise that it returns for the end of a tenant holds that tenant's lane until it is settled. */
+export type OnEvent = (event: RunEvent) => unknown;
 
 /** An event before it is known when it happened. */
 export type Unstamped = RunEvent extends infer Event

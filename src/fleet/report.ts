@@ -6,10 +6,10 @@ export type TenantRef = { id: string; name: string; database: string; server: st
 /**
  * `migrated` and `reverted`: something was done. `current`: nothing to do. `pending`: looked at only, and behind.
  * `refused`: its plan was refused and it was not touched. `skipped`: not tried, `reason` says why.
- * `busy`: another runner held the lock for longer than the wait.
+ * `busy`: another runner held the lock for longer than the wait. `executed`: the statements of `exec` were run.
  */
 export type Outcome =
-  'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped';
+  'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped' | 'executed';
 
 export interface AppliedMigration {
   name: string;
@@ -57,6 +57,7 @@ export interface RunCounts {
   failed: number;
   busy: number;
   skipped: number;
+  executed: number;
 }
 
 /** The report of one run: what `--json` prints and the library returns. */

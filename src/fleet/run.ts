@@ -14,6 +14,7 @@ import type { RunReport, TenantResult } from './report.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
+import { inTurn } from './turn.ts';
 
 export interface RunOptions extends SweepOptions {
   onEvent?: OnEvent;
@@ -26,6 +27,7 @@ export interface RunContext {
   /** The run's number as the history and application_name carry it. */
   run: string;
   signal?: AbortSignal | undefined;
+  cancel?: AbortSignal | undefined;
   report: ReportBuilder;
   /** To who follows the run. */
   tell(event: Unstamped): void;
@@ -39,6 +41,8 @@ export interface RunWork {
   selection: Selection;
   /** One attempt at a tenant; `before` is what the last attempt came to. Must not reject. */
   attempt(tenant: Tenant, context: RunContext, before: Tried | undefined): Promise<Tried>;
+  /** False: it only reads, and is no run of the ledger. */
+  recorded?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
   preflight?(context: RunContext, tenants: Survey): Promise<Preflight | undefined>;
 }
@@ -68,31 +72,34 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       toolVersion: TOOL_VERSION,
       startedAt: new Date(started).toISOString(),
     };
-    const { run, others } = await openRun(central, tenants, head);
+    const unrecorded = { run: null, others: [] };
+    const { run, others } = work.recorded === false ? unrecorded : await openRun(central, tenants, head);
     const report = new ReportBuilder({ run, ...head }, { keepResults: selectsByName(work.selection) });
-    const tell = (event: Unstamped): void => options.onEvent?.({ ...event, at: Date.now() - started });
+    const pass = (event: Unstamped): unknown => options.onEvent?.({ ...event, at: Date.now() - started });
+    const tell = (event: Unstamped): void => void pass(event);
     const notice = (message: string): void => {
       report.notice(message);
       tell({ type: 'notice', message });
     };
     const ledger = new LedgerWriter(
       async (batch) => {
-        if (run !== null) await recordTenants(central, run, batch);
+        if (run !== null) await inTurn(central, () => recordTenants(central, run, batch));
       },
       (error) => notice(`${error.message}. The run goes on without it.`),
     );
-    const settle = (result: TenantResult): Promise<void> => {
+    const settle = async (result: TenantResult): Promise<void> => {
       // With --behind, only those with something to do were selected; the ledger knows that the others are done.
       if (!work.selection.behind || result.outcome !== 'current') report.add(result);
-      tell({ type: 'tenant-finished', result });
-      return ledger.record(result);
+      // Who follows slower than the lanes makes them wait, as the ledger does: memory stays flat.
+      await Promise.all([pass({ type: 'tenant-finished', result }), ledger.record(result)]);
     };
-    const { signal } = options;
+    const { signal, cancel } = options;
     const context: RunContext = {
       central,
       config,
       run: String(run ?? work.verb),
       signal,
+      cancel,
       report,
       tell,
       settle,
@@ -100,7 +107,10 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     const heart =
       run === null
         ? undefined
-        : setInterval(() => void ledger.attempt(() => beat(central, run)), HEARTBEAT.every);
+        : setInterval(
+            () => void ledger.attempt(() => inTurn(central, () => beat(central, run))),
+            HEARTBEAT.every,
+          );
 
     tell({ type: 'run-started', run, verb: work.verb, total: tenants.total, selection: head.selection });
     for (const other of others) notice(describeActive(other));

@@ -41,6 +41,7 @@ export const counts = {
   failed: 0,
   busy: 0,
   skipped: 0,
+  executed: 0,
 };
 
 export function runReport(more: Partial<RunReport> = {}): RunReport {

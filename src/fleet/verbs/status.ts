@@ -51,7 +51,7 @@ async function look(
   const cohorts = new Cohorts();
   const rows: StatusRow[] = [];
   const words = describeSelection(selection);
-  const tell = (event: Unstamped): void => onEvent?.({ ...event, at: Date.now() - started });
+  const tell = (event: Unstamped): unknown => onEvent?.({ ...event, at: Date.now() - started });
   let history: HistoryEntry[] | undefined;
   let notLooked = 0;
   let error: ErrorReport | undefined;
@@ -67,10 +67,10 @@ async function look(
       const reason = 'error' in value ? value.error.message : '';
       tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
     },
-    onSettled: (tenant, { value }, attempts) => {
+    onSettled: async (tenant, { value }, attempts) => {
       const row = rowOf(tenant, value);
       const fine = row.state === 'current' || row.state === 'inactive';
-      tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
+      await tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
       // Only those with something to do were selected.
       if (selection.behind && fine) return;
       cohorts.add(row);

@@ -40,6 +40,7 @@ function escapeProperty(text: string): string {
 }
 
 const OUTCOMES: (keyof RunCounts)[] = [
+  'executed',
   'migrated',
   'reverted',
   'current',

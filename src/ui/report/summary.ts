@@ -2,7 +2,7 @@ import type { RunCounts, RunReport } from '../../fleet/report.ts';
 import { count, duration, inWords, joinParts, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
 
-const FINE = ['migrated', 'reverted', 'pending', 'current'] as const;
+const FINE = ['executed', 'migrated', 'reverted', 'pending', 'current'] as const;
 const WRONG = ['failed', 'refused', 'busy'] as const;
 
 /** `✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184` */
