@@ -23,6 +23,16 @@ export interface Answer {
   results: { command: string; rowCount: number | null; rows: Record<string, unknown>[] }[];
 }
 
+/** What one statement returned: every value as its text, null for null. */
+export interface ResultTable {
+  /** Of its command tag; `SELECT`, `UPDATE`. */
+  command: string;
+  rowCount: number | null;
+  /** With the type's OID; none when the statement returns no rows. */
+  columns: { name: string; type: number }[];
+  rows: (string | null)[][];
+}
+
 /** One connection to one database. A dead connection is an error of the query in work, never of the process. */
 export class Connection {
   readonly #client: pg.Client;
@@ -59,11 +69,24 @@ export class Connection {
     return ((await this.#run(sql, values)) as { rows: R[] }).rows;
   }
 
-  async #run(sql: string, values: unknown[] | undefined): Promise<unknown> {
+  /** As {@link send}, with what is to be shown of it: columns, and rows as the texts that the server sent. */
+  async read(sql: string): Promise<ResultTable[]> {
+    const types = { getTypeParser: () => (text: string) => text };
+    const answer: unknown = await this.#run({ text: sql, rowMode: 'array', types }, undefined);
+    const results = (Array.isArray(answer) ? answer : [answer]) as pg.QueryArrayResult<(string | null)[]>[];
+    return results.map(({ command, rowCount, fields, rows }) => ({
+      command,
+      rowCount,
+      columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
+      rows,
+    }));
+  }
+
+  async #run(sql: string | pg.QueryArrayConfig, values: unknown[] | undefined): Promise<unknown> {
     if (this.#lost) throw this.#lost;
     this.#completed = 0;
     try {
-      return await this.#client.query(sql, values);
+      return await this.#client.query(sql as string, values);
     } catch (error) {
       // 25P02 only repeats that an earlier statement failed.
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
