@@ -205,6 +205,7 @@ class ServerLanes<R> {
     if (trial.pressure !== 'unreachable') {
       this.#seen = true;
       this.#refusals = undefined;
+      if (!trial.pressure) this.#hurryRefused(now);
       return;
     }
     const { since, count } = this.#refusals ?? { since: started, count: 0 };
@@ -212,6 +213,11 @@ class ServerLanes<R> {
     this.#pausedUntil = now + Math.min(1_000, this.#options.backoff(count + 1));
     const patience = this.#seen ? PATIENCE.seen : PATIENCE.unseen;
     if (now - since >= patience) this.#down = { tenant, trial };
+  }
+
+  /** The server has room again: who was refused for want of it need not wait any longer. */
+  #hurryRefused(now: number): void {
+    for (const waiting of this.#waiting) if (waiting.trial.pressure) waiting.due = Math.min(waiting.due, now);
   }
 
   /** Those that wait for another attempt when nothing more is started end with what the last one said. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { startProxy } from '../helpers/proxy.ts';
 import type { RunEvent } from '../../src/fleet/events.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
@@ -193,5 +193,27 @@ describe('up in trouble', () => {
     expect(report.counts).toMatchObject({ migrated: 2, failed: 40 });
     expect(report.failures).toHaveLength(1);
     expect(report.failures[0]).toMatchObject({ count: 40, error: { code: 'CONNECTION' } });
+  });
+
+  test('fleet 3: a server that is full is asked less, and every tenant is migrated all the same', async () => {
+    const fleet = await makeFleet(databases, { count: 6 });
+    const role = `${databases.prefix}few`;
+    await databases.query(`create role ${role} login password 'secret' connection limit 2`);
+    onTestFinished(async () => {
+      for (const { database } of fleet.tenants)
+        await databases.query(`drop database ${database} with (force)`);
+      await databases.query(`drop role ${role}`);
+    });
+    for (const { database } of fleet.tenants)
+      await databases.query(`alter database ${database} owner to ${role}`);
+    const url = Object.assign(new URL(testServer()), { username: role, password: 'secret' }).href;
+    const config = { ...fleet.config, servers: { default: { name: 'default', url } } };
+    const report = await up(config, { all: true }, { concurrency: 6 });
+    expect(report.failures).toEqual([]);
+    expect(report.counts).toMatchObject({ total: 6, migrated: 6 });
+    const [most] = await fleet.central<{ most: number }>(
+      'select max(attempts) as most from mpm_migrate.run_tenants',
+    );
+    expect(most?.most).toBeGreaterThan(1);
   });
 });
