@@ -1,4 +1,5 @@
 import type { BuiltIn } from './built-in.ts';
+import { POOL } from './pool.ts';
 
 // MicroPowerManager's own tables are adopted as they are: columns that lack are added, rows stay, and a
 // constraint is added to an adopted table only if its rows keep it. What differs between adopted tables is
@@ -150,7 +151,36 @@ end
 $unique$;
 `;
 
+// Who keeps sessions open learns at once that a tenant was moved, held or released (fleet 18).
+const notify = `create function mpm_migrate.tell_tenant() returns trigger language plpgsql as $body$
+begin
+  if tg_table_name = 'companies' then
+    perform pg_catalog.pg_notify('mpm_migrate_tenants', coalesce(new.id, old.id)::text);
+  else
+    perform pg_catalog.pg_notify('mpm_migrate_tenants', coalesce(new.company_id, old.company_id)::text);
+    if tg_op = 'UPDATE' and new.company_id is distinct from old.company_id then
+      perform pg_catalog.pg_notify('mpm_migrate_tenants', old.company_id::text);
+    end if;
+  end if;
+  return null;
+end
+$body$;
+
+create trigger mpm_migrate_tell_added after insert or delete on public.company_databases
+  for each row execute function mpm_migrate.tell_tenant();
+create trigger mpm_migrate_tell_changed after update on public.company_databases
+  for each row when ((old.company_id, old.database_name, old.server, old.status, old.reason, old.labels::text)
+    is distinct from (new.company_id, new.database_name, new.server, new.status, new.reason, new.labels::text))
+  execute function mpm_migrate.tell_tenant();
+create trigger mpm_migrate_tell_company after update of id, name or delete on public.companies
+  for each row execute function mpm_migrate.tell_tenant();
+`;
+
 /** The built-in list of companies, in order; only where the configuration names no other. */
-export const REGISTRY: readonly BuiltIn[] = [{ name: '0001_companies', sql: companies }];
+export const REGISTRY: readonly BuiltIn[] = [
+  { name: '0001_companies', sql: companies },
+  { name: '0002_tell_tenant', sql: notify },
+  { name: '0003_pool', sql: POOL },
+];
 
 export const REGISTRY_HISTORY = { schema: 'mpm_migrate', table: 'registry_history' };
