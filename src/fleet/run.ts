@@ -126,7 +126,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
     };
     await ledger.close();
-    if (run !== null) await ledger.attempt(() => finishRun(central, run, finish()));
+    if (run !== null) await ledger.attempt(() => inTurn(central, () => finishRun(central, run, finish())));
     const finished = finish();
     tell({ type: 'run-finished', report: finished });
     return finished;
