@@ -8,7 +8,7 @@ export interface Statement {
   end: number;
   /** Behind the `;`; the same as `end` when there is none. */
   next: number;
-  /** Its first bare words outside parentheses, in lower case, {@link WORDS} at most. */
+  /** Its first bare words outside parentheses, in lower case: {@link WORDS} at most, of a plain query two. */
   words: string[];
 }
 
@@ -55,10 +55,11 @@ for (let code = 0; code < 128; code++) {
   if (/[0-9]/.test(char)) classes[code] = DIGIT;
 }
 
+/** Statements of which a file may hold very many, and whose first words are enough. */
+const SHORT = new Set(['insert', 'select', 'update', 'delete']);
 const SHAPING = new Set(['create', 'function', 'procedure', 'or', 'replace']);
 const ROUTINE = /^(?:c[fp]|cor[fp])/;
 
-const IDENTIFIER = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
 const MARKER = /--[ \t]*(migrate:[^\r\n]*)/y;
@@ -84,7 +85,9 @@ export function scan(text: string): Scan {
   let shape = '';
   let isRoutine = false;
   let depth = 0;
+  let isCopy = false;
   let copiesFromStdin = false;
+  let limit = WORDS;
 
   const match = (pattern: RegExp, at: number): string | undefined => {
     pattern.lastIndex = at;
@@ -93,12 +96,14 @@ export function scan(text: string): Scan {
   const finish = (next: number): void => {
     if (parentheses > 0) problems.push({ kind: 'parenthesis', offset: firstParenthesis, end });
     if (start >= 0) statements.push({ start, end, next, words });
+    if (copiesFromStdin) problems.push({ kind: 'copy-data', offset: start, end: next });
     start = -1;
     words = [];
     parentheses = 0;
     count = 0;
-    shape = '';
     isRoutine = false;
+    isCopy = false;
+    copiesFromStdin = false;
     depth = 0;
   };
   const unterminated = (kind: ScanProblem['kind'], offset: number): number => {
@@ -114,22 +119,28 @@ export function scan(text: string): Scan {
     while (before >= 0 && (text[before] === ' ' || text[before] === '\t')) before--;
     return before < 0 || text[before] === '\n' || text[before] === '\r';
   };
-  const word = (found: string): void => {
-    if (parentheses === 0 && words.length < WORDS) words.push(found.toLowerCase());
+  const word = (from: number, to: number): void => {
+    const size = to - from;
+    // Most words of a big file are not worth a string.
+    if (count > 3 && (parentheses > 0 || (words.length >= limit && !isRoutine && !isCopy))) return;
+    const lower = text.slice(from, to).toLowerCase();
+    if (parentheses === 0 && words.length < limit) words.push(lower);
     if (count < 4) {
-      const lower = found.toLowerCase();
+      if (count === 0) {
+        limit = SHORT.has(lower) ? 2 : WORDS;
+        isCopy = lower === 'copy';
+        shape = '';
+      }
       shape += SHAPING.has(lower) ? lower.charAt(0) : '.';
       isRoutine = ROUTINE.test(shape);
     }
     count++;
-    if (isRoutine && parentheses === 0) {
-      const lower = found.length <= 5 ? found.toLowerCase() : '';
-      if (lower === 'begin') depth++;
-      else if (lower === 'case' && depth > 0) depth++;
-      else if (lower === 'end' && depth > 0) depth--;
-    } else if (words[0] === 'copy') {
-      copiesFromStdin ||= found.toLowerCase() === 'stdin' && words.includes('from');
-    }
+    if (parentheses > 0) return;
+    if (isCopy && lower === 'stdin' && words.includes('from')) copiesFromStdin = true;
+    if (!isRoutine || size > 5) return;
+    if (lower === 'begin') depth++;
+    else if (lower === 'case' && depth > 0) depth++;
+    else if (lower === 'end' && depth > 0) depth--;
   };
 
   let at = 0;
@@ -162,27 +173,23 @@ export function scan(text: string): Scan {
       continue;
     }
     if (code === 59 /* ; */ && parentheses === 0 && depth === 0) {
-      const copied = copiesFromStdin ? start : -1;
-      copiesFromStdin = false;
+      const dataFollows = copiesFromStdin;
       at++;
       finish(at);
-      if (copied >= 0) {
-        at = copyDataEnd(text, at);
-        problems.push({ kind: 'copy-data', offset: copied, end: at });
-      }
+      if (dataFollows) at = copyDataEnd(text, at);
       continue;
     }
 
     if (start < 0) start = at;
     if (kind === LETTER) {
-      const found = match(IDENTIFIER, at) ?? '';
-      const escapes = found.length === 1 && (code | 32) === 101 /* e */ && text.charCodeAt(at + 1) === 39;
+      const next = wordEnd(text, at);
+      const escapes = next === at + 1 && (code | 32) === 101 /* e */ && text.charCodeAt(next) === 39;
       if (escapes) {
         const close = escapeStringEnd(text, at + 2);
         at = close < 0 ? unterminated('quote', at + 1) : close;
       } else {
-        word(found);
-        at += found.length;
+        word(at, next);
+        at = next;
       }
     } else if (kind === DIGIT) {
       at += match(NUMBER, at)?.length ?? 1;
@@ -210,4 +217,13 @@ export function scan(text: string): Scan {
     problems.push({ kind: 'nul', offset: nul, end: nul + 1 });
   }
   return { statements, problems, markers };
+}
+
+function wordEnd(text: string, at: number): number {
+  let end = at + 1;
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end);
+    if (code < 128 && code !== 36 /* $ */ && (classes[code] ?? 0) < LETTER) break;
+  }
+  return end;
 }
