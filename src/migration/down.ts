@@ -25,7 +25,7 @@ export async function goDown(
   if (result.applied.length === 0) result.from = plan.head;
   result.to = plan.head;
   if (plan.refusals.length) {
-    if (await othersAtWork(work, connection, plan.refusals)) return 'again';
+    if (await othersAtWork(work, connection, plan.refusals, found)) return 'again';
     throw refused(plan.refusals);
   }
   if (plan.steps.length === 0) return 'finished';

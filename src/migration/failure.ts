@@ -75,7 +75,7 @@ export function escaped(unit: Unit, cause?: unknown): MpmError {
     migration: unit.name,
     cause,
     aftermath: 'what it committed was kept; it was not rolled back',
-    hint: `Take COMMIT or ROLLBACK out of it, look at what it left, then: mpm-migrate resolve ${unit.name} --tenant … --applied|--rolled-back`,
+    hint: `Take COMMIT or ROLLBACK out of it, look at what it left, then: mpm-migrate resolve ${unit.name} --tenant {tenant} --applied|--rolled-back`,
   });
 }
 

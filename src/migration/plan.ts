@@ -1,6 +1,7 @@
 import { MpmError } from '../errors.ts';
 import type { Migration } from './migration.ts';
 import { compareNames, compareVersions } from './name.ts';
+import { describeState, listNames, remedyFor } from './remedy.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './state.ts';
 
 /** Why a database is not migrated, one reason for all migrations in the same state. */
@@ -28,32 +29,18 @@ export interface PlanOptions {
   force?: boolean;
   /** Go no further than this migration: a name or a version. */
   to?: string;
+  /** Resume this failed or interrupted migration and do nothing else, whatever else is there. */
+  only?: string;
 }
 
-const REFUSED: Partial<Record<MigrationState, { what: string; remedy: string }>> = {
-  failed: {
-    what: 'failed before and was left half-done',
-    remedy:
-      'mend the cause, then: mpm-migrate up --tenant {tenant} --force (resumes), or mpm-migrate resolve {name} --tenant {tenant} --applied|--rolled-back',
-  },
-  interrupted: {
-    what: 'was interrupted',
-    remedy:
-      'mpm-migrate up --tenant {tenant} --force (resumes), or mpm-migrate resolve {name} --tenant {tenant} --applied|--rolled-back',
-  },
-  'out-of-order': {
-    what: 'is older than what is already applied',
-    remedy: 'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --force',
-  },
-  changed: {
-    what: 'was changed after it was applied',
-    remedy: 'restore the file, or accept it: mpm-migrate repair --tenant {tenant} --checksums',
-  },
-  missing: {
-    what: 'is applied, but its file is gone',
-    remedy: 'restore the file, or forget it: mpm-migrate repair --tenant {tenant} --missing',
-  },
-};
+/** `up` goes on only when every migration is in another state than these. */
+const REFUSED: ReadonlySet<MigrationState> = new Set([
+  'failed',
+  'interrupted',
+  'out-of-order',
+  'changed',
+  'missing',
+]);
 
 export function planUp(
   migrations: readonly Migration[],
@@ -64,7 +51,15 @@ export function planUp(
   const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
   const inReach = (entry: StateEntry) => limit === undefined || compareNames(entry.name, limit) <= 0;
 
-  const held = groupByState(entries.filter((entry) => REFUSED[entry.state]));
+  const held = groupByState(entries.filter((entry) => REFUSED.has(entry.state)));
+  const { only } = options;
+  if (only !== undefined) {
+    const half = entries.filter(
+      ({ name, state }) => name === only && (state === 'failed' || state === 'interrupted'),
+    );
+    const pending = half.flatMap((entry) => entry.migration ?? []);
+    return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
+  }
   const refusals = options.force ? [] : held;
   const notices = options.force ? held.map((refusal) => `--force: ${refusal.message}`) : [];
   const future = entries.filter((entry) => entry.state === 'future').length;
@@ -88,7 +83,9 @@ export function planAfter(migrations: readonly Migration[], count: number, optio
     state: index < count ? 'applied' : 'pending',
     migration,
   }));
-  const pending = count === migrations.length ? [] : migrations.slice(count).filter(inReach);
+  // Nothing of such a history is half-done.
+  const none = count === migrations.length || options.only !== undefined;
+  const pending = none ? [] : migrations.slice(count).filter(inReach);
   return { entries, pending, refusals: [], notices: [], head: migrations[count - 1]?.name ?? null };
 }
 
@@ -133,7 +130,7 @@ export function planDown(
     const entry = states.get(row.name);
     if (!entry) return [];
     if (entry.state === 'future') return [{ ...entry, state: 'missing' as const }];
-    if (entry.state === 'missing' || (!options.force && REFUSED[entry.state])) return [entry];
+    if (entry.state === 'missing' || (!options.force && REFUSED.has(entry.state))) return [entry];
     return [];
   });
   const withoutDown = taken
@@ -194,19 +191,8 @@ function matches(name: string, wanted: string): boolean {
 function groupByState(entries: readonly StateEntry[]): Refusal[] {
   const states = [...new Set(entries.map((entry) => entry.state))];
   return states.map((state) => {
-    const names = entries.filter((entry) => entry.state === state).map((entry) => entry.name);
-    const { what, remedy } = REFUSED[state] ?? { what: state, remedy: '' };
-    return {
-      state,
-      names,
-      message: `${listNames(names)} ${what}`,
-      remedy: remedy.replace('{name}', names[0] ?? ''),
-    };
+    const same = entries.filter((entry) => entry.state === state);
+    const names = same.map((entry) => entry.name);
+    return { state, names, message: describeState(state, same), remedy: remedyFor(state, names) ?? '' };
   });
-}
-
-function listNames(names: readonly string[]): string {
-  const [first = '', second] = names;
-  if (names.length === 1) return first;
-  return names.length === 2 ? `${first} and ${second}` : `${first} and ${names.length - 1} more`;
 }

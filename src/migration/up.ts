@@ -25,7 +25,7 @@ export async function goUp(
   result.pending = plan.pending.map(({ name }) => name);
   result.notices = plan.notices;
   if (plan.refusals.length) {
-    if (await othersAtWork(work, connection, plan.refusals)) return 'again';
+    if (await othersAtWork(work, connection, plan.refusals, found)) return 'again';
     throw refused(plan.refusals);
   }
   if (plan.pending.length === 0) {

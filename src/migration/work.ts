@@ -5,7 +5,7 @@ import { execute } from './execute.ts';
 import { type Wait, waitForLock } from './lock.ts';
 import type { Outside } from './outside.ts';
 import type { Refusal } from './plan.ts';
-import type { ReadOptions } from './read.ts';
+import { type Found, readStanding, type ReadOptions } from './read.ts';
 import type { UnitOutcome } from './transaction.ts';
 import type { Bench } from './unit.ts';
 
@@ -122,6 +122,7 @@ export async function othersAtWork(
   work: Work,
   connection: Connection,
   refusals: readonly Refusal[],
+  found: Found,
 ): Promise<boolean> {
   if (!refusals.some(({ state }) => state === 'interrupted')) return false;
   let waited = false;
@@ -130,7 +131,10 @@ export async function othersAtWork(
     work.options.onWaiting?.(reason);
   };
   await waitForLock(connection, work.options.history, { ...waitOf(work.options), onWaiting });
-  return waited;
+  if (waited) return true;
+  // It may have ended between the look at the history and the look at the lock.
+  const now = await readStanding(connection, work.options);
+  return now.fingerprint !== found.fingerprint;
 }
 
 export function refused(refusals: readonly Refusal[]): MpmError {

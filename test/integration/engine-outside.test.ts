@@ -115,7 +115,7 @@ describe('outside a transaction', () => {
     const set = await readMigrations(folder, 'core');
     const refused = await up(url, set);
     expect(refused).toMatchObject({ outcome: 'refused' });
-    expect(refused.error?.message).toBe('2_steps was interrupted');
+    expect(refused.error?.message).toBe('2_steps was interrupted: it stopped at statement 3 of 3');
     expect(await up(url, set, { force: true })).toMatchObject({ outcome: 'migrated' });
     expect(await rowsIn(url, 'select id from t order by id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
   });

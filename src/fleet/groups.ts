@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import type { TenantRef } from './report.ts';
+
+/** So many groups are told apart; what comes after is only counted. */
+const MOST_GROUPS = 100;
+const SHOWN = 5;
+
+/** Tenants that are alike. */
+export interface Group<T> {
+  what: T;
+  count: number;
+  /** The first five. */
+  tenants: TenantRef[];
+}
+
+/** Gathers tenants that are alike; memory does not grow with the fleet: a group keeps a count and five names. */
+export class Groups<T> {
+  readonly #groups = new Map<string, Group<T>>();
+  /** Tenants in no group, because there were too many different ones. */
+  others = 0;
+
+  add(tenant: TenantRef, key: string, what: () => T): void {
+    const hash = createHash('sha1').update(key).digest('base64');
+    let group = this.#groups.get(hash);
+    if (!group) {
+      if (this.#groups.size >= MOST_GROUPS) {
+        this.others += 1;
+        return;
+      }
+      group = { what: what(), count: 0, tenants: [] };
+      this.#groups.set(hash, group);
+    }
+    group.count += 1;
+    if (group.tenants.length < SHOWN) group.tenants.push(tenant);
+  }
+
+  /** The largest first. */
+  list(): Group<T>[] {
+    return [...this.#groups.values()].sort((a, b) => b.count - a.count);
+  }
+}

@@ -1,0 +1,60 @@
+import type { ErrorReport } from '../errors.ts';
+import type { Refusal } from '../migration/plan.ts';
+import type { TenantRef } from './report.ts';
+
+/**
+ * `pending`: `up` would run something. `refused`: `up` would refuse it. `current`: nothing to do. `skipped`: `up`
+ * passes it by, `reason` says why. `unreachable`: it could not be read, `error` says why.
+ */
+export type PlanOutcome = 'pending' | 'refused' | 'current' | 'skipped' | 'unreachable';
+
+/** Tenants with equal plans. */
+export interface PlanGroup {
+  outcome: PlanOutcome;
+  count: number;
+  /** The first five. */
+  tenants: TenantRef[];
+  /** Names in the order in which `up` would run them; of refused ones, what it would run once they are mended. */
+  pending: string[];
+  /** Why it would be refused, with the command that mends it, made out for the first of the tenants. */
+  refusals: Refusal[];
+  error?: ErrorReport;
+  reason?: string;
+  /** What `--force` would go past, and the like. */
+  notices: string[];
+}
+
+/** A migration that is pending somewhere. */
+export interface PlannedMigration {
+  name: string;
+  /** Tenants' own folders may hold other files under the same name: this tells them apart. */
+  checksum: string;
+  source: string;
+  path: string;
+  kind: 'sql' | 'module';
+  /** False: it runs statement by statement, outside a transaction. */
+  transaction: boolean;
+  /** For how many tenants it is pending. */
+  tenants: number;
+  /** What would be sent, with `sql`; of a module its code decides. */
+  sql?: string;
+}
+
+/** What `up` would do: what `--json` prints and the library returns. */
+export interface PlanReport {
+  verb: 'plan';
+  selection: string;
+  toolVersion: string;
+  startedAt: string;
+  durationMs: number;
+  interrupted: boolean;
+  counts: Record<'total' | PlanOutcome, number>;
+  groups: PlanGroup[];
+  /** In the order of names. */
+  migrations: PlannedMigration[];
+  /** Tenants with a folder of their own that lacks core migrations. */
+  foldersBehind: number;
+  notices: string[];
+  /** Set when not all could be looked at. */
+  error?: ErrorReport;
+}

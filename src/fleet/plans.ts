@@ -1,0 +1,120 @@
+import type { Tenant } from '../central/tenant.ts';
+import type { MpmError } from '../errors.ts';
+import type { Migration } from '../migration/migration.ts';
+import { compareNames } from '../migration/name.ts';
+import type { Plan } from '../migration/plan.ts';
+import { failureKey } from './collect.ts';
+import { Groups } from './groups.ts';
+import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
+import { refOf, reportFor, wordFor } from './tried.ts';
+
+/** What was found at one tenant. */
+export type PlanLook =
+  | { plan: Pick<Plan, 'pending' | 'refusals' | 'notices'>; lacksCore: number }
+  | { error: MpmError }
+  | { reason: string };
+
+/** What a group of equal plans says. */
+type Said = Omit<PlanGroup, 'count' | 'tenants' | 'pending'> & { pending: readonly Migration[] };
+
+export function outcomeOf(look: PlanLook): PlanOutcome {
+  if ('reason' in look) return 'skipped';
+  if ('error' in look) return look.error.code === 'NOT_EMPTY' ? 'refused' : 'unreachable';
+  if (look.plan.refusals.length) return 'refused';
+  return look.plan.pending.length ? 'pending' : 'current';
+}
+
+/** Gathers tenants by equal plans. */
+export class Plans {
+  readonly #groups = new Groups<Said>();
+  readonly counts: PlanReport['counts'] = {
+    total: 0,
+    current: 0,
+    pending: 0,
+    refused: 0,
+    skipped: 0,
+    unreachable: 0,
+  };
+  foldersBehind = 0;
+
+  add(tenant: Tenant, look: PlanLook): void {
+    const outcome = outcomeOf(look);
+    this.counts.total += 1;
+    this.counts[outcome] += 1;
+    if ('lacksCore' in look && look.lacksCore > 0) this.foldersBehind += 1;
+    const ref = refOf(tenant);
+    const said = (more: Partial<Said>): Said => ({
+      outcome,
+      pending: [],
+      refusals: [],
+      notices: [],
+      ...more,
+    });
+    if ('reason' in look) {
+      this.#groups.add(ref, `skipped ${look.reason}`, () => said({ reason: look.reason }));
+    } else if ('error' in look) {
+      const error = reportFor(look.error, tenant);
+      this.#groups.add(ref, `${outcome} ${failureKey(error, ref)}`, () => said({ error }));
+    } else {
+      const { pending, refusals, notices } = look.plan;
+      const words = refusals.map(({ message }) => message);
+      const lines = [
+        outcome,
+        ...pending.map(({ name, checksum }) => `${name} ${checksum}`),
+        ...words,
+        ...notices,
+      ];
+      this.#groups.add(ref, lines.join('\n'), () =>
+        said({ pending, notices, refusals: refusals.map((refusal) => forTenant(refusal, tenant)) }),
+      );
+    }
+  }
+
+  /** What needs a look first, then the largest. */
+  groups(): PlanGroup[] {
+    const groups = this.#groups.list().map(({ what, count, tenants }): PlanGroup => {
+      const { pending, ...rest } = what;
+      return { ...rest, count, tenants, pending: pending.map(({ name }) => name) };
+    });
+    return groups.sort((a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome) || b.count - a.count);
+  }
+
+  /** Each migration that is pending in a group, once. */
+  migrations({ sql }: { sql: boolean }): PlannedMigration[] {
+    const planned = new Map<string, PlannedMigration>();
+    for (const { what, count } of this.#groups.list()) {
+      for (const migration of what.pending) {
+        const key = `${migration.name} ${migration.checksum}`;
+        const known = planned.get(key);
+        if (known) known.tenants += count;
+        else planned.set(key, plannedOf(migration, count, sql));
+      }
+    }
+    return [...planned.values()].sort((a, b) => compareNames(a.name, b.name));
+  }
+
+  get notices(): string[] {
+    const { others } = this.#groups;
+    return others ? [`${others} more tenants, each with a plan of its own, are counted but not listed`] : [];
+  }
+}
+
+const ORDER: PlanOutcome[] = ['pending', 'refused', 'unreachable', 'skipped', 'current'];
+
+function plannedOf(migration: Migration, tenants: number, sql: boolean): PlannedMigration {
+  const { name, checksum, source, path, up } = migration;
+  return {
+    name,
+    checksum,
+    source,
+    path,
+    kind: up.kind,
+    transaction: up.options.transaction,
+    tenants,
+    ...(sql && up.kind === 'sql' ? { sql: up.sql } : {}),
+  };
+}
+
+function forTenant<T extends { remedy: string }>(refusal: T, tenant: Tenant): T {
+  return { ...refusal, remedy: refusal.remedy.replaceAll('{tenant}', wordFor(tenant)) };
+}

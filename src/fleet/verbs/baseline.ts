@@ -1,0 +1,55 @@
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { decideAdoption, readTool, type ToolName } from '../../migration/adopt.ts';
+import { decideBaseline } from '../../migration/decide.ts';
+import { readFleetFiles } from '../files.ts';
+import type { MendReport } from '../mend-report.ts';
+import { conductMend, type MendOptions } from '../mend.ts';
+import type { Selection } from '../select.ts';
+
+export interface BaselineOptions extends MendOptions {
+  /** Record every migration up to this one: a name or a version. */
+  to?: string;
+  /** Record what this tool's own table says is applied. */
+  from?: ToolName;
+  /** That table, when it is not called as the tool calls it: `name` or `schema.name`. */
+  table?: string;
+}
+
+/**
+ * Records migrations as applied without running them (engine 24); twice is a no-op. Without `write` it only shows
+ * what it would record.
+ * @throws MpmError USAGE without exactly one of `to` and `from`, or when nothing is called `to`; and as `up`
+ */
+export async function baseline(
+  config: Config,
+  selection: Selection,
+  { to, from, table, ...options }: BaselineOptions,
+): Promise<MendReport> {
+  if ((to === undefined) === (from === undefined)) {
+    throw new MpmError('USAGE', 'a baseline is drawn with --to or with --from: one of the two', {
+      hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied.',
+    });
+  }
+  if (table !== undefined && from === undefined) {
+    throw new MpmError('USAGE', '--table goes with --from', { hint: 'It names the table of that tool.' });
+  }
+  const files = await readFleetFiles(config, to);
+  return conductMend(
+    config,
+    {
+      verb: 'baseline',
+      selection,
+      files,
+      async decide({ migrations, rows, connection, found, notice }) {
+        if (from !== undefined)
+          return decideAdoption(migrations, rows, await readTool(connection, from, table), from);
+        const changes = decideBaseline(migrations, rows, files.to ?? '');
+        if (changes.length && !found.bootstrapped && found.objects.length === 0)
+          notice('its database is empty: a baseline says that the schema is there already');
+        return changes;
+      },
+    },
+    options,
+  );
+}

@@ -1,0 +1,57 @@
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { decideRepair, repairable, type RepairKind } from '../../migration/decide.ts';
+import { readFleetFiles } from '../files.ts';
+import type { MendReport } from '../mend-report.ts';
+import { conductMend, type MendOptions } from '../mend.ts';
+import type { Selection } from '../select.ts';
+
+export interface RepairOptions extends MendOptions {
+  /** `checksums`: changed files are taken for what was applied. `missing`: what has no file is forgotten. */
+  kind: RepairKind;
+  /** Which migrations; all that are so when none is named. */
+  names?: readonly string[];
+}
+
+/**
+ * Makes histories agree with the files again; runs nothing (engine 25). Without `write` it only shows what it
+ * would do.
+ * @throws MpmError USAGE when a name is in no tenant's history what `kind` says; and as `up`
+ */
+export async function repair(
+  config: Config,
+  selection: Selection,
+  { kind, names = [], ...options }: RepairOptions,
+): Promise<MendReport> {
+  const files = await readFleetFiles(config);
+  const mended = new Set<string>();
+  const candidates = new Set<string>();
+  const report = await conductMend(
+    config,
+    {
+      verb: 'repair',
+      selection,
+      files,
+      decide: ({ migrations, rows }) => {
+        for (const { name } of repairable(migrations, rows, kind))
+          if (candidates.size < 5) candidates.add(name);
+        const changes = decideRepair(migrations, rows, kind, names);
+        for (const { name } of changes) mended.add(name);
+        return changes;
+      },
+    },
+    options,
+  );
+  const state = kind === 'missing' ? 'missing' : 'changed';
+  const unmet = names.filter((name) => !mended.has(name));
+  if (unmet.length === 0 || report.interrupted) return report;
+  const text = `${unmet.join(', ')}: not ${state} anywhere in ${report.selection}`;
+  const untouched = report.counts.changed + report.counts.failed + report.counts.busy === 0;
+  if (!untouched) return { ...report, notices: [...report.notices, text] };
+  throw new MpmError('USAGE', text, {
+    subject: unmet[0] ?? '',
+    hint: candidates.size
+      ? `These are: ${[...candidates].join(', ')}.`
+      : `Nothing is ${state} there: there is nothing to repair.`,
+  });
+}

@@ -1,0 +1,87 @@
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { decideResolve, type Resolution, requireHalfDone } from '../../migration/decide.ts';
+import { inspect } from '../../migration/inspect.ts';
+import { attemptUp } from '../../migration/migrate.ts';
+import { requireValidIndexes } from '../../migration/resolve.ts';
+import { type FleetFiles, readFleetFiles } from '../files.ts';
+import type { MendReport } from '../mend-report.ts';
+import { conductMend, type MendOptions } from '../mend.ts';
+import type { RunReport } from '../report.ts';
+import { conductRun } from '../run.ts';
+import { lookUpSingle } from '../single.ts';
+import { triedBy } from '../tried.ts';
+import { workOn } from '../work.ts';
+
+export interface ResolveOptions extends Omit<MendOptions, 'write' | 'concurrency'> {
+  /** Id, name or database of the one tenant. */
+  tenant: string;
+  /** What is true of it: `applied`, or `rolled-back`; `retry`: neither, resume it at the statement that failed. */
+  as: Resolution | 'retry';
+}
+
+/**
+ * Ends the state of a migration that failed or was interrupted half-way in one tenant. What a person says is
+ * recorded, and journalled; `retry` is a run of its own, and touches no other migration.
+ * @throws MpmError UNKNOWN_TENANT; USAGE when that migration is neither failed nor interrupted there
+ */
+export async function resolve(
+  config: Config,
+  name: string,
+  { tenant: wanted, as, ...options }: ResolveOptions,
+): Promise<MendReport | RunReport> {
+  const files = await readFleetFiles(config);
+  const { id } = await lookUpSingle(config, wanted);
+  if (as === 'retry') return retry(config, name, id, files, options);
+  const report = await conductMend(
+    config,
+    {
+      verb: 'resolve',
+      selection: { tenants: [id] },
+      files,
+      async decide({ migrations, rows, connection }) {
+        const changes = decideResolve(migrations, rows, name, as);
+        const migration = migrations.find((each) => each.name === name);
+        if (as === 'applied' && migration) await requireValidIndexes(connection, migration);
+        return changes;
+      },
+    },
+    { ...options, write: true },
+  );
+  throwUsage(report.failures);
+  return report;
+}
+
+/** As `up --force`, limited to this one migration. */
+async function retry(
+  config: Config,
+  name: string,
+  id: string,
+  files: FleetFiles,
+  options: Omit<MendOptions, 'write' | 'concurrency'>,
+): Promise<RunReport> {
+  const report = await conductRun(
+    config,
+    {
+      verb: 'resolve',
+      selection: { tenants: [id] },
+      attempt: (tenant, context) =>
+        workOn(tenant, context, { files, force: true }, async ({ target, migrations, options: how }) => {
+          const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
+          requireHalfDone(migrations, rows, name);
+          return triedBy(await attemptUp(target, { migrations }, { ...how, only: name }));
+        }),
+    },
+    options,
+  );
+  throwUsage(report.failures);
+  return report;
+}
+
+/** With a single tenant, what was asked wrongly is the caller's error, not the tenant's. */
+function throwUsage(failures: RunReport['failures']): void {
+  const error = failures[0]?.error;
+  if (error?.code !== 'USAGE') return;
+  const { message, hint, subject } = error;
+  throw new MpmError('USAGE', message, { ...(hint && { hint }), ...(subject && { subject }) });
+}
