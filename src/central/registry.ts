@@ -3,6 +3,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
+import { takeFromPool } from './pool.ts';
 
 /** What comes next in a creation, or is in work: `database`, then `migrations`. */
 export type ProvisionStep = 'database' | 'migrations';
@@ -15,6 +16,8 @@ export interface Newcomer {
   id?: string | undefined;
   /** The name under which its database is made: unguessable, so what is called so is ours. */
   buildingAs: string;
+  /** A finished database is taken from the pool where there is one of this blueprint, and the tenant's database may be it. */
+  pool?: { blueprint: string; fits(database: string): boolean } | undefined;
   /** May another tenant have the same name? Only for who said which database is meant. */
   sameName: boolean;
   /** The database, given those of the same server that begin alike and are taken. */
@@ -45,17 +48,20 @@ export async function registerTenant(
   { connection }: Listing,
   newcomer: Newcomer,
 ): Promise<{ id: string; database: string }> {
-  await connection.query(`begin;\n${ONE_AT_A_TIME}`);
+  const { name, server, id } = newcomer;
   try {
-    if (!newcomer.sameName) await refuseSameName(connection, newcomer.name);
-    const taken = await connection.query<{ database: string }>(
-      `select database_name as database from public.company_databases where server = ${literal(newcomer.server)} and database_name is not null`,
+    const { results } = await connection.send(
+      ['begin', ONE_AT_A_TIME, selectSameName(name), selectTaken(server)].join(';\n'),
     );
-    const database = newcomer.choose(new Set(taken.map((row) => row.database)));
-    const [row] = await connection.query<{ id: string }>(insertTenant(newcomer, database));
+    const [same, taken] = results.slice(-2).map(({ rows }) => rows);
+    if (!newcomer.sameName) refuseSameName(name, same as unknown as SameName[]);
+    const database = newcomer.choose(new Set(taken?.map((row) => String(row['database']))));
+    const insert = insertTenant(newcomer, database);
+    const entered = await connection.send(
+      [insert, ...(id === undefined ? [] : [countOn()]), 'commit'].join(';\n'),
+    );
+    const row = entered.results[0]?.rows[0] as { id: string } | undefined;
     if (!row) throw new Error('the row was not entered');
-    if (newcomer.id !== undefined) await connection.query(countOn());
-    await connection.query('commit');
     return { id: row.id, database };
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
@@ -63,13 +69,21 @@ export async function registerTenant(
   }
 }
 
-function insertTenant({ id, name, labels, server, buildingAs }: Newcomer, database: string): string {
+function selectTaken(server: string): string {
+  return `select database_name as database from public.company_databases where server = ${literal(server)} and database_name is not null`;
+}
+
+function insertTenant({ id, name, labels, server, buildingAs, pool }: Newcomer, database: string): string {
   const own = id === undefined ? { column: '', value: '' } : { column: 'id, ', value: `${literal(id)}, ` };
-  return `with company as (
+  const spare = pool?.fits(database)
+    ? takeFromPool({ server, blueprint: pool.blueprint })
+    : 'select null, null::bigint';
+  return `with spare (name, oid) as (${spare}), company as (
   insert into public.companies (${own.column}name, created_at, updated_at) values (${own.value}${literal(name)}, now(), now()) returning id
 ), database as (
-  insert into public.company_databases (company_id, database_name, server, status, reason, labels, provision_step, building_as, created_at, updated_at)
-  select id, ${literal(database)}, ${literal(server)}, 'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database', ${literal(buildingAs)}, now(), now()
+  insert into public.company_databases (company_id, database_name, server, status, reason, labels, provision_step, building_as, database_oid, created_at, updated_at)
+  select id, ${literal(database)}, ${literal(server)}, 'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database',
+    coalesce((select name from spare), ${literal(buildingAs)}), (select oid from spare), now(), now()
   from company returning company_id
 )
 select company_id::text as id from database`;
@@ -81,11 +95,17 @@ function countOn(): string {
 from (select pg_get_serial_sequence('public.companies', 'id')::regclass as name) s where s.name is not null`;
 }
 
-async function refuseSameName(connection: Connection, name: string): Promise<void> {
-  const [same] = await connection.query<{ id: string; status: string | null; database: string | null }>(
-    `select c.id::text as id, d.status, d.database_name as database
-from public.companies c left join public.company_databases d on d.company_id = c.id where c.name = ${literal(name)} order by c.id limit 1`,
-  );
+interface SameName {
+  id: string;
+  status: string | null;
+}
+
+function selectSameName(name: string): string {
+  return `select c.id::text as id, d.status
+from public.companies c left join public.company_databases d on d.company_id = c.id where c.name = ${literal(name)} order by c.id limit 1`;
+}
+
+function refuseSameName(name: string, [same]: SameName[]): void {
   if (!same) return;
   const half = same.status === 'provisioning' || same.status === 'failed';
   throw new MpmError(
@@ -170,6 +190,21 @@ export async function markStep(
     building_as: buildingAs,
     database_oid: oid,
   });
+}
+
+/**
+ * Puts an active tenant back to the beginning of its creation, before its database is dropped. With the oid of that
+ * database a creation that goes on knows it for its own.
+ * @returns false when the tenant is not active
+ */
+export async function beginAgain({ connection }: Listing, id: string, oid: string): Promise<boolean> {
+  const rows = await connection.prepared(
+    `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
+  provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
+where company_id::text = $1 and status = 'active' returning company_id`,
+    [id, oid],
+  );
+  return rows.length > 0;
 }
 
 export async function markFailed({ connection }: Listing, id: string, reason: string): Promise<void> {

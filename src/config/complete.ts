@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Config, Duration, Pace } from './define.ts';
+import type { Config, Duration, Pace, SessionLimits } from './define.ts';
 import { parseDuration } from './duration.ts';
 import type { CheckedConfig } from './parse.ts';
 import { completeUrl, type Environment, withDatabase } from './url.ts';
@@ -16,6 +16,14 @@ const PACE = {
   connectTimeout: 10_000,
 } as const;
 
+const SESSIONS = {
+  connections: 32,
+  perTenant: 8,
+  waitTimeout: 10_000,
+  idleTimeout: MINUTE,
+  ttl: 10_000,
+} as const;
+
 const CENTRAL_DATABASE = 'micro_power_manager';
 
 /** Where a configuration came from. */
@@ -29,7 +37,7 @@ export interface Origin {
 
 /** Fills in the defaults, makes paths absolute and times numbers. */
 export function complete(checked: CheckedConfig, { file, root, env, actor }: Origin): Config {
-  const { migrations = {}, tenants, history = {}, pace = {} } = checked;
+  const { migrations = {}, tenants, users, sessions = {}, history = {}, pace = {} } = checked;
   const url = completeUrl(checked.central.url, env, { name: CENTRAL_DATABASE, fromEnv: true });
   const folder = (path: string | undefined, usual: string) => resolve(root, path ?? usual);
   return {
@@ -42,9 +50,13 @@ export function complete(checked: CheckedConfig, { file, root, env, actor }: Ori
       central: folder(migrations.central, 'migrations/central'),
       tenants: folder(migrations.tenants, 'migrations/tenants'),
       plugins: folder(migrations.plugins, 'migrations/plugins'),
+      seeds: folder(migrations.seeds, 'migrations/seeds'),
       ...(migrations.templates !== undefined && { templates: resolve(root, migrations.templates) }),
     },
     tenants: tenants ?? { builtIn: true },
+    templates: checked.templates ?? true,
+    ...(users !== undefined && { users }),
+    sessions: sessionsOf(sessions),
     history: { schema: history.schema ?? 'mpm_migrate', table: history.table ?? 'history' },
     pace: paceOf(pace),
     ...(actor !== undefined && { actor }),
@@ -66,9 +78,22 @@ function servers(checked: CheckedConfig, centralUrl: string, env: Environment): 
   return { default: fallback, ...Object.fromEntries(named) } as Config['servers'];
 }
 
+function sessionsOf(sessions: NonNullable<CheckedConfig['sessions']>): SessionLimits {
+  const { connections = SESSIONS.connections, perTenant = SESSIONS.perTenant } = sessions;
+  return {
+    connections,
+    perTenant,
+    waitTimeout: ms(sessions.waitTimeout, SESSIONS.waitTimeout),
+    idleTimeout: ms(sessions.idleTimeout, SESSIONS.idleTimeout),
+    ttl: ms(sessions.ttl, SESSIONS.ttl),
+  };
+}
+
+function ms(value: Duration | undefined, usual: number): number {
+  return value === undefined ? usual : (parseDuration(value) ?? usual);
+}
+
 function paceOf(pace: NonNullable<CheckedConfig['pace']>): Pace {
-  const ms = (value: Duration | undefined, usual: number) =>
-    value === undefined ? usual : (parseDuration(value) ?? usual);
   return {
     ...(pace.concurrency !== undefined && { concurrency: pace.concurrency }),
     lockTimeout: ms(pace.lockTimeout, PACE.lockTimeout),

@@ -31,6 +31,19 @@ export type TenantsInput =
       };
     };
 
+/** Which table or which query says to which tenant a user belongs. By default `database_proxies`. */
+export type UsersInput =
+  | {
+      /** Returns the tenant's id, in one column; `$1` is the e-mail address. */
+      query: string;
+    }
+  | {
+      /** One table of the central database, schema-qualified where needed. */
+      table: string;
+      /** Its columns with the e-mail address (compared without regard to case) and the tenant's id. */
+      columns: { email: string; tenant: string };
+    };
+
 /** The content of `mpm-migrate.config.ts`. */
 export interface ConfigInput {
   central: { url: string };
@@ -44,10 +57,32 @@ export interface ConfigInput {
     tenants?: string;
     /** A folder per plugin; default `migrations/plugins`. */
     plugins?: string;
+    /** Run once in each new tenant, after its migrations; default `migrations/seeds`. */
+    seeds?: string;
     /** Your own templates for `create`; by default the package's. */
     templates?: string;
   };
   tenants?: TenantsInput;
+  /** For `fleet.resolve`. */
+  users?: UsersInput;
+  /** The connections that `fleet.connect` and `fleet.run` use. */
+  sessions?: {
+    /** At most so many at once, of this process to all servers; default 32. */
+    connections?: number;
+    /** At most so many to one tenant; default 8. */
+    perTenant?: number;
+    /** How long a caller waits for one before it gets SESSION_TIMEOUT; default 10s. */
+    waitTimeout?: Duration;
+    /** After so long without use a connection is closed; default 1min. */
+    idleTimeout?: Duration;
+    /**
+     * How long what the central database says of a tenant is trusted when nothing is heard of a change;
+     * default 10s. 0: it is asked each time.
+     */
+    ttl?: Duration;
+  };
+  /** Make new tenants from a template database, one per server; default true. */
+  templates?: boolean;
   /** Where each database keeps its history; default `mpm_migrate.history`. */
   history?: { schema?: string; table?: string };
   pace?: {
@@ -81,12 +116,33 @@ export interface Config {
   root: string;
   central: { url: string };
   servers: Record<string, { name: string; url: string; directUrl?: string; maxConnections?: number }>;
-  migrations: { core: string; central: string; tenants: string; plugins: string; templates?: string };
+  migrations: {
+    core: string;
+    central: string;
+    tenants: string;
+    plugins: string;
+    seeds: string;
+    templates?: string;
+  };
   tenants: TenantsInput | { builtIn: true };
+  /** New tenants are made from a template database. */
+  templates: boolean;
+  /** Absent: `database_proxies`, if the tenants are the built-in ones. */
+  users?: UsersInput;
+  sessions: SessionLimits;
   history: { schema: string; table: string };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */
   actor?: string;
+}
+
+/** Times in ms. */
+export interface SessionLimits {
+  connections: number;
+  perTenant: number;
+  waitTimeout: number;
+  idleTimeout: number;
+  ttl: number;
 }
 
 /** Times in ms; 0 means none. */

@@ -6,6 +6,7 @@ import { type Environment, urlProblem } from './url.ts';
 /** What the environment and the flags say, in the words of the configuration file. */
 export interface Overlay {
   centralUrl?: string;
+  templates?: boolean;
   migrations?: NonNullable<ConfigInput['migrations']>;
   history?: NonNullable<ConfigInput['history']>;
   pace?: NonNullable<ConfigInput['pace']>;
@@ -56,6 +57,7 @@ const VARIABLES: Record<string, Read> = {
   MPM_CENTRAL_FOLDER: folder('central'),
   MPM_TENANTS_FOLDER: folder('tenants'),
   MPM_PLUGINS_FOLDER: folder('plugins'),
+  MPM_SEEDS_FOLDER: folder('seeds'),
   MPM_TEMPLATES_FOLDER: folder('templates'),
   MPM_HISTORY_SCHEMA: historyName('schema'),
   MPM_HISTORY_TABLE: historyName('table'),
@@ -66,6 +68,10 @@ const VARIABLES: Record<string, Read> = {
   MPM_IDLE_IN_TRANSACTION_TIMEOUT: time('idleInTransactionTimeout'),
   MPM_LOCK_WAIT: time('lockWait'),
   MPM_CONNECT_TIMEOUT: time('connectTimeout'),
+  MPM_TEMPLATES: (overlay, value) => {
+    overlay.templates = value !== 'false';
+    return value === 'true' || value === 'false' ? undefined : 'is neither true nor false';
+  },
   // Read where they are needed.
   MPM_CONFIG: () => undefined,
   MPM_ACTOR: () => undefined,

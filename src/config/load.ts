@@ -61,6 +61,7 @@ export async function loadConfig(
   const config = complete(
     {
       ...checked,
+      ...(overlay.templates !== undefined && { templates: overlay.templates }),
       migrations: { ...checked.migrations, ...overlay.migrations },
       history: { ...checked.history, ...overlay.history },
       pace: { ...checked.pace, ...overlay.pace, ...overrides.pace },

@@ -60,6 +60,7 @@ const migrations = {
   central: z.optional(text),
   tenants: z.optional(text),
   plugins: z.optional(text),
+  seeds: z.optional(text),
   templates: z.optional(text),
 };
 const history = { schema: z.optional(name('schema')), table: z.optional(name('table')) };
@@ -72,23 +73,42 @@ const pace = {
   retries: z.optional(whole(0)),
   connectTimeout: z.optional(duration),
 };
-const root = (tenants: 'query' | 'table') => ({
+const userColumns = { email: text, tenant: text };
+const userTable = { table: text, columns: z.strictObject(userColumns) };
+const sessions = {
+  connections: z.optional(whole(1)),
+  perTenant: z.optional(whole(1)),
+  waitTimeout: z.optional(duration),
+  idleTimeout: z.optional(duration),
+  ttl: z.optional(duration),
+};
+const yesOrNo = checked<boolean>((value) =>
+  typeof value === 'boolean' ? undefined : 'must be true or false',
+);
+
+const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   central: z.strictObject({ url }),
   servers: z.optional(z.record(z.string(), z.strictObject(server))),
   migrations: z.optional(z.strictObject(migrations)),
   tenants: z.optional(tenants === 'query' ? z.strictObject(query) : z.strictObject(table)),
+  users: z.optional(users === 'query' ? z.strictObject(query) : z.strictObject(userTable)),
+  sessions: z.optional(z.strictObject(sessions)),
+  templates: z.optional(yesOrNo),
   history: z.optional(z.strictObject(history)),
   pace: z.optional(z.strictObject(pace)),
 });
 
 /** The keys of each object, for "did you mean"; `*` is any name. */
 const KEYS: Record<string, string[]> = {
-  '': Object.keys(root('table')),
+  '': Object.keys(root('table', 'table')),
   central: ['url'],
   'servers.*': Object.keys(server),
   migrations: Object.keys(migrations),
   tenants: ['query', 'table', 'columns'],
   'tenants.columns': Object.keys(columns),
+  users: ['query', 'table', 'columns'],
+  'users.columns': Object.keys(userColumns),
+  sessions: Object.keys(sessions),
   history: Object.keys(history),
   pace: Object.keys(pace),
 };
@@ -96,8 +116,8 @@ const KEYS: Record<string, string[]> = {
 /** Takes what a configuration file holds: a trusted configuration, or every problem with its path. */
 export function parseConfig(raw: unknown): { config: CheckedConfig } | { problems: string[] } {
   if (!isObject(raw)) return { problems: ['it holds no configuration object'] };
-  const tenants = isObject(raw['tenants']) && 'query' in raw['tenants'] ? 'query' : 'table';
-  const result = z.strictObject(root(tenants)).safeParse(normalized(raw));
+  const form = (key: string) => (isObject(raw[key]) && 'query' in raw[key] ? 'query' : 'table');
+  const result = z.strictObject(root(form('tenants'), form('users'))).safeParse(normalized(raw));
   if (!result.success) return { problems: result.error.issues.flatMap((issue) => describe(issue, raw)) };
   return { config: result.data as CheckedConfig };
 }
@@ -121,7 +141,8 @@ function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
       const known = KEYS[pattern] ?? [];
       return issue.keys.map((key) => {
         const full = [...path, key].join('.');
-        if (at === 'tenants' && known.includes(key)) return `${full}: does not go with a query`;
+        if ((at === 'tenants' || at === 'users') && known.includes(key))
+          return `${full}: does not go with a query`;
         const meant = nearest(key, known);
         return `${full}: is no key; ${meant ? `did you mean ${meant}?` : `known are ${known.join(', ')}`}`;
       });

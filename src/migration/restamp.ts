@@ -7,6 +7,7 @@ import type { Work } from './work.ts';
 
 /** The statement that writes the stamp; none, and a notice, where the database is not ours to comment on. */
 export function stampSql(work: Work, found: Found, stamp: Stamp): string | undefined {
+  if (work.options.stamp === false) return undefined;
   if (found.owner) return writeStamp(found.database, found.comment, stamp);
   const notice = 'no head stamp: the user that migrates does not own the database';
   if (!work.result.notices.includes(notice)) work.result.notices.push(notice);
@@ -16,7 +17,7 @@ export function stampSql(work: Work, found: Found, stamp: Stamp): string | undef
 /** A stamp may lag behind, after a batch that failed half-way for instance; a history that is current mends it. */
 export async function refreshStamp(work: Work, connection: Connection, found: Found): Promise<void> {
   const stamp = parseStamp(found.comment);
-  if (!found.owner || !found.bootstrapped) return;
+  if (!found.owner || !found.bootstrapped || work.options.stamp === false) return;
   if (stamp?.count === found.count && stamp.fingerprint === found.fingerprint) return;
   const { history } = work.options;
   await restamp(connection, history, writeStamp(found.database, found.comment, found), found);

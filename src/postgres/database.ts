@@ -76,13 +76,16 @@ export async function dropDatabase(
   try {
     await patiently(() => connection.query(`drop database if exists ${identifier(name)}${force}`));
   } catch (error) {
-    if (sqlstateOf(error) !== SQLSTATE.objectInUse) throw error;
-    throw new MpmError('DATABASE_IN_USE', `database "${name}" is in use: ${detailOf(error)}`, {
-      subject: name,
-      cause: error,
-      hint: 'End those sessions, then try again.',
-    });
+    throw sqlstateOf(error) === SQLSTATE.objectInUse ? inUseError(name, error) : error;
   }
+}
+
+function inUseError(name: string, error: unknown): MpmError {
+  return new MpmError('DATABASE_IN_USE', `database "${name}" is in use: ${detailOf(error)}`, {
+    subject: name,
+    cause: error,
+    hint: 'End those sessions, then try again.',
+  });
 }
 
 /** What pg_database says of one database. */
@@ -110,10 +113,20 @@ export async function databaseExists(connection: Connection, name: string): Prom
   return (await findDatabases(connection, [name])).length > 0;
 }
 
-/** @throws MpmError DATABASE_EXISTS when `to` is taken, DATABASE_MISSING when `from` is gone */
-export async function renameDatabase(connection: Connection, from: string, to: string): Promise<void> {
+/**
+ * @param also statements that happen together with it, or not at all
+ * @throws MpmError DATABASE_EXISTS when `to` is taken, DATABASE_MISSING when `from` is gone, DATABASE_IN_USE
+ */
+export async function renameDatabase(
+  connection: Connection,
+  from: string,
+  to: string,
+  also: readonly string[] = [],
+): Promise<void> {
+  const rename = `alter database ${identifier(from)} rename to ${identifier(to)}`;
   try {
-    await patiently(() => connection.query(`alter database ${identifier(from)} rename to ${identifier(to)}`));
+    // One message is one transaction.
+    await patiently(() => connection.query([rename, ...also].join(';\n')));
   } catch (error) {
     const code = sqlstateOf(error);
     if (code === SQLSTATE.unknownDatabase) {
@@ -121,8 +134,17 @@ export async function renameDatabase(connection: Connection, from: string, to: s
     }
     if (code === SQLSTATE.duplicateDatabase || code === SQLSTATE.uniqueViolation)
       throw existsError(to, error);
+    if (code === SQLSTATE.objectInUse) throw inUseError(from, error);
     throw error;
   }
+}
+
+/** Ends our own user's sessions in a database, as a pooler keeps them after we have gone. */
+export async function endOwnSessions(connection: Connection, database: string): Promise<void> {
+  await connection.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+where datname = ${literal(database)} and usename = session_user and pid <> pg_backend_pid()`,
+  );
 }
 
 /** 55006 is mostly somebody who is just leaving: PostgreSQL itself waits 5 s, then it is asked once more. */

@@ -4,10 +4,12 @@ import type { Connection } from '../postgres/connection.ts';
 import {
   createDatabase,
   type CreateDatabaseOptions,
+  type DatabaseFacts,
   dropDatabase,
   findDatabases,
   renameDatabase,
 } from '../postgres/database.ts';
+import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
 
 /**
  * A database that is being made. It is made under a name that nobody else can mean, its oid is written down, and
@@ -21,39 +23,60 @@ export interface Building {
   oid: string | null;
 }
 
+/** How it is made. */
+export interface BuildOptions extends CreateDatabaseOptions {
+  /** What the template has that a copy lacks. */
+  likeness?: Likeness | undefined;
+}
+
+/** `created` now; `taken`, finished, from the pool; `there` since an earlier attempt. */
+export type Built = 'created' | 'taken' | 'there';
+
+const POOLED = 'mpm_pool_';
+
 export function newBuildingName(): string {
   return `mpm_new_${randomBytes(12).toString('hex')}`;
+}
+
+export function newPoolName(): string {
+  return `${POOLED}${randomBytes(12).toString('hex')}`;
 }
 
 /**
  * Makes the database, or what is left to do of it.
  * @param record writes its oid down
- * @returns whether this call created it
  * @throws MpmError DATABASE_EXISTS when somebody else's has the name, and what `createDatabase` throws
  */
 export async function buildDatabase(
   connection: Connection,
   building: Building,
   record: (oid: string) => Promise<void>,
-  options: CreateDatabaseOptions = {},
-): Promise<boolean> {
+  options: () => Promise<BuildOptions>,
+): Promise<Built> {
+  const { database, buildingAs } = building;
   const found = await lookAt(connection, building);
   if (found.final) {
-    if (found.final.oid !== building.oid) throw taken(building.database);
-    if (found.final.valid) return false;
+    if (found.final.oid !== building.oid) throw taken(database);
+    if (found.final.valid) return 'there';
     // An interrupted DROP DATABASE of ours.
-    await dropDatabase(connection, building.database);
+    await dropDatabase(connection, database);
   }
-  const left = found.unnamed;
-  if (left && !left.valid) await dropDatabase(connection, building.buildingAs);
-  const create = !left?.valid;
-  if (create) await createDatabase(connection, building.buildingAs, options);
-  const [made] = await findDatabases(connection, [building.buildingAs]);
-  if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${building.database}" is gone`);
+  if (isPooled(building, found.unnamed)) {
+    // Kept closed while it waited, so that nobody was in it.
+    const open = `alter database "${database.replaceAll('"', '""')}" with allow_connections true`;
+    await renameDatabase(connection, buildingAs, database, [open]);
+    return 'taken';
+  }
+  // How far an earlier attempt came with it is not known; nobody has used it.
+  if (found.unnamed) await dropDatabase(connection, buildingAs);
+  const { likeness, ...create } = await options();
+  await createDatabase(connection, buildingAs, create);
+  const [made] = await findDatabases(connection, [buildingAs]);
+  if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${database}" is gone`);
   building.oid = made.oid;
   await record(made.oid);
-  await renameDatabase(connection, building.buildingAs, building.database);
-  return create;
+  await renameDatabase(connection, buildingAs, database, likeness ? giveLikeness(database, likeness) : []);
+  return 'created';
 }
 
 /** Drops what of it is ours. */
@@ -71,6 +94,11 @@ async function lookAt(connection: Connection, { database, buildingAs }: Building
     final: found.find(({ name }) => name === database),
     unnamed: found.find(({ name }) => name === buildingAs),
   };
+}
+
+/** Only what the pool gave has an oid before it has its name. */
+function isPooled({ buildingAs, oid }: Building, unnamed: DatabaseFacts | undefined): boolean {
+  return buildingAs.startsWith(POOLED) && unnamed !== undefined && unnamed.valid && unnamed.oid === oid;
 }
 
 function taken(database: string): MpmError {

@@ -1,14 +1,14 @@
 import type { Central } from '../central/central.ts';
 import { markActive, markStep, type Provisioning } from '../central/registry.ts';
-import { MpmError } from '../errors.ts';
-import { type Attempt, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
-import { withRetries } from '../migration/retry.ts';
-import type { MigrationCache, MigrationSet } from '../migration/source.ts';
+import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import { TOOL_VERSION } from '../version.ts';
-import { buildDatabase, newBuildingName } from './build.ts';
+import type { Connection } from '../postgres/connection.ts';
+import type { Blueprint } from './blueprint.ts';
+import { isCore } from './blueprint.ts';
+import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
-import { serverOf, withServer } from './server.ts';
+import { furnish, type FurnishOptions } from './furnish.ts';
+import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
 export interface Creation {
@@ -16,14 +16,16 @@ export interface Creation {
   id: string;
   /** By an earlier call; this one goes on. */
   resumed: boolean;
+  /** To its server. */
+  server: Connection;
+  /** To the central database, for the tenant's lock. */
+  lock: Connection;
 }
 
-export interface ProvisionOptions {
+export interface ProvisionOptions extends FurnishOptions {
   /** Once aborted, no further migration is started, and the creation is undone. */
   signal?: AbortSignal;
   onStep?(step: 'database' | 'migrations', tenant: { id: string; name: string; database: string }): void;
-  onMigration?(step: { name: string; index: number; count: number }): void;
-  onWaiting?(reason: string): void;
 }
 
 /** A tenant that is ready: what `tenant create --json` prints. */
@@ -32,7 +34,10 @@ export interface ProvisionReport {
   resumed: boolean;
   /** False when the database was there from the call that this one went on with. */
   created: boolean;
+  /** Where its schema comes from. */
+  source: 'pool' | 'template' | 'migrations';
   head: string | null;
+  /** Empty for a copy: what is in it was applied in the template. */
   applied: Attempt['applied'];
   notices: string[];
   durationMs: number;
@@ -40,9 +45,9 @@ export interface ProvisionReport {
 
 /** All steps from wherever the row stands: each looks at what is there, so that it may be done again. */
 export async function carryOut(
-  { central, id, resumed }: Creation,
+  { central, id, resumed, server: connection }: Creation,
   row: Provisioning,
-  { core, cache }: { core: MigrationSet; cache: MigrationCache },
+  blueprint: Blueprint,
   options: ProvisionOptions,
 ): Promise<ProvisionReport> {
   const started = Date.now();
@@ -50,68 +55,54 @@ export async function carryOut(
   const { name, database, server } = row;
   const tenant = { id, name, database, server };
   checkDatabaseName(database);
-  const { migrations } = await tenantSet(tenant, core, config, cache);
+  const { migrations } = await tenantSet(tenant, blueprint.core, config, blueprint.cache);
 
   options.onStep?.('database', tenant);
   row.step = 'database';
-  row.buildingAs ??= newBuildingName();
-  const building = { database, buildingAs: row.buildingAs, oid: row.oid };
-  const { buildingAs } = row;
+  const buildingAs = (row.buildingAs ??= newBuildingName());
   const mark = (reason: string) =>
     markStep(central, id, { step: row.step ?? 'database', buildingAs, oid: row.oid, reason });
   if (resumed) await mark('creating its database');
-  const created = await withServer(config, server, (connection) =>
-    buildDatabase(connection, building, async (oid) => {
-      row.oid = oid;
-      await mark('creating its database');
-    }),
-  );
+  let template: Template = { why: 'it follows a folder of its own' };
+  const building = { database, buildingAs, oid: row.oid };
+  const record = (oid: string): Promise<void> => {
+    row.oid = oid;
+    return mark('creating its database');
+  };
+  const built = await buildDatabase(connection, building, record, async () => {
+    if (isCore(blueprint, migrations)) {
+      template = await ensureTemplate(config, server, { connection, blueprint }, options);
+    }
+    return template.name === undefined ? {} : { template: template.name, likeness: template.likeness };
+  });
 
-  options.onStep?.('migrations', tenant);
-  row.step = 'migrations';
-  await mark('applying its migrations');
-  const attempt = await migrate(central, row, migrations, options);
-  if (attempt.error) throw attempt.error;
-  if (options.signal?.aborted && attempt.pending.length) throw new MpmError('INTERRUPTED', 'interrupted');
+  const source = sourceOf(built, template);
+  const complete = source !== 'migrations';
+  let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
+  if (!complete) {
+    options.onStep?.('migrations', tenant);
+    row.step = 'migrations';
+    await mark('applying its migrations');
+    const premises = { server, database, purpose: id };
+    attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
+  }
   await markActive(central, id);
+  const replayed =
+    built === 'created' && template.name === undefined && config.templates && migrations.length;
   return {
     tenant: { ...tenant, status: 'active' },
     resumed,
-    created,
-    head: attempt.to,
-    applied: attempt.applied,
-    notices: attempt.notices,
+    created: built !== 'there',
+    source,
+    head: attempt ? attempt.to : (migrations.at(-1)?.name ?? null),
+    applied: attempt?.applied ?? [],
+    notices: [...(replayed ? [`made without a template: ${template.why}`] : []), ...(attempt?.notices ?? [])],
     durationMs: Date.now() - started,
   };
 }
 
-function migrate(
-  { config }: Central,
-  { id, database, server }: Provisioning,
-  migrations: MigrationSet['migrations'],
-  { signal, onMigration, onWaiting }: ProvisionOptions,
-): Promise<Attempt> {
-  const { url, directUrl } = serverOf(config, server);
-  const target = {
-    url,
-    database,
-    applicationName: `mpm-migrate/create/${id}`,
-    connectTimeout: config.pace.connectTimeout,
-  };
-  const migrateOptions: MigrateOptions = {
-    history: config.history,
-    pace: config.pace,
-    run: 'create',
-    actor: config.actor,
-    toolVersion: TOOL_VERSION,
-    // It is our own: what is in it came from the server's template1, or from a migration that was killed.
-    allowNonEmpty: true,
-    // A migration outside a transaction that was killed is resumed, as --resume promises.
-    force: true,
-    directUrl,
-    signal,
-    onMigration,
-    onWaiting,
-  };
-  return withRetries(migrateOptions, () => attemptUp(target, { migrations }, migrateOptions));
+/** What was there before this call may be unfinished: its history is read, whatever it was made from. */
+function sourceOf(built: Built, template: Template): ProvisionReport['source'] {
+  if (built === 'taken') return 'pool';
+  return built === 'created' && template.name !== undefined ? 'template' : 'migrations';
 }

@@ -1,4 +1,6 @@
-import { type Central, withCentral } from '../central/central.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { withCentral } from '../central/central.ts';
 import {
   markFailed,
   type Provisioning,
@@ -8,14 +10,15 @@ import {
 } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
 import { type Connection, describeUrl } from '../postgres/connection.ts';
 import { checkDatabaseName, databaseExists, findDatabases } from '../postgres/database.ts';
-import { dropBuilding, newBuildingName } from './build.ts';
+import { type Blueprint, readBlueprint } from './blueprint.ts';
+import { newBuildingName } from './build.ts';
 import { carryOut, type Creation, type ProvisionReport, type ProvisionOptions } from './creation.ts';
-import { withTenantLock } from './lock.ts';
+import { connectLock, withTenantLock } from './lock.ts';
 import { checkCompanyName, chooseDatabase, slugOf } from './name.ts';
-import { serverOf, withServer } from './server.ts';
+import { connectServer, serverOf } from './server.ts';
+import { keepFailed, onCentral, undo } from './undo.ts';
 
 export interface ProvisionInput {
   name: string;
@@ -45,12 +48,12 @@ export async function provision(
   requireBuiltIn(config);
   serverOf(config, server);
   if (database !== undefined) checkDatabaseName(database, describeUrl(config.central.url).database);
-  const files = await readCore(config);
-  return withCentral(config, async (central) => {
+  const blueprint = await readBlueprint(config);
+  return withHands(config, server, async (hands) => {
     for (let left = 4; ; left -= 1) {
-      const creation = await register(central, { ...input, name, server });
+      const creation = await register(hands, { ...input, name, server }, blueprint);
       try {
-        return await locked(creation, files, options, undo);
+        return await locked(creation, blueprint, options, undo);
       } catch (error) {
         // Somebody took the database's name in the meantime; of a name that we chose there are others.
         const again = database === undefined && left > 0 && isExists(error);
@@ -70,15 +73,37 @@ export async function resumeProvision(
   options: ProvisionOptions = {},
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
-  const files = await readCore(config);
-  return withCentral(config, async (central) => {
-    requireUnfinished(await readProvisioning(central, id), id);
-    // Read again under the lock: the one that was at it may have just ended.
-    return locked({ central, id, resumed: true }, files, options, keepFailed);
-  });
+  const blueprint = await readBlueprint(config);
+  const { server } = await withCentral(config, async (central) =>
+    requireUnfinished(await readProvisioning(central, id), id),
+  );
+  // Read again under the lock: the one that was at it may have just ended.
+  return withHands(config, server, (hands) =>
+    locked({ ...hands, id, resumed: true }, blueprint, options, keepFailed),
+  );
 }
 
-function requireBuiltIn({ tenants }: Config): void {
+/** The connections of a creation: each is work for its server, so they are opened at once and used to the end. */
+type Hands = Pick<Creation, 'central' | 'server' | 'lock'>;
+
+async function withHands<T>(config: Config, name: string, use: (hands: Hands) => Promise<T>): Promise<T> {
+  const [server, lock] = [connectServer(config, name), connectLock(config, 'creation')];
+  for (const each of [server, lock]) each.catch(() => undefined);
+  try {
+    return await withCentral(config, async (central) =>
+      use({ central, server: await server, lock: await lock }),
+    );
+  } finally {
+    for (const each of [server, lock]) {
+      await each.then(
+        (connection) => connection.close(),
+        () => undefined,
+      );
+    }
+  }
+}
+
+export function requireBuiltIn({ tenants }: Config): void {
   if ('builtIn' in tenants) return;
   const key = 'query' in tenants ? 'tenants.query' : 'tenants.table';
   throw new MpmError(
@@ -91,35 +116,42 @@ function requireBuiltIn({ tenants }: Config): void {
   );
 }
 
-async function readCore(config: Config): Promise<{ core: MigrationSet; cache: MigrationCache }> {
-  const cache: MigrationCache = new Map();
-  return { core: await readMigrations(config.migrations.core, 'core', cache), cache };
-}
-
 async function register(
-  central: Central,
+  hands: Hands,
   { name, database, server, labels = {}, id }: ProvisionInput & { server: string },
+  { key }: Blueprint,
 ): Promise<Creation> {
-  const own = describeUrl(central.config.central.url).database;
-  const existing = await withServer(central.config, server, async (connection) => {
-    if (database === undefined) return namesLike(connection, slugOf(name));
-    if (!(await databaseExists(connection, database))) return new Set<string>();
-    throw new MpmError('DATABASE_EXISTS', `database "${database}" exists already on server "${server}"`, {
-      subject: database,
-      hint: 'It was left as it is. Give another name with --database.',
-    });
-  });
+  const { central } = hands;
+  const { config } = central;
+  const own = describeUrl(config.central.url).database;
+  const existing =
+    database === undefined
+      ? await namesLike(hands.server, slugOf(name))
+      : await refuseExisting(hands.server, database, server);
   const registered = await registerTenant(central, {
     name,
     server,
     labels,
     id,
     buildingAs: newBuildingName(),
+    pool: { blueprint: key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
     sameName: database !== undefined,
     choose: (taken) =>
       database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),
   });
-  return { central, id: registered.id, resumed: false };
+  return { ...hands, id: registered.id, resumed: false };
+}
+
+async function refuseExisting(
+  connection: Connection,
+  database: string,
+  server: string,
+): Promise<Set<string>> {
+  if (!(await databaseExists(connection, database))) return new Set();
+  throw new MpmError('DATABASE_EXISTS', `database "${database}" exists already on server "${server}"`, {
+    subject: database,
+    hint: 'It was left as it is. Give another name with --database.',
+  });
 }
 
 /** Of the names that could be chosen for a slug, those that the server has. */
@@ -133,25 +165,36 @@ type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Prom
 
 async function locked(
   creation: Creation,
-  files: { core: MigrationSet; cache: MigrationCache },
+  blueprint: Blueprint,
   options: ProvisionOptions,
   onFailure: OnFailure,
 ): Promise<ProvisionReport> {
-  const { central, id } = creation;
+  const { central, id, lock } = creation;
   let begun = false;
-  try {
-    return await withTenantLock(central.config, id, async () => {
-      const row = requireUnfinished(await readProvisioning(central, id), id);
-      begun = true;
-      return carryOut(creation, row, files, options).catch(async (error: unknown) => {
-        throw await onFailure(creation, row, error);
-      });
+  const work = async (): Promise<ProvisionReport> => {
+    const row = requireUnfinished(await readProvisioning(central, id), id);
+    begun = true;
+    return carryOut(creation, row, blueprint, options).catch(async (error: unknown) => {
+      throw await onFailure(creation, row, error);
     });
+  };
+  try {
+    return await withTenantLock(central.config, id, work, lock);
   } catch (error) {
     const ours = !begun && !creation.resumed && !(error instanceof MpmError && error.code === 'BUSY');
-    if (ours) await onCentral(creation, (open) => unregisterTenant(open, id));
+    if (ours) await withdrawRow(creation, error);
     throw error;
   }
+}
+
+/** Nothing was done yet; but the row may have a database from the pool, which only a creation may touch. */
+async function withdrawRow(creation: Creation, error: unknown): Promise<void> {
+  await onCentral(creation, async (central) => {
+    const row = await readProvisioning(central, creation.id);
+    if (row?.oid)
+      await markFailed(central, creation.id, error instanceof Error ? error.message : String(error));
+    else await unregisterTenant(central, creation.id);
+  });
 }
 
 function requireUnfinished(row: Provisioning | undefined, id: string): Provisioning {
@@ -170,78 +213,6 @@ function requireUnfinished(row: Provisioning | undefined, id: string): Provision
       hint: row.status === 'active' ? `mpm-migrate up --tenant ${id}` : `mpm-migrate tenant show ${id}`,
     },
   );
-}
-
-/** Removes what this call made; what cannot be removed stays in sight as `failed`. */
-async function undo(creation: Creation, row: Provisioning, error: unknown): Promise<MpmError> {
-  const { config } = creation.central;
-  const known = failureOf(error, row);
-  try {
-    const { database, buildingAs } = row;
-    if (buildingAs) {
-      const building = { database, buildingAs, oid: row.oid };
-      await withServer(config, row.server, (connection) => dropBuilding(connection, building));
-    }
-    await onCentral(creation, (central) => unregisterTenant(central, row.id));
-  } catch (second) {
-    const why = second instanceof Error ? second.message : String(second);
-    const kept = await keepFailed(creation, row, error);
-    return new MpmError(kept.code, `${kept.message}; and undoing it failed: ${why}`, { ...fieldsOf(kept) });
-  }
-  return new MpmError(known.code, known.message, {
-    ...fieldsOf(known),
-    aftermath: `nothing is left of it: neither the database "${row.database}" nor the row ${row.id}`,
-    hint: known.hint ?? 'Mend the cause, then create it again.',
-  });
-}
-
-/** Leaves the tenant as `failed` with its step and the reason. */
-async function keepFailed(creation: Creation, row: Provisioning, error: unknown): Promise<MpmError> {
-  const known = failureOf(error, row);
-  const marked = await onCentral(creation, (central) => markFailed(central, row.id, known.message)).then(
-    () => true,
-    () => false,
-  );
-  return new MpmError(known.code, known.message, {
-    ...fieldsOf(known),
-    aftermath: `tenant ${row.id} is left as ${marked ? 'failed' : 'provisioning'}`,
-    hint: `Mend the cause, then: mpm-migrate tenant create --resume ${row.id}`,
-  });
-}
-
-/** On the open connection, or on a new one when that is what broke. */
-async function onCentral(creation: Creation, use: (central: Central) => Promise<void>): Promise<void> {
-  const { central } = creation;
-  if (!central.connection.lost) {
-    const done = await use(central).then(
-      () => true,
-      (error: unknown) => {
-        if (!central.connection.lost) throw error;
-        return false;
-      },
-    );
-    if (done) return;
-  }
-  await withCentral(central.config, use);
-}
-
-/** In a creation, a failed migration or database is a failed creation; what passes by itself keeps its code. */
-function failureOf(error: unknown, row: Provisioning): MpmError {
-  const keeps = ['BUSY', 'INTERRUPTED', 'DATABASE_EXISTS', 'PASSWORD', 'CONNECTION'];
-  if (error instanceof MpmError && keeps.includes(error.code)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const where = row.step === 'migrations' ? 'applying the migrations' : 'creating the database';
-  const fields = error instanceof MpmError ? fieldsOf(error) : { cause: error };
-  const { hint: _, aftermath: __, ...kept } = fields;
-  return new MpmError('PROVISION_FAILED', `${row.name}: ${where} failed: ${message}`, {
-    subject: row.name,
-    ...kept,
-  });
-}
-
-function fieldsOf({ hint, subject, excerpt, database, aftermath, migration, cause }: MpmError) {
-  const all = { hint, subject, excerpt, database, aftermath, migration, cause };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 function isExists(error: unknown): boolean {

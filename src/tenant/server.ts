@@ -29,7 +29,8 @@ export function serverOf(config: Config, name: string): Config['servers'][string
   });
 }
 
-async function connectServer(config: Config, name: string): Promise<Connection> {
+/** As {@link withServer}, for who closes it. */
+export async function connectServer(config: Config, name: string): Promise<Connection> {
   const { url, directUrl } = serverOf(config, name);
   const target = {
     url: directUrl ?? url,

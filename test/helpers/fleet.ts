@@ -59,6 +59,7 @@ export async function makeFleet(
       central: folder('central'),
       tenants: folder('tenants'),
       plugins: folder('plugins'),
+      seeds: folder('seeds'),
     },
     pace: { ...OPTIONS.pace, retries: 10 },
     ...more,

@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/define.ts';
+import { fingerprintOf } from '../migration/fingerprint.ts';
+import type { Migration } from '../migration/migration.ts';
+import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
+import { readSeeds } from './seeds.ts';
+
+/** Counted on when what is made of equal files changes. */
+const FORMAT = 1;
+
+/** What a new tenant is made of, all of it read and checked. */
+export interface Blueprint {
+  core: MigrationSet;
+  seeds: readonly Migration[];
+  cache: MigrationCache;
+  /** Equal for equal files and an equal place of the history: 16 hexadecimal digits. */
+  key: string;
+}
+
+/** @throws MpmError that names every problem of a folder at once, before any database is touched */
+export async function readBlueprint(config: Config): Promise<Blueprint> {
+  const cache: MigrationCache = new Map();
+  const core = await readMigrations(config.migrations.core, 'core', cache);
+  const seeds = await readSeeds(config, cache);
+  const { schema, table } = config.history;
+  const parts = [FORMAT, schema, table, contentOf(core.migrations), contentOf(seeds)];
+  const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+  return { core, seeds, cache, key };
+}
+
+/** Does this list make the same schema as core? */
+export function isCore({ core }: Blueprint, migrations: readonly Migration[]): boolean {
+  return contentOf(core.migrations) === contentOf(migrations);
+}
+
+function contentOf(migrations: readonly Migration[]): string {
+  return fingerprintOf(migrations, migrations.length) ?? '';
+}

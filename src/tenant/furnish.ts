@@ -1,0 +1,69 @@
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { type Attempt, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
+import type { Migration } from '../migration/migration.ts';
+import { withRetries } from '../migration/retry.ts';
+import type { DatabaseTarget } from '../postgres/connection.ts';
+import { TOOL_VERSION } from '../version.ts';
+import { sow } from './seeds.ts';
+import { serverOf } from './server.ts';
+
+/** What follows a creation: who wants to know, and who may stop it. */
+export interface FurnishOptions {
+  /** Once aborted, no further migration is started. */
+  signal?: AbortSignal;
+  onMigration?(step: { name: string; index: number; count: number }): void;
+  onWaiting?(reason: string): void;
+}
+
+/** A database to be furnished. */
+export interface Premises {
+  server: string;
+  database: string;
+  /** For application_name: who it is for. */
+  purpose: string;
+  /** Past a pooler, which would keep sessions in a database that is to be renamed. */
+  direct?: boolean;
+}
+
+/**
+ * Migrations, then seeds, in a database of our own; goes on from wherever it stands.
+ * @returns what the migrations came to
+ * @throws MpmError of the migration or the seed that failed; INTERRUPTED
+ */
+export async function furnish(
+  config: Config,
+  { server, database, purpose, direct = false }: Premises,
+  { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
+  { signal, onMigration, onWaiting }: FurnishOptions,
+): Promise<Attempt> {
+  const { url, directUrl } = serverOf(config, server);
+  const target: DatabaseTarget = {
+    url: direct ? (directUrl ?? url) : url,
+    database,
+    applicationName: `mpm-migrate/create/${purpose}`,
+    connectTimeout: config.pace.connectTimeout,
+  };
+  const options: MigrateOptions = {
+    history: config.history,
+    pace: config.pace,
+    run: 'create',
+    actor: config.actor,
+    toolVersion: TOOL_VERSION,
+    // It is our own: what is in it came from the server's template1, or from a migration that was killed.
+    allowNonEmpty: true,
+    // A migration outside a transaction that was killed is resumed, as --resume promises.
+    force: true,
+    directUrl,
+    signal,
+    onMigration,
+    onWaiting,
+  };
+  const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
+  if (attempt.error) throw attempt.error;
+  const planted = seeds.length ? await sow(target, seeds, options) : undefined;
+  if (planted?.error) throw planted.error;
+  const left = attempt.pending.length + (planted?.pending.length ?? 0);
+  if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
+  return attempt;
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { tableName } from '../migration/history.ts';
+import { type Connection, describeUrl, identifier, literal, withConnection } from '../postgres/connection.ts';
+import {
+  createDatabase,
+  databaseExists,
+  dropDatabase,
+  endOwnSessions,
+  renameDatabase,
+} from '../postgres/database.ts';
+import { type Likeness, readLikeness } from '../postgres/likeness.ts';
+import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
+import type { Blueprint } from './blueprint.ts';
+import { furnish, type FurnishOptions } from './furnish.ts';
+import { withServerLock } from './lock.ts';
+import { serverOf, withServer } from './server.ts';
+
+/** A template to clone, or why there is none. */
+export type Template = { name: string; likeness: Likeness } | { name?: never; why: string };
+
+/** In front of a template's comment, and when it was made; behind it stands what its copies get. */
+const MARK = /^\[mpm-template:1:([^\]]*)\] ?/;
+
+/** How many are kept: while a release is rolled out, the old one still makes tenants. */
+const KEPT = 2;
+
+/** The beginning of the names of all templates of a product. */
+export function templatePrefix(config: Config): string {
+  const { database } = describeUrl(config.central.url);
+  return `mpm_template_${createHash('sha256').update(database).digest('hex').slice(0, 8)}_`;
+}
+
+/**
+ * The server's template for these files, built if it is missing. Its name says what is in it, and it gets its name
+ * when it is finished: so who finds it may clone it.
+ * @param connection to the server
+ * @throws MpmError of a migration that fails, as it would in the tenant
+ */
+export async function ensureTemplate(
+  config: Config,
+  server: string,
+  { connection, blueprint }: { connection: Connection; blueprint: Blueprint },
+  options: FurnishOptions,
+): Promise<Template> {
+  if (!config.templates) return { why: 'templates are off in the configuration' };
+  if (blueprint.core.migrations.length + blueprint.seeds.length === 0)
+    return { why: 'there are no migrations' };
+  const name = `${templatePrefix(config)}${blueprint.key}`;
+  const there = await findTemplate(connection, name);
+  if (there) return there;
+  try {
+    const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
+    await withServerLock(config, lock, async () => {
+      if (!(await databaseExists(connection, name))) {
+        await withServer(config, server, (own) =>
+          buildTemplate(config, { server, name, blueprint }, own, options),
+        );
+      }
+    });
+  } catch (error) {
+    const why = whyNot(error);
+    if (why === undefined) throw error;
+    return { why };
+  }
+  return (await findTemplate(connection, name)) ?? { why: `the template ${name} was dropped by another` };
+}
+
+async function findTemplate(connection: Connection, name: string): Promise<Template | undefined> {
+  const likeness = await readLikeness(connection, name);
+  if (!likeness) return undefined;
+  const comment = likeness.comment?.replace(MARK, '') ?? '';
+  return { name, likeness: { ...likeness, comment: comment || null } };
+}
+
+/** What keeps a template from being made, and a tenant's own creation not. */
+function whyNot(error: unknown): string | undefined {
+  const code = sqlstateOf(error);
+  const known = error instanceof MpmError ? error.code : undefined;
+  const passes = known === 'BUSY' || known === 'DATABASE_IN_USE' || known === 'DATABASE_EXISTS';
+  const ours = known !== 'MIGRATION_FAILED';
+  if (passes || (ours && (code === SQLSTATE.insufficientPrivilege || code === SQLSTATE.objectInUse)))
+    return (error as Error).message;
+  return undefined;
+}
+
+/** Under the lock: what an earlier one left half-built is nobody's. */
+async function buildTemplate(
+  config: Config,
+  { server, name, blueprint }: { server: string; name: string; blueprint: Blueprint },
+  connection: Connection,
+  options: FurnishOptions,
+): Promise<void> {
+  const half = `${templatePrefix(config)}new`;
+  await dropDatabase(connection, half, { disconnect: true });
+  await createDatabase(connection, half);
+  try {
+    const premises = { server, database: half, purpose: 'template', direct: true };
+    await furnish(
+      config,
+      premises,
+      { migrations: blueprint.core.migrations, seeds: blueprint.seeds },
+      options,
+    );
+    await markRows(config, server, half);
+    await endOwnSessions(connection, half);
+    const likeness = await readLikeness(connection, half);
+    await renameDatabase(connection, half, name, [
+      `alter database ${identifier(name)} with allow_connections false`,
+      `comment on database ${identifier(name)} is ${literal(`[mpm-template:1:${new Date().toISOString()}] ${likeness?.comment ?? ''}`)}`,
+    ]);
+  } catch (error) {
+    if (!connection.lost) await dropDatabase(connection, half, { disconnect: true }).catch(() => undefined);
+    throw error;
+  }
+  await dropOutdated(connection, config, name);
+}
+
+/** A copy's history says where it comes from. */
+async function markRows(config: Config, server: string, database: string): Promise<void> {
+  const { url, directUrl } = serverOf(config, server);
+  const { connectTimeout } = config.pace;
+  const target = {
+    url: directUrl ?? url,
+    database,
+    applicationName: 'mpm-migrate/create/template',
+    connectTimeout,
+  };
+  await withConnection(target, async (own) => {
+    const [found] = await own.query<{ there: boolean }>(
+      `select pg_catalog.to_regclass(${literal(tableName(config.history))}) is not null as there`,
+    );
+    if (found?.there) await own.query(`update ${tableName(config.history)} set source = 'template'`);
+  });
+}
+
+/** A template of a server, as `doctor` and `tenant pool status` show it. */
+export interface TemplateFacts {
+  name: string;
+  /** ISO 8601. */
+  madeAt: string;
+  bytes: number;
+}
+
+/** The newest first. */
+export async function listTemplates(connection: Connection, config: Config): Promise<TemplateFacts[]> {
+  const rows = await connection.query<{ name: string; comment: string | null; bytes: string }>(
+    `select datname::text as name, pg_catalog.shobj_description(oid, 'pg_database') as comment,
+  (case when pg_catalog.pg_has_role(datdba, 'usage') then pg_catalog.pg_database_size(oid) else 0 end)::text as bytes
+from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, ${literal(templatePrefix(config))}) and datname::text <> ${literal(`${templatePrefix(config)}new`)}`,
+  );
+  return rows
+    .map(({ name, comment, bytes }) => ({
+      name,
+      madeAt: MARK.exec(comment ?? '')?.[1] ?? '',
+      bytes: Number(bytes),
+    }))
+    .toSorted((a, b) => (a.madeAt < b.madeAt ? 1 : -1));
+}
+
+async function dropOutdated(connection: Connection, config: Config, current: string): Promise<void> {
+  const others = (await listTemplates(connection, config)).filter(({ name }) => name !== current);
+  for (const { name } of others.slice(KEPT - 1)) {
+    // One that is being cloned goes another time.
+    await dropDatabase(connection, name).catch(() => undefined);
+  }
+}
