@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -261,8 +261,7 @@ describe('sync', () => {
 
   test('what a killed run left is cleaned up, and nothing is there by halves', async () => {
     await sync(fleet('acme'));
-    const gone = spawn(process.execPath, ['-e', '']).pid;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
     const alive = `.mpm-migrate-${process.ppid}-7.tmp`;
     for (const file of [`.mpm-migrate-${gone}-1.tmp`, alive, 'notes.tmp'])
       writeFileSync(path('acme', file), 'half');
