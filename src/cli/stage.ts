@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process';
-import { MpmError } from '../errors.ts';
+import { dirname } from 'node:path';
+import { EXIT, MpmError } from '../errors.ts';
 import type { Stage } from '../fleet/verbs/demo.ts';
 import type { Display } from './command.ts';
-
-/** At once, for each is a process. */
-const HANDS = 4;
 
 export interface StageOptions {
   /** The program that the user started. */
@@ -19,77 +17,58 @@ export function openStage({ program, template, keep, signal }: StageOptions, { e
   const say = (text: string): void => void process.stdout.write(text);
   const environment = cleaned(env);
   let step = 0;
+  // Whether what was said last ended with an empty line; commands end without one.
+  let spaced = true;
+  const apart = (text: string): void => {
+    say(`${spaced ? '' : '\n'}${text}\n\n`);
+    spaced = true;
+  };
 
-  const run = (folder: string, args: string[], capture: 'none' | 'stdout' | 'both'): Promise<Played> => {
-    signal.throwIfAborted();
-    const [first, second] = [
-      capture === 'none' ? 'inherit' : 'pipe',
-      capture === 'both' ? 'pipe' : 'inherit',
-    ] as const;
-    return new Promise((done, failed) => {
+  const run = (folder: string, args: string[], capture: boolean): Promise<Played> =>
+    new Promise((done, failed) => {
       const child = spawn(process.execPath, [program, ...args], {
         cwd: folder,
-        env: environment,
-        stdio: ['ignore', first, second],
+        // Temporary files too go where everything is removed at the end.
+        env: { ...environment, TMPDIR: dirname(folder) },
+        stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'],
       });
       const stop = (): void => void child.kill('SIGTERM');
       signal.addEventListener('abort', stop, { once: true });
-      const played = { stdout: '', all: '', code: 0 };
-      child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
-        played.stdout += chunk;
-        played.all += chunk;
-      });
-      child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (played.all += chunk));
+      let stdout = '';
+      child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
       child.on('error', failed).on('close', (code) => {
         signal.removeEventListener('abort', stop);
-        done({ ...played, code: code ?? 1 });
+        done({ stdout, code: code ?? 1 });
       });
     });
-  };
-  const prompt = (args: string[]): string => `${out.dim('$')} ${out.command(commandLine(args))}\n`;
-  const ended = (code: number): string => (code === 0 ? '\n' : `${out.dim(`(exit code ${code})`)}\n\n`);
 
   return {
     template,
     keep,
     signal,
     tell(heading, text) {
-      say(`${step === 0 ? '' : `${out.strong(`${step}. `)}`}${out.strong(heading)}\n${text}\n\n`);
+      apart(`${out.strong(step === 0 ? heading : `${step}. ${heading}`)}\n${text}`);
       step++;
     },
-    show: (text) => say(`${text.trimEnd().replace(/^(?=.)/gm, '    ')}\n\n`),
+    show: (text) => apart(text.trimEnd().replace(/^(?=.)/gm, '    ')),
     async type(folder, ...args) {
-      say(prompt(args));
-      // `create` prints a path, which the demo needs.
-      const capture = args[0] === 'create' ? 'stdout' : 'none';
-      const { stdout, code } = await run(folder, args, capture);
-      say(stdout + ended(code));
       signal.throwIfAborted();
+      say(`${out.dim('$')} ${out.command(commandLine(args))}\n`);
+      spaced = false;
+      // `create` prints a path, which the demo needs.
+      const { stdout, code } = await run(folder, args, args[0] === 'create');
+      say(stdout);
+      signal.throwIfAborted();
+      if (code !== EXIT.done) say(`${out.dim(`(exit code ${code})`)}\n`);
       // A failed tenant is part of the story; a command that could not do its work is the end of it.
-      if (code !== 0 && code !== 3) throw stopped(args, code);
+      if (code !== EXIT.done && code !== EXIT.tenantsFailed) throw stopped(args, code);
       return stdout;
-    },
-    async typeAll(folder, lines) {
-      const running: Promise<Played>[] = [];
-      for (const [at, args] of lines.entries()) {
-        const before = running[at - HANDS];
-        running.push(Promise.resolve(before).then(() => run(folder, args, 'both')));
-      }
-      for (const each of running) each.catch(() => undefined);
-      for (const [at, args] of lines.entries()) {
-        const { all, code } = await running[at]!;
-        signal.throwIfAborted();
-        say(prompt(args) + all + (code === 0 ? '' : ended(code)));
-        if (code !== 0) throw stopped(args, code);
-      }
-      say('\n');
     },
   };
 }
 
 interface Played {
   stdout: string;
-  all: string;
   code: number;
 }
 

@@ -22,33 +22,35 @@ function typedIn(markdown: string): Typed[] {
   for (const line of blocks.flatMap((block) => block.split('\n').slice(0, -1))) {
     const last = typed.at(-1);
     if (line.startsWith('$ ')) typed.push({ command: line.slice(2), output: '' });
-    else if (last && line.startsWith('> ') && last.output === '') last.command += `\n${line.slice(2)}`;
+    else if (last && /^>( |$)/.test(line) && last.output === '') last.command += `\n${line.slice(2)}`;
     else if (last) last.output += `${line}\n`;
   }
   return typed;
 }
 
-/** Types everything into one shell, as a reader would, and returns what each command printed. */
+/** Types everything into one shell, as a reader would; returns what each command printed, progress left out. */
 async function play(commands: readonly string[], folder: string, centralUrl: string): Promise<string[]> {
   const bin = join(folder, 'bin');
   const project = join(folder, 'project');
   await Promise.all([mkdir(bin), mkdir(project)]);
   const launcher = `#!/bin/sh\nexec "${process.execPath}" "${join(ROOT, 'bin/run.js')}" "$@"\n`;
   await writeFile(join(bin, 'mpm-migrate'), launcher, { mode: 0o755 });
-  const script = commands.map((command, at) => `printf '\\036${at}\\n'\n${command}\n`).join('');
-  await writeFile(join(folder, 'session.sh'), script);
-  const shell = spawn('/bin/bash', ['-c', `exec 2>&1; source "${join(folder, 'session.sh')}"`], {
+  const errors = (at: number): string => join(folder, `stderr.${at}`);
+  const script = commands
+    .map((command, at) => `printf '\\036\\n'\n{ ${command}\n} 2> "${errors(at)}"\n`)
+    .join('');
+  const shell = spawn('/bin/bash', ['-c', script], {
     cwd: project,
-    env: {
-      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
-      HOME: folder,
-      USER: 'you',
-      MPM_CENTRAL_URL: centralUrl,
-    },
+    env: { PATH: `${bin}:${process.env['PATH'] ?? ''}`, HOME: folder, MPM_CENTRAL_URL: centralUrl },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const printed = (await text(shell.stdout)).split('\u001E').slice(1);
-  return printed.map((part) => part.slice(part.indexOf('\n') + 1).replaceAll(`${project}/`, ''));
+  const printed = (await text(shell.stdout)).split('\u001E\n').slice(1);
+  return Promise.all(
+    printed.map(async (stdout, at) =>
+      // Off a terminal progress is lines on stderr; an error that ends a command is there as well, alone.
+      (stdout || (await readFile(errors(at), 'utf8'))).replaceAll(`${project}/`, ''),
+    ),
+  );
 }
 
 /** What differs from one run to the next made the same. */
@@ -79,7 +81,7 @@ const documents = [
 
 describe('what the documents show is what happens', () => {
   for (const document of documents) {
-    test(document, { timeout: 120_000 }, async () => {
+    test(`the console blocks of ${document}`, { timeout: 120_000 }, async () => {
       const typed = typedIn(await readFile(join(ROOT, document), 'utf8'));
       if (typed.length === 0) return;
       await using server = await startEmbedded();
@@ -106,7 +108,7 @@ describe('what the documents show is what happens', () => {
 
 test('the README lists every exit code with its meaning', async () => {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  const rows = [...readme.matchAll(/^\| (\d+) \| (.*?) \|$/gm)].map(([, code, meaning]) => [
+  const rows = [...readme.matchAll(/^\| (\d+) +\| (.*?) +\|$/gm)].map(([, code, meaning]) => [
     code,
     meaning?.replaceAll('`', ''),
   ]);

@@ -34,7 +34,7 @@ const DIALECTS = 'postgres|postgresql|pg|mysql|mariadb|sqlite|sqlite3|cockroach|
 const OURS = new Set(['postgres', 'postgresql', 'pg']);
 const FILE = new RegExp(`^(.+?)(?:\\.(${DIALECTS}))?(\\.autocommit)?(?:\\.(up|down))?\\.sql$`);
 const NO_TRANSACTION =
-  /^--\s*(?:\+(?:goose|migrate) .*NO TRANSACTION|postgres-migrations disable-transaction)/im;
+  /^--\s*(?:\+(?:goose|migrate) .*no ?transaction|postgres-migrations disable-transaction|no-transaction\b)/im;
 
 const SETUP = '0_setup';
 

@@ -17,8 +17,6 @@ export interface Stage {
   show(text: string): void;
   /** Types a command line of ours in a folder, shows what it prints, and gives what it printed on stdout. */
   type(folder: string, ...args: string[]): Promise<string>;
-  /** The same for several at once, shown one after the other. */
-  typeAll(folder: string, lines: string[][]): Promise<void>;
 }
 
 /** What is left running after `keep`. */
@@ -103,12 +101,8 @@ async function furnish(folder: string, template: string, server: EmbeddedServer)
 async function addCompanies(stage: Stage, folder: string): Promise<void> {
   stage.tell('The central database', 'It lists the companies, and keeps what each run did.');
   await stage.type(folder, 'central', 'up');
-  stage.signal.throwIfAborted();
   stage.tell('Eight companies', 'Each gets a database of its own, with all the core migrations in it.');
-  await stage.typeAll(
-    folder,
-    COMPANIES.map((name) => ['tenant', 'create', name]),
-  );
+  for (const name of COMPANIES) await stage.type(folder, 'tenant', 'create', name);
 }
 
 async function writeMigration(stage: Stage, folder: string): Promise<void> {
@@ -141,6 +135,7 @@ async function mend(stage: Stage, folder: string, server: EmbeddedServer): Promi
   );
   await runByHand(stage, server, MENDED);
   await stage.type(folder, 'up', '--failed');
+  stage.tell('All of them', 'And nothing left to do.');
   await stage.type(folder, 'status');
 }
 

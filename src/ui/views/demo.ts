@@ -5,12 +5,13 @@ import type { Theme } from '../theme.ts';
 export function demoEnd(kept: Kept | undefined, theme: Theme): string {
   if (!kept) {
     return (
-      `${theme.strong('That was it.')} The server and everything on it are removed.\n` +
+      `\n${theme.strong('That was it.')} The server and everything on it are removed.\n` +
       `To stay and look around: ${theme.command('mpm-migrate demo --keep')}\n`
     );
   }
   const { folder, server, database } = kept;
   return [
+    '',
     `${theme.strong('That was it.')} The server is left running.`,
     '',
     'Look around:',
