@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
 import { countTenants, streamTenants } from '../central/tenants.ts';
@@ -47,6 +48,8 @@ export async function sweep<R>(
   work: LaneWork<R>,
 ): Promise<void> {
   const { config } = central;
+  // Every lane listens: what Node takes for a leak is their number.
+  for (const signal of [options.signal, options.cancel]) if (signal) setMaxListeners(0, signal);
   // Pages of all servers are in memory at once.
   const pageSize = Math.max(20, Math.floor(PAGES / Math.max(1, servers.length)));
   const lanes = servers.map(async ({ server, count }) => ({
