@@ -6,11 +6,12 @@ import type { OnEvent } from '../fleet/events.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
+import type { OutputFlags, Outputs } from './outputs.ts';
 import { setStdoutAside } from './stdout.ts';
 import { usageError } from './usage-error.ts';
 
 /** The flags that every command has, as parsed. */
-export interface GlobalFlags extends PaceFlags {
+export interface GlobalFlags extends PaceFlags, OutputFlags {
   config?: string | undefined;
   quiet?: boolean;
   actor?: string | undefined;
@@ -115,19 +116,43 @@ export abstract class FleetCommand extends Command {
   }
 
   /** A verb over the fleet from configuration to exit code: progress on stderr, the report on stdout. */
-  protected async runFleet(
+  protected async runFleet<R extends RunReport>(
     flags: GlobalFlags,
-    work: (run: FleetRun) => Promise<RunReport>,
-  ): Promise<RunReport> {
+    work: (run: FleetRun) => Promise<R>,
+    { takesStdout = flags.events === '-' } = {},
+  ): Promise<R> {
     const { conductOnTerminal } = await import('./conduct.ts');
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled() };
+    const outputs = await this.outputs(flags);
+    const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs, takesStdout };
     const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
-    this.show(await showReport(report, display));
+    if (takesStdout) process.stderr.write(await showReport(report, { ...display, out: display.err }));
+    else this.show(await showReport(report, display));
     const { exitCodeOf } = await import('./exit-code.ts');
     process.exitCode = exitCodeOf(report);
+    await this.finishOutputs(outputs, report, display);
     return report;
+  }
+
+  /** Opens what `--events` and `--report` name. */
+  protected async outputs(flags: OutputFlags): Promise<Outputs | undefined> {
+    if (flags.events === undefined && !flags.report) return undefined;
+    const { openOutputs } = await import('./outputs.ts');
+    return openOutputs(flags, { json: this.jsonEnabled() });
+  }
+
+  /** Writes them to their end; what could not be written is told, and no success. */
+  protected async finishOutputs(
+    outputs: Outputs | undefined,
+    report: RunReport | undefined,
+    { err, shortPath }: Display,
+  ): Promise<void> {
+    const problems = (await outputs?.finish(report, { shortPath })) ?? [];
+    if (problems.length === 0) return;
+    const { errorView } = await import('../ui/views/error.ts');
+    for (const problem of problems) process.stderr.write(errorView(errorReport(problem), err, { shortPath }));
+    process.exitCode ||= EXIT.failed;
   }
 
   override logJson(json: unknown): void {

@@ -1,38 +1,53 @@
 import { failureKey } from '../fleet/collect.ts';
+import type { OnEvent } from '../fleet/events.ts';
 import { noProgress, startProgress } from '../ui/progress.ts';
 import type { Display, FleetRun } from './command.ts';
 import { listenForInterrupts } from './interrupt.ts';
+import type { Outputs } from './outputs.ts';
 import { setStdoutAside } from './stdout.ts';
 
 export interface ConductOptions {
   quiet: boolean;
   json: boolean;
+  /** `--events` and `--report`. */
+  outputs?: Outputs | undefined;
+  /** What is printed on stdout meanwhile is not the report. */
+  takesStdout?: boolean;
 }
 
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */
 export async function conductOnTerminal<R>(
   { err, env }: Display,
-  { quiet, json }: ConductOptions,
+  { quiet, json, outputs, takesStdout = outputs?.takesStdout ?? false }: ConductOptions,
   work: (run: Omit<FleetRun, 'config'>) => Promise<R>,
 ): Promise<R> {
-  const progress = quiet
-    ? noProgress()
-    : startProgress({
-        stream: process.stderr,
-        env,
-        theme: err,
-        failureKey,
-        // With the report in a file or a pipe, the last frame is all that the terminal shows of the end.
-        keep: !process.stdout.isTTY && !json,
-      });
+  // A frame that is repainted would be torn by lines on the same terminal.
+  const progress =
+    quiet || (takesStdout && process.stdout.isTTY)
+      ? noProgress()
+      : startProgress({
+          stream: process.stderr,
+          env,
+          theme: err,
+          failureKey,
+          // With the report in a file or a pipe, the last frame is all that the terminal shows of the end.
+          keep: !process.stdout.isTTY && !json,
+        });
   const interrupts = listenForInterrupts((line) => {
     progress.stopping();
     if (quiet) process.stderr.write(`${line}\n`);
     else progress.note(line);
   });
   const giveStdoutBack = setStdoutAside();
+  const onEvent: OnEvent = (event) => {
+    progress.onEvent(event);
+    return outputs?.onEvent(event);
+  };
   try {
-    return await work({ onEvent: progress.onEvent, signal: interrupts.stop, cancel: interrupts.cancel });
+    return await work({ onEvent, signal: interrupts.stop, cancel: interrupts.cancel });
+  } catch (error) {
+    outputs?.abandon();
+    throw error;
   } finally {
     giveStdoutBack();
     interrupts.release();

@@ -60,6 +60,23 @@ export const paceFlags = {
   }),
 };
 
+/** What else is written down of it. */
+export const outputFlags = {
+  events: Flags.string({
+    description:
+      'What happens, as it happens: one JSON document a line; - is stdout, and the report goes to stderr',
+    helpValue: 'FILE|-',
+    helpGroup: 'output',
+  }),
+  report: Flags.string({
+    description: 'A report with every tenant: junit=FILE, html=FILE or json=FILE. Repeatable',
+    helpValue: 'KIND=FILE',
+    helpGroup: 'output',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
 export interface SelectionFlags {
   all?: boolean;
   tenant?: string[] | undefined;

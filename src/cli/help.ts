@@ -29,7 +29,7 @@ const ENVIRONMENT: [name: string, meaning: string][] = [
 ];
 
 /** Sections of flags in this order: what one decides first comes first. */
-const FLAG_GROUPS = ['selection', 'pace', 'global'];
+const FLAG_GROUPS = ['selection', 'pace', 'output', 'global'];
 
 class FleetCommandHelp extends CommandHelp {
   // Every flag has its line below; a synopsis of twenty of them is not read.

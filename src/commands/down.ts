@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { RunReport } from '../fleet/report.ts';
 
 export default class Down extends FleetCommand {
@@ -25,6 +25,7 @@ Without --steps or --to it takes back one migration.`;
     }),
     force: Flags.boolean({ description: 'Also when the tenant is not active or its files were changed' }),
     ...paceFlags,
+    ...outputFlags,
   };
 
   async run(): Promise<RunReport> {

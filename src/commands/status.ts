@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { StatusReport } from '../fleet/status-report.ts';
 
 export default class Status extends FleetCommand {
@@ -21,6 +21,7 @@ tenant (--tenant 42) the whole history is shown.`;
       description: 'End with 4 when something is pending, behind core or drifted',
     }),
     concurrency: paceFlags.concurrency,
+    events: outputFlags.events,
   };
 
   async run(): Promise<StatusReport> {
@@ -30,17 +31,20 @@ tenant (--tenant 42) the whole history is shown.`;
     const nobody = !(all || tenant?.some((name) => !name.startsWith('-')) || label || failed || behind);
     const selection = selectionFrom({ ...flags, all: all || nobody });
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const outputs = await this.outputs(flags);
     const { conductOnTerminal } = await import('../cli/conduct.ts');
     const { status } = await import('../fleet/verbs/status.ts');
     const report = await conductOnTerminal(
       display,
-      { quiet: flags.quiet, json: this.jsonEnabled() },
+      { quiet: flags.quiet, json: this.jsonEnabled(), outputs },
       ({ onEvent, signal }) => status(config, selection, { onEvent, signal }),
     );
     const { statusText } = await import('../ui/views/status.ts');
-    this.show(statusText(report, display.out));
+    if (outputs?.takesStdout) process.stderr.write(statusText(report, display.err));
+    else this.show(statusText(report, display.out));
     const { statusExitCode } = await import('../cli/exit-code.ts');
     process.exitCode = statusExitCode(report, { exitCode: flags['exit-code'] });
+    await this.finishOutputs(outputs, undefined, display);
     return report;
   }
 }

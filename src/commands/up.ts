@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { RunReport } from '../fleet/report.ts';
 
 export default class Up extends FleetCommand {
@@ -35,6 +35,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
     }),
     'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
     ...paceFlags,
+    ...outputFlags,
   };
 
   async run(): Promise<RunReport> {

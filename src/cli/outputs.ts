@@ -1,0 +1,162 @@
+import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { MpmError } from '../errors.ts';
+import type { OnEvent } from '../fleet/events.ts';
+import type { RunReport } from '../fleet/report.ts';
+import type { AllResults } from '../ui/report/all-results.ts';
+import type { ErrorViewOptions } from '../ui/views/error.ts';
+import { fileSink, type LineSink, stdoutSink } from './line-sink.ts';
+import { openSpool } from './spool.ts';
+
+export interface OutputFlags {
+  events?: string | undefined;
+  report?: string[] | undefined;
+}
+
+/** Where else a run goes to, next to terminal and ledger: `--events`, `--report`. */
+export interface Outputs {
+  onEvent: OnEvent;
+  /** Stdout is taken: what else would be printed there goes to stderr. */
+  takesStdout: boolean;
+  /** Writes the reports. Returns what could not be written. */
+  finish(report: RunReport | undefined, options: ErrorViewOptions): Promise<MpmError[]>;
+  /** There is no report: nothing may stand there that looks like one. */
+  abandon(): void;
+}
+
+/** The version of the events' form; it changes when a reader of the old one would misread the new one. */
+const EVENTS_SCHEMA = 1;
+/** Characters that are written at once. */
+const CHUNK = 65_536;
+
+type Render = (
+  report: RunReport,
+  results: AllResults,
+  options: ErrorViewOptions & { host: string },
+) => AsyncIterable<string>;
+
+const RENDERERS: Record<string, () => Promise<Render>> = {
+  junit: async () => (await import('../ui/report/junit.ts')).junitReport,
+  html: async () => (await import('../ui/report/html.ts')).htmlReport,
+  json: async () => (await import('../ui/report/json.ts')).jsonReport,
+};
+
+/**
+ * Opens all that is to be written before anything is touched.
+ * @throws MpmError USAGE for an unknown kind, a file that cannot be written, one that is named twice
+ */
+export function openOutputs({ events, report = [] }: OutputFlags, { json }: { json: boolean }): Outputs {
+  if (events === '-' && json) {
+    throw new MpmError('USAGE', '--events - and --json both want stdout', {
+      hint: 'Give one of them a file: --events events.ndjson',
+    });
+  }
+  const wanted = report.map(parseReport);
+  requireDistinct([...(events && events !== '-' ? [events] : []), ...wanted.map(({ file }) => file)]);
+  const reports = wanted.map((each) => ({ ...each, fd: openFile(`--report ${each.kind}=`, each.file) }));
+  const sink =
+    events === undefined
+      ? undefined
+      : events === '-'
+        ? stdoutSink()
+        : fileSink(openFile('--events ', events));
+  const spool = reports.length ? openSpool() : undefined;
+  const tellEvent = sink && eventLines(sink);
+
+  return {
+    takesStdout: events === '-',
+    onEvent: (event) => {
+      spool?.onEvent(event);
+      return tellEvent?.(event);
+    },
+    async finish(report, options) {
+      const problems: MpmError[] = [];
+      if (sink?.error) problems.push(unwritten(`--events ${events}`, sink.error));
+      sink?.close();
+      for (const { kind, file, fd } of reports) {
+        const error =
+          spool && report && (spool.error ?? (await writeReport(kind, fd, report, spool, options)));
+        closeSync(fd);
+        if (error) problems.push(unwritten(`--report ${kind}=${file}`, error));
+      }
+      spool?.close();
+      return problems;
+    },
+    abandon() {
+      sink?.close();
+      spool?.close();
+      for (const { file, fd } of reports) {
+        closeSync(fd);
+        if (lstatSync(file, { throwIfNoEntry: false })?.isFile()) unlinkSync(file);
+      }
+    },
+  };
+}
+
+/** One JSON document a line, whole or not at all; the first one says which form they have. */
+function eventLines(sink: LineSink): OnEvent {
+  let first = true;
+  return (event) => {
+    const line = first ? { schema: EVENTS_SCHEMA, ...event } : event;
+    first = false;
+    return sink.write(`${JSON.stringify(line)}\n`);
+  };
+}
+
+function parseReport(text: string): { kind: string; file: string } {
+  const [, kind = '', file = ''] = /^([^=]*)=?(.*)$/s.exec(text) ?? [];
+  if (!Object.hasOwn(RENDERERS, kind) || file === '') {
+    throw new MpmError('USAGE', `--report ${text}: ${file ? 'no such kind of report' : 'no file'}`, {
+      hint: 'Write it as --report junit=FILE, --report html=FILE or --report json=FILE.',
+    });
+  }
+  return { kind, file };
+}
+
+function requireDistinct(files: readonly string[]): void {
+  const paths = files.map((file) => resolve(file));
+  const twice = files.find((_, index) => paths.indexOf(paths[index] ?? '') !== index);
+  if (twice === undefined) return;
+  throw new MpmError('USAGE', `${twice} is to be written twice`, {
+    hint: 'Give each report a file of its own.',
+  });
+}
+
+function openFile(flag: string, file: string): number {
+  try {
+    return openSync(file, 'w');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/, open .*/, '') : String(error);
+    throw new MpmError('USAGE', `${flag}${file} cannot be written: ${reason}`, {
+      hint: 'Nothing was started. Its folder must be there, and be writable.',
+    });
+  }
+}
+
+async function writeReport(
+  kind: string,
+  fd: number,
+  report: RunReport,
+  results: AllResults,
+  options: ErrorViewOptions,
+): Promise<Error | undefined> {
+  const render = await RENDERERS[kind]?.();
+  if (!render) return undefined;
+  const sink = fileSink(fd);
+  let text = '';
+  for await (const chunk of render(report, results, { ...options, host: hostname() })) {
+    text += chunk;
+    if (text.length < CHUNK) continue;
+    void sink.write(text);
+    text = '';
+  }
+  void sink.write(text);
+  return sink.error;
+}
+
+function unwritten(flag: string, error: Error): MpmError {
+  return new MpmError('FILE_SYSTEM', `${flag} was not written: ${error.message}`, {
+    hint: 'The run itself is done; what it did: mpm-migrate run show',
+  });
+}
