@@ -77,11 +77,26 @@ function bytesOf(bytes: number): string {
 
 /** A tenant that was just made ready. */
 export function tenantCreatedText(report: ProvisionReport, theme: Theme): string {
-  const { tenant, applied, durationMs, head } = report;
+  const { tenant, applied, durationMs, head, source, notices } = report;
+  const at = head ? `at ${head}` : 'without migrations';
+  const from = {
+    pool: 'from the pool',
+    template: 'from the template',
+    migrations: plural(applied.length, 'migration'),
+  };
+  const notes = notices.map((notice) => `${theme.warn(theme.symbols.warning)} ${oneLine(notice)}\n`);
+  return (
+    `${notes.join('')}${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} is tenant ${tenant.id}, ` +
+    `database ${oneLine(tenant.database)}  ${at}  ${theme.dim(`${from[source]} in ${duration(durationMs)}`)}\n`
+  );
+}
+
+/** A tenant whose database was made again. */
+export function tenantAnewText({ tenant, head, durationMs }: ProvisionReport, theme: Theme): string {
   const at = head ? `at ${head}` : 'without migrations';
   return (
-    `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} is tenant ${tenant.id}, ` +
-    `database ${oneLine(tenant.database)}  ${at}  ${theme.dim(`${plural(applied.length, 'migration')} in ${duration(durationMs)}`)}\n`
+    `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} has a new database ` +
+    `${oneLine(tenant.database)}  ${at}  ${theme.dim(`in ${duration(durationMs)}`)}\n`
   );
 }
 
