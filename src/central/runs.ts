@@ -150,7 +150,7 @@ export async function listRuns(
   options: { limit?: number; before?: number; verb?: string } = {},
 ): Promise<RunRow[]> {
   const rows = await connection.prepared<RawRun>(
-    `${SELECT_RUN} where ($1::bigint is null or number < $1) and ($2::text is null or verb = $2) order by number desc limit $3`,
+    `${SELECT_RUN} where ($1::bigint is null or number < $1) and ($2::text is null or verb = $2) order by runs.number desc limit $3`,
     [options.before ?? null, options.verb ?? null, options.limit ?? 20],
   );
   return rows.map(runOf);
@@ -175,7 +175,7 @@ export async function findRun({ connection }: Ledger, number: number): Promise<R
 /** Runs that are alive, but for the given one: two at once are safe, and the second one says so (fleet 10). */
 export async function activeRuns({ connection }: Ledger, except?: number): Promise<RunRow[]> {
   const rows = await connection.prepared<RawRun>(
-    `${SELECT_RUN} where outcome = 'running' and number is distinct from $1 order by number`,
+    `${SELECT_RUN} where outcome = 'running' and number is distinct from $1 order by runs.number`,
     [except ?? null],
   );
   return rows.map(runOf).filter((run) => run.outcome === 'running');

@@ -161,3 +161,18 @@ test('fleet 9 and 10: a run is in progress while its process lives, and interrup
     expect(await findRun(central, run)).toMatchObject({ outcome: 'error', error: { code: 'LEDGER_LOST' } });
   });
 });
+
+test('fleet 9: the tenth run is newer than the ninth: numbers are ordered as numbers', async () => {
+  await asked(async (central) => {
+    const made: number[] = [];
+    while ((made.at(-1) ?? 0) < 21) made.push(await createRun(central, { ...NEW, verb: 'down' }));
+    const newest = made.toReversed();
+    expect((await lastRun(central, 'down'))?.number).toBe(newest[0]);
+    expect((await listRuns(central, { verb: 'down', limit: 100 })).map(({ number }) => number)).toEqual(
+      newest,
+    );
+    expect((await activeRuns(central)).map(({ number }) => number)).toEqual(expect.arrayContaining(made));
+    const { run } = await failedOf(central, 'last', 'down');
+    expect(run.number).toBe(newest[0]);
+  });
+});
