@@ -18,6 +18,8 @@ export interface Newcomer {
   buildingAs: string;
   /** A finished database is taken from the pool where there is one of this blueprint, and the tenant's database may be it. */
   pool?: { blueprint: string; fits(database: string): boolean } | undefined;
+  /** Its database is there, and it is active from the start. */
+  adopted?: boolean;
   /** May another tenant have the same name? Only for who said which database is meant. */
   sameName: boolean;
   /** The database, given those of the same server that begin alike and are taken. */
@@ -38,7 +40,7 @@ export interface Provisioning {
 }
 
 /** Registrations come one after the other: a name and a database are chosen and entered in between. */
-const ONE_AT_A_TIME = `select pg_advisory_xact_lock(${0x6d_70_6d}, 1)`;
+export const ONE_AT_A_TIME = `select pg_advisory_xact_lock(${0x6d_70_6d}, 1)`;
 
 /**
  * Enters a tenant in state `provisioning`, before anything of it exists.
@@ -73,18 +75,23 @@ function selectTaken(server: string): string {
   return `select database_name as database from public.company_databases where server = ${literal(server)} and database_name is not null`;
 }
 
-function insertTenant({ id, name, labels, server, buildingAs, pool }: Newcomer, database: string): string {
+function insertTenant(
+  { id, name, labels, server, buildingAs, pool, adopted }: Newcomer,
+  database: string,
+): string {
   const own = id === undefined ? { column: '', value: '' } : { column: 'id, ', value: `${literal(id)}, ` };
   const spare = pool?.fits(database)
     ? takeFromPool({ server, blueprint: pool.blueprint })
     : 'select null, null::bigint';
+  const standing = adopted
+    ? `'active', null, ${literal(JSON.stringify(labels))}::jsonb, null, null, null::bigint`
+    : `'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database',
+    coalesce((select name from spare), ${literal(buildingAs)}), (select oid from spare)`;
   return `with spare (name, oid) as (${spare}), company as (
   insert into public.companies (${own.column}name, created_at, updated_at) values (${own.value}${literal(name)}, now(), now()) returning id
 ), database as (
   insert into public.company_databases (company_id, database_name, server, status, reason, labels, provision_step, building_as, database_oid, created_at, updated_at)
-  select id, ${literal(database)}, ${literal(server)}, 'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database',
-    coalesce((select name from spare), ${literal(buildingAs)}), (select oid from spare), now(), now()
-  from company returning company_id
+  select id, ${literal(database)}, ${literal(server)}, ${standing}, now(), now() from company returning company_id
 )
 select company_id::text as id from database`;
 }
@@ -120,7 +127,8 @@ function refuseSameName(name: string, [same]: SameName[]): void {
   );
 }
 
-function registerError(error: unknown, { name, id }: Newcomer): unknown {
+/** What the server says about a row, in words of tenants. */
+export function registerError(error: unknown, { name, id }: Pick<Newcomer, 'name' | 'id'>): unknown {
   if (!isServerError(error)) return error;
   const options = { subject: name, cause: error, database: databaseFields(error) };
   if (error.code === SQLSTATE.uniqueViolation && error.constraint === 'company_databases_server_database') {

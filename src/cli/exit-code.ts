@@ -1,4 +1,6 @@
 import { EXIT } from '../errors.ts';
+import type { MendReport } from '../fleet/mend-report.ts';
+import type { PlanReport } from '../fleet/plan-report.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { StatusReport } from '../fleet/status-report.ts';
 import type { SyncReport } from '../fleet/verbs/sync.ts';
@@ -26,4 +28,22 @@ export function syncExitCode(report: SyncReport, { check }: { check: boolean }):
   if (report.interrupted) return EXIT.interrupted;
   if (check) return report.changes.length + report.held.length > 0 ? EXIT.found : EXIT.done;
   return report.held.length > 0 ? EXIT.tenantsFailed : EXIT.done;
+}
+
+/** The exit code of `plan`; `exitCode`: whether anything found counts (`--exit-code`). */
+export function planExitCode(report: PlanReport, { exitCode }: { exitCode: boolean }): number {
+  const { pending, refused, unreachable } = report.counts;
+  if (report.interrupted) return EXIT.interrupted;
+  if (report.error) return EXIT.failed;
+  if (unreachable > 0) return EXIT.tenantsFailed;
+  return exitCode && pending + refused > 0 ? EXIT.found : EXIT.done;
+}
+
+/** The exit code of what changes histories: `repair`, `baseline`, `resolve`. */
+export function mendExitCode(report: MendReport): number {
+  const { failed, busy } = report.counts;
+  if (report.interrupted) return EXIT.interrupted;
+  if (report.error) return EXIT.failed;
+  if (failed > 0) return EXIT.tenantsFailed;
+  return busy > 0 ? EXIT.busy : EXIT.done;
 }

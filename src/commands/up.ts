@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
 import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import type { PlanReport } from '../fleet/plan-report.ts';
 import type { RunReport } from '../fleet/report.ts';
 
 export default class Up extends FleetCommand {
@@ -28,6 +29,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
     strict: Flags.boolean({
       description: 'Look at all of them first; migrate none when one would be refused',
     }),
+    'dry-run': Flags.boolean({ description: 'Only show what would be run, as "plan" does' }),
     'max-failures': Flags.string({
       description: 'Start no further tenant after so many failures, or this share of all',
       helpValue: '25|2%',
@@ -38,9 +40,20 @@ tenant does not stop the others. Running it again goes on where it ended.`;
     ...outputFlags,
   };
 
-  async run(): Promise<RunReport> {
+  async run(): Promise<RunReport | PlanReport> {
     const { flags } = await this.parse(Up);
     const selection = selectionFrom(flags);
+    if (flags['dry-run']) {
+      const { showPlan } = await import('../cli/show-plan.ts');
+      const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+      const { report, text } = await showPlan(
+        { config, display, json: this.jsonEnabled() },
+        selection,
+        flags,
+      );
+      this.show(text);
+      return report;
+    }
     const { to, force, strict, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
     return this.runFleet(flags, async ({ config, onEvent, signal, cancel }) => {
       const { up } = await import('../fleet/verbs/up.ts');

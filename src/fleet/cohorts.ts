@@ -1,6 +1,7 @@
 import type { Tenant } from '../central/tenant.ts';
 import type { MpmError } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
+import { remedyFor } from '../migration/remedy.ts';
 import type { MigrationState, StateEntry } from '../migration/state.ts';
 import type { Outcome, TenantResult } from './report.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
@@ -91,10 +92,12 @@ export class Cohorts {
 }
 
 /** A tenant's whole history, with what is still to come. */
-export function historyOf({ plan, rows = [] }: Inspection): HistoryEntry[] {
+export function historyOf({ plan, rows = [] }: Inspection, tenant: Tenant): HistoryEntry[] {
   const byName = new Map(rows.map((row) => [row.name, row]));
   return plan.entries.map(({ name, state, migration }) => {
     const row = byName.get(name);
+    const remedy = remedyFor(state, [name])?.replaceAll('{tenant}', wordFor(tenant));
+    const half = row?.state === 'failed' || row?.state === 'running';
     return {
       name,
       state,
@@ -105,6 +108,9 @@ export function historyOf({ plan, rows = [] }: Inspection): HistoryEntry[] {
       run: row?.runId ?? null,
       actor: row?.actor ?? row?.databaseUser ?? null,
       toolVersion: row?.toolVersion ?? null,
+      ...(half && row.statements ? { statementsDone: row.statementsDone, statements: row.statements } : {}),
+      ...(half && row.error ? { error: row.error } : {}),
+      ...(remedy === undefined ? {} : { remedy }),
     };
   });
 }

@@ -62,6 +62,13 @@ export interface HistoryEntry {
   run: string | null;
   actor: string | null;
   toolVersion: string | null;
+  /** Of one that was left half-done outside a transaction: how many statements are done, of how many. */
+  statementsDone?: number;
+  statements?: number;
+  /** What it failed with. */
+  error?: string;
+  /** What is to be done about it, with the exact command; absent when nothing is. */
+  remedy?: string;
 }
 
 /** What `status` found: what `--json` prints and the library returns. */

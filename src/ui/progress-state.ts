@@ -133,7 +133,11 @@ const DOING: Record<string, [now: string, then: string]> = {
   up: ['Migrating', 'Migrated'],
   down: ['Reverting', 'Reverted'],
   status: ['Looking at', 'Looked at'],
+  exec: ['Running SQL at', 'Ran SQL at'],
   plan: ['Planning', 'Planned'],
+  repair: ['Repairing', 'Repaired'],
+  baseline: ['Recording', 'Recorded'],
+  resolve: ['Resolving', 'Resolved'],
   sync: ['Copying to', 'Copied to'],
 };
 

@@ -76,7 +76,7 @@ async function look(
       cohorts.add(row);
       if (onRow) onRow(row, tenants.total);
       else rows.push(row);
-      if (single && 'inspection' in value) history = historyOf(value.inspection);
+      if (single && 'inspection' in value) history = historyOf(value.inspection, tenant);
     },
     onGivenUp: (_, { trial }) => trial,
     onNotTried: () => {

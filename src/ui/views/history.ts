@@ -30,7 +30,20 @@ export function historyLines(row: StatusRow, history: readonly HistoryEntry[], t
     ellipsis,
     heading: theme.dim,
   });
-  return [title, `  ${heading}`, ...lines.map((line, at) => `${symbolOf(history[at], theme)} ${line}`)];
+  return [
+    title,
+    `  ${heading}`,
+    ...lines.flatMap((line, at) => [`${symbolOf(history[at], theme)} ${line}`, ...stopLines(history[at])]),
+  ];
+}
+
+/** How far a half-done one has come, and what stopped it. */
+function stopLines(entry: HistoryEntry | undefined): string[] {
+  const { statementsDone, statements, error } = entry ?? {};
+  if (statementsDone === undefined || statements === undefined) return error ? [`    ${oneLine(error)}`] : [];
+  const at = Math.min(statementsDone + 1, statements);
+  const why = error ? `: ${oneLine(error)}` : '';
+  return [`    stopped at statement ${at} of ${statements}${why}`];
 }
 
 function symbolOf(entry: HistoryEntry | undefined, { symbols, good, warn, bad }: Theme): string {

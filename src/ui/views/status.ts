@@ -85,8 +85,9 @@ function troubleLines(rows: readonly StatusRow[], theme: Theme): string[] {
     ({ state, reason }) => state === 'drifted' || state === 'unreachable' || reason,
   );
   const lines = troubled.slice(0, MOST_TROUBLED).flatMap((row) => {
-    const [remedy] = row.remedies ?? [];
-    const hint = (remedy ?? row.error?.hint)?.replaceAll('{tenant}', tenantWord(row.tenant));
+    const word = tenantWord(row.tenant);
+    const remedies = row.remedies ?? [row.error?.hint ?? ''];
+    const hint = remedies.join('\n').replaceAll('{tenant}', word);
     const head = `${symbolOf(row.state, theme)} ${theme.strong(tenantName(row.tenant))}  ${troubleOf(row)}`;
     return [head, ...hintLines(hint, theme).map((line) => `    ${line}`)];
   });

@@ -1,0 +1,60 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../cli/command.ts';
+import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { MpmError } from '../errors.ts';
+import type { MendReport } from '../fleet/mend-report.ts';
+
+export default class Repair extends FleetCommand {
+  static override summary = 'Make histories agree with the files again; runs nothing';
+
+  static override description = `Shows what it would change in the histories of the selected tenants; --write does it. One kind at a time. Every change
+is written down beside the history, with who made it and what was there before.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 20260801101500_add_tariffs --tenant 42 --checksums',
+    '<%= config.bin %> <%= command.id %> --all-names --all --missing --write',
+  ];
+
+  static override strict = false;
+  static override args = { name: Args.string({ description: 'Migrations, by name: one or more' }) };
+
+  static override flags = {
+    checksums: Flags.boolean({
+      description: 'Changed files: take them as they are now for what was applied',
+      exclusive: ['missing'],
+    }),
+    missing: Flags.boolean({ description: 'Applied, but without a file: forget that they were applied' }),
+    'all-names': Flags.boolean({ description: 'Every migration that is so, instead of names' }),
+    write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
+    ...selectionFlags,
+    ...paceFlags,
+  };
+
+  async run(): Promise<MendReport> {
+    const { flags, argv } = await this.parse(Repair);
+    const names = argv.map(String);
+    if (!flags.checksums && !flags.missing)
+      throw usage('Nothing to repair was named', 'Give --checksums or --missing.');
+    if (names.length > 0 === flags['all-names']) {
+      const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
+      throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
+    }
+    const selection = selectionFrom(flags);
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { showMend } = await import('../cli/show-mend.ts');
+    const { repair } = await import('../fleet/verbs/repair.ts');
+    const kind = flags.missing ? 'missing' : 'checksums';
+    const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'repair' };
+    const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
+      repair(config, selection, { kind, names, write: flags.write, onEvent, signal }),
+    );
+    this.show(text);
+    const { mendExitCode } = await import('../cli/exit-code.ts');
+    process.exitCode = mendExitCode(report);
+    return report;
+  }
+}
+
+function usage(message: string, hint: string): MpmError {
+  return new MpmError('USAGE', message, { hint });
+}

@@ -1,0 +1,66 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../cli/command.ts';
+import { paceFlags } from '../cli/flags.ts';
+import { MpmError } from '../errors.ts';
+import type { MendReport } from '../fleet/mend-report.ts';
+import type { RunReport } from '../fleet/report.ts';
+
+const { concurrency: _, ...pace } = paceFlags;
+
+export default class Resolve extends FleetCommand {
+  static override summary = 'Say what became of a migration that failed half-way, or resume it';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 20260814091530_index_meters --tenant 42 --retry',
+    '<%= config.bin %> <%= command.id %> 20260814091530_index_meters --tenant 42 --applied',
+  ];
+
+  static override args = {
+    name: Args.string({ description: "The migration's name", required: true }),
+  };
+
+  static override flags = {
+    tenant: Flags.string({
+      description: 'Of this one: id, name or database',
+      helpValue: '42',
+      required: true,
+    }),
+    applied: Flags.boolean({ description: 'It was completed by hand: record it as applied' }),
+    'rolled-back': Flags.boolean({ description: 'What it did was taken back: record that it is pending' }),
+    retry: Flags.boolean({ description: 'Resume it now, at the statement that failed' }),
+    ...pace,
+  };
+
+  async run(): Promise<MendReport | RunReport> {
+    const { args, flags } = await this.parse(Resolve);
+    const { tenant, applied, retry } = flags;
+    const said = [applied, flags['rolled-back'], retry].filter(Boolean).length;
+    if (said !== 1) throw needsOne(said);
+    const as = applied ? 'applied' : retry ? 'retry' : 'rolled-back';
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { conductOnTerminal } = await import('../cli/conduct.ts');
+    const { resolve } = await import('../fleet/verbs/resolve.ts');
+    const report = await conductOnTerminal(
+      display,
+      { quiet: flags.quiet, json: this.jsonEnabled() },
+      ({ onEvent, signal }) => resolve(config, args.name, { tenant, as, onEvent, signal }),
+    );
+    const { exitCodeOf, mendExitCode } = await import('../cli/exit-code.ts');
+    if ('write' in report) {
+      const { mendText } = await import('../ui/views/mend.ts');
+      this.show(mendText(report, display.out, { shortPath: display.shortPath }));
+      process.exitCode = mendExitCode(report);
+    } else {
+      const { showReport } = await import('../cli/show-report.ts');
+      this.show(await showReport(report, display));
+      process.exitCode = exitCodeOf(report);
+    }
+    return report;
+  }
+}
+
+function needsOne(said: number): MpmError {
+  const message =
+    said === 0 ? 'What became of it was not said' : '--applied, --rolled-back and --retry exclude each other';
+  return new MpmError('USAGE', message, { hint: 'Give one of --applied, --rolled-back and --retry.' });
+}

@@ -1,0 +1,48 @@
+import type { Config } from '../../config/define.ts';
+import { withCentral } from '../../central/central.ts';
+import { tenantProblem } from '../../central/problem.ts';
+import { MpmError } from '../../errors.ts';
+import type { ProvisionOptions, ProvisionReport } from '../../tenant/creation.ts';
+import { tenantSet } from '../../tenant/folder.ts';
+import { makeAnew, notActive } from '../../tenant/fresh.ts';
+import { requireBuiltIn } from '../../tenant/provision.ts';
+import { readFleetFiles } from '../files.ts';
+import type { TenantRef } from '../report.ts';
+import { findSingle } from '../single.ts';
+import { refOf } from '../tried.ts';
+
+export interface FreshOptions extends ProvisionOptions {
+  /** The name of the database that is to be destroyed; or who asks for it, and throws when it is not given. */
+  confirm: string | ((tenant: TenantRef) => Promise<void>);
+  /** End other sessions in it; without, they are an error. */
+  disconnect?: boolean;
+}
+
+/**
+ * Destroys one tenant's database and makes it again, migrated and empty.
+ * @param wanted id, name or database
+ * @throws MpmError before anything is destroyed: UNKNOWN_TENANT, USAGE, CONFIRMATION, TENANT_STATUS,
+ *   DATABASE_IN_USE, BUSY, errors of files, WRONG_DATABASE for the central database; afterwards as
+ *   `resumeProvision`, which goes on from there
+ */
+export async function fresh(
+  config: Config,
+  wanted: string,
+  { confirm, ...options }: FreshOptions,
+): Promise<ProvisionReport> {
+  requireBuiltIn(config);
+  const files = await readFleetFiles(config);
+  const tenant = await withCentral(config, (central) => findSingle(central, wanted));
+  const problem = tenantProblem(tenant, config);
+  if (problem) throw problem;
+  if (tenant.status !== 'active') throw notActive(tenant);
+  await tenantSet(tenant, files.core, config, files.cache);
+  if (typeof confirm === 'function') await confirm(refOf(tenant));
+  else if (confirm !== tenant.database) {
+    throw new MpmError('CONFIRMATION', `"${confirm}" is not the database of ${tenant.name || tenant.id}`, {
+      subject: tenant.name || tenant.id,
+      hint: `Its database is destroyed: confirm with its name, ${tenant.database}.`,
+    });
+  }
+  return makeAnew(config, tenant, options);
+}

@@ -1,0 +1,87 @@
+import { withCentral } from '../central/central.ts';
+import { beginAgain, markActive } from '../central/registry.ts';
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import { asMpmError, MpmError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { dropDatabase, findDatabases } from '../postgres/database.ts';
+import { literal } from '../postgres/quote.ts';
+import type { ProvisionOptions, ProvisionReport } from './creation.ts';
+import { withTenantLock } from './lock.ts';
+import { resumeProvision } from './provision.ts';
+import { withServer } from './server.ts';
+
+/**
+ * Drops a tenant's database and makes it again, migrated. Its row says `provisioning` from before the drop to the
+ * end, with the oid of the old database: after a kill at any moment `tenant create --resume` goes on, and what was
+ * not dropped yet is kept.
+ * @throws MpmError before anything is done: TENANT_STATUS, DATABASE_IN_USE, BUSY, DATABASE_MISSING; afterwards as
+ *   `resumeProvision`
+ */
+export async function makeAnew(
+  config: Config,
+  tenant: Tenant,
+  { disconnect = false, ...options }: ProvisionOptions & { disconnect?: boolean },
+): Promise<ProvisionReport> {
+  const { id, database, server } = tenant;
+  await withTenantLock(config, id, () =>
+    withServer(config, server, async (connection) => {
+      const [there] = await findDatabases(connection, [database]);
+      if (!there) {
+        throw new MpmError(
+          'DATABASE_MISSING',
+          `the database "${database}" does not exist on server "${server}"`,
+          {
+            subject: tenant.name || id,
+            hint: `Look: mpm-migrate tenant show ${id}`,
+          },
+        );
+      }
+      if (!disconnect) await requireAlone(connection, database);
+      const begun = await withCentral(config, (central) => beginAgain(central, id, there.oid));
+      if (!begun) throw notActive(tenant);
+      try {
+        await dropDatabase(connection, database, { disconnect });
+      } catch (error) {
+        const left = connection.lost ? [] : await findDatabases(connection, [database]);
+        // Not begun: the tenant is what it was.
+        if (left[0]?.valid) await withCentral(config, (central) => markActive(central, id));
+        const known = asMpmError(error);
+        throw left[0]?.valid ? known.with({ aftermath: 'nothing was changed' }) : known;
+      }
+    }),
+  );
+  return resumeProvision(config, id, options);
+}
+
+/** @throws MpmError DATABASE_IN_USE naming who is connected */
+async function requireAlone(connection: Connection, database: string): Promise<void> {
+  const others = await connection.query<{ who: string }>(
+    `select pg_catalog.format('pid %s, "%s" as %s', pid, coalesce(nullif(application_name, ''), '(no name)'), usename) as who
+from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backend_type = 'client backend' order by backend_start`,
+  );
+  const [first] = others;
+  if (!first) return;
+  const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
+  throw new MpmError('DATABASE_IN_USE', `"${database}" is in use: ${first.who}${more}`, {
+    subject: database,
+    aftermath: 'nothing was changed',
+    hint: 'End these sessions, or have them ended: --disconnect',
+  });
+}
+
+/** Only an active tenant is begun again: a hold is somebody's word, and a half-made one has its own way on. */
+export function notActive({ id, name, status, reason }: Tenant): MpmError {
+  const half = status === 'provisioning' || status === 'failed';
+  const hint = half
+    ? `mpm-migrate tenant create --resume ${id}`
+    : status === 'hold'
+      ? `mpm-migrate tenant release ${id}`
+      : `mpm-migrate tenant show ${id}`;
+  const why = reason ? ` (${reason})` : '';
+  return new MpmError('TENANT_STATUS', `${name || id} is not active: ${status}${why}`, {
+    subject: name || id,
+    aftermath: 'nothing was changed',
+    hint,
+  });
+}

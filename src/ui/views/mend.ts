@@ -1,0 +1,81 @@
+import type { HistoryChange, MendGroup, MendReport } from '../../fleet/mend-report.ts';
+import { count, duration, joinParts, nameList, oneLine, plural } from '../format.ts';
+import { groupLines } from '../report/text.ts';
+import type { Theme } from '../theme.ts';
+import { errorView, type ErrorViewOptions } from './error.ts';
+import { tenantName } from './tenant.ts';
+
+const MOST_NAMES = 20;
+const MOST_GROUPS = 10;
+
+const WORDS: Record<HistoryChange['action'], { sign: string; what: string }> = {
+  record: { sign: '+', what: 'recorded, not run' },
+  accept: { sign: '~', what: 'accepted as the file is now' },
+  'mark-applied': { sign: '~', what: 'marked as applied' },
+  forget: { sign: '-', what: 'forgotten' },
+};
+
+/** What `repair`, `baseline` and `resolve` did to histories, or would do; `again`: the command that does it. */
+export function mendText(
+  report: MendReport,
+  theme: Theme,
+  options: ErrorViewOptions & { again?: string } = {},
+): string {
+  const rest = report.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
+  const warning = theme.warn(theme.symbols.warning);
+  const blocks = [
+    ...report.groups.slice(0, MOST_GROUPS).map((group) => changeLines(group, report.write, theme)),
+    ...report.failures.slice(0, MOST_GROUPS).map((group) => groupLines(group, theme, options)),
+    [
+      ...(rest > 0 ? [`${warning} ${plural(rest, 'tenant')} with other changes: --json lists them`] : []),
+      ...report.skipped.map(
+        (entry) =>
+          `${theme.dim(theme.symbols.skipped)} ${count(entry.count)} skipped: ${oneLine(entry.reason)}`,
+      ),
+      ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
+    ],
+    report.error ? [errorView(report.error, theme, options).trimEnd()] : [],
+    [totalLine(report, theme), ...nextLines(report, theme, options.again)],
+  ];
+  const text = blocks.filter((block) => block.length > 0).map((block) => block.join('\n'));
+  return `${text.join('\n\n')}\n`;
+}
+
+function changeLines({ changes, tenants, count: total }: MendGroup, write: boolean, theme: Theme): string[] {
+  const names = nameList(tenants.map(tenantName), total);
+  const symbol = write ? theme.good(theme.symbols.tick) : theme.warn(theme.symbols.lane);
+  const who = total === 1 ? theme.strong(names) : theme.strong(plural(total, 'tenant'));
+  const actions = [...new Set(changes.map(({ action }) => action))];
+  const said = actions.map((action) => {
+    const number = changes.filter((change) => change.action === action).length;
+    return `${count(number)} ${write ? '' : 'to be '}${WORDS[action].what}`;
+  });
+  const more = changes.length - MOST_NAMES;
+  const body = [
+    ...(total === 1 ? [] : [theme.dim(names)]),
+    ...changes.slice(0, MOST_NAMES).map(({ action, name }) => `${WORDS[action].sign} ${name}`),
+    ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
+  ];
+  return [`${symbol} ${who}: ${said.join(', ')}`, ...body.map((line) => `    ${line}`)];
+}
+
+function totalLine({ counts, selection, durationMs, write, interrupted }: MendReport, theme: Theme): string {
+  const { tick, cross, lane } = theme.symbols;
+  if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}: nothing to do.`;
+  const done = write ? `${theme.good(tick)} ${count(counts.changed)} changed` : '';
+  const parts = [
+    ...(counts.changed ? [done || `${theme.warn(lane)} ${count(counts.changed)} would be changed`] : []),
+    ...(counts.unchanged ? [`${theme.good(tick)} ${count(counts.unchanged)} with nothing to change`] : []),
+    ...(counts.failed ? [`${theme.bad(cross)} ${count(counts.failed)} failed`] : []),
+    ...(counts.busy ? [`${theme.bad(cross)} ${count(counts.busy)} busy`] : []),
+    ...(counts.skipped ? [`${count(counts.skipped)} skipped`] : []),
+    `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
+    ...(interrupted ? ['interrupted'] : []),
+  ];
+  return joinParts(parts, theme.width);
+}
+
+function nextLines({ counts, write }: MendReport, theme: Theme, again: string | undefined): string[] {
+  if (write || counts.changed === 0 || again === undefined) return [];
+  return [`Nothing was written. Do it:  ${theme.command(`mpm-migrate ${again} --write`)}`];
+}

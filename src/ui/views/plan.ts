@@ -1,0 +1,126 @@
+import type { PlanGroup, PlanOutcome, PlannedMigration, PlanReport } from '../../fleet/plan-report.ts';
+import { count, duration, harmless, joinParts, nameList, oneLine, plural, wrapLines } from '../format.ts';
+import type { Theme } from '../theme.ts';
+import { errorDetails, errorView, type ErrorViewOptions, hintLines, messageLines } from './error.ts';
+import { tenantName, tenantWord } from './tenant.ts';
+
+/** So many names of pending migrations are listed per group; all of them are in `--json`. */
+const MOST_NAMES = 20;
+const MOST_GROUPS = 20;
+
+/** What `up` would do: tenants with equal plans together, then what would be sent, the totals last. */
+export function planText(
+  report: PlanReport,
+  theme: Theme,
+  options: ErrorViewOptions & { sql?: boolean } = {},
+): string {
+  const { groups, migrations } = report;
+  const outside = new Set(migrations.filter((each) => !each.transaction).map(({ name }) => name));
+  const shown = groups.slice(0, MOST_GROUPS);
+  const blocks = [
+    ...(options.sql ? migrations.map((each) => sqlLines(each, options)) : []),
+    ...shown.map((group) => groupLines(group, theme, outside, options)),
+    noticeLines(report, theme),
+    report.error ? [errorView(report.error, theme).trimEnd()] : [],
+    [totalLine(report, theme), ...nextLines(report, theme)],
+  ];
+  const text = blocks.filter((block) => block.length > 0).map((block) => block.join('\n'));
+  return `${text.join('\n\n')}\n`;
+}
+
+function groupLines(
+  group: PlanGroup,
+  theme: Theme,
+  outside: ReadonlySet<string>,
+  options: ErrorViewOptions,
+): string[] {
+  const { outcome, pending, refusals, error, reason, tenants } = group;
+  const who = plural(group.count, 'tenant');
+  const title = `${symbolOf(outcome, theme)} ${theme.strong(who)}: ${wordsOf(group)}`;
+  const names = nameList(tenants.map(tenantName), group.count);
+  const width = theme.width - 4;
+  const listed = outcome === 'pending' ? pending.slice(0, MOST_NAMES) : [];
+  const more = outcome === 'pending' ? pending.length - listed.length : 0;
+  const body = [
+    ...(reason === undefined ? wrapLines([theme.dim(names)], width) : [theme.dim(names)]),
+    ...listed.map((name) => `+ ${name}${outside.has(name) ? theme.dim('  outside a transaction') : ''}`),
+    ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
+    ...refusals.flatMap(({ message, remedy }) => [
+      ...wrapLines([oneLine(message)], width),
+      ...hintLines(remedy, theme),
+    ]),
+    ...group.notices.map((notice) => `${theme.warn(theme.symbols.warning)} ${oneLine(notice)}`),
+    ...(error ? [...messageLines(error), ...errorDetails(error, theme, options)] : []),
+    ...hintLines(error?.hint, theme),
+  ];
+  return [title, ...body.map((line) => `    ${line}`)];
+}
+
+function wordsOf({ outcome, pending, reason }: PlanGroup): string {
+  switch (outcome) {
+    case 'pending':
+      return `${count(pending.length)} pending`;
+    case 'refused':
+      return 'refused';
+    case 'unreachable':
+      return 'cannot be read';
+    case 'skipped':
+      return `passed by: ${oneLine(reason ?? '')}`;
+    case 'current':
+      return 'nothing pending';
+  }
+}
+
+function symbolOf(outcome: PlanOutcome, { symbols, good, warn, bad, dim }: Theme): string {
+  if (outcome === 'current') return good(symbols.tick);
+  if (outcome === 'pending') return warn(symbols.lane);
+  return outcome === 'skipped' ? dim(symbols.skipped) : bad(symbols.cross);
+}
+
+/** SQL as it would be sent, so that it can be read, or run by hand: what is not SQL is a comment. */
+function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions): string[] {
+  const { name, path, tenants, kind, transaction, sql } = migration;
+  const how = transaction ? '' : ', outside a transaction';
+  const file = oneLine(shortPath?.(path) ?? path);
+  const header = `-- ${name}  (${file}, ${plural(tenants, 'tenant')}${how})`;
+  if (kind === 'module') return [header, '-- code: what it sends is known when it runs'];
+  return [header, harmless(sql ?? '').trim() || '-- nothing: its up section is empty'];
+}
+
+function noticeLines({ notices, foldersBehind, groups }: PlanReport, theme: Theme): string[] {
+  const warning = theme.warn(theme.symbols.warning);
+  const folders =
+    foldersBehind === 1 ? 'tenant with its own folder lacks' : 'tenants with their own folders lack';
+  const more = groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
+  return [
+    ...(more > 0 ? [`${warning} ${plural(more, 'tenant')} with other plans: --json lists them`] : []),
+    ...notices.map((notice) => `${warning} ${oneLine(notice)}`),
+    ...(foldersBehind > 0
+      ? [
+          `${warning} ${count(foldersBehind)} ${folders} core migrations:  ${theme.command('mpm-migrate sync')}`,
+        ]
+      : []),
+  ];
+}
+
+function totalLine({ counts, selection, durationMs, interrupted }: PlanReport, theme: Theme): string {
+  const { tick, lane, cross } = theme.symbols;
+  if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}.`;
+  const parts = [
+    ...(counts.pending ? [`${theme.warn(lane)} ${count(counts.pending)} pending`] : []),
+    ...(counts.refused ? [`${theme.bad(cross)} ${count(counts.refused)} refused`] : []),
+    ...(counts.unreachable ? [`${theme.bad(cross)} ${count(counts.unreachable)} unreachable`] : []),
+    ...(counts.current ? [`${theme.good(tick)} ${count(counts.current)} current`] : []),
+    ...(counts.skipped ? [`${count(counts.skipped)} passed by`] : []),
+    `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
+    ...(interrupted ? ['interrupted'] : []),
+  ];
+  return joinParts(parts, theme.width);
+}
+
+function nextLines({ counts, selection, groups }: PlanReport, theme: Theme): string[] {
+  if (counts.pending === 0) return [];
+  const [first] = groups[0]?.tenants ?? [];
+  const which = counts.total === 1 && first ? `--tenant ${tenantWord(first)}` : selection;
+  return [`Apply:  ${theme.command(`mpm-migrate up ${which}`)}`];
+}
