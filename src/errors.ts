@@ -53,6 +53,7 @@ export const CODES = {
   MIGRATION_FAILED: EXIT.tenantsFailed,
   MIGRATION_SWALLOWED: EXIT.tenantsFailed,
   MIGRATION_ESCAPED: EXIT.tenantsFailed,
+  EXEC_FAILED: EXIT.tenantsFailed,
   NO_DOWN: EXIT.tenantsFailed,
   PLAN_REFUSED: EXIT.tenantsFailed,
   NOT_EMPTY: EXIT.tenantsFailed,

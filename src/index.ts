@@ -28,8 +28,10 @@ export type {
   StatusState,
 } from './fleet/status-report.ts';
 export type { DownOptions } from './fleet/verbs/down.ts';
+export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
+export type { ResultTable } from './postgres/connection.ts';
 export type { MigrationState } from './migration/state.ts';
 export type { ProvisionOptions, ProvisionReport } from './tenant/creation.ts';
 export type { ProvisionInput } from './tenant/provision.ts';

@@ -124,7 +124,7 @@ export abstract class FleetCommand extends Command {
     const { conductOnTerminal } = await import('./conduct.ts');
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const outputs = await this.outputs(flags);
-    const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs, takesStdout };
+    const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs };
     const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
     if (takesStdout) process.stderr.write(await showReport(report, { ...display, out: display.err }));

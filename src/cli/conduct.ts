@@ -11,19 +11,17 @@ export interface ConductOptions {
   json: boolean;
   /** `--events` and `--report`. */
   outputs?: Outputs | undefined;
-  /** What is printed on stdout meanwhile is not the report. */
-  takesStdout?: boolean;
 }
 
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */
 export async function conductOnTerminal<R>(
   { err, env }: Display,
-  { quiet, json, outputs, takesStdout = outputs?.takesStdout ?? false }: ConductOptions,
+  { quiet, json, outputs }: ConductOptions,
   work: (run: Omit<FleetRun, 'config'>) => Promise<R>,
 ): Promise<R> {
   // A frame that is repainted would be torn by lines on the same terminal.
   const progress =
-    quiet || (takesStdout && process.stdout.isTTY)
+    quiet || (outputs?.takesStdout && process.stdout.isTTY)
       ? noProgress()
       : startProgress({
           stream: process.stderr,

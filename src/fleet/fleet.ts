@@ -10,6 +10,7 @@ import type { RunReport } from './report.ts';
 import type { Selection } from './select.ts';
 import type { StatusReport } from './status-report.ts';
 import { type DownOptions, down } from './verbs/down.ts';
+import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
 import { type UpOptions, up } from './verbs/up.ts';
 
@@ -34,6 +35,11 @@ export class Fleet implements AsyncDisposable {
   /** Takes back what was applied last. Throws as {@link up}. */
   down(selection: Selection, options: DownOptions = {}): Promise<RunReport> {
     return this.#run(options, (rest) => down(this.#config, selection, rest));
+  }
+
+  /** Runs SQL, read-only unless `write`; a tenant's rows come whole or not at all. Throws as {@link up}. */
+  exec(selection: Selection, sql: string, options: ExecOptions = {}): Promise<ExecReport> {
+    return this.#run(options, (rest) => exec(this.#config, selection, sql, rest));
   }
 
   /** Where tenants stand; reads only. Throws as {@link up}. */

@@ -37,8 +37,11 @@ function mark([first, ...rest]: string[], symbol: string, paint: (text: string) 
 /** The last line: what to type now, when something is left to do. */
 export function nextStep(report: RunReport, theme: Theme): string[] {
   const { counts, run, verb, selection, interrupted } = report;
-  const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : '--failed'}`);
+  // Its statements are not in the report; nor is it of the runs that a bare --failed means.
+  const which = verb === 'exec' ? `--failed=${run} …` : '--failed';
+  const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : which}`);
   const failed = counts.failed + counts.busy;
+  if (verb === 'exec' && run === null) return interrupted ? ['Interrupted: not all were asked.'] : [];
   if (interrupted) return [`Interrupted: what finished is recorded. Go on:  ${again}`];
   if (failed === 1) return [`Try it again:  ${again}`];
   return failed > 1 ? [`Try the ${inWords(failed)} again:  ${again}`] : [];

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { MpmError } from '../errors.ts';
+import type { TenantRows } from '../fleet/verbs/exec.ts';
+import type { Theme } from '../ui/theme.ts';
+import { type RowsFormat, rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../ui/views/rows.ts';
+import { stdoutSink } from './line-sink.ts';
+
+export interface StatementFlags {
+  sql?: string | undefined;
+  file?: string | undefined;
+  events?: string | undefined;
+}
+
+/** The statements of `--sql` or `--file`. */
+export async function openStatements({
+  sql,
+  file,
+  events,
+}: StatementFlags): Promise<{ sql: string; source: string }> {
+  if (events === '-') {
+    throw new MpmError('USAGE', '--events - and the rows both want stdout', {
+      hint: 'Give the events a file: --events events.ndjson',
+    });
+  }
+  if (sql !== undefined) return { sql, source: '--sql' };
+  if (file === undefined) {
+    throw new MpmError('USAGE', 'Say what is to be run: --sql or --file', {
+      hint: "For instance: --sql 'select count(*) from meters'",
+    });
+  }
+  if (file === '-') return { sql: await text(process.stdin), source: 'stdin' };
+  try {
+    return { sql: (await readFile(file, 'utf8')).replace(/^\ufeff/, ''), source: file };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/, open .*/, '') : String(error);
+    throw new MpmError('USAGE', `--file ${file} cannot be read: ${reason}`, { hint: 'Nothing was started.' });
+  }
+}
+
+/** Prints rows as they come on the stdout of this moment; slower readers hold the lanes. */
+export function printRows(
+  format: string,
+  theme: Theme,
+): { take(rows: TenantRows): Promise<void> | undefined; end(): Promise<void> | undefined } {
+  const rows: RowsFormat =
+    format === 'csv' ? rowsAsCsv() : format === 'ndjson' ? rowsAsNdjson() : rowsAsTable(theme);
+  const { stdout, stderr } = process;
+  // On a terminal that shows both, rows go the way of what others print: above the frame.
+  const write =
+    stdout.isTTY && stderr.isTTY
+      ? (out: string) => void stdout.write(out)
+      : (
+          (sink) => (out: string) =>
+            sink.write(out)
+        )(stdoutSink());
+  const print = (out: string): Promise<void> | undefined => (out ? (write(out) ?? undefined) : undefined);
+  return { take: (taken) => print(rows.take(taken)), end: () => print(rows.end()) };
+}

@@ -1,0 +1,81 @@
+import type { Config } from '../../config/define.ts';
+import { requirePlainStatements } from '../../migration/plain-statements.ts';
+import { runStatements } from '../../migration/statements.ts';
+import type { ResultTable } from '../../postgres/connection.ts';
+import { tenantProblem } from '../../central/problem.ts';
+import type { RunReport, TenantRef } from '../report.ts';
+import { type RunOptions, conductRun } from '../run.ts';
+import { type Selection, requireSelection } from '../select.ts';
+import { type Tried, failedBy, refOf, skipped } from '../tried.ts';
+import { inactiveReason, targetOf } from '../work.ts';
+
+export interface ExecOptions extends RunOptions {
+  /** Lets the statements change something: in one transaction for each tenant, and as a run of the ledger. */
+  write?: boolean;
+  /** What the statements came from, for messages. */
+  source?: string;
+  /**
+   * A tenant's rows, all of them, once all its statements are done; a promise holds its lane. The report then
+   * does not hold them.
+   */
+  onRows?: (rows: TenantRows) => unknown;
+}
+
+/** What the statements returned at one tenant, one table for each; values as PostgreSQL writes them. */
+export interface TenantRows {
+  tenant: TenantRef;
+  tables: ResultTable[];
+}
+
+export interface ExecReport extends RunReport {
+  /** In the order in which the tenants ended; absent when they were streamed (`onRows`). */
+  rows?: TenantRows[];
+}
+
+/**
+ * Runs statements at every selected tenant, read-only unless told otherwise. A tenant fails as a whole, without
+ * rows. Throws as `up` does, and USAGE for statements that would end their transaction.
+ */
+export async function exec(
+  config: Config,
+  selection: Selection,
+  sql: string,
+  options: ExecOptions = {},
+): Promise<ExecReport> {
+  const { write = false, source = 'the statements', onRows, ...runOptions } = options;
+  requireSelection(selection);
+  requirePlainStatements(sql, source, { write });
+  const gathered: TenantRows[] = [];
+  const deliver = onRows ?? ((rows: TenantRows) => gathered.push(rows));
+  const report = await conductRun(
+    config,
+    {
+      verb: 'exec',
+      selection,
+      recorded: write,
+      attempt: async (tenant, { run }) => {
+        const inactive = inactiveReason(tenant);
+        // Reading does no harm to one that is on hold.
+        if (inactive && (write || tenant.status !== 'hold')) return skipped(inactive);
+        const problem = tenantProblem(tenant, config);
+        if (problem) return failedBy(problem);
+        const target = targetOf(tenant, config, run);
+        const tables = await runStatements(target, { sql, source, write, timeouts: config.pace });
+        await deliver({ tenant: refOf(tenant), tables });
+        return EXECUTED;
+      },
+    },
+    runOptions,
+  );
+  return onRows ? report : { ...report, rows: gathered };
+}
+
+const EXECUTED: Tried = {
+  outcome: 'executed',
+  from: null,
+  to: null,
+  applied: [],
+  pending: [],
+  notices: [],
+  retryable: false,
+};

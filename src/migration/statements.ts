@@ -1,0 +1,120 @@
+import { MpmError } from '../errors.ts';
+import {
+  type Connection,
+  type DatabaseTarget,
+  type ResultTable,
+  withConnection,
+} from '../postgres/connection.ts';
+import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
+import { excerptAt, offsetOfPosition } from './excerpt.ts';
+import { BEGIN, setTimeouts, type Timeouts } from './unit.ts';
+
+/** Statements for one database; checked by `requirePlainStatements`. */
+export interface Statements {
+  sql: string;
+  /** What they came from: a file, or `--sql`. */
+  source: string;
+  /** In a transaction that is committed; otherwise in a read-only one. */
+  write: boolean;
+  timeouts: Timeouts;
+}
+
+const READ_ONLY_VIOLATION = '25006';
+
+/**
+ * Runs statements in one transaction; what each of them returned.
+ * @throws MpmError EXEC_FAILED, COMMIT_UNKNOWN, WRONG_DATABASE, and those of a connection
+ */
+export async function runStatements(target: DatabaseTarget, statements: Statements): Promise<ResultTable[]> {
+  return withConnection(target, async (connection) => {
+    const began = await open(connection, statements);
+    try {
+      const tables = await connection.read(statements.sql);
+      await requireSameTransaction(connection, began);
+      if (statements.write) await commit(connection);
+      return tables;
+    } catch (error) {
+      throw error instanceof MpmError ? error : failed(error, statements);
+    } finally {
+      if (!connection.lost && connection.transaction !== 'idle') {
+        await connection.query('rollback').catch(() => undefined);
+      }
+    }
+  });
+}
+
+interface Opened {
+  database: string;
+  central: boolean;
+  began: string;
+}
+
+/**
+ * Opens the transaction; when it began. After its first query, a read-only one cannot be made a writing one any
+ * more. Strings are read as the check of the statements read them, whatever the database's own setting.
+ */
+async function open(connection: Connection, { write, timeouts }: Statements): Promise<string> {
+  const begin = write ? BEGIN : 'begin isolation level repeatable read read only';
+  const [found] = await connection.query<Opened>(
+    `${begin};
+set local standard_conforming_strings = on;
+set local datestyle = iso;
+${setTimeouts(timeouts, { transaction: true })};
+select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
+  pg_catalog.transaction_timestamp()::text as began`,
+  );
+  if (!found || found.database !== connection.database || found.central) {
+    throw new MpmError('WRONG_DATABASE', `"${found?.database}" is not the tenant's database`, {
+      subject: connection.database,
+      hint: "Mend the tenant's row: mpm-migrate tenant show {tenant}",
+    });
+  }
+  return found.began;
+}
+
+/** What slipped through the check is at least told, and never as success. */
+async function requireSameTransaction(connection: Connection, began: string): Promise<void> {
+  const now = connection.transaction === 'open' ? await timestamp(connection) : undefined;
+  if (now === began) return;
+  throw new MpmError('EXEC_FAILED', 'the statements ended the transaction that they were given', {
+    aftermath: 'what they committed was kept; it was not rolled back',
+    hint: 'Take out what ends it, and look at what was left: mpm-migrate status --tenant {tenant}',
+  });
+}
+
+async function timestamp(connection: Connection): Promise<string | undefined> {
+  const [row] = await connection.query<{ began: string }>(
+    'select pg_catalog.transaction_timestamp()::text as began',
+  );
+  return row?.began;
+}
+
+async function commit(connection: Connection): Promise<void> {
+  try {
+    await connection.send('commit');
+  } catch (error) {
+    if (!isConnectionLoss(error) && !connection.lost) throw error;
+    // Without a cause, for it must not be tried again.
+    throw new MpmError('COMMIT_UNKNOWN', 'the connection was lost at COMMIT', {
+      aftermath: 'the statements took effect, or did not: it is not known',
+      hint: 'Look at the tenant before you run them again: mpm-migrate exec --tenant {tenant} --sql "select …"',
+    });
+  }
+}
+
+function failed(error: unknown, { sql, source, write }: Statements): MpmError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!isServerError(error)) {
+    return new MpmError('CONNECTION_LOST', `the connection was lost: ${message}`, { cause: error });
+  }
+  const { position } = error;
+  return new MpmError('EXEC_FAILED', message, {
+    cause: error,
+    database: databaseFields(error),
+    ...(position === undefined
+      ? {}
+      : { excerpt: excerptAt(source, sql, offsetOfPosition(sql, Number(position))) }),
+    ...(write ? { aftermath: 'everything was rolled back' } : {}),
+    ...(error.code === READ_ONLY_VIOLATION ? { hint: 'To change something, add: --write' } : {}),
+  });
+}
