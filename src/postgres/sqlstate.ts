@@ -4,6 +4,7 @@ import type { DatabaseErrorFields } from '../errors.ts';
 export const SQLSTATE = {
   protocolViolation: '08P01',
   uniqueViolation: '23505',
+  foreignKeyViolation: '23503',
   invalidText: '22P02',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',

@@ -33,9 +33,19 @@ export interface BuildOptions extends CreateDatabaseOptions {
 export type Built = 'created' | 'taken' | 'there';
 
 const POOLED = 'mpm_pool_';
+const COPIED = 'mpm_copy_';
 
 export function newBuildingName(): string {
   return `mpm_new_${randomBytes(12).toString('hex')}`;
+}
+
+export function newCopyName(): string {
+  return `${COPIED}${randomBytes(12).toString('hex')}`;
+}
+
+/** Of a copy of another tenant it is not known any more, once its creation was cut off, of which. */
+export function isCopy(buildingAs: string | null): boolean {
+  return buildingAs?.startsWith(COPIED) ?? false;
 }
 
 export function newPoolName(): string {

@@ -8,6 +8,7 @@ import { isCore } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
+import { copyOptions } from './in-use.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
@@ -16,10 +17,20 @@ export interface Creation {
   id: string;
   /** By an earlier call; this one goes on. */
   resumed: boolean;
+  /** The tenant whose database it gets a copy of. */
+  copyOf?: Original | undefined;
   /** To its server. */
   server: Connection;
   /** To the central database, for the tenant's lock. */
   lock: Connection;
+}
+
+/** A tenant to be copied. */
+export interface Original {
+  id: string;
+  database: string;
+  /** Ends the sessions of others in it, without which it cannot be copied. */
+  disconnect: boolean;
 }
 
 export interface ProvisionOptions extends FurnishOptions {
@@ -35,7 +46,8 @@ export interface ProvisionReport {
   /** False when the database was there from the call that this one went on with. */
   created: boolean;
   /** Where its schema comes from. */
-  source: 'pool' | 'template' | 'migrations';
+  source: 'pool' | 'template' | 'migrations' | 'tenant';
+  /** Null also for a copy of another tenant, which stands where that one does. */
   head: string | null;
   /** Empty for a copy: what is in it was applied in the template. */
   applied: Attempt['applied'];
@@ -45,7 +57,7 @@ export interface ProvisionReport {
 
 /** All steps from wherever the row stands: each looks at what is there, so that it may be done again. */
 export async function carryOut(
-  { central, id, resumed, server: connection }: Creation,
+  { central, id, resumed, copyOf, server: connection }: Creation,
   row: Provisioning,
   blueprint: Blueprint,
   options: ProvisionOptions,
@@ -70,16 +82,16 @@ export async function carryOut(
     return mark('creating its database');
   };
   const built = await buildDatabase(connection, building, record, async () => {
+    if (copyOf) return copyOptions(connection, copyOf);
     if (isCore(blueprint, migrations)) {
       template = await ensureTemplate(config, server, { connection, blueprint }, options);
     }
     return template.name === undefined ? {} : { template: template.name, likeness: template.likeness };
   });
 
-  const source = sourceOf(built, template);
-  const complete = source !== 'migrations';
+  const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);
   let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
-  if (!complete) {
+  if (source === 'migrations') {
     options.onStep?.('migrations', tenant);
     row.step = 'migrations';
     await mark('applying its migrations');
@@ -94,15 +106,15 @@ export async function carryOut(
     resumed,
     created: built !== 'there',
     source,
-    head: attempt ? attempt.to : (migrations.at(-1)?.name ?? null),
+    head: attempt ? attempt.to : copyOf ? null : (migrations.at(-1)?.name ?? null),
     applied: attempt?.applied ?? [],
     notices: [...(replayed ? [`made without a template: ${template.why}`] : []), ...(attempt?.notices ?? [])],
     durationMs: Date.now() - started,
   };
 }
 
-/** What was there before this call may be unfinished: its history is read, whatever it was made from. */
-function sourceOf(built: Built, template: Template): ProvisionReport['source'] {
-  if (built === 'taken') return 'pool';
+/** What is from an earlier call may be unfinished, or of older files: its history is read, whatever it was made from. */
+function sourceOf(built: Built, template: Template, resumed: boolean): ProvisionReport['source'] {
+  if (built === 'taken' && !resumed) return 'pool';
   return built === 'created' && template.name !== undefined ? 'template' : 'migrations';
 }

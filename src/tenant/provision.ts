@@ -13,8 +13,14 @@ import { MpmError } from '../errors.ts';
 import { type Connection, describeUrl } from '../postgres/connection.ts';
 import { checkDatabaseName, databaseExists, findDatabases } from '../postgres/database.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
-import { newBuildingName } from './build.ts';
-import { carryOut, type Creation, type ProvisionReport, type ProvisionOptions } from './creation.ts';
+import { isCopy, newBuildingName, newCopyName } from './build.ts';
+import {
+  carryOut,
+  type Creation,
+  type Original,
+  type ProvisionReport,
+  type ProvisionOptions,
+} from './creation.ts';
 import { connectLock, withTenantLock } from './lock.ts';
 import { checkCompanyName, chooseDatabase, slugOf } from './name.ts';
 import { connectServer, serverOf } from './server.ts';
@@ -37,10 +43,20 @@ export interface ProvisionInput {
  * @throws MpmError before anything is made: USAGE, DATABASE_NAME, UNKNOWN_SERVER, TENANT_EXISTS, DATABASE_EXISTS,
  *   errors of files and of the central database; afterwards PROVISION_FAILED, BUSY, INTERRUPTED
  */
-export async function provision(
+export function provision(
   config: Config,
   input: ProvisionInput,
   options: ProvisionOptions = {},
+): Promise<ProvisionReport> {
+  return create(config, input, options);
+}
+
+/** As {@link provision}; its database is new, or a copy of another tenant's. */
+export async function create(
+  config: Config,
+  input: ProvisionInput,
+  options: ProvisionOptions,
+  copyOf?: Original,
 ): Promise<ProvisionReport> {
   const { database, server = 'default' } = input;
   const name = input.name.trim();
@@ -51,7 +67,7 @@ export async function provision(
   const blueprint = await readBlueprint(config);
   return withHands(config, server, async (hands) => {
     for (let left = 4; ; left -= 1) {
-      const creation = await register(hands, { ...input, name, server }, blueprint);
+      const creation = await register({ ...hands, copyOf }, { ...input, name, server }, blueprint);
       try {
         return await locked(creation, blueprint, options, undo);
       } catch (error) {
@@ -74,17 +90,25 @@ export async function resumeProvision(
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
   const blueprint = await readBlueprint(config);
-  const { server } = await withCentral(config, async (central) =>
+  const { server, name, buildingAs } = await withCentral(config, async (central) =>
     requireUnfinished(await readProvisioning(central, id), id),
   );
+  if (isCopy(buildingAs)) throw cutOffCopy(id, name);
   // Read again under the lock: the one that was at it may have just ended.
   return withHands(config, server, (hands) =>
     locked({ ...hands, id, resumed: true }, blueprint, options, keepFailed),
   );
 }
 
+function cutOffCopy(id: string, name: string): MpmError {
+  return new MpmError('TENANT_STATUS', `${name} (${id}) was to be a copy, which was cut off`, {
+    subject: name,
+    hint: `Remove what is there of it, then copy again: mpm-migrate tenant drop ${id}`,
+  });
+}
+
 /** The connections of a creation: each is work for its server, so they are opened at once and used to the end. */
-type Hands = Pick<Creation, 'central' | 'server' | 'lock'>;
+type Hands = Pick<Creation, 'central' | 'server' | 'lock' | 'copyOf'>;
 
 async function withHands<T>(config: Config, name: string, use: (hands: Hands) => Promise<T>): Promise<T> {
   const [server, lock] = [connectServer(config, name), connectLock(config, 'creation')];
@@ -133,8 +157,10 @@ async function register(
     server,
     labels,
     id,
-    buildingAs: newBuildingName(),
-    pool: { blueprint: key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
+    buildingAs: hands.copyOf ? newCopyName() : newBuildingName(),
+    pool: hands.copyOf
+      ? undefined
+      : { blueprint: key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
     sameName: database !== undefined,
     choose: (taken) =>
       database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),

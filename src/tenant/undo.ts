@@ -60,7 +60,7 @@ export async function onCentral(creation: Creation, use: (central: Central) => P
 
 /** In a creation, a failed migration or database is a failed creation; what passes by itself keeps its code. */
 function failureOf(error: unknown, row: Provisioning): MpmError {
-  const keeps = ['BUSY', 'INTERRUPTED', 'DATABASE_EXISTS', 'PASSWORD', 'CONNECTION'];
+  const keeps = ['BUSY', 'INTERRUPTED', 'DATABASE_EXISTS', 'DATABASE_IN_USE', 'PASSWORD', 'CONNECTION'];
   if (error instanceof MpmError && keeps.includes(error.code)) return error;
   const message = error instanceof Error ? error.message : String(error);
   const where = row.step === 'migrations' ? 'applying the migrations' : 'creating the database';

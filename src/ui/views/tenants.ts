@@ -1,4 +1,5 @@
 import type { Tenant } from '../../central/tenant.ts';
+import type { TenantChange } from '../../tenant/change.ts';
 import type { ProvisionReport } from '../../tenant/creation.ts';
 import type { TenantDetails } from '../../tenant/show.ts';
 import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
@@ -78,26 +79,47 @@ function bytesOf(bytes: number): string {
 /** A tenant that was just made ready. */
 export function tenantCreatedText(report: ProvisionReport, theme: Theme): string {
   const { tenant, applied, durationMs, head, source, notices } = report;
-  const at = head ? `at ${head}` : 'without migrations';
+  const at = head ? `  at ${head}` : source === 'tenant' ? '' : '  without migrations';
   const from = {
     pool: 'from the pool',
     template: 'from the template',
+    tenant: 'copied',
     migrations: plural(applied.length, 'migration'),
   };
-  const notes = notices.map((notice) => `${theme.warn(theme.symbols.warning)} ${oneLine(notice)}\n`);
   return (
-    `${notes.join('')}${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} is tenant ${tenant.id}, ` +
-    `database ${oneLine(tenant.database)}  ${at}  ${theme.dim(`${from[source]} in ${duration(durationMs)}`)}\n`
+    `${noticeLines(notices, theme)}${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} is tenant ${tenant.id}, ` +
+    `database ${oneLine(tenant.database)}${at}  ${theme.dim(`${from[source]} in ${duration(durationMs)}`)}\n`
   );
 }
 
-/** A tenant whose database was made again. */
+/** A tenant that was made again from nothing. */
 export function tenantAnewText({ tenant, head, durationMs }: ProvisionReport, theme: Theme): string {
   const at = head ? `at ${head}` : 'without migrations';
   return (
     `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} has a new database ` +
     `${oneLine(tenant.database)}  ${at}  ${theme.dim(`in ${duration(durationMs)}`)}\n`
   );
+}
+
+/** What was done to a tenant, in one line. */
+export function tenantChangedText({ done, tenant, notices }: TenantChange, theme: Theme): string {
+  const { id, database, server, reason } = tenant;
+  const labels = labelsOf(tenant) || 'none';
+  const what = {
+    held: `is on hold${reason ? `: ${oneLine(reason)}` : ''}`,
+    released: 'is active again',
+    renamed: `is what tenant ${id} is called now; its database is still ${oneLine(database)}`,
+    labelled: `has the labels ${labels}`.replace('the labels none', 'no labels'),
+    moved: `is on server ${oneLine(server)} now, database ${oneLine(database)}`,
+    adopted: `is tenant ${id}, database ${oneLine(database)}`,
+    dropped: `is gone, and with it the database ${oneLine(database)}`,
+  };
+  const last = `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} ${what[done]}`;
+  return `${noticeLines(notices, theme)}${last}\n`;
+}
+
+function noticeLines(notices: readonly string[], theme: Theme): string {
+  return notices.map((notice) => `${theme.warn(theme.symbols.warning)} ${oneLine(notice)}\n`).join('');
 }
 
 function labelsOf({ labels }: Tenant): string {

@@ -1,0 +1,78 @@
+import { type Central, withCentral } from '../central/central.ts';
+import { changeLabels, changeName, changeStatus, readTenant } from '../central/change.ts';
+import type { Tenant } from '../central/tenant.ts';
+import { findTenant } from '../central/tenants.ts';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { withTenantLock } from './lock.ts';
+import { checkCompanyName } from './name.ts';
+import { requireBuiltIn } from './provision.ts';
+
+/** What was done to a tenant: what `--json` prints. */
+export interface TenantChange {
+  done: 'held' | 'released' | 'renamed' | 'labelled' | 'moved' | 'adopted' | 'dropped';
+  /** As it is now; of a dropped one, as it was. */
+  tenant: Tenant;
+  notices: string[];
+}
+
+/** Puts a tenant on hold: `up` passes it by, and sessions refuse it. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
+export function hold(config: Config, wanted: string, { reason }: { reason: string }): Promise<TenantChange> {
+  return change(config, wanted, 'held', (central, tenant) =>
+    changeStatus(central, tenant, { from: ['active', 'hold'], to: 'hold', reason }),
+  );
+}
+
+/** Takes a tenant off hold. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
+export function release(config: Config, wanted: string): Promise<TenantChange> {
+  return change(config, wanted, 'released', (central, tenant) =>
+    changeStatus(central, tenant, { from: ['hold'], to: 'active', reason: null }),
+  );
+}
+
+/** Renames the company; its database keeps its name. @throws MpmError USAGE, TENANT_EXISTS, UNKNOWN_TENANT */
+export async function rename(config: Config, wanted: string, name: string): Promise<TenantChange> {
+  const to = name.trim();
+  checkCompanyName(to);
+  return change(config, wanted, 'renamed', (central, { id }) => changeName(central, id, to));
+}
+
+/**
+ * Sets and removes labels.
+ * @param labels a value of null removes the label
+ * @throws MpmError USAGE, UNKNOWN_TENANT
+ */
+export async function label(
+  config: Config,
+  wanted: string,
+  labels: Readonly<Record<string, string | null>>,
+): Promise<TenantChange> {
+  const given = Object.entries(labels);
+  if (given.length === 0) {
+    throw new MpmError('USAGE', 'No label was given', {
+      hint: 'mpm-migrate tenant label 42 tier=gold beta-',
+    });
+  }
+  const set = Object.fromEntries(given.filter((entry): entry is [string, string] => entry[1] !== null));
+  const remove = given.filter(([, value]) => value === null).map(([key]) => key);
+  return change(config, wanted, 'labelled', (central, { id }) => changeLabels(central, id, { set, remove }));
+}
+
+/** Finds the tenant, changes it while nobody else does, and reads it again. */
+export async function change(
+  config: Config,
+  wanted: string,
+  done: TenantChange['done'],
+  act: (central: Central, tenant: Tenant) => Promise<string[] | void>,
+): Promise<TenantChange> {
+  requireBuiltIn(config);
+  return withCentral(config, async (central) => {
+    const { id } = await findTenant(central, wanted);
+    return withTenantLock(config, id, async () => {
+      const before = await readTenant(central, id);
+      const notices = (await act(central, before)) ?? [];
+      const tenant = done === 'dropped' ? before : await readTenant(central, id);
+      return { done, tenant, notices };
+    });
+  });
+}

@@ -1,0 +1,42 @@
+import { withCentral } from '../central/central.ts';
+import { tenantProblem } from '../central/problem.ts';
+import { findTenant } from '../central/tenants.ts';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import type { Original, ProvisionOptions, ProvisionReport } from './creation.ts';
+import { create, requireBuiltIn } from './provision.ts';
+
+export interface CloneInput {
+  name: string;
+  database?: string;
+  /** By default the original's. */
+  labels?: Readonly<Record<string, string>>;
+  id?: string;
+  /** Ends the sessions of others in the original; without, they are an error. */
+  disconnect?: boolean;
+}
+
+/**
+ * Creates a tenant whose database is a copy of another one's, on the same server.
+ * @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, DATABASE_IN_USE, and as `provision`
+ */
+export async function clone(
+  config: Config,
+  wanted: string,
+  { disconnect = false, ...input }: CloneInput,
+  options: ProvisionOptions = {},
+): Promise<ProvisionReport> {
+  requireBuiltIn(config);
+  const tenant = await withCentral(config, (central) => findTenant(central, wanted));
+  const problem = tenantProblem(tenant, config);
+  if (problem) throw problem;
+  const { id, name, database, server, status, labels } = tenant;
+  if (status === 'provisioning' || status === 'failed') {
+    throw new MpmError('TENANT_STATUS', `${name} (${id}) is ${status}: there is nothing whole to copy`, {
+      subject: name,
+      hint: `mpm-migrate tenant create --resume ${id}`,
+    });
+  }
+  const original: Original = { id, database, disconnect };
+  return create(config, { labels, ...input, server }, options, original);
+}

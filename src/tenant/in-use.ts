@@ -1,0 +1,48 @@
+import { MpmError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { readLikeness } from '../postgres/likeness.ts';
+import { literal } from '../postgres/quote.ts';
+import type { BuildOptions } from './build.ts';
+import type { Original } from './creation.ts';
+
+interface Session {
+  pid: number;
+  application: string;
+  user: string;
+}
+
+/** @throws MpmError DATABASE_IN_USE, naming who is connected to the database */
+export async function refuseSessions(server: Connection, database: string): Promise<void> {
+  const sessions = await server.query<Session>(
+    `select pid, coalesce(nullif(application_name, ''), '(no name)') as application, coalesce(usename, '') as "user"
+from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backend_type = 'client backend' and pid <> pg_backend_pid() order by pid`,
+  );
+  if (sessions.length === 0) return;
+  const named = sessions
+    .slice(0, 3)
+    .map(({ pid, application, user }) => `pid ${pid}, "${application}" as ${user}`);
+  const more = sessions.length > 3 ? ` and ${sessions.length - 3} more` : '';
+  throw new MpmError('DATABASE_IN_USE', `others are connected to "${database}": ${named.join('; ')}${more}`, {
+    subject: database,
+    aftermath: 'nothing was changed',
+    hint: 'End those sessions, or add --disconnect.',
+  });
+}
+
+/** Ends all sessions of others in a database. Without the right to, that is an error. */
+async function endSessions(server: Connection, database: string): Promise<void> {
+  await server.query(
+    `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+where datname = ${literal(database)} and backend_type = 'client backend' and pid <> pg_backend_pid()`,
+  );
+}
+
+/** Right before the copy: who is connected to the original keeps it from being copied. */
+export async function copyOptions(
+  server: Connection,
+  { database, disconnect }: Original,
+): Promise<BuildOptions> {
+  if (disconnect) await endSessions(server, database);
+  else await refuseSessions(server, database);
+  return { template: database, likeness: await readLikeness(server, database) };
+}
