@@ -11,7 +11,7 @@ import { rolldown } from 'rolldown';
 import type { OutputChunk } from 'rolldown';
 import { dts } from 'rolldown-plugin-dts';
 import { glob } from 'tinyglobby';
-import { chunkOf } from './chunks.ts';
+import { groups } from './chunks.ts';
 import { notices } from './notices.ts';
 import { stubs } from './stubs.ts';
 
@@ -52,7 +52,7 @@ async function bundle(): Promise<string[]> {
     chunkFileNames: 'chunks/[name]-[hash].js',
     minify: true,
     sourcemap: true,
-    codeSplitting: { groups: [{ name: chunkOf, debugName: 'own code' }] },
+    codeSplitting: { groups },
   });
   await build.close();
   const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');

@@ -6,14 +6,21 @@ const EMOJI = /\p{Emoji_Presentation}|\u{fe0f}/u;
 // East Asian Wide and Fullwidth blocks of Unicode's table, coarse where a block is wide as a whole.
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]/u;
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+// Made when it is first needed, because that loads ICU's tables: 8 ms, and most texts are ASCII.
+let segmenter: Intl.Segmenter | undefined;
+
+function graphemesOf(text: string): Iterable<{ segment: string }> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 /** Columns that a text takes on a terminal; escape codes take none. */
 export function widthOf(text: string): number {
   const bare = ASCII.test(text) ? text : stripVTControlCharacters(text);
   if (ASCII.test(bare)) return bare.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(bare)) width += widthOfGrapheme(segment);
+  for (const { segment } of graphemesOf(bare)) width += widthOfGrapheme(segment);
   return width;
 }
 
@@ -29,7 +36,7 @@ export function truncate(text: string, columns: number, ellipsis = '…'): strin
   if (room <= 0) return ellipsis.slice(0, Math.max(0, columns));
   let cut = '';
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemesOf(text)) {
     const next = width + widthOfGrapheme(segment);
     if (next > room) break;
     cut += segment;
