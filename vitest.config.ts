@@ -18,6 +18,7 @@ export default defineConfig({
       project('unit', 'test/unit/**/*.test.ts'),
       project('integration', 'test/integration/**/*.test.ts', server),
       project('cli', 'test/cli/**/*.test.ts', server),
+      project('adoption', 'test/adoption/*.test.ts', server),
       project('history', 'test/history/**/*.test.ts', server),
     ],
   },

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import { baseline } from '../../src/fleet/verbs/baseline.ts';
+import { up } from '../../src/fleet/verbs/up.ts';
+import type { ToolName } from '../../src/migration/adopt.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
+
+// The tables of tools that do not come from npm, made by hand as they make them; the others: test/adoption.
+const databases = withDatabases();
+
+const files = {
+  'core/20240101000001_meters.sql': 'create table meters (id int primary key);',
+  'core/20240101000002_note.sql': 'alter table meters add note text;',
+  'core/20240101000003_later.sql': 'alter table meters add later text;',
+};
+const SCHEMA = 'create table meters (id int primary key, note text);';
+
+const golang = (version: string, dirty = false) =>
+  `create table schema_migrations (version bigint not null primary key, dirty boolean not null);
+insert into schema_migrations values (${version}, ${dirty});`;
+
+const flyway = (rows: string) => `create table flyway_schema_history (installed_rank int primary key,
+  version varchar(50), description varchar(200) not null, type varchar(20) not null, script varchar(1000) not null,
+  checksum int, installed_by varchar(100) not null, installed_on timestamp not null default now(),
+  execution_time int not null, success boolean not null);
+insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success) values ${rows};`;
+
+const prisma = (
+  more = '',
+) => `create table _prisma_migrations (id varchar(36) primary key, checksum varchar(64) not null,
+  finished_at timestamptz, migration_name varchar(255) not null, logs text, rolled_back_at timestamptz,
+  started_at timestamptz not null default now(), applied_steps_count int not null default 0);
+insert into _prisma_migrations (id, checksum, finished_at, migration_name, rolled_back_at) values
+  ('a', 'x', now(), '20240101000001_meters', null), ('b', 'x', null, '20240101000002_note', now()),
+  ('c', 'x', now(), '20240101000002_note', null)${more};`;
+
+const laravel = `create table migrations (id serial primary key, migration varchar(255) not null, batch int not null);
+insert into migrations (migration, batch) values ('2024_01_01_000001_meters', 1), ('2024_01_01_000002_note', 1);`;
+
+const half = ['20240101000001_meters', '20240101000002_note'];
+
+async function fleetWith(sql: string): Promise<TestFleet> {
+  const fleet = await makeFleet(databases, { count: 1, files });
+  await fleet.of(fleet.tenants[0], `${SCHEMA}\n${sql}`);
+  return fleet;
+}
+
+describe('baseline --from', () => {
+  test.each<[ToolName, string, string]>([
+    ['golang-migrate', 'the last version stands for all before it', golang('20240101000002')],
+    [
+      'flyway',
+      'versions, also with dots; repeatable and undone ones are left out',
+      flyway(`(1, '20240101000001', 'meters', 'SQL', 'V1.sql', 1, 'u', 1, true),
+        (2, '2024.01.01.000002', 'note', 'SQL', 'V2.sql', 1, 'u', 1, true),
+        (3, null, 'views', 'SQL', 'R__views.sql', 1, 'u', 1, true),
+        (4, '20240101000003', 'later', 'SQL', 'V3.sql', 1, 'u', 1, true),
+        (5, '20240101000003', 'later', 'UNDO_SQL', 'U3.sql', 1, 'u', 1, true)`),
+    ],
+    [
+      'flyway',
+      'a baseline stands for all before it',
+      flyway(`(1, '20240101000002', '<< Flyway Baseline >>', 'BASELINE', 'x', null, 'u', 0, true)`),
+    ],
+    ['prisma', 'rolled back ones do not count', prisma()],
+    ['laravel', 'a date with underscores is a version', laravel],
+  ])('%s: %s', async (from, _, sql) => {
+    const fleet = await fleetWith(sql);
+    const report = await baseline(fleet.config, { all: true }, { from, write: true });
+    expect(report.failures).toEqual([]);
+    expect(report.groups[0]?.changes.map(({ name }) => name)).toEqual(half);
+    expect(await baseline(fleet.config, { all: true }, { from, write: true })).toMatchObject({
+      counts: { changed: 0, unchanged: 1 },
+    });
+    const { tenants } = await up(fleet.config, { tenants: ['1'] });
+    expect(tenants?.[0]?.applied.map(({ name }) => name)).toEqual(['20240101000003_later']);
+  });
+
+  test.each<[ToolName, string, string]>([
+    ['golang-migrate', golang('20240101000002', true), '20240101000002 failed half-way'],
+    ['golang-migrate', golang('7'), 'match no file of their own: 7'],
+    ['flyway', flyway(`(1, '1', 'x', 'SQL', 'V1__x.sql', 1, 'u', 1, false)`), 'V1__x.sql failed half-way'],
+    [
+      'prisma',
+      prisma(`, ('d', 'x', null, '20240101000003_later', null)`),
+      '20240101000003_later failed half-way',
+    ],
+    ['prisma', prisma(`, ('d', 'x', now(), '2023_other', null)`), 'match no file of their own: 2023_other'],
+    ['laravel', 'create table migrations (id int)', "cannot be read as laravel's"],
+    [
+      'golang-migrate',
+      'create table schema_migrations (version varchar)',
+      "cannot be read as golang-migrate's",
+    ],
+    ['knex', 'select 1', 'there is no table knex_migrations'],
+  ])('%s: refused, and nothing is recorded (%#)', async (from, sql, said) => {
+    const fleet = await fleetWith(sql);
+    const report = await baseline(fleet.config, { all: true }, { from, write: true });
+    expect(report).toMatchObject({ counts: { failed: 1 }, failures: [{ error: { code: 'ADOPTION' } }] });
+    expect(report.failures[0]?.error.message).toContain(said);
+    expect(await fleet.of(fleet.tenants[0], "select to_regclass('mpm_migrate.history') as t")).toEqual([
+      { t: null },
+    ]);
+  });
+
+  test('a table of another name is given with --table', async () => {
+    const fleet = await fleetWith(`create schema app; ${laravel.replaceAll(' migrations ', ' app.steps ')}`);
+    const report = await baseline(fleet.config, { all: true }, { from: 'laravel', table: 'app.steps' });
+    expect(report.groups[0]?.changes.map(({ name }) => name)).toEqual(half);
+  });
+});
