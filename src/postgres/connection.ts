@@ -3,9 +3,12 @@ import pg from 'pg';
 import { parse } from 'pg-connection-string';
 import { MpmError } from '../errors.ts';
 import { identifier, literal } from './quote.ts';
+import { rememberKeys } from './scram.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 export { identifier, literal };
+
+rememberKeys();
 
 export interface DatabaseTarget {
   url: string;
