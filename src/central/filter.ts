@@ -14,8 +14,20 @@ export interface TenantFilter {
   server?: string;
   /** Only tenants that failed or were not tried in every one of these runs of the ledger. */
   unfinishedOf?: readonly number[];
+  /** Only this slice of them. */
+  shard?: Shard;
+  /** Those of these as well. */
+  and?: readonly TenantFilter[];
+  /** None of these. */
+  not?: readonly TenantFilter[];
   /** What `tenants` and `exclude` come to, once resolved to ids. */
   resolved?: ResolvedWords;
+}
+
+/** One of `of` slices, from 1. */
+export interface Shard {
+  index: number;
+  of: number;
 }
 
 export interface ResolvedWords {
@@ -62,6 +74,13 @@ export function sortWords(filter: Pick<TenantFilter, 'tenants' | 'exclude'>): Se
   return sorted;
 }
 
+/**
+ * A tenant's place between 0 and 1, by its id alone. Numbers go by multiples of the golden ratio, which spread any
+ * run of ids more evenly than chance would; other ids by a hash.
+ */
+export const PLACE = `(case when t.id::text ~ '^[0-9]{1,30}$' then mod(t.id::text::numeric * 0.6180339887498948482045868343656381177, 1)
+  else ('x' || encode(substr(sha256(convert_to(t.id::text, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint / 4294967296.0 end)`;
+
 /** Outcomes after which `up --failed` need not come back. */
 const SETTLED = ['migrated', 'reverted', 'current', 'pending', 'executed'];
 
@@ -92,5 +111,12 @@ export function conditionOf(filter: TenantFilter, values: unknown[]): string {
     conditions.push(`not exists (select from mpm_migrate.run_tenants r where r.run = ${value(run)}
       and r.tenant_id = t.id::text and r.outcome = any(${value(SETTLED)}::text[]))`);
   }
+  if (filter.shard) {
+    const { index, of } = filter.shard;
+    conditions.push(`floor(${PLACE} * ${value(of)}::numeric) = ${value(index - 1)}::numeric`);
+  }
+  for (const inner of filter.and ?? []) conditions.push(`(${conditionOf(inner, values)})`);
+  // A label that is not there makes a condition null.
+  for (const inner of filter.not ?? []) conditions.push(`(${conditionOf(inner, values)}) is not true`);
   return conditions.length ? conditions.join(' and ') : 'true';
 }

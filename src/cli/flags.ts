@@ -1,5 +1,7 @@
 import { Flags } from '@oclif/core';
 import type { ConfigInput, Duration } from '../config/define.ts';
+import { environment } from '../config/load.ts';
+import { shardFrom } from '../config/shard.ts';
 import { DURATION_FORM, parseDuration } from '../config/duration.ts';
 import { MpmError } from '../errors.ts';
 import { requireSelection, type Selection } from '../fleet/select.ts';
@@ -34,6 +36,11 @@ export const selectionFlags = {
     helpGroup: 'selection',
   }),
   behind: Flags.boolean({ description: 'Those with something pending', helpGroup: 'selection' }),
+  shard: Flags.string({
+    description: "Of those, this slice: the second of eight; auto: from the CI's own variables",
+    helpValue: '2/8|auto',
+    helpGroup: 'selection',
+  }),
 };
 
 const time = (description: string) => Flags.string({ description, helpValue: '5s', helpGroup: 'pace' });
@@ -84,6 +91,7 @@ export interface SelectionFlags {
   label?: string[] | undefined;
   failed?: string | undefined;
   behind?: boolean;
+  shard?: string | undefined;
   force?: boolean;
 }
 
@@ -92,7 +100,7 @@ export interface SelectionFlags {
  * @throws MpmError NO_SELECTION listing the ways; USAGE for what contradicts itself
  */
 export function selectionFrom(flags: SelectionFlags): Selection {
-  const { all, tenant, exclude, label, failed, behind, force } = flags;
+  const { all, tenant, exclude, label, failed, behind, shard, force } = flags;
   const selection: Selection = {
     ...(all ? { all } : {}),
     ...(tenant?.length ? { tenants: tenant } : {}),
@@ -100,6 +108,7 @@ export function selectionFrom(flags: SelectionFlags): Selection {
     ...(label?.length ? { labels: labelsFrom(label) } : {}),
     ...(failed === undefined ? {} : { failed: parseRun(failed) }),
     ...(behind ? { behind } : {}),
+    ...(shard === undefined ? {} : { shard: shardFrom(shard, environment()) }),
   };
   const named = tenant?.find((name) => !name.startsWith('-'));
   if (force && (all || !named)) {

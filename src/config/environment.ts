@@ -75,6 +75,9 @@ const VARIABLES: Record<string, Read> = {
   // Read where they are needed.
   MPM_CONFIG: () => undefined,
   MPM_ACTOR: () => undefined,
+  MPM_SHARD: () => undefined,
+  MPM_SHARD_INDEX: () => undefined,
+  MPM_SHARD_TOTAL: () => undefined,
 };
 
 /** Who runs this, by what CI systems say; in this order. */

@@ -1,5 +1,6 @@
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
+import { parseShard } from '../config/shard.ts';
 import { failedOf } from '../central/runs.ts';
 import { resolveFilter, streamTenants } from '../central/tenants.ts';
 import { MpmError } from '../errors.ts';
@@ -16,6 +17,8 @@ export interface Selection {
   labels?: Readonly<Record<string, string>>;
   /** `--failed[=RUN]`: what failed or was not tried in that run; `last`: of the last one. */
   failed?: number | 'last';
+  /** `--shard 2/8`: the second of eight slices of all that is selected otherwise; always the same one. */
+  shard?: string;
   /** `--behind`: only those with something pending; found out while looking at them. */
   behind?: boolean;
 }
@@ -52,7 +55,7 @@ export function requireForceByName(selection: Selection, force: boolean | undefi
 
 /** The selection in words, as the user could type it again; for the report and the ledger. */
 export function describeSelection(selection: Selection): string {
-  const { all, tenants = [], exclude = [], labels = {}, failed, behind } = selection;
+  const { all, tenants = [], exclude = [], labels = {}, failed, shard, behind } = selection;
   const words = [
     ...(all ? ['--all'] : []),
     ...tenants.map((name) => `--tenant ${quote(name)}`),
@@ -60,6 +63,7 @@ export function describeSelection(selection: Selection): string {
     ...Object.entries(labels).map(([key, value]) => `--label ${quote(`${key}=${value}`)}`),
     ...(failed === undefined ? [] : [failed === 'last' ? '--failed' : `--failed=${failed}`]),
     ...(behind ? ['--behind'] : []),
+    ...(shard === undefined ? [] : [`--shard ${shard}`]),
   ];
   return words.join(' ');
 }
@@ -76,11 +80,12 @@ export function filterOf(selection: Selection): TenantFilter {
     ...(selection.exclude ?? []),
     ...named.filter((name) => name.startsWith('-')).map((name) => name.slice(1)),
   ];
-  const { labels } = selection;
+  const { labels, shard } = selection;
   return {
     ...(tenants.length && !selection.all ? { tenants } : { all: true }),
     ...(exclude.length ? { exclude } : {}),
     ...(labels && Object.keys(labels).length ? { labels } : {}),
+    ...(shard === undefined ? {} : { shard: parseShard(shard) }),
   };
 }
 
@@ -96,6 +101,8 @@ export async function filterFor(central: Central, selection: Selection): Promise
   return {
     ...failed,
     labels: { ...failed.labels, ...own.labels },
+    // That run may have been a slice itself.
+    ...(own.shard ? { and: [...(failed.and ?? []), { shard: own.shard }] } : {}),
     ...(selectsByName(selection) ? { ids: await idsOf(central, own) } : {}),
     resolved: {
       ...(failed.resolved?.anyOf ? { anyOf: failed.resolved.anyOf } : {}),
