@@ -58,7 +58,6 @@ export const CODES = {
   PLAN_REFUSED: EXIT.tenantsFailed,
   NOT_EMPTY: EXIT.tenantsFailed,
   ADOPTION: EXIT.tenantsFailed,
-  NO_RIGHTS: EXIT.tenantsFailed,
   TENANT_STATUS: EXIT.tenantsFailed,
   HISTORY_NEWER: EXIT.tenantsFailed,
   DATABASE_ERROR: EXIT.tenantsFailed,
@@ -74,6 +73,7 @@ export const CODES = {
   DATABASE_IN_USE: EXIT.busy,
   // sessions
   NO_CURRENT_TENANT: EXIT.failed,
+  UNKNOWN_USER: EXIT.failed,
   TENANT_SUSPENDED: EXIT.failed,
   TENANT_NOT_READY: EXIT.failed,
   TENANT_BEHIND: EXIT.failed,

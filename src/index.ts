@@ -5,7 +5,7 @@ import { Fleet } from './fleet/fleet.ts';
 export { defineConfig } from './config/define.ts';
 export { MpmError } from './errors.ts';
 export type { Fleet };
-export type { ConfigInput, Duration, ServerInput, TenantsInput } from './config/define.ts';
+export type { ConfigInput, Duration, ServerInput, TenantsInput, UsersInput } from './config/define.ts';
 export type { DatabaseErrorFields, ErrorCode, ErrorReport, SourceExcerpt } from './errors.ts';
 export type { OnEvent, RunEvent } from './fleet/events.ts';
 export type {
@@ -27,10 +27,23 @@ export type {
   StatusRow,
   StatusState,
 } from './fleet/status-report.ts';
+export type { HistoryChange, MendCounts, MendGroup, MendReport, MendResult } from './fleet/mend-report.ts';
+export type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './fleet/plan-report.ts';
+export type { BaselineOptions } from './fleet/verbs/baseline.ts';
 export type { DownOptions } from './fleet/verbs/down.ts';
+export type { FreshOptions } from './fleet/verbs/fresh.ts';
+export type { PlanOptions } from './fleet/verbs/plan.ts';
+export type { RepairOptions } from './fleet/verbs/repair.ts';
+export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
+export type { Tenant, TenantClash } from './central/tenant.ts';
+export type { PoolStats } from './postgres/pool-choice.ts';
+export type { Session, SessionOptions, TenantId } from './tenant/sessions.ts';
+export type { ToolName } from './migration/adopt.ts';
+export type { RepairKind, Resolution } from './migration/decide.ts';
+export type { Refusal } from './migration/plan.ts';
 export type { ResultTable } from './postgres/connection.ts';
 export type { MigrationState } from './migration/state.ts';
 export type { ProvisionOptions, ProvisionReport } from './tenant/creation.ts';

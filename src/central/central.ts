@@ -20,13 +20,24 @@ export interface Central extends Listing {
  * @throws MpmError CONNECTION, PASSWORD, DATABASE_MISSING; CENTRAL_BEHIND; CENTRAL_INVALID
  */
 export async function withCentral<T>(config: Config, use: (central: Central) => Promise<T>): Promise<T> {
-  const connection = await connectCentral(config);
+  const central = await openCentral(config);
+  try {
+    return await use(central);
+  } finally {
+    await central.connection.close();
+  }
+}
+
+/** The same for who keeps it open, and closes it. Throws as {@link withCentral}. */
+export async function openCentral(config: Config, what?: string): Promise<Central> {
+  const connection = await connectCentral(config, what);
   try {
     await requireVersion(connection, config);
-    return await use({ connection, config, db: () => connection.kysely<CentralDatabase>() });
-  } finally {
+  } catch (error) {
     await connection.close();
+    throw error;
   }
+  return { connection, config, db: () => connection.kysely<CentralDatabase>() };
 }
 
 /** The connection alone, whatever is in the database. */

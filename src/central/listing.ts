@@ -44,7 +44,7 @@ function bareQuery(query: string): string {
 }
 
 /** `app.tenants`, `"My App".tenants` or `tenants`, quoted part by part. */
-function tableName(table: string): string {
+export function tableName(table: string): string {
   const parts = table.match(/"(?:[^"]|"")+"|[^."]+/g) ?? [table];
   return parts
     .map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part))

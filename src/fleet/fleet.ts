@@ -6,10 +6,21 @@ import {
   resumeProvision as resumeTenant,
 } from '../tenant/provision.ts';
 import type { ProvisionOptions, ProvisionReport } from '../tenant/creation.ts';
+import type { Kysely } from 'kysely';
+import type { Tenant } from '../central/tenant.ts';
+import type { PoolStats } from '../postgres/pool-choice.ts';
+import { type Session, type SessionOptions, Sessions, type TenantId } from '../tenant/sessions.ts';
 import type { RunReport } from './report.ts';
 import type { Selection } from './select.ts';
 import type { StatusReport } from './status-report.ts';
+import type { MendReport } from './mend-report.ts';
+import type { PlanReport } from './plan-report.ts';
+import { type BaselineOptions, baseline } from './verbs/baseline.ts';
 import { type DownOptions, down } from './verbs/down.ts';
+import { type FreshOptions, fresh } from './verbs/fresh.ts';
+import { type PlanOptions, plan } from './verbs/plan.ts';
+import { type RepairOptions, repair } from './verbs/repair.ts';
+import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
 import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
 import { type UpOptions, up } from './verbs/up.ts';
@@ -20,11 +31,58 @@ import { type UpOptions, up } from './verbs/up.ts';
  */
 export class Fleet implements AsyncDisposable {
   readonly #config: Config;
+  readonly #sessions: Sessions;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(config: Config) {
     this.#config = config;
+    this.#sessions = new Sessions(config);
+  }
+
+  /**
+   * A tenant's database, for queries. Connects with the first of them, and borrows a connection for each query
+   * or transaction; so it may be kept, and need not be destroyed.
+   *
+   * @param id the tenant's id, as the central database has it
+   * @throws MpmError UNKNOWN_TENANT, TENANT_SUSPENDED, TENANT_NOT_READY, TENANT_BEHIND; FLEET_CLOSED. Its queries
+   * throw these too, and SESSION_TIMEOUT when no connection comes free; DATABASE_MISSING, CONNECTION, PASSWORD
+   */
+  connect<DB>(id: TenantId, options: SessionOptions = {}): Promise<Kysely<DB>> {
+    return this.#sessions.connect<DB>(id, options);
+  }
+
+  /**
+   * The tenant to which a user belongs. Whether it may be used, {@link connect} and {@link run} say.
+   * @throws MpmError UNKNOWN_USER, UNKNOWN_TENANT
+   */
+  resolve(user: { email: string }): Promise<Tenant> {
+    return this.#sessions.resolve(user);
+  }
+
+  /**
+   * Makes a tenant current for everything that `work` calls and awaits. Throws as {@link connect}, and what
+   * `work` throws.
+   */
+  run<DB, T>(
+    id: TenantId,
+    work: (session: Session<DB>) => Promise<T> | T,
+    options: SessionOptions = {},
+  ): Promise<T> {
+    return this.#sessions.run(id, work, options);
+  }
+
+  /**
+   * The current tenant, and its database.
+   * @throws MpmError NO_CURRENT_TENANT outside of {@link run}
+   */
+  current<DB>(): Session<DB> {
+    return this.#sessions.current<DB>();
+  }
+
+  /** The connections of sessions, as they are now. */
+  stats(): PoolStats {
+    return this.#sessions.stats();
   }
 
   /** Applies what is pending. What happens to tenants is in the report; throws only before the first of them. */
@@ -47,6 +105,38 @@ export class Fleet implements AsyncDisposable {
     return this.#run(options, (rest) => status(this.#config, selection, rest));
   }
 
+  /** What {@link up} would do, tenants with equal plans together; reads only. Throws as {@link up}. */
+  plan(selection: Selection, options: PlanOptions = {}): Promise<PlanReport> {
+    return this.#run(options, (rest) => plan(this.#config, selection, rest));
+  }
+
+  /** Makes histories agree with the files again; only shows what it would change without `write`. Throws as {@link up}. */
+  repair(selection: Selection, options: RepairOptions): Promise<MendReport> {
+    return this.#run(options, (rest) => repair(this.#config, selection, rest));
+  }
+
+  /** Records migrations as applied that were there before; only shows them without `write`. Throws as {@link up}. */
+  baseline(selection: Selection, options: BaselineOptions): Promise<MendReport> {
+    return this.#run(options, (rest) => baseline(this.#config, selection, rest));
+  }
+
+  /**
+   * Ends the state of a migration that failed half-way in one tenant: says what became of it, or resumes it.
+   * @throws MpmError UNKNOWN_TENANT; USAGE when it is neither failed nor interrupted there
+   */
+  resolveMigration(name: string, options: ResolveOptions): Promise<MendReport | RunReport> {
+    return this.#run(options, (rest) => resolveMigration(this.#config, name, rest));
+  }
+
+  /**
+   * Destroys one tenant's database and makes it again, migrated and empty.
+   * @throws MpmError CONFIRMATION unless `confirm` is its database's name, DATABASE_IN_USE, TENANT_STATUS, BUSY;
+   *   PROVISION_FAILED with what to go on with
+   */
+  fresh(tenant: string, options: FreshOptions): Promise<ProvisionReport> {
+    return this.#run(options, (rest) => fresh(this.#config, tenant, rest));
+  }
+
   /**
    * Creates a tenant with its database, migrated.
    * @throws MpmError PROVISION_FAILED with what this call made undone, and others before anything is made
@@ -60,10 +150,13 @@ export class Fleet implements AsyncDisposable {
     return this.#run(options, (rest) => resumeTenant(this.#config, id, rest));
   }
 
-  /** Starts nothing more, and waits until what is in work has ended. */
-  async close(): Promise<void> {
+  /**
+   * Starts nothing more, and waits until what is in work has ended and every connection is given back.
+   * @param options.signal once aborted, connections that sessions still have are cut
+   */
+  async close(options: { signal?: AbortSignal } = {}): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#running, this.#sessions.close(options.signal)]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

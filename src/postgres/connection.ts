@@ -72,6 +72,11 @@ export class Connection {
     return ((await this.#run(sql, values)) as { rows: R[] }).rows;
   }
 
+  /** One statement with all that pg says of its outcome; with values by the extended protocol. */
+  execute(sql: string, values?: unknown[]): Promise<pg.QueryResult> {
+    return this.#run(sql, values?.length ? values : undefined) as Promise<pg.QueryResult>;
+  }
+
   /** As {@link send}, with what is to be shown of it: columns, and rows as the texts that the server sent. */
   async read(sql: string): Promise<ResultTable[]> {
     const types = { getTypeParser: () => (text: string) => text };
@@ -126,6 +131,21 @@ export class Connection {
 
   get database(): string {
     return this.#client.database ?? '';
+  }
+
+  /** Called when the connection is gone, maybe more than once; not when it was closed by us. */
+  onLost(listener: () => void): void {
+    this.#client.on('error', listener);
+  }
+
+  /** What other sessions send to a channel that this one listens to. */
+  onNotification(listener: (payload: string) => void): void {
+    this.#client.on('notification', ({ payload }) => listener(payload ?? ''));
+  }
+
+  /** Ends it at once, whatever is in work; the server rolls back. */
+  cut(): void {
+    this.#client.connection.stream.destroy();
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,18 @@ export function kyselyOn<DB>(run: Run, options: { inTransaction?: boolean }): Ky
   });
 }
 
+/** What Kysely asks of a connection that it was lent. */
+export interface LentClient {
+  query(sql: string, values: unknown[]): Promise<pg.QueryResult>;
+  release(): void;
+}
+
+/** Kysely that borrows a connection for each query or transaction; destroying it takes nothing from others. */
+export function kyselyOver<DB>(borrow: () => Promise<LentClient>): Kysely<DB> {
+  const pool = { connect: borrow, end: async () => undefined };
+  return new Kysely<DB>({ dialect: new PostgresDialect({ pool } as unknown as PostgresDialectConfig) });
+}
+
 class InTransactionDialect extends PostgresDialect {
   readonly #config: PostgresDialectConfig;
 
