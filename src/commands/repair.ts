@@ -35,7 +35,7 @@ is written down beside the history, with who made it and what was there before.`
     const names = argv.map(String);
     if (!flags.checksums && !flags.missing)
       throw usage('Nothing to repair was named', 'Give --checksums or --missing.');
-    if (names.length > 0 === flags['all-names']) {
+    if (names.length > 0 === Boolean(flags['all-names'])) {
       const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
       throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { compareIds } from './collect.ts';
 import type { TenantRef } from './report.ts';
 
 /** So many groups are told apart; what comes after is only counted. */
@@ -36,6 +37,8 @@ export class Groups<T> {
 
   /** The largest first. */
   list(): Group<T>[] {
-    return [...this.#groups.values()].sort((a, b) => b.count - a.count);
+    for (const { tenants } of this.#groups.values()) tenants.sort((a, b) => compareIds(a.id, b.id));
+    const first = ({ tenants }: Group<T>) => tenants[0]?.id ?? '';
+    return [...this.#groups.values()].sort((a, b) => b.count - a.count || compareIds(first(a), first(b)));
   }
 }

@@ -76,7 +76,7 @@ export class Plans {
       const { pending, ...rest } = what;
       return { ...rest, count, tenants, pending: pending.map(({ name }) => name) };
     });
-    return groups.sort((a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome) || b.count - a.count);
+    return groups.sort((a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome));
   }
 
   /** Each migration that is pending in a group, once. */
