@@ -66,6 +66,11 @@ export class ReportBuilder {
     };
   }
 
+  /** Statements of `exec` say nothing about migrations. */
+  #standing(at: string | null): Pick<FailureGroup, 'at'> {
+    return this.#head.verb === 'exec' ? {} : { at };
+  }
+
   #addFailure({ tenant, error, to }: TenantResult): void {
     if (!error) return;
     const exact = failureKey(error, tenant);
@@ -77,7 +82,7 @@ export class ReportBuilder {
       group.tenants.push(tenant);
       if (group.at !== to) delete group.at;
     } else {
-      this.#groups.set(key, { error, count: 1, tenants: [tenant], at: to });
+      this.#groups.set(key, { error, count: 1, tenants: [tenant], ...this.#standing(to) });
     }
   }
 }

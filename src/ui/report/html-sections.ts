@@ -27,13 +27,13 @@ function failure(
   options: ErrorViewOptions,
 ): string {
   const [first] = tenants;
+  const [message = '', ...more] = messageLines(error);
   const names = tenants.slice(0, MOST_NAMES).map((tenant) => escapeMarkup(tenantName(tenant)));
   const rest = total - names.length;
   const hint = error.hint?.replaceAll('{tenant}', first ? tenantWord(first) : 'NAME');
   return `<details class="failure"${open ? ' open' : ''}>
-<summary><b>${plural(total, 'tenant')}</b> ${escapeMarkup(error.message.split('\n')[0] ?? '')}</summary>
-${error.migration ? `<p>In <code>${escapeMarkup(error.migration)}</code></p>\n` : ''}<pre class="message">${escapeMarkup(messageLines(error).join('\n'))}</pre>
-${error.database?.detail ? `<p>${escapeMarkup(error.database.detail)}</p>\n` : ''}${excerpt(error, options)}${paragraphs(aftermathLines(error.aftermath, at))}${hint ? `<pre class="hint">${escapeMarkup(hint)}</pre>\n` : ''}<p class="names">${names.join(', ')}${rest > 0 ? ` and ${count(rest)} more` : ''}</p>
+<summary><b>${plural(total, 'tenant')}</b> ${escapeMarkup(message)}</summary>
+${error.migration ? `<p>In <code>${escapeMarkup(error.migration)}</code></p>\n` : ''}${more.length ? `<pre class="message">${escapeMarkup(more.join('\n'))}</pre>\n` : ''}${error.database?.detail ? `<p>${escapeMarkup(error.database.detail)}</p>\n` : ''}${excerpt(error, options)}${paragraphs(aftermathLines(error.aftermath, at))}${hint ? `<pre class="hint">${escapeMarkup(hint)}</pre>\n` : ''}<p class="names">${names.join(', ')}${rest > 0 ? ` and ${count(rest)} more` : ''}</p>
 </details>
 `;
 }
@@ -91,6 +91,6 @@ export function slowestTable(slowest: readonly TenantResult[]): string {
       `<tr><td>${escapeMarkup(tenantName(tenant))}</td><td>${outcome}</td><td>${applied.length}</td><td>${attempts}</td><td>${duration(durationMs)}</td></tr>`,
   );
   return `<section><h2>The slowest</h2>
-<table><thead><tr><th>Tenant</th><th>Outcome</th><th>Migrations</th><th>Attempts</th><th>Time</th></tr></thead>
+<table><thead><tr><th>Tenant</th><th>Outcome</th><th>Steps</th><th>Tries</th><th>Time</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table></section>\n`;
 }

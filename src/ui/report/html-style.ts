@@ -35,6 +35,7 @@ i.tile { display: inline-block; }
 .tiles.named .tile { width: auto; height: auto; padding: 4px 10px; font-size: 13px; line-height: 20px; border-radius: 4px; }
 .tile span { font-weight: 400; margin-left: 4px; overflow-wrap: anywhere; }
 .failed, .refused { background: var(--bad); color: var(--bad-text); }
+.failed, .refused { outline: 2px solid var(--text); outline-offset: -2px; }
 .refused { border-radius: 8px; }
 .busy { background: var(--warn); color: var(--warn-text); }
 .migrated, .executed { background: var(--good); color: var(--good-text); }
@@ -45,6 +46,7 @@ details { border-top: 1px solid var(--line); padding: 8px 0; }
 summary { cursor: pointer; overflow-wrap: anywhere; }
 summary b { color: var(--bad); margin-right: 6px; }
 figure { margin: 8px 0; }
+figcaption { overflow-wrap: anywhere; }
 pre { background: var(--code); border-radius: 6px; padding: 10px; margin: 8px 0; overflow-x: auto; }
 pre.message, pre.hint { white-space: pre-wrap; overflow-wrap: anywhere; }
 mark { background: var(--mark); color: inherit; display: inline-block; min-width: 100%; }
@@ -55,6 +57,7 @@ mark { background: var(--mark); color: inherit; display: inline-block; min-width
 .bars .label { font-size: .7rem; color: var(--soft); border-top: 1px solid var(--line); padding-top: 4px; height: 34px; line-height: 1.2; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: 4px 8px 4px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td:nth-child(2) { white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; }
 td:nth-child(n+3), th:nth-child(n+3) { text-align: right; white-space: nowrap; }
 @media print { body { background: #fff; } .tile { print-color-adjust: exact; } }
