@@ -48,6 +48,13 @@ export type { ResultTable } from './postgres/connection.ts';
 export type { MigrationState } from './migration/state.ts';
 export type { ProvisionOptions, ProvisionReport } from './tenant/creation.ts';
 export type { ProvisionInput } from './tenant/provision.ts';
+export type { DoctorReport, Finding } from './fleet/verbs/doctor.ts';
+export type { AdoptInput } from './tenant/adopt.ts';
+export type { TenantChange } from './tenant/change.ts';
+export type { CloneInput } from './tenant/clone.ts';
+export type { DropOptions } from './tenant/drop.ts';
+export type { MoveInput } from './tenant/move.ts';
+export type { PoolReport, PoolStatus } from './tenant/pool.ts';
 
 export interface OpenOptions {
   /** What relative paths start from, and where a configuration file is searched for; by default the working directory. */

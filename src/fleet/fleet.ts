@@ -10,12 +10,19 @@ import type { Kysely } from 'kysely';
 import type { Tenant } from '../central/tenant.ts';
 import type { PoolStats } from '../postgres/pool-choice.ts';
 import { type Session, type SessionOptions, Sessions, type TenantId } from '../tenant/sessions.ts';
+import { type AdoptInput, adopt as adoptDatabase } from '../tenant/adopt.ts';
+import { hold, label, release, rename, type TenantChange } from '../tenant/change.ts';
+import { clone, type CloneInput } from '../tenant/clone.ts';
+import { drop, type DropOptions } from '../tenant/drop.ts';
+import { move, type MoveInput } from '../tenant/move.ts';
+import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenant/pool.ts';
 import type { RunReport } from './report.ts';
 import type { Selection } from './select.ts';
 import type { StatusReport } from './status-report.ts';
 import type { MendReport } from './mend-report.ts';
 import type { PlanReport } from './plan-report.ts';
 import { type BaselineOptions, baseline } from './verbs/baseline.ts';
+import { type DoctorReport, doctor } from './verbs/doctor.ts';
 import { type DownOptions, down } from './verbs/down.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
@@ -148,6 +155,69 @@ export class Fleet implements AsyncDisposable {
   /** Goes on with a creation that failed half-way, by the tenant's id. Throws as {@link provision}. */
   resumeProvision(id: string, options: ProvisionOptions = {}): Promise<ProvisionReport> {
     return this.#run(options, (rest) => resumeTenant(this.#config, id, rest));
+  }
+
+  /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */
+  adopt(input: AdoptInput): Promise<TenantChange> {
+    return this.#run({}, () => adoptDatabase(this.#config, input));
+  }
+
+  /** Creates a tenant with a copy of another one's database. Throws as {@link provision}, and DATABASE_IN_USE. */
+  clone(tenant: string, input: CloneInput, options: ProvisionOptions = {}): Promise<ProvisionReport> {
+    return this.#run(options, (rest) => clone(this.#config, tenant, input, rest));
+  }
+
+  /** `up` passes the tenant by, and sessions refuse it. @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, BUSY */
+  hold(tenant: string, options: { reason: string }): Promise<TenantChange> {
+    return this.#run({}, () => hold(this.#config, tenant, options));
+  }
+
+  /** Ends a {@link hold}. */
+  release(tenant: string): Promise<TenantChange> {
+    return this.#run({}, () => release(this.#config, tenant));
+  }
+
+  /** Renames the company; its database keeps its name. @throws MpmError TENANT_EXISTS, UNKNOWN_TENANT */
+  rename(tenant: string, name: string): Promise<TenantChange> {
+    return this.#run({}, () => rename(this.#config, tenant, name));
+  }
+
+  /** Sets labels; null removes one. */
+  label(tenant: string, labels: Readonly<Record<string, string | null>>): Promise<TenantChange> {
+    return this.#run({}, () => label(this.#config, tenant, labels));
+  }
+
+  /** Points the tenant's row to where its database was moved. @throws MpmError WRONG_DATABASE when that is not its copy */
+  move(tenant: string, input: MoveInput): Promise<TenantChange> {
+    return this.#run({}, () => move(this.#config, tenant, input));
+  }
+
+  /** Drops the tenant's database and its row. @throws MpmError CONFIRMATION, DATABASE_IN_USE, BUSY */
+  drop(tenant: string, options: DropOptions): Promise<TenantChange> {
+    return this.#run({}, () => drop(this.#config, tenant, options));
+  }
+
+  /** Makes finished databases until so many are ready for {@link provision}. @throws MpmError BUSY, UNKNOWN_SERVER */
+  fillPool(
+    input: { size: number; server?: string },
+    options: { signal?: AbortSignal } = {},
+  ): Promise<PoolReport> {
+    return this.#run(options, (rest) => fillPool(this.#config, input, rest));
+  }
+
+  /** Drops the databases that are ready. */
+  drainPool(input: { server?: string } = {}): Promise<PoolReport> {
+    return this.#run({}, () => drainPool(this.#config, input));
+  }
+
+  /** How many are ready, per server. */
+  poolStatus(server?: string): Promise<PoolStatus[]> {
+    return this.#run({}, () => poolStatus(this.#config, server));
+  }
+
+  /** Looks at everything that the rest needs, and says what is wrong; changes nothing. */
+  doctor(): Promise<DoctorReport> {
+    return this.#run({}, () => doctor(this.#config));
   }
 
   /**

@@ -7,6 +7,8 @@ export interface Likeness {
   /** Null: the default rights. */
   grants: { grantee: string | null; privilege: string; grantable: boolean }[] | null;
   owner: string;
+  /** Our user may do what its owner may, copy it for instance. */
+  owned: boolean;
   settings: { role: string | null; name: string; value: string }[];
 }
 
@@ -14,6 +16,7 @@ export interface Likeness {
 export async function readLikeness(connection: Connection, database: string): Promise<Likeness | undefined> {
   const [found] = await connection.query<Likeness>(
     `select pg_catalog.shobj_description(d.oid, 'pg_database') as comment, pg_catalog.pg_get_userbyid(d.datdba)::text as owner,
+  pg_catalog.pg_has_role(d.datdba, 'USAGE') as owned,
   case when d.datacl is not null then coalesce((select json_agg(json_build_object(
     'grantee', case when a.grantee <> 0 then pg_catalog.pg_get_userbyid(a.grantee) end, 'privilege', a.privilege_type, 'grantable', a.is_grantable))
     from pg_catalog.aclexplode(d.datacl) a), '[]') end as grants,

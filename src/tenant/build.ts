@@ -27,6 +27,8 @@ export interface Building {
 export interface BuildOptions extends CreateDatabaseOptions {
   /** What the template has that a copy lacks. */
   likeness?: Likeness | undefined;
+  /** Told why, when the template cannot be copied now; then it is made without. */
+  onNoTemplate?: ((why: string) => void) | undefined;
 }
 
 /** `created` now; `taken`, finished, from the pool; `there` since an earlier attempt. */
@@ -79,14 +81,31 @@ export async function buildDatabase(
   }
   // How far an earlier attempt came with it is not known; nobody has used it.
   if (found.unnamed) await dropDatabase(connection, buildingAs);
-  const { likeness, ...create } = await options();
-  await createDatabase(connection, buildingAs, create);
+  const likeness = await createFrom(connection, buildingAs, await options());
   const [made] = await findDatabases(connection, [buildingAs]);
   if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${database}" is gone`);
   building.oid = made.oid;
   await record(made.oid);
   await renameDatabase(connection, buildingAs, database, likeness ? giveLikeness(database, likeness) : []);
   return 'created';
+}
+
+/** @returns what the new database lacks of its template */
+async function createFrom(
+  connection: Connection,
+  name: string,
+  { likeness, onNoTemplate, ...create }: BuildOptions,
+): Promise<Likeness | undefined> {
+  try {
+    await createDatabase(connection, name, create);
+    return likeness;
+  } catch (error) {
+    const busy = error instanceof MpmError && error.code === 'DATABASE_IN_USE';
+    if (!busy || !onNoTemplate) throw error;
+    onNoTemplate(error.message);
+    await createDatabase(connection, name);
+    return undefined;
+  }
 }
 
 /** Drops what of it is ours. */

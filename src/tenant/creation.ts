@@ -86,7 +86,9 @@ export async function carryOut(
     if (isCore(blueprint, migrations)) {
       template = await ensureTemplate(config, server, { connection, blueprint }, options);
     }
-    return template.name === undefined ? {} : { template: template.name, likeness: template.likeness };
+    if (template.name === undefined) return {};
+    const { name: from, likeness } = template;
+    return { template: from, likeness, onNoTemplate: (why) => void (template = { why }) };
   });
 
   const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);

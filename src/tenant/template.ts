@@ -70,6 +70,7 @@ export async function ensureTemplate(
 async function findTemplate(connection: Connection, name: string): Promise<Template | undefined> {
   const likeness = await readLikeness(connection, name);
   if (!likeness) return undefined;
+  if (!likeness.owned) return { why: `the template ${name} belongs to "${likeness.owner}"` };
   const comment = likeness.comment?.replace(MARK, '') ?? '';
   return { name, likeness: { ...likeness, comment: comment || null } };
 }

@@ -1,0 +1,239 @@
+import { type Central, withCentral } from '../../central/central.ts';
+import { readPool } from '../../central/pool.ts';
+import { tenantProblem } from '../../central/problem.ts';
+import type { Tenant } from '../../central/tenant.ts';
+import { streamTenants } from '../../central/tenants.ts';
+import type { Config } from '../../config/define.ts';
+import { asMpmError, redact } from '../../errors.ts';
+import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
+import { examineServer, findOrphans, promisesDatabase, type ServerFacts } from '../../tenant/examine.ts';
+import { listTemplates, templatePrefix } from '../../tenant/template.ts';
+import { withServer } from '../../tenant/server.ts';
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** What was looked at: configuration, files, central, tenants, or `server` and its name. */
+  about: string;
+  level: 'ok' | 'warning' | 'error';
+  message: string;
+  /** What to do; with every warning and error. */
+  remedy?: string;
+}
+
+/** What `doctor --json` prints. */
+export interface DoctorReport {
+  findings: Finding[];
+  warnings: number;
+  errors: number;
+}
+
+/** The oldest PostgreSQL that the engine works with (pg_current_xact_id). */
+const OLDEST = 130_000;
+
+/** Looks at everything that the other verbs need, and changes nothing. What is wrong is a finding, and not thrown. */
+export async function doctor(config: Config): Promise<DoctorReport> {
+  const findings: Finding[] = [
+    { about: 'configuration', level: 'ok', message: config.file ?? 'from the environment, without a file' },
+  ];
+  const add = (about: string, level: Finding['level'], message: string, remedy?: string): void =>
+    void findings.push({
+      about,
+      level,
+      message: redact(message),
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  const attempt = async <T>(about: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(error);
+      add(about, 'error', message, hint);
+      return undefined;
+    }
+  };
+
+  const blueprint = await attempt('files', () => readBlueprint(config));
+  if (blueprint)
+    add(
+      'files',
+      'ok',
+      `${blueprint.core.migrations.length} core migrations, ${blueprint.seeds.length} seeds`,
+    );
+  const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
+  const servers = new Map<string, ServerFacts>();
+  for (const name of Object.keys(config.servers)) {
+    const facts = await attempt(`server ${name}`, () => examineServer(config, name));
+    if (!facts) continue;
+    servers.set(name, facts);
+    judgeServer(config, name, facts, add);
+    if (blueprint) await attempt(`server ${name}`, () => judgeTemplate(config, name, blueprint, add));
+  }
+  if (listed) await judgeTenants(config, listed, servers, add);
+  const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
+  return { findings, warnings: count('warning'), errors: count('error') };
+}
+
+type Add = (about: string, level: Finding['level'], message: string, remedy?: string) => void;
+
+interface Listed {
+  tenants: Tenant[];
+  pooled: { server: string; database: string; state: string }[];
+}
+
+async function readCentral(central: Central, add: Add): Promise<Listed> {
+  const { config, connection } = central;
+  const tenants: Tenant[] = [];
+  for await (const tenant of streamTenants(central, {})) tenants.push(tenant);
+  add('central', 'ok', `${connection.database}, at the version that is needed, ${tenants.length} tenants`);
+  return { tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
+}
+
+function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
+  const about = `server ${name}`;
+  const { version, versionText, pooled, user, createdb, clock, free, connections } = facts;
+  if (version < OLDEST) add(about, 'error', `PostgreSQL ${versionText}`, 'PostgreSQL 13 or newer is needed.');
+  else add(about, 'ok', `PostgreSQL ${versionText}`);
+  if (createdb) add(about, 'ok', `"${user}" may create databases`);
+  else {
+    add(
+      about,
+      'warning',
+      `"${user}" may not create databases`,
+      `For "tenant create": alter role "${user}" createdb;`,
+    );
+  }
+  const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
+  if (pooled) {
+    const remedy = `Databases and indexes are made past it: give servers.${name}.directUrl the address of PostgreSQL itself.`;
+    add(about, 'warning', `a pooler is between here and the server (${through})`, remedy);
+  }
+  const seconds = Math.round(Math.abs(clock) / 1000);
+  if (seconds >= 5) {
+    const remedy =
+      'Set both clocks by NTP: times in histories and in the ledger would contradict each other.';
+    add(
+      about,
+      'warning',
+      `its clock is ${seconds} s ${clock > 0 ? 'ahead of' : 'behind'} this machine's`,
+      remedy,
+    );
+  }
+  const room = `${free} of ${connections} connections are free`;
+  if (free < 5)
+    add(
+      about,
+      free < 1 ? 'error' : 'warning',
+      room,
+      "Raise max_connections or the role's limit, or close idle sessions.",
+    );
+  else add(about, 'ok', room);
+  const broken = facts.databases.filter(({ valid }) => !valid).map((database) => database.name);
+  if (broken.length) {
+    add(
+      about,
+      'error',
+      `dropping was interrupted, they can only be dropped again: ${several(broken)}`,
+      `drop database "${broken[0]}";`,
+    );
+  }
+}
+
+async function judgeTemplate(config: Config, server: string, { key }: Blueprint, add: Add): Promise<void> {
+  const about = `server ${server}`;
+  if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
+  const templates = await withServer(config, server, (connection) => listTemplates(connection, config));
+  const current = templates.some(({ name }) => name === `${templatePrefix(config)}${key}`);
+  const missing = 'no template of the current files yet: the next new tenant builds it first';
+  add(about, 'ok', current ? 'the template is current' : missing);
+}
+
+async function judgeTenants(
+  config: Config,
+  { tenants, pooled }: Listed,
+  servers: ReadonlyMap<string, ServerFacts>,
+  add: Add,
+): Promise<void> {
+  const problems = tenants.flatMap((tenant) => tenantProblem(tenant, config) ?? []);
+  for (const { message, hint } of problems.slice(0, SHOWN)) add('tenants', 'error', message, hint ?? '');
+  if (problems.length > SHOWN)
+    add('tenants', 'error', `${problems.length - SHOWN} more rows like that`, 'mpm-migrate status --all');
+  const sound = tenants.filter((tenant) => !tenantProblem(tenant, config));
+
+  for (const { id, name, status, reason } of sound
+    .filter((each) => /^(provisioning|failed)$/.test(each.status))
+    .slice(0, SHOWN)) {
+    const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${id}, or tenant drop ${id}`;
+    add(
+      'tenants',
+      'warning',
+      `${name} (${id}) is ${status}: ${reason ?? 'its creation did not end'}`,
+      remedy,
+    );
+  }
+  for (const { id, name, reason } of sound.filter((each) => each.reason?.startsWith('being dropped'))) {
+    add('tenants', 'warning', `${name} (${id}) is on hold: ${reason}`, `mpm-migrate tenant drop ${id}`);
+  }
+  for (const [server, facts] of servers) {
+    const there = new Map(facts.databases.map((database) => [database.name, database]));
+    const own = sound.filter((tenant) => tenant.server === server && promisesDatabase(tenant));
+    const gone = own.filter(({ database }) => !there.has(database));
+    for (const { id, name, database } of gone.slice(0, SHOWN)) {
+      const remedy = `Restore it; or, if it is gone for good: mpm-migrate tenant drop ${id}`;
+      add(`server ${server}`, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
+    }
+    if (gone.length > SHOWN)
+      add(
+        `server ${server}`,
+        'error',
+        `${gone.length - SHOWN} more databases are not there`,
+        'mpm-migrate status --all',
+      );
+    const foreign = own
+      .filter(({ database }) => there.get(database)?.owned === false)
+      .map(({ database }) => database);
+    if (foreign.length) {
+      const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (without it there is no head stamp, and "status" and "up --fast" must connect)`;
+      add(`server ${server}`, 'warning', `"${facts.user}" does not own ${several(foreign)}`, remedy);
+    }
+  }
+  await judgeOrphans(config, { tenants, pooled }, servers, add);
+}
+
+/** Two names of one server are looked at as one. */
+async function judgeOrphans(
+  config: Config,
+  { tenants, pooled }: Listed,
+  servers: ReadonlyMap<string, ServerFacts>,
+  add: Add,
+): Promise<void> {
+  const seen = new Set<string>();
+  for (const [server, facts] of servers) {
+    if (seen.has(facts.identity)) continue;
+    seen.add(facts.identity);
+    const names = [...servers].filter(([, other]) => other.identity === facts.identity).map(([name]) => name);
+    const rows = [...tenants, ...pooled].filter((row) => names.includes(row.server));
+    const known = new Set(rows.map(({ database }) => database));
+    const prefix = templatePrefix(config);
+    const unknown = facts.databases.filter(({ name }) => !known.has(name) && !name.startsWith(prefix));
+    const ours = (name: string) => /^mpm_(?:new|copy|pool)_[0-9a-f]{24}$/.test(name);
+    const orphans = await findOrphans(
+      config,
+      server,
+      unknown.filter(({ name }) => !ours(name)),
+    );
+    if (orphans.length) {
+      const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;
+      add(`server ${server}`, 'warning', `with our history, but no tenant's: ${several(orphans)}`, remedy);
+    }
+  }
+}
+
+const SHOWN = 5;
+
+function several(names: readonly string[]): string {
+  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+  return `${names
+    .slice(0, SHOWN)
+    .map((name) => `"${name}"`)
+    .join(', ')}${more}`;
+}

@@ -1,0 +1,115 @@
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import { type HistoryTable, tableName } from '../migration/history.ts';
+import { parseStamp } from '../migration/stamp.ts';
+import { type Connection, describeUrl, literal, withConnection } from '../postgres/connection.ts';
+import { serverOf, withServer } from './server.ts';
+
+/** What a server says of itself and of us. */
+export interface ServerFacts {
+  /** As `server_version_num`. */
+  version: number;
+  versionText: string;
+  /** Equal for two names of one server. */
+  identity: string;
+  /** Another process answers than the one we connected to. */
+  pooled: boolean;
+  user: string;
+  createdb: boolean;
+  /** ms by which its clock is ahead of ours. */
+  clock: number;
+  /** Connections that we could still open, of how many. */
+  free: number;
+  connections: number;
+  databases: DatabaseFact[];
+}
+
+/** A database that could be a tenant's. */
+export interface DatabaseFact {
+  name: string;
+  /** Our user may do what its owner may. */
+  owned: boolean;
+  open: boolean;
+  /** False: a DROP DATABASE was interrupted. */
+  valid: boolean;
+  /** Our head stamp is on it. */
+  stamped: boolean;
+}
+
+/** Reads them; changes nothing. @throws MpmError of the connection */
+export async function examineServer(config: Config, name: string): Promise<ServerFacts> {
+  return withServer(config, name, async (connection) => {
+    const before = Date.now();
+    const [facts] = await connection.query<
+      Omit<ServerFacts, 'pooled' | 'clock' | 'databases'> & { now: string; pid: number }
+    >(
+      `select current_setting('server_version_num')::int as version, current_setting('server_version') as "versionText",
+  concat(pg_postmaster_start_time(), current_setting('port')) as identity, pg_backend_pid() as pid, session_user::text as user,
+  (extract(epoch from clock_timestamp()) * 1000)::text as now, r.rolcreatedb or r.rolsuper as createdb,
+  least(case when r.rolconnlimit < 0 then m.most else r.rolconnlimit end, m.most) as connections,
+  least(case when r.rolconnlimit < 0 then m.most else r.rolconnlimit - a.own end, m.most - a.used)::int as free
+from pg_roles r,
+  (select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as most) m,
+  (select count(*) as used, count(*) filter (where usename = session_user) as own from pg_stat_activity where backend_type = 'client backend') a
+where r.rolname = session_user`,
+    );
+    if (!facts) throw new Error('the server knows nothing of its user');
+    const { now, pid, ...rest } = facts;
+    return {
+      ...rest,
+      clock: Number(now) - (before + Date.now()) / 2,
+      pooled: pid !== connection.backendPid,
+      databases: await readDatabases(connection),
+    };
+  });
+}
+
+async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
+  const rows = await connection.query<Omit<DatabaseFact, 'stamped'> & { comment: string | null }>(
+    `select datname::text as name, pg_has_role(datdba, 'USAGE') as owned, datallowconn as open, datconnlimit <> -2 as valid,
+  shobj_description(oid, 'pg_database') as comment
+from pg_database where not datistemplate and datname <> 'postgres' order by datname`,
+  );
+  return rows.map(({ comment, ...row }) => ({ ...row, stamped: parseStamp(comment) !== undefined }));
+}
+
+/** How many databases without stamp and row are looked into, one connection each. */
+const LOOKED_INTO = 200;
+
+/** Of the databases without a row, those that are ours all the same: by their stamp, or by the history in them. */
+export async function findOrphans(
+  config: Config,
+  server: string,
+  databases: readonly DatabaseFact[],
+): Promise<string[]> {
+  const central = describeUrl(config.central.url).database;
+  const others = databases.filter(({ name, valid }) => valid && name !== central);
+  const orphans = others.filter(({ stamped }) => stamped).map(({ name }) => name);
+  const unclear = others
+    .filter(({ stamped, open, owned }) => !stamped && open && owned)
+    .slice(0, LOOKED_INTO);
+  for (const { name } of unclear) {
+    if (await hasHistory(config, server, name)) orphans.push(name);
+  }
+  return orphans.toSorted();
+}
+
+async function hasHistory(config: Config, server: string, database: string): Promise<boolean> {
+  const { url } = serverOf(config, server);
+  const { connectTimeout } = config.pace;
+  const target = { url, database, applicationName: 'mpm-migrate/doctor', connectTimeout };
+  // What cannot be looked into is not called ours.
+  return withConnection(target, (connection) => isOurs(connection, config.history)).catch(() => false);
+}
+
+async function isOurs(connection: Connection, history: HistoryTable): Promise<boolean> {
+  const [found] = await connection.query<{ ours: boolean }>(
+    `select to_regclass(${literal(tableName(history))}) is not null and to_regclass('mpm_migrate.runs') is null as ours`,
+  );
+  return found?.ours ?? false;
+}
+
+/** Does a tenant's row promise a database? One that is being made has none yet. */
+export function promisesDatabase({ status, database }: Tenant): boolean {
+  return database !== '' && status !== 'provisioning' && status !== 'failed';
+}

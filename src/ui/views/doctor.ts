@@ -1,0 +1,21 @@
+import type { DoctorReport, Finding } from '../../fleet/verbs/doctor.ts';
+import { oneLine, plural } from '../format.ts';
+import type { Theme } from '../theme.ts';
+
+/** What doctor found, a line each with its remedy below, and how much of it is wrong. */
+export function doctorText({ findings, warnings, errors }: DoctorReport, theme: Theme): string {
+  const { symbols, good, warn, bad, dim } = theme;
+  const mark = { ok: good(symbols.tick), warning: warn(symbols.warning), error: bad(symbols.cross) };
+  const width = Math.max(...findings.map(({ about }) => about.length));
+  const lines = findings.flatMap(({ about, level, message, remedy }: Finding) => [
+    `${mark[level]} ${dim(about.padEnd(width))}  ${level === 'ok' ? '' : `${level}: `}${oneLine(message)}`,
+    ...(remedy ? [`${' '.repeat(width + 4)}${oneLine(remedy)}`] : []),
+  ]);
+  const parts = [errors ? plural(errors, 'error') : '', warnings ? plural(warnings, 'warning') : ''].filter(
+    Boolean,
+  );
+  const last = parts.length
+    ? `${errors ? mark.error : mark.warning} ${parts.join(', ')}`
+    : `${mark.ok} nothing is wrong`;
+  return `${[...lines, '', last].join('\n')}\n`;
+}
