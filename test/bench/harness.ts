@@ -6,13 +6,13 @@
  *   const bench: Bench = {
  *     title: 'up --all, nothing to do',
  *     async run(row) {
- *       await row('500 tenants', { limit: 1.25, floor: () => pgbench(), ours: () => node('up', '--all') });
+ *       await row('500 tenants', { limit: 1.25, floor: () => pgbench(), ours: () => mpm(['up', '--all']) });
  *     },
  *   };
  *   export default bench;
  *
  * `floor` and `ours` are timed by the harness, or return their own measurement as a number (milliseconds,
- * bytes: only the ratio counts). They run in turn, A B A B, so that a slow minute of the machine meets both.
+ * megabytes). They run in turn, A B A B, so that a slow minute of the machine meets both.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,10 +26,14 @@ export interface Bench {
 export type Row = (name: string, pair: Pair) => Promise<void>;
 
 export interface Pair {
-  floor: () => Promise<number | void>;
-  ours: () => Promise<number | void>;
-  /** What the ratio may be at most. */
+  floor: () => Promise<unknown>;
+  ours: () => Promise<unknown>;
+  /** What the ratio may be at most; with `atLeast`, at least; with `difference`, how much more ours may be. */
   limit: number;
+  atLeast?: boolean;
+  difference?: boolean;
+  /** Of what `floor` and `ours` return. Default: ms. */
+  unit?: string;
   /** Between the two measurements of a pair and after: whatever makes the next one start alike. */
   reset?: () => Promise<void>;
   /** Measured pairs. Default: 5. */
@@ -42,8 +46,11 @@ export interface Measurement {
   bench: string;
   name: string;
   limit: number;
-  /** Ours to the floor, of each pair. */
+  met: boolean;
+  unit: string;
+  /** Ours to the floor, of each pair: their ratio, or their difference. */
   ratio: Spread;
+  difference: boolean;
   floor: Spread;
   ours: Spread;
 }
@@ -56,7 +63,7 @@ export interface Spread {
 
 /** Measures pairs in alternation. */
 export async function measure(bench: string, name: string, pair: Pair): Promise<Measurement> {
-  const { floor, ours, reset, limit, pairs = 5, warmUp = 1 } = pair;
+  const { floor, ours, reset, limit, pairs = 5, warmUp = 1, unit = 'ms', difference = false } = pair;
   const measured: { floor: number; ours: number }[] = [];
   for (let round = -warmUp; round < pairs; round++) {
     const below = await timed(floor);
@@ -65,20 +72,24 @@ export async function measure(bench: string, name: string, pair: Pair): Promise<
     await reset?.();
     if (round >= 0) measured.push({ floor: below, ours: above });
   }
+  const ratio = spread(measured.map((one) => (difference ? one.ours - one.floor : one.ours / one.floor)));
   return {
     bench,
     name,
     limit,
-    ratio: spread(measured.map((one) => one.ours / one.floor)),
+    met: pair.atLeast ? ratio.median >= limit : ratio.median <= limit,
+    unit,
+    ratio,
+    difference,
     floor: spread(measured.map((one) => one.floor)),
     ours: spread(measured.map((one) => one.ours)),
   };
 }
 
-async function timed(work: () => Promise<number | void>): Promise<number> {
+async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   const own = await work();
-  return own ?? performance.now() - started;
+  return typeof own === 'number' ? own : performance.now() - started;
 }
 
 function spread(values: number[]): Spread {
@@ -90,24 +101,39 @@ function spread(values: number[]): Spread {
 
 const BIN = join(import.meta.dirname, '../../bin/run.js');
 
-/** Runs a program to its end, its output thrown away; anything but exit code 0 is an error. */
+/** Where and with what a program runs; of the environment it has PATH beside. */
+export interface Place {
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** Runs a program to its end; its output. Anything but exit code 0 is an error. */
 export async function program(
   command: string,
-  args: string[],
-  { env = {}, cwd = '/' }: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<void> {
+  args: readonly string[],
+  { env = {}, cwd = '/' }: Place = {},
+): Promise<string> {
   const child = spawn(command, args, {
     cwd,
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let output = '';
   let said = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2000)));
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}\n${said}`);
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(' ')} ended with ${code}\n${said}${output.slice(-2000)}`);
+  return output;
 }
 
-/** Runs the built `mpm-migrate`. */
-export async function mpm(args: string[], options?: Parameters<typeof program>[2]): Promise<void> {
-  await program(process.execPath, [BIN, ...args], options);
+/** Runs the built `mpm-migrate`; what it prints on stdout. */
+export function mpm(args: readonly string[], place?: Place): Promise<string> {
+  return program(process.execPath, [BIN, ...args], place);
+}
+
+/** The command that runs the built `mpm-migrate`, for a shell. */
+export function mpmCommand(args: readonly string[]): string {
+  return [process.execPath, BIN, ...args].join(' ');
 }

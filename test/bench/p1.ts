@@ -8,7 +8,7 @@ import type { Bench } from './harness.ts';
 const bench: Bench = {
   title: 'start, against `node -e 0`',
   async run(row) {
-    const floor = (): Promise<void> => program(process.execPath, ['-e', '0']);
+    const floor = (): Promise<string> => program(process.execPath, ['-e', '0']);
     const many = { floor, pairs: 15, warmUp: 2 };
     await row('--version', { ...many, limit: 2, ours: () => mpm(['--version']) });
     await row('--help', { ...many, limit: 2.3, ours: () => mpm(['--help']) });

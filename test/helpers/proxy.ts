@@ -13,7 +13,13 @@ export interface Proxy extends AsyncDisposable {
   /** The same URL, through it. */
   through(url: string): string;
   /** What has happened since the start, over all connections. */
-  readonly counts: { connections: number; toServer: number; toClient: number };
+  readonly counts: {
+    connections: number;
+    toServer: number;
+    toClient: number;
+    /** How often the client spoke after the server had: a message that it sends without waiting counts once. */
+    roundTrips: number;
+  };
   /** Changed at any time, it applies to new connections. */
   options: ProxyOptions;
   /** Cuts all connections that are open now. */
@@ -45,8 +51,16 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
     const limit = (towards: 'server' | 'client'): number =>
       proxy.options.cut?.towards === towards ? proxy.options.cut.after : Number.POSITIVE_INFINITY;
     const delay = proxy.options.delay ?? 0;
-    forward(client, upstream, delay, limit('server'), cut, (bytes) => (proxy.counts.toServer += bytes));
-    forward(upstream, client, delay, limit('client'), cut, (bytes) => (proxy.counts.toClient += bytes));
+    let answered = true;
+    forward(client, upstream, delay, limit('server'), cut, (bytes) => {
+      proxy.counts.toServer += bytes;
+      if (answered) proxy.counts.roundTrips += 1;
+      answered = false;
+    });
+    forward(upstream, client, delay, limit('client'), cut, (bytes) => {
+      proxy.counts.toClient += bytes;
+      answered = true;
+    });
   });
   const cutAll = (): void => {
     for (const socket of open) socket.destroy();
@@ -63,7 +77,7 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
       through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
       return through.href;
     },
-    counts: { connections: 0, toServer: 0, toClient: 0 },
+    counts: { connections: 0, toServer: 0, toClient: 0, roundTrips: 0 },
     options,
     cutAll,
     stop,
