@@ -12,7 +12,7 @@ const SHOWN = 5;
 const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future']);
 
 /** What `status` found at one tenant, or why it could not be read. */
-export type Look = { inspection: Inspection; lacksCore?: number } | { error: MpmError };
+export type Look = { inspection: Inspection; lacksCore?: number; stamped?: boolean } | { error: MpmError };
 
 /** One tenant's line. */
 export function rowOf(tenant: Tenant, look: Look): StatusRow {
@@ -25,7 +25,7 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
   if ('error' in look) {
     const nothing = { head: null, applied: 0, pending: 0 };
     // Of one that is not active it is expected that its database is not there, or not yet.
-    if (inactive) return { ...about, state: 'inactive', ...nothing };
+    if (inactive) return { ...about, state: 'inactive', ...nothing, ...remediesOf(tenant) };
     const state = look.error.code === 'NOT_EMPTY' ? 'drifted' : 'unreachable';
     return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
   }
@@ -47,8 +47,15 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
     ...(drift
       ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', wordFor(tenant))) }
-      : {}),
+      : remediesOf(tenant)),
   };
+}
+
+/** What to type about a tenant whose status has its own way on. */
+function remediesOf({ id, status }: Tenant): Pick<StatusRow, 'remedies'> {
+  if (status === 'hold') return { remedies: [`mpm-migrate tenant release ${id}`] };
+  const half = status === 'provisioning' || status === 'failed';
+  return half ? { remedies: [`mpm-migrate tenant create --resume ${id}`] } : {};
 }
 
 function driftOf(entries: readonly StateEntry[]): StatusRow['drift'] {

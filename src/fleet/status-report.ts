@@ -26,7 +26,7 @@ export interface StatusRow {
   lacksCore?: number;
   /** How many migrations are in each state that needs a look; absent when there are none. */
   drift?: Partial<Record<MigrationState, number>>;
-  /** The remedies of what is refused. */
+  /** The exact commands that mend what is refused, or that end a hold or a half-made creation. */
   remedies?: string[];
   error?: ErrorReport;
 }
@@ -71,6 +71,22 @@ export interface HistoryEntry {
   remedy?: string;
 }
 
+/** Tenants × the migrations in which they differ. */
+export interface StatusMatrix {
+  /** Those that are not in the same state everywhere, in order. */
+  migrations: string[];
+  /** Tenants that agree in all of them, the most first. */
+  groups: {
+    count: number;
+    /** The first five. */
+    tenants: TenantRef[];
+    /** One for each of `migrations`; null where neither files nor history have it. */
+    states: (MigrationState | null)[];
+  }[];
+  /** Tenants in none of the groups, of which there would be too many. */
+  others: number;
+}
+
 /** What `status` found: what `--json` prints and the library returns. */
 export interface StatusReport {
   selection: string;
@@ -81,6 +97,10 @@ export interface StatusReport {
   counts: StatusCounts;
   /** The furthest first. Without the unreachable ones. */
   cohorts: StatusCohort[];
+  /** Of so many it was read off their head stamps, without a connection to them. */
+  stamped: number;
+  /** Only with `matrix`. */
+  matrix?: StatusMatrix;
   /** Tenants with a folder of their own that lacks core migrations. */
   foldersBehind: number;
   notices: string[];

@@ -31,6 +31,34 @@ test('fleet 20: the library does what the commands do, prints nothing and leaves
   expect(process.exitCode).toBeUndefined();
 });
 
+test('fleet 20: plan, repair, baseline, resolveMigration and fresh, as the commands do them', async () => {
+  const files = {
+    'core/1_meters.sql': 'create table meters ();',
+    'core/2_half.sql': '-- migrate:up transaction:false\ncreate table a ();\ncreate table meters ();\n',
+  };
+  const fleet = await makeFleet(databases, { count: 2, files });
+  await using opened = await openFleet(inputOf(fleet), { actor: 'app' });
+  expect((await opened.plan({ all: true })).counts).toMatchObject({ pending: 2 });
+  await fleet.of(fleet.tenants[1], 'create table meters ()');
+  const drawn = await opened.baseline({ tenants: ['2'] }, { to: '1', write: true });
+  expect(drawn).toMatchObject({ write: true, counts: { changed: 1 } });
+  expect((await opened.up({ all: true })).counts).toMatchObject({ failed: 2 });
+  const said = await opened.resolveMigration('2_half', { tenant: '1', as: 'rolled-back' });
+  expect(said).toMatchObject({ verb: 'resolve', counts: { changed: 1 } });
+  await expect(opened.resolveMigration('2_half', { tenant: '1', as: 'retry' })).rejects.toMatchObject({
+    code: 'USAGE',
+    hint: expect.not.stringContaining('{tenant}'),
+  });
+  await fleet.write({ 'core/1_meters.sql': 'create table meters (id int);' });
+  const repaired = await opened.repair({ tenants: ['1'] }, { kind: 'checksums', write: true });
+  expect(repaired.tenants).toMatchObject([
+    { outcome: 'changed', changes: [{ action: 'accept', name: '1_meters' }] },
+  ]);
+  await fleet.write({ 'core/2_half.sql': 'create table a ();' });
+  const { database } = fleet.tenants[0] ?? { database: '' };
+  expect(await opened.fresh('1', { confirm: database })).toMatchObject({ head: '2_half' });
+});
+
 test('fleet 20: one tenant’s failure is in the report, not thrown', async () => {
   const fleet = await makeFleet(databases, { count: 2, files: { 'core/1_bad.sql': 'select 1/0;' } });
   await using opened = await openFleet(inputOf(fleet));
