@@ -6,6 +6,7 @@ import type { Plan } from '../migration/plan.ts';
 import { failureKey } from './collect.ts';
 import { Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
+import type { TenantRef } from './report.ts';
 import { refOf, reportFor, wordFor } from './tried.ts';
 
 /** What was found at one tenant. */
@@ -64,17 +65,21 @@ export class Plans {
         ...words,
         ...notices,
       ];
-      this.#groups.add(ref, lines.join('\n'), () =>
-        said({ pending, notices, refusals: refusals.map((refusal) => forTenant(refusal, tenant)) }),
-      );
+      this.#groups.add(ref, lines.join('\n'), () => said({ pending, notices, refusals }));
     }
   }
 
   /** What needs a look first, then the largest. */
   groups(): PlanGroup[] {
     const groups = this.#groups.list().map(({ what, count, tenants }): PlanGroup => {
-      const { pending, ...rest } = what;
-      return { ...rest, count, tenants, pending: pending.map(({ name }) => name) };
+      const { pending, refusals, ...rest } = what;
+      return {
+        ...rest,
+        count,
+        tenants,
+        pending: pending.map(({ name }) => name),
+        refusals: refusals.map((refusal) => forTenant(refusal, tenants[0])),
+      };
     });
     return groups.sort((a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome));
   }
@@ -115,6 +120,6 @@ function plannedOf(migration: Migration, tenants: number, sql: boolean): Planned
   };
 }
 
-function forTenant<T extends { remedy: string }>(refusal: T, tenant: Tenant): T {
-  return { ...refusal, remedy: refusal.remedy.replaceAll('{tenant}', wordFor(tenant)) };
+function forTenant<T extends { remedy: string }>(refusal: T, tenant: TenantRef | undefined): T {
+  return { ...refusal, remedy: refusal.remedy.replaceAll('{tenant}', tenant ? wordFor(tenant) : 'NAME') };
 }

@@ -74,7 +74,7 @@ export function joined(before: Tried | undefined, now: Tried): Tried {
 }
 
 /** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
-export function wordFor({ name, id }: Tenant): string {
+export function wordFor({ name, id }: Pick<Tenant, 'name' | 'id'>): string {
   return /^[A-Za-z][\w.-]*$/.test(name) ? name : id;
 }
 
