@@ -1,0 +1,87 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { cli } from '../helpers/cli.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { makeFleet } from '../helpers/fleet.ts';
+
+const databases = withDatabases();
+const folder = join(import.meta.dirname, '../../docs/examples/ci');
+
+/** What each system sets on its second machine of four. */
+const SECOND: Record<string, Record<string, string>> = {
+  'github-actions.yml': { 'matrix.shard': '2/4' },
+  'gitlab-ci.yml': { CI_NODE_INDEX: '2', CI_NODE_TOTAL: '4', GITLAB_CI: 'true' },
+  'kubernetes-job.yml': { JOB_COMPLETION_INDEX: '1' },
+};
+
+/** The commands of a document, wherever they stand in it, and what it says of the environment. */
+function commandsIn(
+  node: unknown,
+  found: { commands: string[][]; env: Record<string, string> },
+): typeof found {
+  if (typeof node === 'string') {
+    const words = node.split(' ');
+    if (words[0] === 'npx' && words[1] === 'mpm-migrate') found.commands.push(words.slice(2));
+  } else if (Array.isArray(node)) {
+    if (node[0] === 'npx') found.commands.push((node.slice(2) as unknown[]).map(String));
+    else for (const each of node) commandsIn(each, found);
+  } else if (node !== null && typeof node === 'object') {
+    if ('name' in node && 'value' in node) found.env[String(node.name)] = String(node.value);
+    for (const each of Object.values(node)) commandsIn(each, found);
+  }
+  return found;
+}
+
+test('the examples for CI: every command in them runs, and ends with 0', async () => {
+  const files = await readdir(folder);
+  expect(files.toSorted()).toEqual(Object.keys(SECOND).toSorted());
+  for (const file of files) {
+    const document: unknown = parse(await readFile(join(folder, file), 'utf8'));
+    const { commands, env } = commandsIn(document, { commands: [], env: {} });
+    expect({ file, none: commands.length === 0 }).toEqual({ file, none: false });
+    const fleet = await makeFleet(databases, { count: 5 });
+    await fleet.write({
+      'mpm-migrate.config.json': JSON.stringify({ migrations: { core: 'core', tenants: 'tenants' } }),
+    });
+    const set = { ...env, ...SECOND[file], MPM_CENTRAL_URL: fleet.config.central.url };
+    // What is checked in has been synced, as sync --check wants it.
+    await cli(['sync'], { cwd: fleet.config.root, env: set });
+    for (const command of commands) {
+      const words = command
+        .join(' ')
+        .replaceAll(/\$\{\{ (\S+) \}\}/g, (_, name: string) => SECOND[file]?.[name] ?? '');
+      const { code, stdout, stderr } = await cli(words.split(' '), { cwd: fleet.config.root, env: set });
+      expect({ file, words, code, said: code ? stdout + stderr : '' }).toEqual({
+        file,
+        words,
+        code: 0,
+        said: '',
+      });
+    }
+  }
+});
+
+test('GITHUB_ACTIONS: one ::error for a group of equal failures, and the step summary', async () => {
+  const fleet = await makeFleet(databases, {
+    count: 3,
+    files: { 'core/1_a.sql': 'create table a ();\nselect 1/0;' },
+  });
+  const content = { central: fleet.config.central, migrations: { core: 'core', tenants: 'tenants' } };
+  await fleet.write({ 'mpm-migrate.config.json': JSON.stringify(content), 'summary.md': '# Before\n' });
+  const { code, stderr, stdout } = await cli(['up', '--all', '--json'], {
+    cwd: fleet.config.root,
+    env: { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: join(fleet.config.root, 'summary.md') },
+  });
+  expect(code).toBe(3);
+  expect(JSON.parse(stdout)).toMatchObject({ counts: { failed: 3 } });
+  const errors = stderr.split('\n').filter((line) => line.startsWith('::error'));
+  expect(errors).toHaveLength(1);
+  expect(errors[0]).toMatch(
+    /^::error file=core\/1_a\.sql,line=2,col=\d+,title=3 tenants failed the same way%3A 1_a::division by zero%0A/,
+  );
+  const summary = await readFile(join(fleet.config.root, 'summary.md'), 'utf8');
+  expect(summary).toMatch(/^# Before\n### mpm-migrate up, run 1\n/);
+  expect(summary).toContain('| company-1, company-2 and company-3 | 1\\_a | division by zero |');
+});
