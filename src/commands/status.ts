@@ -6,17 +6,23 @@ import type { StatusReport } from '../fleet/status-report.ts';
 export default class Status extends FleetCommand {
   static override summary = 'Show where tenants stand, and what is pending';
 
-  static override description = `Reads every selected tenant's history, all of them when none is selected; writes nothing and takes no lock. Of a single
-tenant (--tenant 42) the whole history is shown.`;
+  static override description = `Of every selected tenant, of all when none is selected; writes nothing and takes no lock. One query per server reads the
+head stamps that migrations leave; tenants without one, or with another history than their files, are looked at one by
+one. Of a single tenant (--tenant 42) the whole history is shown.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --tenant 42',
     '<%= config.bin %> <%= command.id %> --all --exit-code',
+    '<%= config.bin %> <%= command.id %> --label tier=gold --matrix',
   ];
 
   static override flags = {
     ...selectionFlags,
+    deep: Flags.boolean({
+      description: "Read every tenant's history: a database restored over another can carry a stale stamp",
+    }),
+    matrix: Flags.boolean({ description: 'Show in which migrations the tenants differ' }),
     'exit-code': Flags.boolean({
       description: 'End with 4 when something is pending, behind core or drifted',
     }),
@@ -37,7 +43,8 @@ tenant (--tenant 42) the whole history is shown.`;
     const report = await conductOnTerminal(
       display,
       { quiet: flags.quiet, json: this.jsonEnabled(), outputs },
-      ({ onEvent, signal }) => status(config, selection, { onEvent, signal }),
+      ({ onEvent, signal }) =>
+        status(config, selection, { onEvent, signal, deep: flags.deep, matrix: flags.matrix }),
     );
     const { statusText } = await import('../ui/views/status.ts');
     if (outputs?.takesStdout) process.stderr.write(statusText(report, display.err));

@@ -29,6 +29,10 @@ tenant does not stop the others. Running it again goes on where it ended.`;
     strict: Flags.boolean({
       description: 'Look at all of them first; migrate none when one would be refused',
     }),
+    fast: Flags.boolean({
+      description:
+        'Connect to nobody whose head stamp says that nothing is pending. A database restored over another can carry a stale stamp: without this flag the history itself is always read',
+    }),
     'dry-run': Flags.boolean({ description: 'Only show what would be run, as "plan" does' }),
     'max-failures': Flags.string({
       description: 'Start no further tenant after so many failures, or this share of all',
@@ -54,7 +58,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       this.show(text);
       return report;
     }
-    const { to, force, strict, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
+    const { to, force, strict, fast, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
     return this.runFleet(flags, async ({ config, onEvent, signal, cancel }) => {
       const { up } = await import('../fleet/verbs/up.ts');
       return up(config, selection, {
@@ -63,6 +67,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
         cancel,
         force,
         strict,
+        fast,
         failFast,
         ...(to === undefined ? {} : { to }),
         ...(maxFailures === undefined ? {} : { maxFailures }),

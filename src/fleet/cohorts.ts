@@ -9,7 +9,7 @@ import { inactiveReason } from './work.ts';
 import { refOf, reportFor, wordFor } from './tried.ts';
 
 const SHOWN = 5;
-const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future']);
+const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future', 'kept']);
 
 /** What `status` found at one tenant, or why it could not be read. */
 export type Look = { inspection: Inspection; lacksCore?: number; stamped?: boolean } | { error: MpmError };

@@ -12,12 +12,19 @@ import { LedgerWriter } from './ledger.ts';
 import { failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
+import type { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
 import { inTurn } from './turn.ts';
 
 export interface RunOptions extends SweepOptions {
   onEvent?: OnEvent;
+}
+
+/** What a verb adds to what its caller says. */
+interface InnerOptions extends RunOptions {
+  /** When the servers are asked anyhow, it is done once. */
+  views?: ServerViews | undefined;
 }
 
 /** What a verb's work on a tenant is given. */
@@ -60,7 +67,7 @@ export interface Preflight {
  * tenant is one event, and feeds ledger, report and the caller's `onEvent`. Throws only for what stops a run
  * before its first tenant; afterwards the report says what went wrong.
  */
-export async function conductRun(config: Config, work: RunWork, options: RunOptions): Promise<RunReport> {
+export async function conductRun(config: Config, work: RunWork, options: InnerOptions): Promise<RunReport> {
   requireSelection(work.selection);
   failureBudget(options.maxFailures, 0);
   const started = Date.now();
@@ -153,7 +160,7 @@ async function takeAll(
   context: RunContext,
   tenants: Survey,
   work: RunWork,
-  options: RunOptions,
+  options: InnerOptions,
 ): Promise<void> {
   const stop = await work.preflight?.(context, tenants);
   await sweep<Progress>(context.central, tenants, options, {

@@ -8,6 +8,7 @@ import { withConnection } from '../postgres/connection.ts';
 import { type LaneWork, runLanes } from './lanes.ts';
 import { type Headroom, defaultConcurrency, failureBudget } from './limit.ts';
 import { type Selection, filterFor } from './select.ts';
+import { SELECT_HEADROOM, type ServerViews } from './server-view.ts';
 import { streamInTurn } from './turn.ts';
 
 /** A selection, counted. */
@@ -44,7 +45,7 @@ export async function survey(central: Central, selection: Selection): Promise<Su
 export async function sweep<R>(
   central: Central,
   { filter, servers, total }: Survey,
-  options: SweepOptions,
+  options: SweepOptions & { views?: ServerViews | undefined },
   work: LaneWork<R>,
 ): Promise<void> {
   const { config } = central;
@@ -55,7 +56,7 @@ export async function sweep<R>(
   const lanes = servers.map(async ({ server, count }) => ({
     name: server,
     tenants: streamInTurn(central, streamTenants(central, filter, { server, pageSize })),
-    concurrency: Math.min(count, await concurrencyOf(config, server, count, options.concurrency)),
+    concurrency: Math.min(count, await concurrencyOf(config, server, count, options)),
   }));
   await runLanes({
     servers: await Promise.all(lanes),
@@ -67,12 +68,17 @@ export async function sweep<R>(
   });
 }
 
-async function concurrencyOf(config: Config, name: string, count: number, wanted?: number): Promise<number> {
+async function concurrencyOf(
+  config: Config,
+  name: string,
+  count: number,
+  { concurrency, views }: { concurrency?: number | undefined; views?: ServerViews | undefined },
+): Promise<number> {
   const server = config.servers[name];
   // Of an unknown server every tenant fails without a connection.
   if (!server || count <= 1) return 1;
   const most = server.maxConnections ?? Infinity;
-  const given = wanted ?? config.pace.concurrency;
+  const given = concurrency ?? config.pace.concurrency;
   if (given !== undefined) return Math.min(given, most);
   const target = {
     url: server.url,
@@ -80,18 +86,15 @@ async function concurrencyOf(config: Config, name: string, count: number, wanted
     connectTimeout: config.pace.connectTimeout,
   };
   // One that cannot be asked is found out by its tenants; a few of them are enough for that.
-  const headroom = await readHeadroom(target).catch(() => undefined);
+  const headroom = await (views
+    ? views.of(name).then((view) => view?.headroom)
+    : readHeadroom(target).catch(() => undefined));
   return Math.min(most, headroom ? defaultConcurrency(headroom) : 4);
 }
 
 async function readHeadroom(target: Parameters<typeof withConnection>[0]): Promise<Headroom> {
   const [row] = await withConnection(target, (connection) =>
-    connection.query<Headroom>(
-      `select current_setting('max_connections')::int as max,
-              current_setting('superuser_reserved_connections')::int
-                + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
-              (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`,
-    ),
+    connection.query<Headroom>(`select ${SELECT_HEADROOM}`),
   );
   return row ?? { max: 0, reserved: 0, used: 0 };
 }

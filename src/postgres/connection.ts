@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { parse } from 'pg-connection-string';
-import { MpmError } from '../errors.ts';
+import { type DatabaseErrorFields, MpmError } from '../errors.ts';
 import { identifier, literal } from './quote.ts';
 import { rememberKeys } from './scram.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
@@ -227,7 +227,7 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
         hint: "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
       });
     case SQLSTATE.unknownDatabase:
-      return new MpmError('DATABASE_MISSING', `database "${database}" does not exist on ${at}`, options);
+      return databaseMissing(target, options);
     default:
       return new MpmError(
         'CONNECTION',
@@ -238,6 +238,19 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
         },
       );
   }
+}
+
+/** What a connection to it would end with. */
+export function databaseMissing(
+  { url, database }: Pick<DatabaseTarget, 'url' | 'database'>,
+  options: { cause?: unknown; database?: DatabaseErrorFields } = {},
+): MpmError {
+  const { host, port, database: inUrl } = describeUrl(url);
+  const name = database ?? inUrl;
+  return new MpmError('DATABASE_MISSING', `database "${name}" does not exist on ${host}:${port}`, {
+    subject: name,
+    ...options,
+  });
 }
 
 /** Happy Eyeballs throws an AggregateError with an empty message: its parts say what happened. */

@@ -21,7 +21,7 @@ describe('status', () => {
     );
     await addTenants(fleet, [{ id: '10', name: 'gone', database: `${databases.prefix}gone` }]);
 
-    const report = await status(fleet.config, { all: true });
+    const report = await status(fleet.config, { all: true }, { deep: true });
     expect(report.counts).toEqual({
       total: 7,
       current: 2,

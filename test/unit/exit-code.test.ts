@@ -30,6 +30,7 @@ test('status ends with 4 only when asked to', () => {
         cohorts: [],
         notices: [],
         foldersBehind,
+        stamped: 0,
         counts: { total: 9, current: 0, pending: 0, drifted: 0, unreachable: 0, inactive: 0, ...counts },
       },
       { exitCode },

@@ -27,6 +27,7 @@ function report(more: Partial<StatusReport> = {}): StatusReport {
     interrupted: false,
     cohorts: [],
     foldersBehind: 0,
+    stamped: 0,
     notices: [],
     ...more,
     counts: { total: 0, current: 0, pending: 0, drifted: 0, unreachable: 0, inactive: 0, ...more.counts },

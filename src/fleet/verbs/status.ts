@@ -4,6 +4,7 @@ import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, asMpmError, errorReport } from '../../errors.ts';
 import { inspect } from '../../migration/inspect.ts';
+import { databaseMissing } from '../../postgres/connection.ts';
 import { isTransient } from '../../postgres/sqlstate.ts';
 import { tenantSet } from '../../tenant/folder.ts';
 import { TOOL_VERSION } from '../../version.ts';
@@ -15,11 +16,17 @@ import type { Trial } from '../lanes.ts';
 import { pressureOf } from '../limit.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from '../select.ts';
 import type { HistoryEntry, StatusReport, StatusRow } from '../status-report.ts';
+import { Matrix } from '../matrix.ts';
+import { ServerViews } from '../server-view.ts';
 import { type SweepOptions, survey, sweep } from '../sweep.ts';
 import { refOf } from '../tried.ts';
 import { targetOf } from '../work.ts';
 
 export interface StatusOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
+  /** Read every history, not only those whose head stamp says too little (engine 30). */
+  deep?: boolean;
+  /** Say in which migrations the tenants differ. */
+  matrix?: boolean;
   /** Each row as soon as it is known, with how many there are; the report then does not hold them. */
   onRow?: (row: StatusRow, total: number) => void;
   /** What happens meanwhile, but no `run-finished`: it is no run. */
@@ -44,7 +51,7 @@ async function look(
   central: Central,
   files: FleetFiles,
   selection: Selection,
-  { onRow, onEvent, ...options }: StatusOptions,
+  { onRow, onEvent, deep, matrix: wantsMatrix, ...options }: StatusOptions,
 ): Promise<StatusReport> {
   const started = Date.now();
   const tenants = await survey(central, selection);
@@ -56,33 +63,46 @@ async function look(
   let notLooked = 0;
   let error: ErrorReport | undefined;
   const single = tenants.total === 1 && selectsByName(selection);
+  const matrix = wantsMatrix ? new Matrix() : undefined;
+  // A history is shown as it is, not as its stamp says.
+  const views = deep || single ? undefined : new ServerViews(central.config);
+  let stamped = 0;
 
   tell({ type: 'run-started', run: null, verb: 'status', total: tenants.total, selection: words });
-  await sweep<Look>(central, tenants, options, {
-    attempt: async (tenant) => {
-      tell({ type: 'tenant-started', tenant: refOf(tenant) });
-      return lookAt(tenant, central.config, files, single);
+  await sweep<Look>(
+    central,
+    tenants,
+    { ...options, views },
+    {
+      attempt: async (tenant) => {
+        tell({ type: 'tenant-started', tenant: refOf(tenant) });
+        return lookAt(tenant, central.config, files, { whole: single, views });
+      },
+      onRetry: (tenant, { value }, retryInMs) => {
+        const reason = 'error' in value ? value.error.message : '';
+        tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
+      },
+      onSettled: async (tenant, { value }, attempts) => {
+        const row = rowOf(tenant, value);
+        const fine = row.state === 'current' || row.state === 'inactive';
+        await tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
+        // Only those with something to do were selected.
+        if (selection.behind && fine) return;
+        cohorts.add(row);
+        if ('inspection' in value) {
+          matrix?.add(row.tenant, value.inspection.plan.entries);
+          if (value.stamped) stamped += 1;
+        }
+        if (onRow) onRow(row, tenants.total);
+        else rows.push(row);
+        if (single && 'inspection' in value) history = historyOf(value.inspection, tenant);
+      },
+      onGivenUp: (_, { trial }) => trial,
+      onNotTried: () => {
+        notLooked += 1;
+      },
     },
-    onRetry: (tenant, { value }, retryInMs) => {
-      const reason = 'error' in value ? value.error.message : '';
-      tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
-    },
-    onSettled: async (tenant, { value }, attempts) => {
-      const row = rowOf(tenant, value);
-      const fine = row.state === 'current' || row.state === 'inactive';
-      await tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
-      // Only those with something to do were selected.
-      if (selection.behind && fine) return;
-      cohorts.add(row);
-      if (onRow) onRow(row, tenants.total);
-      else rows.push(row);
-      if (single && 'inspection' in value) history = historyOf(value.inspection, tenant);
-    },
-    onGivenUp: (_, { trial }) => trial,
-    onNotTried: () => {
-      notLooked += 1;
-    },
-  }).catch((reason: unknown) => {
+  ).catch((reason: unknown) => {
     error = errorReport(reason);
   });
   return {
@@ -93,6 +113,8 @@ async function look(
     interrupted: options.signal?.aborted ?? false,
     counts: cohorts.counts,
     cohorts: cohorts.list(),
+    stamped,
+    ...(matrix ? { matrix: matrix.list() } : {}),
     foldersBehind: cohorts.foldersBehind,
     notices: notLooked ? [`${notLooked} were not looked at`] : [],
     ...(onRow ? {} : { tenants: rows.sort((a, b) => compareIds(a.tenant.id, b.tenant.id)) }),
@@ -105,16 +127,21 @@ async function lookAt(
   tenant: Tenant,
   config: Config,
   files: FleetFiles,
-  whole: boolean,
+  { whole, views }: { whole: boolean; views: ServerViews | undefined },
 ): Promise<Trial<Look>> {
   try {
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
     const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const target = targetOf(tenant, config, 'status');
+    const folder = ownFolder ? { lacksCore: lacksCore.length } : {};
+    const standing = await views?.standing(tenant, migrations);
+    if (standing === 'missing') throw databaseMissing(target);
+    if (typeof standing === 'object') {
+      return { value: { inspection: standing, stamped: true, ...folder }, failed: false, retryable: false };
+    }
     const inspection = await inspect(target, { migrations }, { history: config.history, rows: whole });
-    const value = { inspection, ...(ownFolder ? { lacksCore: lacksCore.length } : {}) };
-    return { value, failed: false, retryable: false };
+    return { value: { inspection, ...folder }, failed: false, retryable: false };
   } catch (thrown) {
     const error = asMpmError(thrown);
     const retryable = isTransient(error.cause ?? error);

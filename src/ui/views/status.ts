@@ -13,6 +13,7 @@ import {
 import type { Theme } from '../theme.ts';
 import { errorView, hintLines } from './error.ts';
 import { historyLines } from './history.ts';
+import { matrixLines } from './matrix.ts';
 import { tenantName, tenantWord } from './tenant.ts';
 
 /** A fleet up to this size is shown tenant by tenant. */
@@ -26,6 +27,7 @@ export function statusText(report: StatusReport, theme: Theme): string {
   const [only] = rows;
   const blocks = [
     only && report.history ? historyLines(only, report.history, theme) : fleetLines(report, rows, theme),
+    report.matrix ? matrixLines(report.matrix, theme) : [],
     troubleLines(rows, theme),
     noticeLines(report, theme),
     report.error ? [errorView(report.error, theme).trimEnd()] : [],
