@@ -73,22 +73,21 @@ from pg_database where not datistemplate and datname <> 'postgres' order by datn
   return rows.map(({ comment, ...row }) => ({ ...row, stamped: parseStamp(comment) !== undefined }));
 }
 
-/** How many databases without stamp and row are looked into, one connection each. */
+/** How many databases without a row are looked into, one connection each. */
 const LOOKED_INTO = 200;
 
-/** Of the databases without a row, those that are ours all the same: by their stamp, or by the history in them. */
+/** Of the databases without a row, those that have our history; other central databases have one too, and are none. */
 export async function findOrphans(
   config: Config,
   server: string,
   databases: readonly DatabaseFact[],
 ): Promise<string[]> {
   const central = describeUrl(config.central.url).database;
-  const others = databases.filter(({ name, valid }) => valid && name !== central);
-  const orphans = others.filter(({ stamped }) => stamped).map(({ name }) => name);
-  const unclear = others
-    .filter(({ stamped, open, owned }) => !stamped && open && owned)
-    .slice(0, LOOKED_INTO);
-  for (const { name } of unclear) {
+  const candidates = databases
+    .filter(({ name, valid, open, owned }) => name !== central && valid && open && owned)
+    .toSorted((a, b) => Number(b.stamped) - Number(a.stamped));
+  const orphans: string[] = [];
+  for (const { name } of candidates.slice(0, LOOKED_INTO)) {
     if (await hasHistory(config, server, name)) orphans.push(name);
   }
   return orphans.toSorted();

@@ -18,6 +18,8 @@ export interface Finding {
   message: string;
   /** What to do; with every warning and error. */
   remedy?: string;
+  /** Everything that it is about, where the message names only some. */
+  names?: string[];
 }
 
 /** What `doctor --json` prints. */
@@ -35,13 +37,10 @@ export async function doctor(config: Config): Promise<DoctorReport> {
   const findings: Finding[] = [
     { about: 'configuration', level: 'ok', message: config.file ?? 'from the environment, without a file' },
   ];
-  const add = (about: string, level: Finding['level'], message: string, remedy?: string): void =>
-    void findings.push({
-      about,
-      level,
-      message: redact(message),
-      ...(remedy === undefined ? {} : { remedy }),
-    });
+  const add: Add = (about, level, message, remedy, names) => {
+    const more = { ...(remedy === undefined ? {} : { remedy }), ...(names === undefined ? {} : { names }) };
+    findings.push({ about, level, message: redact(message), ...more });
+  };
   const attempt = async <T>(about: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -73,7 +72,13 @@ export async function doctor(config: Config): Promise<DoctorReport> {
   return { findings, warnings: count('warning'), errors: count('error') };
 }
 
-type Add = (about: string, level: Finding['level'], message: string, remedy?: string) => void;
+type Add = (
+  about: string,
+  level: Finding['level'],
+  message: string,
+  remedy?: string,
+  names?: string[],
+) => void;
 
 interface Listed {
   tenants: Tenant[];
@@ -223,7 +228,13 @@ async function judgeOrphans(
     );
     if (orphans.length) {
       const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;
-      add(`server ${server}`, 'warning', `with our history, but no tenant's: ${several(orphans)}`, remedy);
+      add(
+        `server ${server}`,
+        'warning',
+        `with a history, but no tenant's of this fleet: ${several(orphans)}`,
+        remedy,
+        orphans,
+      );
     }
   }
 }
