@@ -42,6 +42,8 @@ async function bundle(): Promise<string[]> {
     input,
     platform: 'node',
     external: EXTERNAL,
+    // What the oldest Node that we run on understands.
+    transform: { target: 'node20' },
     plugins: [stubs],
     checks: { bundlerTimings: false, ineffectiveDynamicImport: false },
   });

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { type ErrorCode, MpmError, type SourceExcerpt } from './errors.ts';
 
 export interface ImportOptions {
@@ -7,6 +7,8 @@ export interface ImportOptions {
   provide?: Record<string, unknown>;
   /** The code of the error when the module cannot be loaded. */
   code: ErrorCode;
+  /** Keep the translated text beside the project's packages, for the next process. Not for what may hold a password. */
+  keep?: boolean;
 }
 
 type Exports = Record<string, unknown>;
@@ -15,9 +17,14 @@ type Exports = Record<string, unknown>;
  * Imports a TypeScript, ES or CommonJS module as it is now on disk, without a build step.
  * @throws MpmError with file, line and column when it does not parse, or fails while it is evaluated
  */
-export async function importModule(path: string, { provide = {}, code }: ImportOptions): Promise<Exports> {
+export async function importModule(
+  path: string,
+  { provide = {}, code, keep = false }: ImportOptions,
+): Promise<Exports> {
   const { createJiti } = await import('jiti');
-  const jiti = createJiti(import.meta.url, { virtualModules: provide, interopDefault: false });
+  // Never jiti's own default, a folder that all users of the machine share: they could read it, and write to it.
+  const fsCache = keep && cacheFolder(dirname(path));
+  const jiti = createJiti(import.meta.url, { virtualModules: provide, interopDefault: false, fsCache });
   // It may have been edited since this process imported it.
   delete jiti.cache[path];
   try {
@@ -25,6 +32,14 @@ export async function importModule(path: string, { provide = {}, code }: ImportO
   } catch (error) {
     throw explain(path, code, error);
   }
+}
+
+/** In the nearest node_modules from that folder upwards; none where there is none. */
+function cacheFolder(folder: string): string | false {
+  const packages = join(folder, 'node_modules');
+  if (existsSync(packages)) return join(packages, '.cache', 'mpm-migrate');
+  const parent = dirname(folder);
+  return parent !== folder && cacheFolder(parent);
 }
 
 function explain(path: string, code: ErrorCode, error: unknown): MpmError {

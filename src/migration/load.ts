@@ -15,7 +15,7 @@ const KEYS = ['transaction', 'lockTimeout', 'statementTimeout'];
  */
 export async function loadModule(path: string): Promise<{ up: ModuleScript; down?: ModuleScript }> {
   const provide = { kysely: await kyselyModule() };
-  const exports = await importModule(path, { provide, code: 'MIGRATION_INVALID' });
+  const exports = await importModule(path, { provide, code: 'MIGRATION_INVALID', keep: true });
   const migration = [exports['default'], exports].find(isMigration);
   if (!migration) {
     throw invalid(
