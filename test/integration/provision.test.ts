@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
 import type { MpmError } from '../../src/errors.ts';
+import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
 import { withConnection } from '../../src/postgres/connection.ts';
 import { configOf } from '../helpers/central.ts';
@@ -211,59 +212,120 @@ test('fleet 14: twenty at once with one name make one tenant; with names of one 
   expect(rows.every(({ status }) => status === 'active')).toBe(true);
 });
 
+/** Starts a creation in a process of its own and kills it as soon as `stage` holds of its row. */
+async function killAt(
+  { url, core, name, stage, how }: { url: string; core: string; name: string; stage: string; how: string },
+  wait = 0,
+): Promise<void> {
+  const runner = path.join(import.meta.dirname, '../helpers/provision-runner.ts');
+  await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (watch) => {
+    const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, core, name, '', how], {
+      stdio: 'ignore',
+    });
+    const closed = new Promise((resolve) => child.on('close', resolve));
+    while (child.exitCode === null) {
+      const found = await watch.query(
+        `select from companies c join company_databases d on d.company_id = c.id where c.name = '${name}' and ${stage}`,
+      );
+      if (found.length) break;
+    }
+    await sleep(wait);
+    child.kill('SIGKILL');
+    await closed;
+  });
+}
+
+/** The killed one's backend may still be in CREATE DATABASE, and then holds the lock. */
+async function resumed(config: Config, id: string): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await resumeProvision(config, id);
+      return;
+    } catch (error) {
+      if (tries > 20) throw error;
+      await sleep(200);
+    }
+  }
+}
+
 /** What the row says at the moment of the kill. */
 const STAGES = ['true', 'database_oid is not null', "provision_step = 'migrations'", 'true'];
 
-test('fleet 13: killed at any moment, a creation leaves a tenant or a row that --resume finishes', async () => {
-  const { config, url, core } = await fleetOf();
-  // By replay: of a copy there is no moment in its migrations.
-  config.templates = false;
-  const runner = path.join(import.meta.dirname, '../helpers/provision-runner.ts');
-  const reached = new Set<string>();
-  await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (watch) => {
-    for (let round = 0; round < 8; round += 1) {
-      const name = named(`killed ${round}`);
-      const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, core, name, '', 'replay'], {
-        stdio: 'ignore',
-      });
-      const closed = new Promise((resolve) => child.on('close', resolve));
-      const stage = STAGES[round % STAGES.length];
-      while (child.exitCode === null) {
-        const found = await watch.query(
-          `select from companies c join company_databases d on d.company_id = c.id where c.name = '${name}' and ${stage}`,
-        );
-        if (found.length) break;
-      }
-      await sleep((round % 3) * 10);
-      child.kill('SIGKILL');
-      await closed;
+test.each(['replay', 'template', 'pool'])(
+  'fleet 13: killed at any moment, a creation by %s leaves a tenant or a row that --resume finishes',
+  async (how) => {
+    const { config, url, core } = await fleetOf();
+    // By replay: of a copy there is no moment in its migrations.
+    config.templates = how !== 'replay';
+    if (how === 'pool') await fillPool(config, { size: 4 });
+    for (let round = 0; round < 4; round += 1) {
+      const stage = (how === 'replay' && STAGES[round]) || 'true';
+      await killAt({ url, core, name: named(`${how} ${round}`), stage, how }, (round % 3) * 10);
     }
-  });
-  for (const row of await rowsOf(url)) {
-    databases.adopt(row.database);
-    reached.add(`${row.status} ${row.step}`);
-    if (row.status === 'active') continue;
-    // The killed one's backend may still be in CREATE DATABASE, and then holds the lock.
-    for (let tries = 0; ; tries += 1) {
-      try {
-        await resumeProvision(config, row.id);
-        break;
-      } catch (error) {
-        if (tries > 20) throw error;
-        await sleep(200);
-      }
+    const reached = new Set<string>();
+    for (const row of await rowsOf(url)) {
+      databases.adopt(row.database);
+      reached.add(`${row.status} ${row.step}`);
+      if (row.status !== 'active') await resumed(config, row.id);
     }
+    expect(reached).toContain('provisioning database');
+    if (how === 'replay') expect(reached).toContain('provisioning migrations');
+    const rows = await rowsOf(url);
+    expect(rows).toHaveLength(4);
+    for (const row of rows) {
+      expect(row.status).toBe('active');
+      expect(await historyOf(testServer(row.database))).toEqual(['1_meters applied', '2_note applied']);
+    }
+    expect(await unnamed(url)).toEqual([]);
+    await drainPool(config);
+    expect(await rowsIn(url, 'select from mpm_migrate.pool')).toEqual([]);
+    const [left] = await databases.query<{ count: number }>(
+      `select count(*)::int from pg_database where datname like '${databases.prefix}${how}%'`,
+    );
+    expect(left?.count).toBe(4);
+  },
+  120_000,
+);
+
+test('fleet 13: when the connections give out, nothing is left or a row with its remedy', async () => {
+  const { config, url } = await fleetOf();
+  const role = named('few');
+  await databases.query(`create role "${role}" login createdb connection limit 2 password 'few'`);
+  try {
+    const server = new URL(testServer('postgres'));
+    server.username = role;
+    server.password = 'few';
+    config.servers['few'] = { name: 'few', url: server.href };
+    config.templates = false;
+    const ended = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, at) => provision(config, { name: named(`few ${at}`), server: 'few' })),
+    );
+    const made = ended.filter(({ status }) => status === 'fulfilled').length;
+    expect(made).toBeLessThan(8);
+    const rows = await rowsOf(url);
+    const there = await databases.query<{ name: string }>(
+      `select datname::text as name from pg_database where datname like '${databases.prefix}few%'`,
+    );
+    for (const { name } of there) {
+      databases.adopt(name);
+      // No database without a row.
+      expect(rows.map(({ database }) => database)).toContain(name);
+    }
+    expect(rows.filter(({ status }) => status === 'active')).toHaveLength(made);
+    for (const row of rows) {
+      if (row.status === 'active') continue;
+      expect(row.reason).toBeTruthy();
+      await resumed(config, row.id);
+    }
+    expect((await rowsOf(url)).every(({ status }) => status === 'active')).toBe(true);
+    expect(await unnamed(url)).toEqual([]);
+    for (const { database } of await rowsOf(url)) {
+      databases.adopt(database);
+      await databases.query(`alter database "${database}" owner to current_user`);
+      await databases.query(`reassign owned by "${role}" to current_user`, database);
+      await databases.query(`drop owned by "${role}"`, database);
+    }
+  } finally {
+    await databases.query(`drop role "${role}"`);
   }
-  expect([...reached].sort()).toEqual(['provisioning database', 'provisioning migrations']);
-  const rows = await rowsOf(url);
-  expect(rows).toHaveLength(8);
-  for (const row of rows) {
-    expect(row.status).toBe('active');
-    expect(await historyOf(testServer(row.database))).toEqual(['1_meters applied', '2_note applied']);
-  }
-  expect(await unnamed(url)).toEqual([]);
-  const [left] = await databases.query<{ count: number }>(
-    `select count(*)::int from pg_database where datname like '${databases.prefix}killed%'`,
-  );
-  expect(left?.count).toBe(8);
-}, 120_000);
+}, 60_000);
