@@ -16,7 +16,9 @@ export type {
   RunReport,
   TenantRef,
   TenantResult,
+  WaveReport,
 } from './fleet/report.ts';
+export type { WaveOptions, WaveQuestion } from './fleet/waves.ts';
 export type { RunOptions } from './fleet/run.ts';
 export type { Selection } from './fleet/select.ts';
 export type {
@@ -33,6 +35,8 @@ export type { BaselineOptions } from './fleet/verbs/baseline.ts';
 export type { DownOptions } from './fleet/verbs/down.ts';
 export type { FreshOptions } from './fleet/verbs/fresh.ts';
 export type { PlanOptions } from './fleet/verbs/plan.ts';
+export type { AddedPlugin, PluginList, PluginRow } from './fleet/verbs/plugin-list.ts';
+export type { UninstallOptions } from './fleet/verbs/plugin-uninstall.ts';
 export type { RepairOptions } from './fleet/verbs/repair.ts';
 export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';

@@ -3,6 +3,7 @@ import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
 import { asMpmError, EXIT, type ErrorReport, errorReport, redact } from '../errors.ts';
 import type { OnEvent } from '../fleet/events.ts';
+import type { WaveQuestion } from '../fleet/waves.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
@@ -25,6 +26,8 @@ export interface FleetRun {
   signal: AbortSignal;
   /** Aborted by the second: cancel what runs. */
   cancel: AbortSignal;
+  /** Asks on the terminal whether the next wave is to begin. */
+  ask(question: WaveQuestion): Promise<boolean>;
 }
 
 /** How things are shown on one of the two streams. */

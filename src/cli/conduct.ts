@@ -42,7 +42,11 @@ export async function conductOnTerminal<R>(
     return outputs?.onEvent(event);
   };
   try {
-    return await work({ onEvent, signal: interrupts.stop, cancel: interrupts.cancel });
+    const ask: FleetRun['ask'] = async (question) => {
+      const { askForWave } = await import('./pause.ts');
+      return progress.aside(() => askForWave(question, interrupts.stop));
+    };
+    return await work({ onEvent, signal: interrupts.stop, cancel: interrupts.cancel, ask });
   } catch (error) {
     outputs?.abandon();
     throw error;

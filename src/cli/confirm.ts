@@ -37,18 +37,21 @@ function check(typed: string, name: string, source: string): void {
   });
 }
 
-async function ask(
+/** The answer to a question; empty when there is none, as after Ctrl-C or Ctrl-D. */
+export async function ask(
   question: string,
   input: NodeJS.ReadableStream,
   output: NodeJS.WritableStream,
+  stop?: AbortSignal,
 ): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input, output });
   const closed = new AbortController();
   // Ctrl-C and Ctrl-D at the question mean no.
   terminal.once('close', () => closed.abort());
+  const signal = stop ? AbortSignal.any([closed.signal, stop]) : closed.signal;
   try {
-    return (await terminal.question(question, { signal: closed.signal })).trim();
+    return (await terminal.question(question, { signal })).trim();
   } catch {
     return '';
   } finally {

@@ -40,6 +40,11 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       exclusive: ['fail-fast'],
     }),
     'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
+    canary: Flags.string({
+      description: 'So many first, or this share of all; the others only when none of them failed',
+      helpValue: '5|1%',
+    }),
+    pause: Flags.boolean({ description: 'Ask before each wave but the first; needs a terminal' }),
     ...paceFlags,
     ...outputFlags,
   };
@@ -58,8 +63,18 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       this.show(text);
       return report;
     }
-    const { to, force, strict, fast, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
-    return this.runFleet(flags, async ({ config, onEvent, signal, cancel }) => {
+    const {
+      to,
+      force,
+      strict,
+      fast,
+      'max-failures': maxFailures,
+      'fail-fast': failFast,
+      canary,
+      pause,
+    } = flags;
+    if (pause) (await import('../cli/pause.ts')).requireTerminal({ json: this.jsonEnabled() });
+    return this.runFleet(flags, async ({ config, onEvent, signal, cancel, ask }) => {
       const { up } = await import('../fleet/verbs/up.ts');
       return up(config, selection, {
         onEvent,
@@ -69,6 +84,8 @@ tenant does not stop the others. Running it again goes on where it ended.`;
         strict,
         fast,
         failFast,
+        ...(canary === undefined ? {} : { canary }),
+        ...(pause ? { beforeWave: ask } : {}),
         ...(to === undefined ? {} : { to }),
         ...(maxFailures === undefined ? {} : { maxFailures }),
       });

@@ -56,6 +56,7 @@ export function complete(checked: CheckedConfig, { file, root, env, actor }: Ori
     tenants: tenants ?? { builtIn: true },
     templates: checked.templates ?? true,
     ...(users !== undefined && { users }),
+    ...(checked.waves !== undefined && { waves: checked.waves }),
     sessions: sessionsOf(sessions),
     history: { schema: history.schema ?? 'mpm_migrate', table: history.table ?? 'history' },
     pace: paceOf(pace),

@@ -83,6 +83,8 @@ export interface ConfigInput {
   };
   /** Make new tenants from a template database, one per server; default true. */
   templates?: boolean;
+  /** `up` takes them one after the other, those in no wave last; the next begins when the one before ended well. */
+  waves?: Wave[];
   /** Where each database keeps its history; default `mpm_migrate.history`. */
   history?: { schema?: string; table?: string };
   pace?: {
@@ -101,6 +103,20 @@ export interface ConfigInput {
     /** Default 10s. */
     connectTimeout?: Duration;
   };
+}
+
+/** A part of a fleet that goes before others. */
+export interface Wave {
+  name: string;
+  /** The tenants with all of these labels. */
+  labels: Record<string, string>;
+  /** Tenants in work at once, per server. */
+  concurrency?: number;
+  /**
+   * So many failures, or a share of the wave like `2%`: no further tenant of it is started, and no further wave.
+   * Without it all of the wave are tried, and one failure keeps the next wave from beginning.
+   */
+  maxFailures?: number | string;
 }
 
 /** Gives the configuration its type; returns it as it is. */
@@ -130,6 +146,7 @@ export interface Config {
   /** Absent: `database_proxies`, if the tenants are the built-in ones. */
   users?: UsersInput;
   sessions: SessionLimits;
+  waves?: readonly Wave[];
   history: { schema: string; table: string };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */

@@ -73,6 +73,17 @@ const pace = {
   retries: z.optional(whole(0)),
   connectTimeout: z.optional(duration),
 };
+const amount = checked<number | string>((value) =>
+  /^(?:[1-9]\d{0,8}|\d{1,2}(?:\.\d+)?%|100%)$/.test(String(value))
+    ? undefined
+    : 'must be a number of 1 or more, or a share like 2%',
+);
+const wave = {
+  name: text,
+  labels: z.record(z.string(), text),
+  concurrency: z.optional(whole(1)),
+  maxFailures: z.optional(amount),
+};
 const userColumns = { email: text, tenant: text };
 const userTable = { table: text, columns: z.strictObject(userColumns) };
 const sessions = {
@@ -94,6 +105,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   users: z.optional(users === 'query' ? z.strictObject(query) : z.strictObject(userTable)),
   sessions: z.optional(z.strictObject(sessions)),
   templates: z.optional(yesOrNo),
+  waves: z.optional(z.array(z.strictObject(wave))),
   history: z.optional(z.strictObject(history)),
   pace: z.optional(z.strictObject(pace)),
 });
@@ -111,6 +123,7 @@ const KEYS: Record<string, string[]> = {
   sessions: Object.keys(sessions),
   history: Object.keys(history),
   pace: Object.keys(pace),
+  'waves.*': Object.keys(wave),
 };
 
 /** Takes what a configuration file holds: a trusted configuration, or every problem with its path. */
@@ -137,7 +150,8 @@ function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const at = path.join('.');
   switch (issue.code) {
     case 'unrecognized_keys': {
-      const pattern = path[0] === 'servers' && path.length === 2 ? 'servers.*' : at;
+      const ofMany = (path[0] === 'servers' || path[0] === 'waves') && path.length === 2;
+      const pattern = ofMany ? `${path[0]}.*` : at;
       const known = KEYS[pattern] ?? [];
       return issue.keys.map((key) => {
         const full = [...path, key].join('.');

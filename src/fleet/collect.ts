@@ -1,5 +1,13 @@
 import type { ErrorReport } from '../errors.ts';
-import type { FailureGroup, Outcome, RunCounts, RunReport, TenantRef, TenantResult } from './report.ts';
+import type {
+  FailureGroup,
+  Outcome,
+  RunCounts,
+  RunReport,
+  TenantRef,
+  TenantResult,
+  WaveReport,
+} from './report.ts';
 
 /** What a report says that is known before the first tenant. */
 export type ReportHead = Pick<RunReport, 'run' | 'verb' | 'selection' | 'toolVersion' | 'startedAt'>;
@@ -25,6 +33,9 @@ export class ReportBuilder {
   readonly #skipped = new Map<string, number>();
   readonly #notices = new Map<string, number>();
   foldersBehind = 0;
+  waves: WaveReport[] | undefined;
+  /** Somebody said that nothing more is to be started. */
+  stopped = false;
   error: ErrorReport | undefined;
 
   constructor(head: ReportHead, options: { keepResults: boolean }) {
@@ -54,6 +65,7 @@ export class ReportBuilder {
     return {
       ...this.#head,
       ...end,
+      interrupted: end.interrupted || this.stopped,
       counts: { ...this.#counts },
       failures: [...this.#groups.values()].sort((a, b) => b.count - a.count),
       skipped: [...this.#skipped]
@@ -61,6 +73,7 @@ export class ReportBuilder {
         .sort((a, b) => b.count - a.count),
       notices: [...this.#notices].map(([text, count]) => (count > 1 ? `${text} (${count} tenants)` : text)),
       foldersBehind: this.foldersBehind,
+      ...(this.waves ? { waves: this.waves } : {}),
       ...(this.#results ? { tenants: this.#results.toSorted(byId) } : {}),
       ...(this.error ? { error: this.error } : {}),
     };

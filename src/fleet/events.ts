@@ -1,4 +1,4 @@
-import type { RunReport, TenantRef, TenantResult } from './report.ts';
+import type { RunReport, TenantRef, TenantResult, WaveReport } from './report.ts';
 
 /** What happens in a run, as it happens. `at` is ms since the run's start. */
 export type RunEvent =
@@ -22,6 +22,8 @@ export type RunEvent =
     }
   | { type: 'tenant-waiting'; at: number; tenant: TenantRef; reason: string; retryInMs?: number }
   | { type: 'tenant-finished'; at: number; result: TenantResult }
+  | { type: 'wave-started'; at: number; name: string; total: number }
+  | { type: 'wave-finished'; at: number; wave: WaveReport }
   | { type: 'notice'; at: number; message: string }
   | { type: 'run-finished'; at: number; report: RunReport };
 

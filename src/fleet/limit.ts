@@ -65,17 +65,19 @@ function isNetworkTrouble(cause: unknown): boolean {
  * @throws MpmError USAGE
  */
 export function failureBudget(limit: number | string | undefined, total: number): number {
-  if (limit === undefined) return Infinity;
-  const [, number = '', percent] = /^(\d+(?:\.\d+)?)(%)?$/.exec(String(limit)) ?? [];
+  return limit === undefined ? Infinity : amountOf('--max-failures', limit, total);
+}
+
+/**
+ * A number of tenants, or a share of all like `2%`; at least one.
+ * @throws MpmError USAGE naming the flag
+ */
+export function amountOf(flag: string, amount: number | string, total: number): number {
+  const [, number = '', percent] = /^(\d+(?:\.\d+)?)(%)?$/.exec(String(amount)) ?? [];
   const most = percent ? (total * Number(number)) / 100 : Number(number);
-  if (
-    number === '' ||
-    (!percent && !(most >= 1 && Number.isInteger(most))) ||
-    (percent && Number(number) > 100)
-  ) {
-    throw new MpmError('USAGE', `--max-failures ${limit}: neither a number of 1 or more nor a share`, {
-      hint: 'For instance: --max-failures 25, or --max-failures 2%',
-    });
-  }
-  return Math.max(1, Math.ceil(most));
+  const fits = percent ? Number(number) <= 100 : most >= 1 && Number.isInteger(most);
+  if (number !== '' && fits) return Math.max(1, Math.ceil(most));
+  throw new MpmError('USAGE', `${flag} ${amount}: neither a number of 1 or more nor a share`, {
+    hint: `For instance: ${flag} 25, or ${flag} 2%`,
+  });
 }

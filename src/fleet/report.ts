@@ -60,6 +60,15 @@ export interface RunCounts {
   executed: number;
 }
 
+/** A part of a run that was to end well before the next one began. */
+export interface WaveReport {
+  name: string;
+  /** `failed`: too many of it failed for the next one to begin. `skipped`: it was not begun. */
+  outcome: 'done' | 'failed' | 'interrupted' | 'skipped';
+  counts: RunCounts;
+  durationMs: number;
+}
+
 /** The report of one run: what `--json` prints and the library returns. */
 export interface RunReport {
   /** The run's number in the ledger; null when nothing was recorded (a reading verb, or no ledger). */
@@ -75,6 +84,8 @@ export interface RunReport {
   failures: FailureGroup[];
   /** Why tenants were skipped, with how many. */
   skipped: { reason: string; count: number }[];
+  /** In their order; absent when all went in one. */
+  waves?: WaveReport[];
   notices: string[];
   /** Tenants with a folder of their own that lacks core migrations. */
   foldersBehind: number;

@@ -9,15 +9,16 @@ import { ReportBuilder } from './collect.ts';
 import type { OnEvent, Unstamped } from './events.ts';
 import type { StopReason, Trial } from './lanes.ts';
 import { LedgerWriter } from './ledger.ts';
-import { failureBudget } from './limit.ts';
+import { amountOf, failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
 import type { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
 import { inTurn } from './turn.ts';
+import { planWaves, takeWaves, type WaveOptions } from './waves.ts';
 
-export interface RunOptions extends SweepOptions {
+export interface RunOptions extends SweepOptions, WaveOptions {
   onEvent?: OnEvent;
 }
 
@@ -50,6 +51,8 @@ export interface RunWork {
   attempt(tenant: Tenant, context: RunContext, before: Tried | undefined): Promise<Tried>;
   /** False: it only reads, and is no run of the ledger. */
   recorded?: boolean;
+  /** In the waves of the configuration and `canary`, unless tenants are named. */
+  inWaves?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
   preflight?(context: RunContext, tenants: Survey): Promise<Preflight | undefined>;
 }
@@ -70,6 +73,7 @@ export interface Preflight {
 export async function conductRun(config: Config, work: RunWork, options: InnerOptions): Promise<RunReport> {
   requireSelection(work.selection);
   failureBudget(options.maxFailures, 0);
+  if (options.canary !== undefined) amountOf('--canary', options.canary, 0);
   const started = Date.now();
   return withCentral(config, async (central) => {
     const tenants = await survey(central, work.selection);
@@ -163,6 +167,22 @@ async function takeAll(
   options: InnerOptions,
 ): Promise<void> {
   const stop = await work.preflight?.(context, tenants);
+  const whole = stop || selectsByName(work.selection) || !work.inWaves;
+  const waves = whole
+    ? []
+    : await inTurn(context.central, () => planWaves(context.central, tenants, options.canary));
+  const take = (part: Survey, how: SweepOptions): Promise<void> =>
+    takePart(context, part, work, stop, { ...options, ...how });
+  await (waves.length ? takeWaves(context, waves, options, take) : take(tenants, options));
+}
+
+async function takePart(
+  context: RunContext,
+  tenants: Survey,
+  work: RunWork,
+  stop: Preflight | undefined,
+  options: InnerOptions,
+): Promise<void> {
   await sweep<Progress>(context.central, tenants, options, {
     attempt: (tenant, before) => tryOnce(context, tenant, work, stop, before),
     onRetry: (tenant, trial, retryInMs) => {

@@ -4,6 +4,7 @@ import { oneLine } from './format.ts';
 import { frame } from './frame.ts';
 import { shareTerminal } from './share-terminal.ts';
 import type { Progress, ProgressOptions } from './progress.ts';
+import { waveLine } from './progress-lines.ts';
 import { ProgressState } from './progress-state.ts';
 
 /** A run that ends sooner paints nothing, and does not load what paints. */
@@ -25,6 +26,7 @@ export function startFrames(options: ProgressOptions): Progress {
     write: options.write,
   });
   let tick = 0;
+  let away = false;
 
   const nextFrame = () => {
     const at = now() - started;
@@ -42,7 +44,7 @@ export function startFrames(options: ProgressOptions): Progress {
   let stopPainting: Promise<() => Promise<void>> | undefined;
   const delay = setTimeout(() => {
     stopPainting = import('./progress-tty.ts').then(({ startPainting }) =>
-      startPainting({ canvas, nextFrame, keep: () => options.keep }),
+      startPainting({ canvas, nextFrame, away: () => away, keep: () => options.keep }),
     );
   }, QUIET_MS);
   delay.unref();
@@ -51,11 +53,21 @@ export function startFrames(options: ProgressOptions): Progress {
   return {
     onEvent: (event) => {
       state.take(event);
+      if (event.type === 'wave-started') note(theme.strong(waveLine(event)));
       if (event.type === 'notice') note(`${theme.warn(theme.symbols.warning)} ${oneLine(event.message)}`);
     },
     note,
     stopping: () => {
       state.stopping = true;
+    },
+    aside: async (act) => {
+      away = true;
+      canvas.clear();
+      try {
+        return await act();
+      } finally {
+        away = false;
+      }
     },
     stop: async () => {
       clearTimeout(delay);

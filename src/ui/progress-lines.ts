@@ -44,6 +44,7 @@ export function startLines({ write, theme, failureKey, clock: now }: ProgressOpt
   const onEvent = (event: RunEvent) => {
     const failure = state.take(event);
     if (event.type === 'run-started' && state.total !== 0 && !state.stopping) say(startLine(state));
+    if (event.type === 'wave-started') say(waveLine(event));
     if (event.type === 'notice') say(`${theme.symbols.warning} ${oneLine(event.message)}`);
     if (failure) sayFailure(failure, theme.symbols.cross, say);
     // Of fewer than ten, every one would be a step of 10 %.
@@ -61,6 +62,7 @@ export function startLines({ write, theme, failureKey, clock: now }: ProgressOpt
     stopping: () => {
       state.stopping = true;
     },
+    aside: (act) => act(),
     stop: () => {
       clearInterval(timer);
       return Promise.resolve();
@@ -78,4 +80,9 @@ function sayFailure(failure: FailureLine, cross: string, say: (line: string) => 
   const { name, message, migration, count: nth } = failure;
   if (nth <= MOST_NAMED) say(`${cross} ${name}  ${migration ? `${migration}: ` : ''}${message}`);
   else if (nth === MOST_NAMED + 1) say(`${cross} more fail the same way: counted from here on, not named`);
+}
+
+/** What a wave begins with. */
+export function waveLine({ name, total }: { name: string; total: number }): string {
+  return `Wave ${oneLine(name)}: ${plural(total, 'tenant')}`;
 }

@@ -76,6 +76,8 @@ export class ProgressState {
       case 'run-finished':
         this.finished = true;
         return undefined;
+      case 'wave-started':
+      case 'wave-finished':
       case 'notice':
         return undefined;
     }
@@ -139,6 +141,8 @@ const DOING: Record<string, [now: string, then: string]> = {
   baseline: ['Recording', 'Recorded'],
   resolve: ['Resolving', 'Resolved'],
   sync: ['Copying to', 'Copied to'],
+  'plugin install': ['Installing', 'Installed'],
+  'plugin uninstall': ['Uninstalling', 'Uninstalled'],
 };
 
 /** `Migrating`: what the verb does, while it does it; `Migrated` after its end. */
@@ -147,7 +151,7 @@ export function doing({
   stopping,
   finished,
 }: Pick<ProgressState, 'verb' | 'stopping' | 'finished'>): string {
-  const [now, then] = DOING[verb] ?? [`Running ${verb}`, `Ran ${verb}`];
+  const [now, then] = DOING[verb.replace(/^(plugin \w+).*/, '$1')] ?? [`Running ${verb}`, `Ran ${verb}`];
   if (finished) return stopping ? 'Stopped' : then;
   return stopping ? 'Stopping' : now;
 }

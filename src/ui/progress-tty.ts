@@ -7,6 +7,8 @@ const FRAME_MS = 100;
 interface PainterOptions {
   canvas: Canvas;
   nextFrame(): string[];
+  /** The terminal is somebody else's for now. */
+  away(): boolean;
   /** Leave the last frame where it is. */
   keep(): boolean;
 }
@@ -42,6 +44,7 @@ class Painter implements ListrRenderer {
   }
 
   #paint(): void {
+    if (this.#options.away()) return;
     this.#options.canvas.paint(this.#options.nextFrame());
   }
 }

@@ -11,6 +11,8 @@ export interface Progress {
   note(text: string): void;
   /** Shows that no more tenants are started. */
   stopping(): void;
+  /** Takes the frame away while somebody is asked something. */
+  aside<T>(act: () => Promise<T>): Promise<T>;
   /** Ends it: nothing is painted any more, the terminal is as before. */
   stop(): Promise<void>;
 }
@@ -46,5 +48,11 @@ export function startProgress(
 
 /** Shows nothing (`--quiet`). */
 export function noProgress(): Progress {
-  return { onEvent: () => {}, note: () => {}, stopping: () => {}, stop: () => Promise.resolve() };
+  return {
+    onEvent: () => {},
+    note: () => {},
+    stopping: () => {},
+    aside: (act) => act(),
+    stop: () => Promise.resolve(),
+  };
 }

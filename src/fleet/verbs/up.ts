@@ -37,6 +37,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
     {
       verb: 'up',
       selection,
+      inWaves: true,
       attempt: (tenant, context) =>
         workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
           const { migrations: set, ...limit } = limitedTo(migrations, files.to);

@@ -1,5 +1,5 @@
 import type { ErrorReport } from '../../errors.ts';
-import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report.ts';
+import type { FailureGroup, RunReport, TenantResult, WaveReport } from '../../fleet/report.ts';
 import { count, duration, nameList, oneLine, padEnd, plural, widthOf, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import {
@@ -23,6 +23,7 @@ export function reportText(report: RunReport, theme: Theme, options: ErrorViewOp
     resultLines(report.tenants ?? [], theme).join('\n'),
     ...groups.map((group) => groupLines(group, theme, options).join('\n')),
     moreGroups(report, theme),
+    waveLines(report.waves ?? [], theme).join('\n'),
     noticeLines(report, theme).join('\n'),
     report.error ? errorView(report.error, theme, options).trimEnd() : '',
     [summaryLine(report, theme), ...nextStep(report, theme)].join('\n'),
@@ -98,6 +99,26 @@ function moreGroups({ failures, run }: RunReport, theme: Theme): string {
   const where = run === null ? '' : `:  ${theme.command(`mpm-migrate run show ${run} --failed`)}`;
   const ways = plural(rest.length, 'other way');
   return `${theme.bad(theme.symbols.cross)} ${plural(tenants, 'tenant')} failed in ${ways}${where}`;
+}
+
+/** What became of each wave. */
+function waveLines(waves: readonly WaveReport[], theme: Theme): string[] {
+  const widest = Math.max(0, ...waves.map(({ name }) => widthOf(oneLine(name))));
+  const { tick, cross, skipped: dash } = theme.symbols;
+  return waves.map(({ name, outcome, counts, durationMs }) => {
+    const symbol = {
+      done: theme.good(tick),
+      failed: theme.bad(cross),
+      interrupted: theme.warn(dash),
+      skipped: theme.dim(dash),
+    };
+    const done = (Object.keys(counts) as (keyof typeof counts)[]).filter(
+      (key) => key !== 'total' && counts[key],
+    );
+    const numbers = done.map((key) => `${count(counts[key])} ${key}`).join('   ');
+    const time = outcome === 'skipped' ? '' : ` in ${duration(durationMs)}`;
+    return `${symbol[outcome]} wave ${padEnd(oneLine(name), widest)}  ${numbers}${time}`;
+  });
 }
 
 function noticeLines({ notices, skipped, foldersBehind }: RunReport, theme: Theme): string[] {
