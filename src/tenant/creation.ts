@@ -101,8 +101,9 @@ export async function carryOut(
     attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
   }
   await markActive(central, id);
-  const replayed =
-    built === 'created' && template.name === undefined && config.templates && migrations.length;
+  // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
+  const meant = !copyOf && config.templates && migrations.length && isCore(blueprint, migrations);
+  const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },
     resumed,

@@ -156,10 +156,10 @@ test('fleet 16: clone copies data and history, and refuses while others are conn
   const input = { name: `${databases.prefix}Copy` };
   expect(await failure(clone(config, id, input))).toMatchObject({ code: 'DATABASE_IN_USE', exit: 5 });
   expect(await rowsIn(url, 'select from companies')).toHaveLength(1);
-  const report = await clone(config, id, { ...input, disconnect: true });
+  const report = await clone({ ...config, templates: true }, id, { ...input, disconnect: true });
   databases.adopt(report.tenant.database);
   await visitor.close();
-  expect(report).toMatchObject({ source: 'tenant', tenant: { status: 'active' } });
+  expect(report).toMatchObject({ source: 'tenant', notices: [], tenant: { status: 'active' } });
   expect(await rowsIn(testServer(report.tenant.database), 'select id from a')).toEqual([{ id: 42 }]);
   expect(await rowsIn(url, 'select labels from company_databases')).toEqual([
     { labels: { tier: 'gold' } },
