@@ -30,9 +30,19 @@ export function slugOf(name: string): string {
 /**
  * The version of a new migration: the time in UTC as YYYYMMDDHHMMSS; where the folder is already at or past it,
  * what follows its last one, for the new migration must be the last.
+ * @param elsewhere versions of folders that it may meet in a tenant: it need not be past them, but none of them
  */
-export function nextVersion(taken: readonly string[], now: Date): string {
-  const last = taken.reduce((a, b) => (compareVersions(a, b) > 0 ? a : b), '0');
+export function nextVersion(taken: readonly string[], now: Date, elsewhere: readonly string[] = []): string {
+  let version = following(taken.reduce(later, '0'), now);
+  while (elsewhere.some((other) => compareVersions(other, version) === 0)) version = following(version, now);
+  return version;
+}
+
+function later(a: string, b: string): string {
+  return compareVersions(a, b) > 0 ? a : b;
+}
+
+function following(last: string, now: Date): string {
   const current = stamp(now);
   if (compareVersions(current, last) > 0) return current;
   const [, year, month, day, hour, minute, second] =

@@ -50,9 +50,8 @@ export async function createMigration(
     });
   }
   // A tenant's own must not take a number that core has, or is about to bring.
-  const taken = [...here, ...(tenant === undefined ? [] : namesIn(config.migrations.core))];
-  const versions = taken.flatMap((file) => parseFileName(file)?.version ?? []);
-  const version = nextVersion(versions, now);
+  const taken = versionsOf([...here, ...(tenant === undefined ? [] : namesIn(config.migrations.core))]);
+  const version = nextVersion(taken, now, central ? [] : versionsElsewhere(config, tenant === undefined));
   const name = `${version}_${slug}`;
   const path = join(folder, `${name}.${kind}`);
   try {
@@ -89,15 +88,44 @@ async function folderOfTenant(config: Config, wanted: string): Promise<{ folder:
   return { folder, copied: copy.length };
 }
 
+/** The versions of what meets the new migration in a tenant: plugins, and for a core one all tenants' own. */
+function versionsElsewhere(config: Config, isCore: boolean): string[] {
+  const { plugins, tenants } = config.migrations;
+  const folders = [...foldersIn(plugins), ...(isCore ? foldersIn(tenants) : [])];
+  // Of five thousand folders most names are core's own copies.
+  const names = new Set<string>();
+  for (const folder of folders) for (const file of namesIn(folder)) names.add(file);
+  return versionsOf([...names]);
+}
+
+function versionsOf(files: readonly string[]): string[] {
+  return files.flatMap((file) => parseFileName(file)?.version ?? []);
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
+      .map((entry) => join(folder, entry.name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unreadable(folder, error);
+  }
+}
+
 function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder).filter(isMigrationFile);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new MpmError('FILE_SYSTEM', `${folder} cannot be read: ${(error as Error).message}`, {
-      subject: folder,
-      hint: 'Check the path and its permissions.',
-      cause: error,
-    });
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw unreadable(folder, error);
   }
+}
+
+function unreadable(folder: string, error: unknown): MpmError {
+  return new MpmError('FILE_SYSTEM', `${folder} cannot be read: ${(error as Error).message}`, {
+    subject: folder,
+    hint: 'Check the path and its permissions.',
+    cause: error,
+  });
 }
