@@ -51,7 +51,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     }
     const { what, hint } = PROBLEMS[problem.kind];
     const shown = problem.kind === 'meta-command' ? `${what}: ${line.slice(0, 60).trimEnd()}` : what;
-    complaints.push({ offset: problem.offset, message: shown, hint });
+    complaints.push({ offset: problem.offset, kind: problem.kind, message: shown, hint });
   }
 
   const sections = new Map<Direction, Section>();
@@ -114,14 +114,25 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     if (problems.every((problem) => problem.kind === 'meta-command')) complaints.push(...read.complaints);
     file[section.direction] = script(path, text, section, [...blanks, ...read.blanks], section.options);
   }
-  file.problems = complaints
-    .toSorted((a, b) => a.offset - b.offset)
-    .map(({ offset, message, hint }) => {
-      const excerpt = excerptAt(path, text, offset);
-      const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
-      return new MpmError('MIGRATION_INVALID', `${place}: ${message}`, { hint, subject: path, excerpt });
-    });
+  file.problems = firstOfEach(complaints).map(({ offset, message, hint, more }) => {
+    const excerpt = excerptAt(path, text, offset);
+    const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
+    const rest = more ? ` (and ${more} more in this file)` : '';
+    return new MpmError('MIGRATION_INVALID', `${place}: ${message}${rest}`, { hint, subject: path, excerpt });
+  });
   return file;
+}
+
+/** One mistake made a hundred times must not hide the others, nor those of other files. */
+function firstOfEach(complaints: readonly Complaint[]): (Complaint & { more: number })[] {
+  const kinds = new Map<string, Complaint & { more: number }>();
+  for (const complaint of complaints.toSorted((a, b) => a.offset - b.offset)) {
+    const kind = complaint.kind ?? complaint.message;
+    const first = kinds.get(kind);
+    if (first) first.more += 1;
+    else kinds.set(kind, { ...complaint, more: 0 });
+  }
+  return [...kinds.values()];
 }
 
 function script(

@@ -14,6 +14,8 @@ export interface Section {
 /** Something wrong at a place of a file. */
 export interface Complaint {
   offset: number;
+  /** What is the same mistake again; by default the message. */
+  kind?: string;
   message: string;
   hint: string;
 }
@@ -50,28 +52,26 @@ export function readSection(
           [first.start, first.next],
           [last.start, last.next],
         ],
-        complaints: outsideOnly(section, inner, text),
+        complaints: outsideOnly(section, inner, text, true),
       };
     }
   }
+  if (wrapped && !section.options.transaction) {
+    return { blanks: [], complaints: [wrappedWithout(first, statements.slice(1, -1), text)] };
+  }
   const complaints = controls.map((statement): Complaint => {
     const shown = shorten(text.slice(statement.start, statement.end));
-    if (wrapped && section.options.transaction) {
+    if (wrapped) {
       return {
         offset: statement.start,
+        kind: 'modes',
         message: `${shown}: a transaction with modes of its own`,
         hint: 'take BEGIN and COMMIT out: each migration runs in a transaction of ours (read committed)',
       };
     }
-    if (wrapped) {
-      return {
-        offset: statement.start,
-        message: `${shown} in a section with transaction:false`,
-        hint: 'take out either transaction:false, or BEGIN and COMMIT',
-      };
-    }
     return {
       offset: statement.start,
+      kind: 'control',
       message: `${shown} would end or begin a transaction in the middle of the migration`,
       hint: section.options.transaction
         ? 'take it out: the whole file runs in one transaction. Work that needs several goes into several files; work that needs none, behind -- migrate:' +
@@ -80,6 +80,19 @@ export function readSection(
     };
   });
   return { blanks: [], complaints: [...complaints, ...outsideOnly(section, statements, text)] };
+}
+
+/** What to say of BEGIN … COMMIT around a section that is to run without a transaction: one of the two is a mistake. */
+function wrappedWithout(begin: Statement, inner: readonly Statement[], text: string): Complaint {
+  const outside = inner.find((statement) => needsNoTransaction(statement, text));
+  const wrapper = harmless(modesOf(begin)) ? '' : ', and BEGIN and COMMIT with its modes as well';
+  return {
+    offset: begin.start,
+    message: `${shorten(text.slice(begin.start, begin.end))} … COMMIT around a section with transaction:false`,
+    hint: outside
+      ? `take BEGIN and COMMIT out: ${shorten(text.slice(outside.start, outside.end))} cannot run inside a transaction`
+      : `take transaction:false out${wrapper}: nothing in it needs to run outside a transaction`,
+  };
 }
 
 /** BEGIN, COMMIT and their kin; not SAVEPOINT, nor ROLLBACK TO one. */
@@ -124,14 +137,20 @@ function harmless(modes: string): boolean {
   return modes.replace(/isolation level read (?:un)?committed|read write|not deferrable/g, '').trim() === '';
 }
 
-function outsideOnly(section: Section, statements: readonly Statement[], text: string): Complaint[] {
+function outsideOnly(
+  section: Section,
+  statements: readonly Statement[],
+  text: string,
+  wrapped = false,
+): Complaint[] {
   if (!section.options.transaction) return [];
   return statements
     .filter((statement) => needsNoTransaction(statement, text))
     .map((statement) => ({
       offset: statement.start,
+      kind: 'outside',
       message: `${shorten(text.slice(statement.start, statement.end))} cannot run inside a transaction`,
-      hint: `-- migrate:${section.direction} transaction:false   as the first line of a file that holds nothing else`,
+      hint: `-- migrate:${section.direction} transaction:false   as the first line of a file that holds nothing else${wrapped ? ', BEGIN and COMMIT neither' : ''}`,
     }));
 }
 

@@ -144,6 +144,42 @@ describe('engine 5: transactions', () => {
   });
 });
 
+test('of each mistake the first is shown, and how often it comes again', () => {
+  const text = `${'begin;\nselect 1;\ncommit;\n'.repeat(10)}vacuum;\n\\i x\n`;
+  expect(problems(text)).toEqual([
+    '1_a.sql:1:1: begin would end or begin a transaction in the middle of the migration (and 19 more in this file)',
+    '1_a.sql:31:1: vacuum cannot run inside a transaction',
+    '1_a.sql:32:1: a psql command: \\i x',
+  ]);
+});
+
+test.each([
+  [
+    '-- migrate:up transaction:false\nbegin;\nselect 1;\ncommit;',
+    'take transaction:false out: nothing',
+    '-- migrate:up\nbegin;\nselect 1;\ncommit;',
+  ],
+  [
+    '-- migrate:up transaction:false\nbegin isolation level serializable;\nselect 1;\ncommit;',
+    'take transaction:false out, and BEGIN and COMMIT',
+    'select 1;',
+  ],
+  [
+    '-- migrate:up transaction:false\nbegin;\nvacuum a;\ncommit;',
+    'take BEGIN and COMMIT out: vacuum a cannot',
+    '-- migrate:up transaction:false\nvacuum a;',
+  ],
+  [
+    'begin;\nvacuum a;\ncommit;',
+    'transaction:false   as the first line of a file that holds nothing else, BEGIN and COMMIT neither',
+    '-- migrate:up transaction:false\nvacuum a;',
+  ],
+])('%j: who does what the hint says is finished', (text, hint, mended) => {
+  const found = parseSqlFile('/m/1_a.sql', text).problems;
+  expect(found.map((problem) => problem.hint)).toEqual([expect.stringContaining(hint)]);
+  expect(parseSqlFile('/m/1_a.sql', mended).problems).toEqual([]);
+});
+
 describe('engine 9: what cannot run in a transaction', () => {
   test.each([
     'create index concurrently on a (b);',
@@ -187,8 +223,7 @@ describe('engine 9: what cannot run in a transaction', () => {
 describe('engine 32: specific messages', () => {
   test('psql commands are refused with their line; those of pg_dump are blanked', () => {
     expect(problems('select 1;\n\\set x 1\nselect 2;\n\\i other.sql\n')).toEqual([
-      '1_a.sql:2:1: a psql command: \\set x 1',
-      '1_a.sql:4:1: a psql command: \\i other.sql',
+      '1_a.sql:2:1: a psql command: \\set x 1 (and 1 more in this file)',
     ]);
     const dump = '--\n\n\\restrict dGVzdA\n\nselect 1;\n\n\\unrestrict dGVzdA\n';
     expect(read(dump).up?.sql).toBe(dump.replaceAll(/\\.*/g, (line) => ' '.repeat(line.length)));
