@@ -1,14 +1,24 @@
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { GUARD, guard, type HistoryTable, lockGuard, tableName } from './history.ts';
+import type { Script } from './migration.ts';
 import type { Found } from './read.ts';
-import { parseStamp, type Stamp, writeStamp } from './stamp.ts';
+import { mayComment, parseStamp, type Stamp, writeStamp, writeStampBehind } from './stamp.ts';
 import type { Work } from './work.ts';
 
 /** The statement that writes the stamp; none, and a notice, where the database is not ours to comment on. */
-export function stampSql(work: Work, found: Found, stamp: Stamp): string | undefined {
+export function stampSql(
+  work: Work,
+  found: Found,
+  stamp: Stamp,
+  scripts: readonly Script[],
+): string | undefined {
   if (work.options.stamp === false) return undefined;
-  if (found.owner) return writeStamp(found.database, found.comment, stamp);
+  if (found.owner) {
+    return scripts.some(mayComment)
+      ? writeStampBehind(stamp)
+      : writeStamp(found.database, found.comment, stamp);
+  }
   const notice = 'no head stamp: the user that migrates does not own the database';
   if (!work.result.notices.includes(notice)) work.result.notices.push(notice);
   return undefined;

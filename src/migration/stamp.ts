@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { identifier, literal } from '../postgres/quote.ts';
 import { fingerprintLine } from './history.ts';
+import type { Script } from './migration.ts';
 import type { HistoryRow } from './state.ts';
 
 /** Where a history stands, readable from outside its database (engine 30). */
@@ -27,6 +28,24 @@ export function withStamp(comment: string | null, stamp: Stamp): string {
 /** Needs ownership of the database, and is transactional. */
 export function writeStamp(database: string, comment: string | null, stamp: Stamp): string {
   return `comment on database ${identifier(database)} is ${literal(withStamp(comment, stamp))}`;
+}
+
+/**
+ * As {@link writeStamp}, behind the comment as it is by then: for migrations that may have written one themselves.
+ * Needs PL/pgSQL, because COMMENT takes nothing but a literal.
+ */
+export function writeStampBehind(stamp: Stamp): string {
+  const words = `regexp_replace(coalesce(shobj_description(oid, 'pg_database'), ''), ${literal(TAG.source)}, '')`;
+  const tag = `[mpm-migrate:1:${stamp.count}:${stamp.fingerprint}]`;
+  return `do $mpm$ declare was text; begin
+  select ${words} into was from pg_catalog.pg_database where datname = current_database();
+  execute format('comment on database %I is %L', current_database(), was || case when was = '' then '' else ' ' end || ${literal(tag)});
+end $mpm$`;
+}
+
+/** Whether the script may write the database's comment: SQL that says so; of a module it is not known. */
+export function mayComment(script: Script): boolean {
+  return script.kind === 'module' || /comment\s+on\s+database/i.test(script.sql);
 }
 
 /** The stamp of a history with these rows, which must be in the order of their positions. */

@@ -50,7 +50,8 @@ async function applyAll(
   const rows = new Map(plan.entries.flatMap(({ name, row }) => (row ? [[name, row]] : [])));
   let position = found.last;
   // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
-  const stamp = stampSql(work, found, stampAfterUp(found, plan, migrations));
+  const scripts = plan.pending.map(({ up }) => up);
+  const stamp = stampSql(work, found, stampAfterUp(found, plan, migrations), scripts);
   const last = plan.pending.at(-1)?.name;
   return perform(work, connection, 'up', [...byName.keys()], async (bench, name) => {
     const migration = byName.get(name);

@@ -361,6 +361,22 @@ describe('the head stamp', () => {
     expect((await stampIn(url)).stamp?.count).toBe(0);
   });
 
+  test('engine 30: a comment that a migration writes is kept, and taken back by down', async () => {
+    const { url, name } = await databases.create();
+    const set = await migrations({
+      '1_a.sql': `-- migrate:up\ncomment on database "${name}" is 'new ''words''';\n-- migrate:down\ncomment on database "${name}" is null;`,
+      '2_b.sql': 'select 1;',
+    });
+    await up(url, set);
+    expect((await stampIn(url)).comment).toMatch(/^new 'words' \[mpm-migrate:1:2:[0-9a-f]{64}\]$/);
+    const only = await migrations({
+      '1_a.sql': `-- migrate:up\ncomment on database "${name}" is 'new ''words''';\n-- migrate:down\ncomment on database "${name}" is null;`,
+    });
+    await rowsIn(url, "delete from mpm_migrate.history where name = '2_b'");
+    await down(url, only);
+    expect((await stampIn(url)).comment).toMatch(/^\[mpm-migrate:1:0:[0-9a-f]{64}\]$/);
+  });
+
   test('engine 30: lags behind a batch that failed half-way, and the next up that is current mends it', async () => {
     const { url } = await databases.create();
     const good = await migrations(files);
