@@ -36,6 +36,7 @@ export const CODES = {
   NO_SELECTION: EXIT.usage,
   UNKNOWN_TENANT: EXIT.usage,
   UNKNOWN_RUN: EXIT.usage,
+  UNKNOWN_PLUGIN: EXIT.usage,
   CONFIRMATION: EXIT.usage,
   // connections
   CONNECTION: EXIT.failed,

@@ -97,6 +97,7 @@ export async function removeTenant(
   try {
     await connection.query(`begin;
 set local idle_in_transaction_session_timeout = 0;
+delete from public.company_plugins where company_id::text = ${literal(id)};
 delete from public.company_databases where company_id::text = ${literal(id)};
 delete from public.companies where id::text = ${literal(id)};
 set constraints all immediate`);

@@ -12,7 +12,7 @@ export interface Listing {
 
 /**
  * The list of tenants as one subselect, whatever table or query it comes from: `id` in its own type, `name`,
- * `database`, `server`, `status` and `reason` as text, `labels` as jsonb.
+ * `database`, `server`, `status` and `reason` as text, `labels` as jsonb, `plugins` as a jsonb array of names.
  */
 export function listingOf(tenants: Config['tenants']): string {
   if ('builtIn' in tenants) return BUILT_IN;
@@ -26,7 +26,9 @@ export function listingOf(tenants: Config['tenants']): string {
 
 const BUILT_IN = `(select c.id, c.name::text as name, d.database_name::text as database,
   coalesce(d.server::text, 'default') as server, coalesce(d.status::text, 'active') as status,
-  coalesce(d.labels::jsonb, '{}') as labels, d.reason::text as reason
+  coalesce(d.labels::jsonb, '{}') as labels, d.reason::text as reason,
+  coalesce((select jsonb_agg(p.name) from public.company_plugins i join public.plugins p on p.id = i.plugin_id
+    where i.company_id = c.id), '[]') as plugins
 from public.companies c left join public.company_databases d on d.company_id = c.id)`;
 
 /** Columns that a query need not return are read through its row as JSON, where a missing key is null. */
@@ -34,7 +36,9 @@ function normalised(from: string): string {
   return `(select q.id, q.name::text as name, q.database::text as database,
   coalesce(j.r ->> 'server', 'default') as server, coalesce(j.r ->> 'status', 'active') as status,
   case jsonb_typeof(j.r -> 'labels') when 'object' then j.r -> 'labels'
-    when 'string' then (j.r ->> 'labels')::jsonb else '{}' end as labels, j.r ->> 'reason' as reason
+    when 'string' then (j.r ->> 'labels')::jsonb else '{}' end as labels, j.r ->> 'reason' as reason,
+  case jsonb_typeof(j.r -> 'plugins') when 'array' then j.r -> 'plugins'
+    when 'string' then (j.r ->> 'plugins')::jsonb else '[]' end as plugins
 from ${from} q cross join lateral (select to_jsonb(q) as r) j)`;
 }
 
@@ -63,7 +67,7 @@ export async function listingError(error: unknown, { connection, config }: Listi
       subject: connection.database,
       hint:
         error.code === SQLSTATE.insufficientPrivilege
-          ? 'Grant the user select on companies and company_databases.'
+          ? 'Grant the user select on companies, company_databases, plugins and company_plugins.'
           : 'mpm-migrate central up makes and mends the tables; "tenants" in the configuration names others.',
     });
   }
@@ -75,7 +79,7 @@ export async function listingError(error: unknown, { connection, config }: Listi
   return new MpmError('CENTRAL_INVALID', `${where} ${what}`, {
     ...options,
     subject: where,
-    hint: 'It lists the tenants: id, name, database and, where there are, server, status, labels (a JSON object).',
+    hint: 'It lists the tenants: id, name, database and, where there are, server, status, labels (a JSON object), plugins (a JSON array of names).',
   });
 }
 

@@ -2,7 +2,7 @@ import { isServerError } from '../postgres/sqlstate.ts';
 import { type Listing, listingError, listingOf } from './listing.ts';
 import type { Tenant, TenantClash } from './tenant.ts';
 
-interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash'> {
+interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'plugins'> {
   database: string | null;
   reason: string | null;
   /** An earlier tenant with the same database. */

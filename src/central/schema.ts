@@ -42,6 +42,7 @@ export interface DatabaseProxiesTable {
 export interface PluginsTable {
   id: Generated<string>;
   name: string;
+  title: string | null;
   created_at: Generated<Time>;
 }
 

@@ -12,6 +12,8 @@ export interface Tenant {
   /** Why it is on hold, or at which step its creation failed. */
   reason?: string;
   labels: Record<string, string>;
+  /** Names of its plugins; absent when it has none. */
+  plugins?: readonly string[];
   /** Set when the list contradicts itself about this tenant; `tenantProblem` makes an error of it. */
   clash?: TenantClash;
 }

@@ -10,9 +10,10 @@ export { resolveFilter };
 /** Tenants are read so many at a time. */
 const PAGE = 500;
 
-interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash'> {
+interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'plugins'> {
   database: string | null;
   reason: string | null;
+  plugins: unknown;
 }
 
 /**
@@ -49,7 +50,7 @@ async function readPage(
     listing,
     values,
     (list) => `select distinct on (t.id) t.id::text as id, coalesce(t.name, '') as name, t.database,
-  t.server, t.status, t.reason, t.labels from ${list} t
+  t.server, t.status, t.reason, t.labels, t.plugins from ${list} t
 where ${conditions.join(' and ')} order by t.id, t.database limit $${values.push(limit)}`,
   );
 }
@@ -117,7 +118,7 @@ function keyOf(server: string, database: string): string {
   return `${server}\n${database}`;
 }
 
-function tenantOf({ id, name, database, reason, labels, ...row }: Row, clashes: Clashes): Tenant {
+function tenantOf({ id, name, database, reason, labels, plugins, ...row }: Row, clashes: Clashes): Tenant {
   const first = clashes.databases.get(keyOf(row.server, database ?? ''));
   const clash: TenantClash | undefined = clashes.ids.has(id)
     ? { kind: 'id' }
@@ -131,6 +132,9 @@ function tenantOf({ id, name, database, reason, labels, ...row }: Row, clashes: 
     ...row,
     ...(reason === null ? {} : { reason }),
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)])),
+    ...(Array.isArray(plugins) && plugins.length
+      ? { plugins: [...new Set(plugins.map(String))].sort() }
+      : {}),
     ...(clash ? { clash } : {}),
   };
 }

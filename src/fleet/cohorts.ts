@@ -21,6 +21,7 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     tenant: refOf(tenant),
     status: tenant.status,
     ...(tenant.reason === undefined ? {} : { reason: tenant.reason }),
+    ...(tenant.plugins ? { plugins: [...tenant.plugins] } : {}),
   };
   if ('error' in look) {
     const nothing = { head: null, applied: 0, pending: 0 };
@@ -110,6 +111,7 @@ export function historyOf({ plan, rows = [] }: Inspection, tenant: Tenant): Hist
       state,
       checksum: row?.checksum ?? migration?.checksum ?? null,
       source: row?.source ?? migration?.source ?? null,
+      ...(migration?.plugin === undefined ? {} : { plugin: migration.plugin }),
       finishedAt: row?.finishedAt ?? null,
       durationMs: row?.durationMs ?? null,
       run: row?.runId ?? null,

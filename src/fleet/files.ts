@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/define.ts';
 import type { Migration } from '../migration/migration.ts';
+import { readPlugins } from '../tenant/plugins.ts';
 import { compareNames, parseFileName } from '../migration/name.ts';
 import { findMigration } from '../migration/plan.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
@@ -15,15 +16,16 @@ export interface FleetFiles {
 }
 
 /**
- * Reads and checks the core folder (engine 22).
+ * Reads and checks the core folder and those of plugins (engine 22).
  * @throws MpmError for every problem of the folder at once; USAGE when nothing is called `to`
  */
 export async function readFleetFiles(config: Config, to?: string): Promise<FleetFiles> {
   const cache: MigrationCache = new Map();
   const core = await readMigrations(config.migrations.core, 'core', cache);
+  const all = await readPlugins(core, config, cache);
   if (to === undefined) return { core, cache };
   const own = await findOwn(config.migrations.tenants, to);
-  return { core, cache, to: own ?? findMigration(core.migrations, to).name };
+  return { core, cache, to: own ?? findMigration(all, to).name };
 }
 
 /** A migration that only a tenant's own folder has, by its name. */

@@ -26,6 +26,10 @@ import { type DoctorReport, doctor } from './verbs/doctor.ts';
 import { type DownOptions, down } from './verbs/down.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
+import { installPlugin } from './verbs/plugin-install.ts';
+import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
+import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
+import type { RunOptions } from './run.ts';
 import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
 import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
@@ -213,6 +217,26 @@ export class Fleet implements AsyncDisposable {
   /** How many are ready, per server. */
   poolStatus(server?: string): Promise<PoolStatus[]> {
     return this.#run({}, () => poolStatus(this.#config, server));
+  }
+
+  /** The plugins there are, and who has them. @throws MpmError UNKNOWN_TENANT */
+  plugins(options: { tenant?: string } = {}): Promise<PluginList> {
+    return this.#run({}, () => listPlugins(this.#config, options));
+  }
+
+  /** Makes a plugin installable. @throws MpmError USAGE, FOLDER_MISSING, MIGRATION_INVALID, CENTRAL_INVALID */
+  addPlugin(name: string, options: { title?: string } = {}): Promise<AddedPlugin> {
+    return this.#run({}, () => makeInstallable(this.#config, name, options));
+  }
+
+  /** Records a plugin for tenants, and applies its migrations. @throws MpmError UNKNOWN_PLUGIN; else as {@link up} */
+  installPlugin(name: string, selection: Selection, options: RunOptions = {}): Promise<RunReport> {
+    return this.#run(options, (rest) => installPlugin(this.#config, name, selection, rest));
+  }
+
+  /** Takes a plugin from tenants; who has its migrations is refused without `down` or `keep`. Throws as {@link up}. */
+  uninstallPlugin(name: string, selection: Selection, options: UninstallOptions = {}): Promise<RunReport> {
+    return this.#run(options, (rest) => uninstallPlugin(this.#config, name, selection, rest));
   }
 
   /** Looks at everything that the rest needs, and says what is wrong; changes nothing. */

@@ -2,9 +2,9 @@ import type { ErrorReport } from '../errors.ts';
 import type { FailureGroup, TenantRef } from './report.ts';
 
 /** One change of a history; nothing is run. `record`: enters it as baseline. `accept`: takes the file as it is now
- * for what was applied. `mark-applied`: what was half-done is done. `forget`: removes its row. */
+ * for what was applied. `mark-applied`: what was half-done is done. `forget`: removes its row. `source`: says whose it is. */
 export interface HistoryChange {
-  action: 'record' | 'accept' | 'mark-applied' | 'forget';
+  action: 'record' | 'accept' | 'mark-applied' | 'forget' | 'source';
   name: string;
   /** As the journal says it. */
   why: string;

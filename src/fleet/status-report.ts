@@ -17,6 +17,8 @@ export interface StatusRow {
   status: string;
   /** Why it is on hold, or at which step its creation failed. */
   reason?: string;
+  /** Its plugins; absent when it has none. */
+  plugins?: string[];
   /** The migration applied last; null when there is none, or it could not be read. */
   head: string | null;
   applied: number;
@@ -56,6 +58,8 @@ export interface HistoryEntry {
   state: MigrationState;
   checksum: string | null;
   source: string | null;
+  /** The plugin whose file it is; absent for others. */
+  plugin?: string;
   /** ISO 8601, UTC. */
   finishedAt: string | null;
   durationMs: number | null;

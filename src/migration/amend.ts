@@ -7,7 +7,7 @@ import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readRows, readStanding } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
-import type { HistoryRow } from './state.ts';
+import type { HistoryRow, KEPT } from './state.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
 
 /** One change of the history alone: nothing is run. */
@@ -16,7 +16,9 @@ export type Change =
   | { action: 'accept'; name: string; migration: Migration; why: string }
   /** Without a file there is no checksum to take over. */
   | { action: 'mark-applied'; name: string; migration?: Migration | undefined; why: string }
-  | { action: 'forget'; name: string; why: string };
+  | { action: 'forget'; name: string; why: string }
+  /** Whose row it is: of a plugin, or left by one that was uninstalled. */
+  | { action: 'source'; name: string; source: 'plugin' | typeof KEPT; why: string };
 
 /** What `repair`, `baseline` and `resolve` did, or would do. */
 export interface Amendment {
@@ -105,6 +107,7 @@ export function rowsAfter(
     if (change.action === 'forget') byName.delete(name);
     else if (change.action === 'record')
       byName.set(name, { name, checksum: change.migration.checksum, state: 'baseline' });
+    else if (change.action === 'source') continue;
     else if (row && change.action === 'accept')
       byName.set(name, { ...row, checksum: change.migration.checksum });
     else if (row)
@@ -129,6 +132,8 @@ function changeSql(
   switch (change.action) {
     case 'forget':
       return deleteRow(history, change.name);
+    case 'source':
+      return `update ${table} set source = ${literal(change.source)} ${named}`;
     case 'accept':
       return `update ${table} set checksum = ${literal(change.migration.checksum)} ${named}`;
     case 'mark-applied': {

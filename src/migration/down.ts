@@ -30,16 +30,21 @@ export async function goDown(
   }
   if (plan.steps.length === 0) return 'finished';
   const byName = new Map(plan.steps.map((step) => [step.row.name, step]));
+  let rows = plan.rows;
   return perform(work, connection, 'down', [...byName.keys()], async (bench, name) => {
     const step = byName.get(name);
     const script = step?.migration.down;
     if (!step || !script) throw new Error(`${name} is not in the plan`);
-    const left = plan.rows.filter(({ position }) => position < step.row.position);
-    const stamp = stampSql(work, found, stampOf(left));
+    const left = rows.filter(({ name: other }) => other !== name);
+    const last = Math.max(...rows.map(({ position }) => position));
+    const stamp = stampSql(work, found, stampOf(left), [script]);
     const outcome = script.options.transaction
-      ? await revertInTransaction(bench, script, step.row, stamp)
-      : await revertOutside(bench, outsideOf(work), step.migration, script, step.row, stamp);
-    if (outcome === 'done') result.to = headOf(left);
+      ? await revertInTransaction(bench, script, { ...step.row, last }, stamp)
+      : await revertOutside(bench, outsideOf(work), step.migration, script, { ...step.row, last }, stamp);
+    if (outcome === 'done') {
+      rows = left;
+      result.to = headOf(left);
+    }
     return outcome;
   });
 }

@@ -193,10 +193,18 @@ export function claimAgain(
 ${guard('exists (select from claimed)', GUARD.moved)}`;
 }
 
+/** A row to be taken back, with the greatest position as it was read: that nothing was applied since. */
+export interface RowToRevert extends HistoryRow {
+  last: number;
+}
+
 /** Claims an applied migration's row for `down`: from here on it is of this transaction, and of no other runner. */
-export function claimDown(history: HistoryTable, row: Pick<HistoryRow, 'position' | 'name'>): string {
+export function claimDown(
+  history: HistoryTable,
+  row: Pick<RowToRevert, 'position' | 'name' | 'last'>,
+): string {
   return `with claimed as (update ${tableName(history)} set state = 'running'
-  where position = ${row.position} and name = ${literal(row.name)} and position = (select max(position) from ${tableName(history)})
+  where position = ${row.position} and name = ${literal(row.name)} and ${row.last} = (select max(position) from ${tableName(history)})
   returning 1)
 ${guard('exists (select from claimed)', GUARD.moved)}`;
 }

@@ -47,6 +47,8 @@ export interface Migration {
   /** `v1:` and the SHA-256 in hex of the file (engine 20). */
   checksum: string;
   source: Source;
+  /** Of a plugin's migration: which one's. Out-of-order is judged among its own only. */
+  plugin?: string;
   /** The file that holds `up`. */
   path: string;
   up: Script;

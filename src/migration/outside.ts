@@ -11,6 +11,7 @@ import {
   recordApplied,
   recordFailure,
   recordStatement,
+  type RowToRevert,
 } from './history.ts';
 import { dropInvalidIndex, invalidIndex } from './invalid-index.ts';
 import { locate, locateInModule } from './locate.ts';
@@ -66,7 +67,7 @@ export async function revertOutside(
   outside: Outside,
   migration: Migration,
   script: Script,
-  row: HistoryRow,
+  row: RowToRevert,
   stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const steps = script.kind === 'sql' ? await split(script) : undefined;

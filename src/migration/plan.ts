@@ -113,6 +113,8 @@ export interface DownOptions {
   steps?: number;
   /** Take back all that was applied after this one, by name or version; `0` takes back everything. */
   to?: string;
+  /** Take back all of this plugin, wherever it stands in the history. */
+  plugin?: string;
   force?: boolean;
 }
 
@@ -121,10 +123,15 @@ export function planDown(
   rows: readonly HistoryRow[],
   options: DownOptions = {},
 ): DownPlan {
-  const applied = [...rows].sort((a, b) => b.position - a.position);
-  const taken = applied.slice(0, depthOf(applied, options));
   const byName = new Map(migrations.map((migration) => [migration.name, migration]));
   const states = new Map(statesOf(migrations, rows).map((entry) => [entry.name, entry]));
+  const { plugin } = options;
+  const applied = rows
+    // What an uninstalled plugin left is taken back only when that is asked for.
+    .filter(({ name }) => states.get(name)?.state !== 'kept')
+    .filter(({ name }) => plugin === undefined || byName.get(name)?.plugin === plugin)
+    .sort((a, b) => b.position - a.position);
+  const taken = plugin === undefined ? applied.slice(0, depthOf(applied, options)) : applied;
 
   const refused = taken.flatMap((row) => {
     const entry = states.get(row.name);

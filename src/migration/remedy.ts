@@ -12,6 +12,10 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
     what: 'was applied by a newer release',
     remedy: 'nothing to mend: run the release that has its file',
   },
+  kept: {
+    what: 'was left by a plugin that was uninstalled',
+    remedy: 'nothing to mend; to take it back: mpm-migrate plugin uninstall PLUGIN --down --tenant {tenant}',
+  },
   failed: {
     what: 'failed before and was left half-done',
     remedy:

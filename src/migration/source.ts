@@ -26,16 +26,17 @@ export async function readMigrations(
   folder: string,
   source: Source,
   cache: MigrationCache = new Map(),
+  plugin?: string,
 ): Promise<MigrationSet> {
-  return {
-    folder,
-    migrations: await readListed(folder, listFolder(folder), { sourceOf: () => source }, cache),
-  };
+  const reading = { sourceOf: () => source, pluginOf: () => plugin };
+  return { folder, migrations: await readListed(folder, listFolder(folder), reading, cache) };
 }
 
 /** How the files of a folder are to be taken. */
 export interface Reading {
   sourceOf(file: string, checksum: string): Source;
+  /** The plugin that a file belongs to. */
+  pluginOf?(file: string): string | undefined;
   /** A file's checksum when it is known without reading it. */
   knownChecksum?(file: string): string | undefined;
 }
@@ -75,8 +76,14 @@ class Problems extends Error {
   }
 }
 
-function keyOf(source: Source, files: MigrationFiles, checksum: string, down: string | undefined): string {
-  return `${source}\n${files.file}\n${checksum}\n${down ?? ''}`;
+function keyOf(
+  source: Source,
+  plugin: string | undefined,
+  files: MigrationFiles,
+  checksum: string,
+  down: string | undefined,
+): string {
+  return `${source}\n${plugin ?? ''}\n${files.file}\n${checksum}\n${down ?? ''}`;
 }
 
 function knownMigration(
@@ -88,7 +95,8 @@ function knownMigration(
   if (checksum === undefined) return undefined;
   const down = files.downFile === undefined ? undefined : reading.knownChecksum?.(files.downFile);
   if (files.downFile !== undefined && down === undefined) return undefined;
-  return cache.get(keyOf(reading.sourceOf(files.file, checksum), files, checksum, down));
+  const source = reading.sourceOf(files.file, checksum);
+  return cache.get(keyOf(source, reading.pluginOf?.(files.file), files, checksum, down));
 }
 
 async function readMigration(
@@ -101,14 +109,15 @@ async function readMigration(
   const content = read(path);
   const checksum = checksumOf(content);
   const source = reading.sourceOf(files.file, checksum);
+  const plugin = reading.pluginOf?.(files.file);
   const down = files.downFile === undefined ? undefined : join(folder, files.downFile);
   const downContent = down === undefined ? undefined : read(down);
-  const key = keyOf(source, files, checksum, downContent && checksumOf(downContent));
+  const key = keyOf(source, plugin, files, checksum, downContent && checksumOf(downContent));
   const known = cache.get(key);
   if (known) return known;
 
   const { name, version } = files;
-  const identity = { name, version, checksum, source, path };
+  const identity = { name, version, checksum, source, ...(plugin === undefined ? {} : { plugin }), path };
   let migration: Migration;
   if (files.kind === 'module') {
     migration = { ...identity, ...(await loadModule(path)) };

@@ -34,7 +34,8 @@ export type MigrationState =
   | 'out-of-order'
   | 'failed'
   | 'interrupted'
-  | 'future';
+  | 'future'
+  | 'kept';
 
 export interface StateEntry {
   name: string;
@@ -43,32 +44,50 @@ export interface StateEntry {
   row?: HistoryRow;
 }
 
+/** The source of rows whose plugin was uninstalled, while what it made was kept. */
+export const KEPT = 'kept';
+
 /**
  * What each migration's state is, by files and history, in the order of names.
  * `future`: applied, without a file, and behind the last file: a newer release was here.
- * `out-of-order`: not applied, and in front of one that is.
+ * `out-of-order`: not applied, and in front of one that is. A plugin's are compared with its own alone, because
+ * it may be installed at any time.
+ * `kept`: applied, of a plugin that was uninstalled, which left them.
  */
 export function statesOf(migrations: readonly Migration[], rows: readonly HistoryRow[]): StateEntry[] {
   const rowByName = new Map(rows.map((row) => [row.name, row]));
-  const fileNames = new Set(migrations.map((migration) => migration.name));
-  const lastFile = migrations.at(-1)?.name;
-  const isFuture = (name: string) => lastFile === undefined || compareNames(name, lastFile) > 0;
-  const lastApplied = rows
-    .map((row) => row.name)
-    .reduce<string | undefined>(
-      (last, name) => (last && compareNames(last, name) > 0 ? last : name),
-      undefined,
-    );
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const isPlugins = ({ source }: { source: string }) => source === 'plugin' || source === KEPT;
+  const lastFiles = [
+    migrations.findLast((migration) => !isPlugins(migration))?.name,
+    migrations.findLast(isPlugins)?.name,
+  ];
+  const isFuture = (row: HistoryRow) => {
+    const lastFile = lastFiles[isPlugins(row) ? 1 : 0];
+    return lastFile === undefined || compareNames(row.name, lastFile) > 0;
+  };
+  const lastApplied = new Map<string | undefined, string>();
+  for (const row of rows) {
+    const migration = byName.get(row.name);
+    // Which plugin a row without a file is of is not known.
+    if (!migration && isPlugins(row)) continue;
+    const last = lastApplied.get(migration?.plugin);
+    if (last === undefined || compareNames(row.name, last) > 0) lastApplied.set(migration?.plugin, row.name);
+  }
 
   const fromFiles = migrations.map((migration): StateEntry => {
     const row = rowByName.get(migration.name);
     if (row) return { name: migration.name, state: stateOfRow(row, migration), migration, row };
-    const late = lastApplied !== undefined && compareNames(migration.name, lastApplied) < 0;
+    const last = lastApplied.get(migration.plugin);
+    const late = last !== undefined && compareNames(migration.name, last) < 0;
     return { name: migration.name, state: late ? 'out-of-order' : 'pending', migration };
   });
   const withoutFile = rows
-    .filter((row) => !fileNames.has(row.name))
-    .map((row): StateEntry => ({ name: row.name, state: isFuture(row.name) ? 'future' : 'missing', row }));
+    .filter((row) => !byName.has(row.name))
+    .map((row): StateEntry => {
+      const state = row.source === KEPT ? 'kept' : isFuture(row) ? 'future' : 'missing';
+      return { name: row.name, state, row };
+    });
   return [...fromFiles, ...withoutFile].sort((a, b) => compareNames(a.name, b.name));
 }
 

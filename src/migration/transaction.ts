@@ -11,6 +11,7 @@ import {
   insertClaim,
   lockGuard,
   recordFailure,
+  type RowToRevert,
 } from './history.ts';
 import type { Migration, ModuleScript, Script, SqlScript } from './migration.ts';
 import type { HistoryRow } from './state.ts';
@@ -54,7 +55,7 @@ export async function applyInTransaction(
 export function revertInTransaction(
   bench: Bench,
   script: Script,
-  row: HistoryRow,
+  row: RowToRevert,
   stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const { history } = bench;

@@ -1,4 +1,5 @@
 import type { Central } from '../central/central.ts';
+import { copyInstalled } from '../central/plugins.ts';
 import { markActive, markStep, type Provisioning } from '../central/registry.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
@@ -100,6 +101,7 @@ export async function carryOut(
     const premises = { server, database, purpose: id };
     attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
   }
+  if (copyOf) await copyInstalled(central, copyOf.id, id);
   await markActive(central, id);
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
   const meant = !copyOf && config.templates && migrations.length && isCore(blueprint, migrations);

@@ -6,13 +6,17 @@ import { MpmError } from '../errors.ts';
 import { arrange, type FolderListing, isMigrationFile } from '../migration/files.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type MigrationCache, type MigrationSet, readListed } from '../migration/source.ts';
+import { withPlugins } from './plugins.ts';
 import { isUntouched, type Manifest, readManifest } from './manifest.ts';
+
+/** A tenant, as far as its migrations go. */
+export type TenantOfSet = Pick<Tenant, 'id' | 'name' | 'database' | 'plugins'>;
 
 /** What `up` applies to a tenant. */
 export interface TenantSet extends MigrationSet {
   /** False: the tenant follows the core folder. */
   ownFolder: boolean;
-  /** Names of core migrations that the tenant's folder lacks. */
+  /** Names of core migrations, and of its plugins', that the tenant's folder lacks. */
   lacksCore: readonly string[];
 }
 
@@ -52,13 +56,14 @@ export function tenantFolder(
 }
 
 /**
- * The migrations of a tenant: exactly its folder's content where it has one, else core. Folders of equal content
+ * The migrations of a tenant: exactly its folder's content where it has one, without what `sync` brought of a
+ * plugin that it does not have; else core and its plugins. Folders of equal content
  * share one list, by which fingerprints and the like are remembered.
  * @param cache the one that core was read with
  * @throws MpmError as `readMigrations`; TENANT_FOLDER
  */
 export async function tenantSet(
-  tenant: Pick<Tenant, 'id' | 'name' | 'database'>,
+  tenant: TenantOfSet,
   core: MigrationSet,
   config: Config,
   cache: MigrationCache = new Map(),
@@ -66,17 +71,28 @@ export async function tenantSet(
   const files = folderNameProblem(tenant.database)
     ? undefined
     : filesOf(join(config.migrations.tenants, tenant.database));
-  if (!files) return { ...core, ownFolder: false, lacksCore: [] };
+  const { plugins = [] } = tenant;
+  const wanted = await withPlugins(core, plugins, config, cache);
+  if (!files) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
 
   const folder = tenantFolder(tenant, config);
   const manifest = readManifest(folder);
   const shared = sharedOf(core, cache);
-  const listing = listingOf(shared, folder, files);
+  const isIts = (file: string) => {
+    const plugin = copyOf(manifest, file)?.plugin;
+    return plugin === undefined || plugins.includes(plugin);
+  };
+  const listing = listingOf(shared, folder, files.filter(isIts));
   const migrations = await readListed(
     folder,
     listing,
     {
-      sourceOf: (file, checksum) => (copyOf(manifest, file)?.checksum === checksum ? 'core' : 'tenant'),
+      sourceOf: (file, checksum) => {
+        const copy = copyOf(manifest, file);
+        if (copy?.plugin !== undefined) return 'plugin';
+        return copy?.checksum === checksum ? 'core' : 'tenant';
+      },
+      pluginOf: (file) => copyOf(manifest, file)?.plugin,
       knownChecksum: (file) => {
         const copy = copyOf(manifest, file);
         if (!copy) return undefined;
@@ -87,7 +103,7 @@ export async function tenantSet(
     cache,
   );
   const list = oneList(shared, migrations);
-  return { folder, migrations: list, ownFolder: true, lacksCore: lacksCore(shared, core, list) };
+  return { folder, migrations: list, ownFolder: true, lacksCore: lacksCore(shared, wanted, list) };
 }
 
 function copyOf({ copies }: Manifest, file: string) {
@@ -113,7 +129,8 @@ function filesOf(folder: string): string[] | undefined {
 interface Shared {
   listings: Map<string, FolderListing>;
   lists: (readonly Migration[])[];
-  lacking: WeakMap<readonly Migration[], string[]>;
+  /** By what is wanted, then by what is there. */
+  lacking: WeakMap<readonly Migration[], WeakMap<readonly Migration[], string[]>>;
 }
 
 const SHARED_MOST = 50;
@@ -147,13 +164,15 @@ function oneList({ lists }: Shared, migrations: readonly Migration[]): readonly 
   return migrations;
 }
 
-function lacksCore({ lacking }: Shared, core: MigrationSet, list: readonly Migration[]): string[] {
-  if (list === core.migrations) return [];
-  let names = lacking.get(list);
+function lacksCore({ lacking }: Shared, wanted: readonly Migration[], list: readonly Migration[]): string[] {
+  if (list === wanted) return [];
+  let byList = lacking.get(wanted);
+  if (!byList) lacking.set(wanted, (byList = new WeakMap()));
+  let names = byList.get(list);
   if (!names) {
     const own = new Set(list.map((migration) => migration.name));
-    names = core.migrations.map((migration) => migration.name).filter((name) => !own.has(name));
-    lacking.set(list, names);
+    names = wanted.map((migration) => migration.name).filter((name) => !own.has(name));
+    byList.set(list, names);
   }
   return names;
 }

@@ -10,6 +10,8 @@ export interface Copy {
   checksum: string;
   /** In bytes. */
   size: number;
+  /** The plugin that it is from; absent for core. */
+  plugin?: string;
 }
 
 export interface Manifest {
@@ -91,9 +93,9 @@ function parseManifest(path: string, text: string): Manifest {
 function isCopy(value: unknown): value is Copy {
   if (typeof value !== 'object' || value === null || !('checksum' in value) || !('size' in value))
     return false;
-  return (
-    typeof value.checksum === 'string' && value.checksum.startsWith('v1:') && typeof value.size === 'number'
-  );
+  if (typeof value.checksum !== 'string' || !value.checksum.startsWith('v1:')) return false;
+  if ('plugin' in value && typeof value.plugin !== 'string') return false;
+  return typeof value.size === 'number';
 }
 
 function unreadable(path: string, why: string, cause?: unknown): MpmError {

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { MpmError } from '../errors.ts';
 import { checksumOfFile } from '../migration/checksum.ts';
-import { isMigrationFile, listFolder } from '../migration/files.ts';
+import { arrange, isMigrationFile, listFolder } from '../migration/files.ts';
 import { oneError } from '../migration/source.ts';
 import {
   type Copy,
@@ -33,10 +33,10 @@ export interface CoreFolder {
 }
 
 /**
- * Reads the core folder for copying; each file once, in pieces.
+ * Reads the core folder, or a plugin's, for copying; each file once, in pieces.
  * @throws MpmError FOLDER_MISSING, MIGRATION_INVALID for what is wrong with its names
  */
-export function readCoreFolder(folder: string): CoreFolder {
+export function readCoreFolder(folder: string, plugin?: string): CoreFolder {
   const { migrations, problems } = listFolder(folder);
   if (problems.length) throw oneError(folder, problems);
   const names = migrations.flatMap(({ file, downFile }) =>
@@ -44,9 +44,24 @@ export function readCoreFolder(folder: string): CoreFolder {
   );
   const files = names.map((file): [string, CoreFile] => {
     const path = join(folder, file);
-    return [file, { file, checksum: checksumOfFile(path), size: statSync(path).size }];
+    const own = plugin === undefined ? {} : { plugin };
+    return [file, { file, folder, checksum: checksumOfFile(path), size: statSync(path).size, ...own }];
   });
   return { folder, files: new Map(files) };
+}
+
+/**
+ * Core with the files of plugins.
+ * @throws MpmError MIGRATION_INVALID when two of them have the same version or name
+ */
+export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]): CoreFolder {
+  const all = [core, ...plugins].flatMap(({ files }) => [...files.values()]);
+  const { problems } = arrange(
+    core.folder,
+    all.map(({ file }) => file),
+  );
+  if (problems.length) throw oneError(core.folder, problems);
+  return { folder: core.folder, files: new Map(all.map((each) => [each.file, each])) };
 }
 
 export interface SyncFolderOptions extends SyncFlags {
@@ -126,7 +141,11 @@ function apply(core: CoreFolder, folder: string, plan: FolderPlan, before: Manif
   for (const file of files) {
     const temporary = join(folder, temporaryName());
     try {
-      copyFileSync(join(core.folder, file), temporary, constants.COPYFILE_FICLONE);
+      copyFileSync(
+        join(core.files.get(file)?.folder ?? core.folder, file),
+        temporary,
+        constants.COPYFILE_FICLONE,
+      );
       utimesSync(temporary, ...times(plan.copies[file]?.checksum ?? ''));
       renameSync(temporary, join(folder, file));
     } catch (error) {
@@ -144,7 +163,12 @@ function isSame(a: Readonly<Record<string, Copy>>, b: Readonly<Record<string, Co
   const files = Object.keys(a);
   return (
     files.length === Object.keys(b).length &&
-    files.every((file) => a[file]?.checksum === b[file]?.checksum && a[file]?.size === b[file]?.size)
+    files.every(
+      (file) =>
+        a[file]?.checksum === b[file]?.checksum &&
+        a[file]?.size === b[file]?.size &&
+        a[file]?.plugin === b[file]?.plugin,
+    )
   );
 }
 

@@ -1,9 +1,10 @@
 import { compareVersions, parseFileName, versionOf } from '../migration/name.ts';
 import type { Copy, Manifest } from './manifest.ts';
 
-/** A file of the core folder. */
+/** A file of the core folder, or of a plugin's. */
 export interface CoreFile extends Copy {
   file: string;
+  folder: string;
 }
 
 /** What `sync` would do to one tenant's folder. File names without the folder. */
@@ -56,9 +57,10 @@ export function planFolder(
   };
   const copyOf = (file: string) => (Object.hasOwn(known, file) ? known[file] : undefined);
 
-  for (const { file, checksum, size } of core.values()) {
+  for (const { file, checksum, size, plugin } of core.values()) {
     const copy = copyOf(file);
-    const fresh = { checksum, size };
+    const origin = plugin === undefined ? {} : { plugin };
+    const fresh = { checksum, size, ...origin };
     if (!present.has(file)) {
       plan.copy.push(file);
       plan.copies[file] = fresh;
@@ -67,7 +69,8 @@ export function planFolder(
     const now = contentOf(file);
     if (now.checksum === checksum) {
       plan.unchanged.push(file);
-      plan.copies[file] = copy?.checksum === checksum ? copy : now;
+      const { size: its } = copy?.checksum === checksum ? copy : now;
+      plan.copies[file] = { checksum, size: its, ...origin };
     } else if (copy && (now.checksum === copy.checksum || overwrite)) {
       plan.update.push(file);
       plan.copies[file] = fresh;

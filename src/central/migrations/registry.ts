@@ -176,11 +176,15 @@ create trigger mpm_migrate_tell_company after update of id, name or delete on pu
   for each row execute function mpm_migrate.tell_tenant();
 `;
 
+// For people: the name is what the folder is called.
+const plugins = `alter table public.plugins add column if not exists title text`;
+
 /** The built-in list of companies, in order; only where the configuration names no other. */
 export const REGISTRY: readonly BuiltIn[] = [
   { name: '0001_companies', sql: companies },
   { name: '0002_tell_tenant', sql: notify },
   { name: '0003_pool', sql: POOL },
+  { name: '0004_plugins', sql: plugins },
 ];
 
 export const REGISTRY_HISTORY = { schema: 'mpm_migrate', table: 'registry_history' };

@@ -8,8 +8,10 @@ import { makeAnew, notActive } from '../../tenant/fresh.ts';
 import { requireBuiltIn } from '../../tenant/provision.ts';
 import { readFleetFiles } from '../files.ts';
 import type { TenantRef } from '../report.ts';
+import type { Tenant } from '../../central/tenant.ts';
 import { findSingle } from '../single.ts';
 import { refOf } from '../tried.ts';
+import { up } from './up.ts';
 
 export interface FreshOptions extends ProvisionOptions {
   /** The name of the database that is to be destroyed; or who asks for it, and throws when it is not given. */
@@ -44,5 +46,26 @@ export async function fresh(
       hint: `Its database is destroyed: confirm with its name, ${tenant.database}.`,
     });
   }
-  return makeAnew(config, tenant, options);
+  const report = await makeAnew(config, tenant, options);
+  return tenant.plugins ? withItsPlugins(config, tenant, report, options) : report;
+}
+
+/** A new database holds core alone. */
+async function withItsPlugins(
+  config: Config,
+  { id, plugins = [] }: Tenant,
+  made: ProvisionReport,
+  { signal }: ProvisionOptions,
+): Promise<ProvisionReport> {
+  const { tenants, error } = await up(config, { tenants: [id] }, { signal });
+  const [done] = tenants ?? [];
+  const why = error ?? done?.error;
+  const open = why || done?.pending.length;
+  const notice = `its plugins (${plugins.join(', ')}) are not all applied${why ? `: ${why.message}` : ''}; go on with: mpm-migrate up --tenant ${id}`;
+  return {
+    ...made,
+    head: done?.to ?? made.head,
+    applied: [...made.applied, ...(done?.applied ?? [])],
+    notices: open ? [...made.notices, notice] : made.notices,
+  };
 }

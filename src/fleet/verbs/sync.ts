@@ -3,7 +3,8 @@ import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
 import { tenantFolder } from '../../tenant/folder.ts';
-import { type CoreFolder, readCoreFolder, syncFolder } from '../../tenant/sync-folder.ts';
+import { pluginFolder } from '../../tenant/plugins.ts';
+import { type CoreFolder, readCoreFolder, syncFolder, withPluginFiles } from '../../tenant/sync-folder.ts';
 import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
 import type { OnEvent } from '../events.ts';
 import type { TenantRef } from '../report.ts';
@@ -57,7 +58,7 @@ export interface SyncReport {
 }
 
 /**
- * Copies core into the folder of every selected tenant, or of all of them.
+ * Copies core, and what plugins it has, into the folder of every selected tenant, or of all of them.
  * @throws MpmError for the core folder, the configuration and the central database; a tenant's trouble is in the report
  */
 export async function sync(
@@ -111,7 +112,8 @@ export async function syncFolders(
     interrupted: false,
     durationMs: 0,
   };
-  for await (const { id, name, database, server } of tenants) {
+  const wanted = wantedFolders(core, config);
+  for await (const { id, name, database, server, plugins } of tenants) {
     if (options.signal?.aborted) {
       report.interrupted = true;
       break;
@@ -121,7 +123,11 @@ export async function syncFolders(
     const at = performance.now() - started;
     options.onEvent?.({ type: 'tenant-started', at, tenant });
     try {
-      record(report, tenant, syncFolder(core, tenantFolder(tenant, config), { ...options, dryRun }));
+      record(
+        report,
+        tenant,
+        syncFolder(wanted(plugins), tenantFolder(tenant, config), { ...options, dryRun }),
+      );
     } catch (error) {
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }
@@ -132,6 +138,24 @@ export async function syncFolders(
   }
   report.durationMs = Math.round(performance.now() - started);
   return report;
+}
+
+/** What a tenant's folder is to hold: read and put together once for all that have the same plugins. */
+function wantedFolders(core: CoreFolder, config: Config): (plugins?: readonly string[]) => CoreFolder {
+  const read = new Map<string, CoreFolder>();
+  const combined = new Map<string, CoreFolder>();
+  const readOnce = (plugin: string): CoreFolder => {
+    const folder = read.get(plugin) ?? readCoreFolder(pluginFolder(config, plugin), plugin);
+    read.set(plugin, folder);
+    return folder;
+  };
+  return (plugins = []) => {
+    if (plugins.length === 0) return core;
+    const key = plugins.join('\n');
+    const known = combined.get(key) ?? withPluginFiles(core, plugins.map(readOnce));
+    combined.set(key, known);
+    return known;
+  };
 }
 
 /** For the progress: held back is what it shows as failed. */

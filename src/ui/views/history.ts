@@ -7,9 +7,11 @@ import { tenantName } from './tenant.ts';
 export function historyLines(row: StatusRow, history: readonly HistoryEntry[], theme: Theme): string[] {
   const { id, database, server } = row.tenant;
   const title = `${theme.strong(tenantName(row.tenant))}  id ${id}, database ${oneLine(database)} on ${oneLine(server)}`;
-  if (history.length === 0) return [title, theme.dim('  no migrations')];
+  const own = row.plugins ? [`  plugins: ${oneLine(row.plugins.join(', '))}`] : [];
+  if (history.length === 0) return [title, ...own, theme.dim('  no migrations')];
   const columns = [
     { title: 'MIGRATION', flexible: true },
+    ...(row.plugins ? [{ title: 'PLUGIN' }] : []),
     { title: 'STATE' },
     { title: 'APPLIED AT (UTC)' },
     { title: 'TOOK', align: 'right' as const },
@@ -18,6 +20,7 @@ export function historyLines(row: StatusRow, history: readonly HistoryEntry[], t
   ];
   const cells = history.map((entry) => [
     entry.name,
+    ...(row.plugins ? [oneLine(entry.plugin ?? '')] : []),
     entry.state,
     entry.finishedAt?.replace('T', ' ').slice(0, 19) ?? '',
     entry.durationMs === null ? '' : duration(entry.durationMs),
@@ -32,6 +35,7 @@ export function historyLines(row: StatusRow, history: readonly HistoryEntry[], t
   });
   return [
     title,
+    ...own,
     `  ${heading}`,
     ...lines.flatMap((line, at) => [`${symbolOf(history[at], theme)} ${line}`, ...stopLines(history[at])]),
   ];
@@ -50,6 +54,7 @@ function symbolOf(entry: HistoryEntry | undefined, { symbols, good, warn, bad }:
   switch (entry?.state) {
     case 'applied':
     case 'baseline':
+    case 'kept':
       return good(symbols.tick);
     case 'pending':
     case 'future':

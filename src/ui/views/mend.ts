@@ -13,6 +13,7 @@ const WORDS: Record<HistoryChange['action'], { sign: string; what: string }> = {
   accept: { sign: '~', what: 'accepted as the file is now' },
   'mark-applied': { sign: '~', what: 'marked as applied' },
   forget: { sign: '-', what: 'forgotten' },
+  source: { sign: '~', what: 'given to another source' },
 };
 
 /** What `repair`, `baseline` and `resolve` did to histories, or would do; `again`: the command that does it. */

@@ -45,6 +45,7 @@ export function tenantText({ tenant, database, history, error }: TenantDetails, 
     ['server', oneLine(tenant.server)],
     ['status', oneLine(tenant.reason ? `${tenant.status}: ${tenant.reason}` : tenant.status)],
     ...(labels ? [['labels', labels] as [string, string]] : []),
+    ...(tenant.plugins ? [['plugins', oneLine(tenant.plugins.join(', '))] as [string, string]] : []),
     ...(history ? historyRows(history) : []),
   ];
   const lines = rows.map(([key, value]) => `  ${theme.dim(key.padEnd(8))}  ${value}`);

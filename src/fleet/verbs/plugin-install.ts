@@ -1,0 +1,85 @@
+import { withCentral } from '../../central/central.ts';
+import { recordInstalled, requireInstallable, requireOwnPlugins } from '../../central/plugins.ts';
+import type { Tenant } from '../../central/tenant.ts';
+import type { Config } from '../../config/define.ts';
+import { amend } from '../../migration/amend.ts';
+import { attemptUp } from '../../migration/migrate.ts';
+import { KEPT } from '../../migration/state.ts';
+import { readPlugin } from '../../tenant/plugins.ts';
+import { readFleetFiles } from '../files.ts';
+import type { RunReport } from '../report.ts';
+import { type RunContext, type RunOptions, conductRun } from '../run.ts';
+import { type Selection, requireSelection } from '../select.ts';
+import { type Tried, triedBy } from '../tried.ts';
+import { inTurn } from '../turn.ts';
+import { type TenantWork, workOn } from '../work.ts';
+
+/**
+ * Records that the selected tenants have a plugin, and applies its migrations, with those of core that come before
+ * its last one. Recorded first: after a kill, `up` or another call goes on. Who has it already is left as it is.
+ * @throws MpmError UNKNOWN_PLUGIN, FOLDER_MISSING, CENTRAL_INVALID where the product lists its tenants itself; else as
+ *   `up`
+ */
+export async function installPlugin(
+  config: Config,
+  name: string,
+  selection: Selection,
+  options: RunOptions = {},
+): Promise<RunReport> {
+  requireOwnPlugins({ config });
+  requireSelection(selection);
+  await withCentral(config, (central) => requireInstallable(central, name));
+  const files = await readFleetFiles(config);
+  const { migrations: its } = await readPlugin(name, config, files.cache);
+  const last = its.at(-1)?.name;
+  const ours = new Set(its.map((migration) => migration.name));
+
+  const install = async (
+    tenant: Tenant,
+    context: RunContext,
+    { target, migrations, options: how, notices }: TenantWork,
+  ): Promise<Tried> => {
+    await inTurn(context.central, () => recordInstalled(context.central, tenant.id, name));
+    const there = migrations.filter((migration) => ours.has(migration.name));
+    if (there.length < ours.size) {
+      const lacking = ours.size - there.length;
+      notices.push(
+        `a folder of its own lacks ${lacking} of ${name}: mpm-migrate sync --tenant ${tenant.id}, then up`,
+      );
+    }
+    if (last === undefined || there.length === 0) return nothingToDo();
+    const attempt = await attemptUp(target, { migrations }, { ...how, to: there.at(-1)?.name ?? last });
+    // Left by an earlier installation: they are the plugin's own again.
+    if (!attempt.error && attempt.from !== null) {
+      await amend(target, { ...how, write: true }, (rows) =>
+        rows
+          .filter((row) => row.source === KEPT && ours.has(row.name))
+          .map((row) => ({
+            action: 'source',
+            name: row.name,
+            source: 'plugin',
+            why: `${name} is installed again`,
+          })),
+      );
+    }
+    return triedBy(attempt);
+  };
+
+  return conductRun(
+    config,
+    {
+      verb: `plugin install ${name}`,
+      selection,
+      attempt: (tenant, context) => {
+        const plugins = [...new Set([...(tenant.plugins ?? []), name])].sort();
+        return workOn({ ...tenant, plugins }, context, { files }, (work) => install(tenant, context, work));
+      },
+    },
+    options,
+  );
+}
+
+function nothingToDo(): Tried {
+  const nothing = { from: null, to: null, applied: [], pending: [], notices: [] };
+  return { outcome: 'current', ...nothing, retryable: false };
+}

@@ -1,0 +1,372 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import { withCentral } from '../../src/central/central.ts';
+import { streamTenants } from '../../src/central/tenants.ts';
+import { plan } from '../../src/fleet/verbs/plan.ts';
+import { installPlugin } from '../../src/fleet/verbs/plugin-install.ts';
+import { listPlugins, makeInstallable } from '../../src/fleet/verbs/plugin-list.ts';
+import { uninstallPlugin } from '../../src/fleet/verbs/plugin-uninstall.ts';
+import { status } from '../../src/fleet/verbs/status.ts';
+import { sync } from '../../src/fleet/verbs/sync.ts';
+import { up } from '../../src/fleet/verbs/up.ts';
+import { readFleetFiles } from '../../src/fleet/files.ts';
+import { selectStanding } from '../../src/migration/history.ts';
+import { parseStamp } from '../../src/migration/stamp.ts';
+import { clone } from '../../src/tenant/clone.ts';
+import { tenantSet } from '../../src/tenant/folder.ts';
+import { startCli } from '../helpers/cli.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
+import { addTenants, CORE, makeFleet, type TestFleet, type TestTenant } from '../helpers/fleet.ts';
+
+const databases = withDatabases();
+
+const METERS = {
+  'plugins/meters/1.5_no.txt': 'no migration',
+  'plugins/meters/3_readings.sql':
+    '-- migrate:up\ncreate table readings (id int);\n-- migrate:down\ndrop table readings;\n',
+  'plugins/meters/5_unit.sql':
+    '-- migrate:up\nalter table readings add unit text;\n-- migrate:down\nalter table readings drop unit;\n',
+};
+const SOLAR = {
+  'plugins/solar/4_panels.sql':
+    '-- migrate:up\ncreate table panels (id int);\n-- migrate:down\ndrop table panels;\n',
+};
+const FOURTH = { 'core/6_sixth.sql': 'create table sixth ();' };
+
+async function fleetWithMeters(count = 3, files: Record<string, string> = {}): Promise<TestFleet> {
+  const fleet = await makeFleet(databases, { count, files: { ...CORE, ...METERS, ...SOLAR, ...files } });
+  await makeInstallable(fleet.config, 'meters', { title: 'Smart meters' });
+  await makeInstallable(fleet.config, 'solar');
+  return fleet;
+}
+
+async function installedOf(fleet: TestFleet): Promise<string[]> {
+  const rows = await fleet.central<{ who: string }>(
+    "select company_id || ' ' || name as who from company_plugins join plugins p on p.id = plugin_id order by 1",
+  );
+  return rows.map(({ who }) => who);
+}
+
+async function tablesOf(fleet: TestFleet, tenant: TestTenant | undefined): Promise<string[]> {
+  const rows = await fleet.of<{ name: string }>(
+    tenant,
+    "select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1",
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Waits until something is so, for at most ten seconds. */
+async function until(what: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await what())) {
+    if (Date.now() > deadline) throw new Error('it never came');
+    await sleep(50);
+  }
+}
+
+describe('install', () => {
+  test('on a selection: recorded, applied, and nothing of it at the others; up keeps one order', async () => {
+    const fleet = await fleetWithMeters();
+    const [first, second, third] = fleet.tenants;
+    const report = await installPlugin(fleet.config, 'meters', { tenants: ['1', '2'] });
+    expect(report.counts).toMatchObject({ total: 2, migrated: 2 });
+    expect(await installedOf(fleet)).toEqual(['1 meters', '2 meters']);
+    // With what of core comes before.
+    expect(await fleet.historyOf(first)).toEqual(['1_meters', '2_note', '3_readings', '5_unit']);
+    const sources = await fleet.of(first, 'select name, source from mpm_migrate.history order by position');
+    expect(sources).toEqual([
+      { name: '1_meters', source: 'core' },
+      { name: '2_note', source: 'core' },
+      { name: '3_readings', source: 'plugin' },
+      { name: '5_unit', source: 'plugin' },
+    ]);
+
+    await fleet.write({ ...FOURTH, 'plugins/meters/7_more.sql': 'create table more ();' });
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 3, failed: 0 });
+    const both = ['1_meters', '2_note', '3_readings', '5_unit', '6_sixth', '7_more'];
+    expect(await fleet.historyOf(second)).toEqual(both);
+    expect(await fleet.historyOf(third)).toEqual(['1_meters', '2_note', '6_sixth']);
+    expect(await tablesOf(fleet, third)).toEqual(['meters', 'sixth']);
+
+    const again = await installPlugin(fleet.config, 'meters', { tenants: ['1'] });
+    expect(again.counts).toMatchObject({ total: 1, current: 1 });
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ current: 3 });
+  });
+
+  test('only as far as its last migration needs: core behind it stays pending', async () => {
+    const fleet = await fleetWithMeters(1, FOURTH);
+    const report = await installPlugin(fleet.config, 'solar', { all: true });
+    expect(report.counts).toMatchObject({ migrated: 1 });
+    expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['1_meters', '2_note', '4_panels']);
+    expect((await status(fleet.config, { all: true })).counts).toMatchObject({ pending: 1 });
+  });
+
+  test('later than newer core is the normal case: pending, applied, never out-of-order', async () => {
+    const fleet = await fleetWithMeters(2, FOURTH);
+    const [first] = fleet.tenants;
+    await up(fleet.config, { all: true });
+    await fleet.central("insert into company_plugins select 1, id from plugins where name = 'meters'");
+    const before = await status(fleet.config, { tenants: ['1'] });
+    expect(before.counts).toMatchObject({ pending: 1, drifted: 0 });
+    expect(before.tenants?.[0]?.plugins).toEqual(['meters']);
+    expect(before.history?.map(({ name, state, plugin }) => [name, state, plugin])).toEqual([
+      ['1_meters', 'applied', undefined],
+      ['2_note', 'applied', undefined],
+      ['3_readings', 'pending', 'meters'],
+      ['5_unit', 'pending', 'meters'],
+      ['6_sixth', 'applied', undefined],
+    ]);
+    const planned = await plan(fleet.config, { all: true });
+    expect(planned.counts).toMatchObject({ pending: 1, current: 1, refused: 0 });
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 1, current: 1 });
+    expect(await fleet.historyOf(first)).toEqual(['1_meters', '2_note', '6_sixth', '3_readings', '5_unit']);
+    expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+  });
+
+  test('a version that core has too: an error that names both files, before any database', async () => {
+    const fleet = await fleetWithMeters(1);
+    await fleet.write({ 'plugins/solar/02_twice.sql': 'select 1;' });
+    await expect(up(fleet.config, { all: true })).rejects.toMatchObject({
+      code: 'MIGRATION_INVALID',
+      message: expect.stringMatching(
+        /2_note\.sql \(core\) .*02_twice\.sql \(plugin solar\)|02_twice\.sql \(plugin solar\) .*2_note\.sql \(core\)/,
+      ) as string,
+    });
+  });
+
+  test('two plugins with one version: only who would have both, and it is not recorded', async () => {
+    const fleet = await fleetWithMeters(2);
+    await fleet.write({ 'plugins/solar/3_twice.sql': 'select 1;' });
+    await installPlugin(fleet.config, 'meters', { tenants: ['1'] });
+    const report = await installPlugin(fleet.config, 'solar', { all: true });
+    expect(report.counts).toMatchObject({ migrated: 1, failed: 1 });
+    expect(report.failures[0]?.error.message).toContain('(plugin solar) have the same version, 3');
+    expect(await installedOf(fleet)).toEqual(['1 meters', '2 solar']);
+  });
+
+  test('killed between the record and the migration: another call finishes', async () => {
+    const slow =
+      "select pg_sleep(case when to_regclass('public.gate') is null then 0 else 60 end);\ncreate table slow ();";
+    const fleet = await fleetWithMeters(1, { 'plugins/slow/8_slow.sql': slow });
+    const [tenant] = fleet.tenants;
+    await makeInstallable(fleet.config, 'slow');
+    await up(fleet.config, { all: true });
+    await fleet.of(tenant, 'create table gate ()');
+    const config = {
+      central: fleet.config.central,
+      migrations: { core: 'core', plugins: 'plugins', tenants: 'tenants' },
+    };
+    await fleet.write({ 'mpm-migrate.config.json': JSON.stringify(config) });
+    const running = await startCli(['plugin', 'install', 'slow', '--tenant', '1'], {
+      cwd: fleet.config.root,
+    });
+    const sleeping = `select pid from pg_stat_activity where datname = '${tenant?.database}' and query like '%pg_sleep%' and state = 'active' and application_name like 'mpm-migrate%'`;
+    await until(async () => (await databases.query(sleeping)).length > 0);
+    running.child.kill('SIGKILL');
+    await running.result;
+    await databases.query(`select pg_terminate_backend(pid) from (${sleeping}) s`);
+    expect(await installedOf(fleet)).toEqual(['1 slow']);
+    expect(await fleet.historyOf(tenant)).toEqual(['1_meters', '2_note']);
+
+    await fleet.of(tenant, 'drop table gate');
+    expect((await installPlugin(fleet.config, 'slow', { all: true })).counts).toMatchObject({ migrated: 1 });
+    expect(await fleet.historyOf(tenant)).toEqual(['1_meters', '2_note', '8_slow']);
+  });
+});
+
+describe('uninstall', () => {
+  test('refused while its migrations are applied; --down takes them out of the middle', async () => {
+    const fleet = await fleetWithMeters(2, FOURTH);
+    const [first, second] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    await up(fleet.config, { all: true });
+    const refused = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] });
+    expect(refused.counts).toMatchObject({ refused: 1 });
+    expect(refused.failures[0]?.error.hint).toContain('plugin uninstall meters --down --tenant company-1');
+    expect(await installedOf(fleet)).toEqual(['1 meters', '2 meters']);
+
+    const gone = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] }, { down: true });
+    expect(gone.counts).toMatchObject({ reverted: 1 });
+    expect(gone.tenants?.[0]?.applied.map(({ name }) => name)).toEqual(['5_unit', '3_readings']);
+    expect(await fleet.historyOf(first)).toEqual(['1_meters', '2_note', '6_sixth']);
+    expect(await tablesOf(fleet, first)).toEqual(['meters', 'sixth']);
+    expect(await installedOf(fleet)).toEqual(['2 meters']);
+    expect(await tablesOf(fleet, second)).toEqual(['meters', 'readings', 'sixth']);
+    expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+    // What the stamp says is what the history is.
+    const [comment] = await databases.query<{ c: string }>(
+      `select shobj_description(oid, 'pg_database') as c from pg_database where datname = '${first?.database}'`,
+    );
+    const [standing] = await fleet.of<{ fingerprint: string }>(
+      first,
+      selectStanding({ schema: 'mpm_migrate', table: 'history' }),
+    );
+    expect(parseStamp(comment?.c ?? null)).toEqual({ count: 3, fingerprint: standing?.fingerprint });
+
+    const nothing = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] }, { down: true });
+    expect(nothing.counts).toMatchObject({ current: 1 });
+  });
+
+  test('--keep leaves tables and history, up goes on, and a new installation takes them over', async () => {
+    const fleet = await fleetWithMeters(1);
+    const [tenant] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    const kept = await uninstallPlugin(fleet.config, 'meters', { all: true }, { keep: true });
+    expect(kept.counts).toMatchObject({ reverted: 1 });
+    expect(await installedOf(fleet)).toEqual([]);
+    expect(await tablesOf(fleet, tenant)).toEqual(['meters', 'readings']);
+    const after = await status(fleet.config, { tenants: ['1'] });
+    expect(after.counts).toMatchObject({ current: 1 });
+    expect(after.history?.map(({ state }) => state)).toEqual(['applied', 'applied', 'kept', 'kept']);
+    await fleet.write(FOURTH);
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 1 });
+
+    const again = await installPlugin(fleet.config, 'meters', { all: true });
+    expect(again.counts).toMatchObject({ total: 1, failed: 0, refused: 0 });
+    expect(await fleet.of(tenant, "select from mpm_migrate.history where source = 'kept'")).toEqual([]);
+    expect(await fleet.of(tenant, 'select action, name from mpm_migrate.history_journal')).toHaveLength(4);
+    const down = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
+    expect(down.counts).toMatchObject({ reverted: 1 });
+    expect(await tablesOf(fleet, tenant)).toEqual(['meters', 'sixth']);
+  });
+
+  test('killed after down and before the record is gone: another call finishes', async () => {
+    const fleet = await fleetWithMeters(1);
+    const [tenant] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    const config = {
+      central: fleet.config.central,
+      migrations: { core: 'core', plugins: 'plugins', tenants: 'tenants' },
+    };
+    await fleet.write({ 'mpm-migrate.config.json': JSON.stringify(config) });
+    const blocker = new pg.Client({
+      connectionString: testServer(new URL(fleet.config.central.url).pathname.slice(1)),
+    });
+    await blocker.connect();
+    await blocker.query('begin; select * from company_plugins for update');
+    const running = await startCli(['plugin', 'uninstall', 'meters', '--tenant', '1', '--down'], {
+      cwd: fleet.config.root,
+    });
+    await until(async () => (await fleet.historyOf(tenant)).length === 2);
+    running.child.kill('SIGKILL');
+    await running.result;
+    await blocker.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    );
+    await blocker.query('rollback');
+    await blocker.end();
+    expect(await installedOf(fleet)).toEqual(['1 meters']);
+
+    const report = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
+    expect(report.counts).toMatchObject({ reverted: 1, failed: 0 });
+    expect(await installedOf(fleet)).toEqual([]);
+    expect(await tablesOf(fleet, tenant)).toEqual(['meters']);
+  });
+});
+
+describe('tenants and their sets', () => {
+  test('a page brings the plugins of its tenants; equal combinations share one set', async () => {
+    const fleet = await fleetWithMeters(0);
+    const many = Array.from({ length: 1200 }, (_, at) => String(at + 1));
+    await addTenants(
+      fleet,
+      many.map((id) => ({ id, name: `t-${id}`, database: `${databases.prefix}none_${id}` })),
+    );
+    await fleet.central(
+      "insert into company_plugins select c.id, p.id from companies c, plugins p where p.name = 'meters' and c.id % 3 > 0",
+    );
+    await fleet.central(
+      "insert into company_plugins select c.id, p.id from companies c, plugins p where p.name = 'solar' and c.id % 3 > 1",
+    );
+    const files = await readFleetFiles(fleet.config);
+    const sets = new Map<unknown, number>();
+    const queries: string[] = [];
+    await withCentral(fleet.config, async (central) => {
+      const { connection } = central;
+      const prepared = connection.prepared.bind(connection);
+      connection.prepared = (text, values) => {
+        queries.push(text);
+        return prepared(text, values);
+      };
+      for await (const tenant of streamTenants(central, { all: true })) {
+        const { migrations } = await tenantSet(tenant, files.core, fleet.config, files.cache);
+        sets.set(migrations, (sets.get(migrations) ?? 0) + 1);
+      }
+    });
+    expect([...sets.values()]).toEqual([400, 400, 400]);
+    expect([...sets.keys()].map((set) => (set as unknown[]).length).sort()).toEqual([2, 4, 5]);
+    // Three pages, and one look for what the list says twice.
+    expect(queries).toHaveLength(4);
+  });
+
+  test('tenants.query says who has what; install is refused there', async () => {
+    const fleet = await makeFleet(databases, { count: 2, files: { ...CORE, ...METERS } });
+    const query = `select c.id, c.name, d.database_name as database,
+      case when c.id = 1 then '["meters"]'::jsonb end as plugins
+      from companies c join company_databases d on d.company_id = c.id -- all of them`;
+    const config = { ...fleet.config, tenants: { query } };
+    expect((await up(config, { all: true })).counts).toMatchObject({ migrated: 2 });
+    expect(await tablesOf(fleet, fleet.tenants[0])).toEqual(['meters', 'readings']);
+    expect(await tablesOf(fleet, fleet.tenants[1])).toEqual(['meters']);
+    expect((await listPlugins(config)).plugins).toEqual([
+      { name: 'meters', title: null, installable: true, migrations: 2, tenants: 1 },
+    ]);
+    for (const refused of [
+      installPlugin(config, 'meters', { all: true }),
+      uninstallPlugin(config, 'meters', { all: true }),
+      makeInstallable(config, 'meters'),
+    ]) {
+      await expect(refused).rejects.toMatchObject({
+        code: 'CENTRAL_INVALID',
+        hint: expect.stringContaining('a column "plugins"') as string,
+      });
+    }
+  });
+
+  test('sync copies the installed plugins, and what is copied is applied only to who has them', async () => {
+    const fleet = await fleetWithMeters(2);
+    const [first, second] = fleet.tenants;
+    await fleet.central("insert into company_plugins select 1, id from plugins where name = 'meters'");
+    const copied = await sync(fleet.config, { all: true });
+    expect(copied).toMatchObject({ copied: 6, held: [] });
+    const folder = (tenant: TestTenant | undefined) =>
+      join(fleet.config.migrations.tenants, tenant?.database ?? '');
+    const manifest = JSON.parse(await readFile(join(folder(first), '.mpm-migrate.json'), 'utf8')) as unknown;
+    expect(manifest).toMatchObject({
+      copies: { '3_readings.sql': { plugin: 'meters' }, '5_unit.sql': { plugin: 'meters' } },
+    });
+    expect((await sync(fleet.config, { all: true })).changes).toEqual([]);
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 2 });
+    expect(await fleet.historyOf(first)).toEqual(['1_meters', '2_note', '3_readings', '5_unit']);
+    expect(await fleet.historyOf(second)).toEqual(['1_meters', '2_note']);
+    const sources = await fleet.of(first, "select name from mpm_migrate.history where source = 'plugin'");
+    expect(sources).toHaveLength(2);
+
+    const later = await installPlugin(fleet.config, 'meters', { tenants: ['2'] });
+    expect(later).toMatchObject({ counts: { current: 1 }, foldersBehind: 1 });
+    expect(later.notices.join()).toContain('lacks 2 of meters: mpm-migrate sync --tenant 2');
+    await sync(fleet.config, { all: true });
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 1, current: 1 });
+
+    await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] }, { down: true });
+    // The copies lie there, and are not its own any more.
+    expect((await up(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+    expect((await sync(fleet.config, { all: true })).stale).toBe(2);
+    expect((await sync(fleet.config, { all: true }, { prune: true })).pruned).toBe(2);
+    expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+  });
+
+  test('a copy of a tenant has the plugins of the original', async () => {
+    const fleet = await fleetWithMeters(1);
+    await installPlugin(fleet.config, 'meters', { all: true });
+    const database = `${databases.prefix}copy`;
+    databases.adopt(database);
+    const made = await clone(fleet.config, '1', { name: 'Copy', database });
+    expect(await installedOf(fleet)).toEqual(['1 meters', `${made.tenant.id} meters`]);
+    expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+  });
+});
