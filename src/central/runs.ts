@@ -3,6 +3,7 @@ import type { TenantFilter } from './filter.ts';
 import { jsonText } from './json.ts';
 import type { Listing } from './listing.ts';
 import { HEARTBEAT, isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
+import { partsOf, type RawPart, type RunPart } from './parts.ts';
 import { resolveFilter } from './resolve.ts';
 
 type Ledger = Pick<Listing, 'connection'>;
@@ -28,6 +29,8 @@ export interface RunRow {
   /** By outcome; of a run without an end, counted from its tenants. */
   counts: Record<string, number>;
   error: ErrorReport | null;
+  /** Of a run that several machines share (`--run-key`). */
+  parts?: RunPart[];
 }
 
 export interface NewRun {
@@ -92,7 +95,8 @@ export async function finishRun({ connection }: Ledger, run: number, end: RunEnd
   );
 }
 
-function outcomeOf({ interrupted, error, counts }: RunEnd): RunOutcome {
+/** A run's end in one word. */
+export function outcomeOf({ interrupted, error, counts }: RunEnd): RunOutcome {
   if (interrupted) return 'interrupted';
   if (error) return 'error';
   return counts.failed + counts.refused + counts.busy > 0 ? 'failed' : 'done';
@@ -129,8 +133,9 @@ on conflict (run, tenant_id) do update set outcome = excluded.outcome, from_migr
   );
 }
 
-interface RawRun extends Omit<RunRow, 'number'>, ProcessPlace {
+interface RawRun extends Omit<RunRow, 'number' | 'parts'>, ProcessPlace {
   number: string;
+  parts: RawPart[] | null;
   silent: boolean;
 }
 
@@ -141,7 +146,10 @@ const SELECT_RUN = `select number::text, verb, selection, tool_version as "toolV
   ${iso('finished_at')} as "finishedAt", outcome, total, error,
   clock_timestamp() - seen_at > ${HEARTBEAT.silence} * interval '1 ms' as silent,
   case when outcome = 'running' then coalesce((select jsonb_object_agg(o.outcome, o.count) from (
-    select t.outcome, count(*) from mpm_migrate.run_tenants t where t.run = runs.number group by 1) o), '{}') else counts end as counts
+    select t.outcome, count(*) from mpm_migrate.run_tenants t where t.run = runs.number group by 1) o), '{}') else counts end as counts,
+  (select jsonb_agg(jsonb_build_object('part', p.part, 'parts', p.parts, 'host', p.host, 'pid', p.pid, 'pidSpace', p.pid_space,
+    'outcome', p.outcome, 'total', p.total, 'silent', clock_timestamp() - p.seen_at > ${HEARTBEAT.silence} * interval '1 ms') order by p.part)
+    from mpm_migrate.run_parts p where p.run = runs.number) as parts
 from mpm_migrate.runs`;
 
 /** The runs, the newest first; `before` is the last number of the page before. */
@@ -222,7 +230,16 @@ export async function failedOf(
   return { run: found, filter: { ...filter, unfinishedOf: [...(filter.unfinishedOf ?? []), found.number] } };
 }
 
-function runOf({ silent, pidSpace, ...row }: RawRun): RunRow {
+function runOf({ silent, pidSpace, parts: raw, ...row }: RawRun): RunRow {
+  if (raw) {
+    const { parts, outcome } = partsOf(raw, silent);
+    return {
+      ...row,
+      number: Number(row.number),
+      parts,
+      outcome: row.outcome === 'running' ? outcome : row.outcome,
+    };
+  }
   const gone = row.outcome === 'running' && (silent || isGoneHere({ ...row, pidSpace }));
   return { ...row, number: Number(row.number), outcome: gone ? 'interrupted' : row.outcome };
 }

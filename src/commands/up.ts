@@ -45,6 +45,10 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       helpValue: '5|1%',
     }),
     pause: Flags.boolean({ description: 'Ask before each wave but the first; needs a terminal' }),
+    'run-key': Flags.string({
+      description: 'Slices of one deployment with the same key are one run of the ledger',
+      helpValue: 'KEY',
+    }),
     ...paceFlags,
     ...outputFlags,
   };
@@ -84,6 +88,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
         strict,
         fast,
         failFast,
+        ...(flags['run-key'] ? { runKey: flags['run-key'] } : {}),
         ...(canary === undefined ? {} : { canary }),
         ...(pause ? { beforeWave: ask } : {}),
         ...(to === undefined ? {} : { to }),

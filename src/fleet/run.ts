@@ -1,6 +1,7 @@
 import { type Central, withCentral } from '../central/central.ts';
 import { HEARTBEAT } from '../central/liveness.ts';
-import { type RunRow, activeRuns, beat, createRun, finishRun, recordTenants } from '../central/runs.ts';
+import { beat, recordTenants } from '../central/runs.ts';
+import { beatPart } from '../central/parts.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { errorReport } from '../errors.ts';
@@ -11,6 +12,7 @@ import type { StopReason, Trial } from './lanes.ts';
 import { LedgerWriter } from './ledger.ts';
 import { amountOf, failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
+import { closeRun, describeActive, openRun, shardOf } from './run-row.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
 import type { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
@@ -20,6 +22,8 @@ import { planWaves, takeWaves, type WaveOptions } from './waves.ts';
 
 export interface RunOptions extends SweepOptions, WaveOptions {
   onEvent?: OnEvent;
+  /** Runs with the same key are one run of the ledger: the slices of one deployment (fleet 12). */
+  runKey?: string;
 }
 
 /** What a verb adds to what its caller says. */
@@ -84,7 +88,11 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
       startedAt: new Date(started).toISOString(),
     };
     const unrecorded = { run: null, others: [] };
-    const { run, others } = work.recorded === false ? unrecorded : await openRun(central, tenants, head);
+    const part = options.runKey === undefined ? undefined : shardOf(work.selection).index;
+    const { run, others } =
+      work.recorded === false
+        ? unrecorded
+        : await openRun(central, tenants, head, work.selection, options.runKey);
     const report = new ReportBuilder({ run, ...head }, { keepResults: selectsByName(work.selection) });
     const pass = (event: Unstamped): unknown => options.onEvent?.({ ...event, at: Date.now() - started });
     const tell = (event: Unstamped): void => void pass(event);
@@ -119,7 +127,10 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
       run === null
         ? undefined
         : setInterval(
-            () => void ledger.attempt(() => inTurn(central, () => beat(central, run))),
+            () =>
+              void ledger.attempt(() =>
+                inTurn(central, () => (part ? beatPart(central, run, part) : beat(central, run))),
+              ),
             HEARTBEAT.every,
           );
 
@@ -137,27 +148,12 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
       return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
     };
     await ledger.close();
-    if (run !== null) await ledger.attempt(() => inTurn(central, () => finishRun(central, run, finish())));
+    if (run !== null)
+      await ledger.attempt(() => inTurn(central, () => closeRun(central, run, part, finish())));
     const finished = finish();
     tell({ type: 'run-finished', report: finished });
     return finished;
   });
-}
-
-/** Writes the run's row, unless there is nobody to run for; and looks who else is at it (fleet 10). */
-async function openRun(
-  central: Central,
-  { total, filter }: Survey,
-  head: { verb: string; selection: string; toolVersion: string },
-): Promise<{ run: number | null; others: RunRow[] }> {
-  if (total === 0) return { run: null, others: [] };
-  const run = await createRun(central, { ...head, filter, total, actor: central.config.actor });
-  return { run, others: await activeRuns(central, run) };
-}
-
-function describeActive({ number, verb, selection, actor, databaseUser, host, startedAt }: RunRow): string {
-  const who = `${actor ?? databaseUser} on ${host}`;
-  return `Run ${number} (${verb} ${selection}) is in progress, by ${who} since ${startedAt}; two at once are safe.`;
 }
 
 async function takeAll(

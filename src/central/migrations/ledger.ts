@@ -52,8 +52,33 @@ create index run_tenants_outcome on mpm_migrate.run_tenants (run, outcome);
 create index run_tenants_tenant on mpm_migrate.run_tenants (tenant_id, run desc);
 `;
 
+const parts = `-- Runs of several machines are one run when they are given the same key (fleet 12).
+alter table mpm_migrate.runs add column run_key text;
+create unique index runs_key on mpm_migrate.runs (verb, run_key) where run_key is not null;
+
+create table mpm_migrate.run_parts (
+  run bigint not null references mpm_migrate.runs (number) on delete cascade,
+  -- Which slice, of how many.
+  part integer not null,
+  parts integer not null,
+  host text not null,
+  pid integer not null,
+  pid_space text not null,
+  seen_at timestamptz not null default clock_timestamp(),
+  outcome text not null default 'running'
+    check (outcome in ('running', 'done', 'failed', 'interrupted', 'error')),
+  total integer not null,
+  counts jsonb not null default '{}',
+  error jsonb,
+  primary key (run, part)
+);
+`;
+
 /** The ledger's schema, in order; always there. */
-export const LEDGER: readonly BuiltIn[] = [{ name: '0001_runs', sql: runs }];
+export const LEDGER: readonly BuiltIn[] = [
+  { name: '0001_runs', sql: runs },
+  { name: '0002_run_parts', sql: parts },
+];
 
 /** Kept apart from `mpm_migrate.history`, which is the product's own central migrations'. */
 export const LEDGER_HISTORY = { schema: 'mpm_migrate', table: 'ledger_history' };

@@ -65,6 +65,11 @@ export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Th
     `${symbolOf(run, theme)} ${theme.strong(`run ${run.number}`)}  ${run.verb} ${oneLine(run.selection)}`,
     `    ${run.outcome}, started ${atMinute(run.startedAt)} UTC${run.finishedAt ? `, took ${took(run)}` : ''}`,
     `    by ${oneLine(whoRan(run))} on ${oneLine(run.host)}, mpm-migrate ${run.toolVersion}`,
+    ...(run.parts
+      ? [
+          `    ${run.parts.map((each) => `${each.part}/${each.parts} ${each.outcome} (${oneLine(each.host)})`).join('   ')}`,
+        ]
+      : []),
     ...(run.error ? [`    ${oneLine(run.error.message)}`] : []),
   ];
   const counts = Object.entries(run.counts).filter(([outcome, number]) => outcome !== 'total' && number > 0);

@@ -1,0 +1,139 @@
+import { MpmError } from '../errors.ts';
+import type { Shard } from './filter.ts';
+import { jsonText } from './json.ts';
+import type { Listing } from './listing.ts';
+import { isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
+import { resolveFilter } from './resolve.ts';
+import type { NewRun, RunEnd, RunOutcome } from './runs.ts';
+
+/** A run that several machines share, each with its slice. */
+export interface SharedRun extends NewRun {
+  key: string;
+  shard: Shard;
+  total: number;
+}
+
+/** One machine's share of a run. */
+export interface RunPart {
+  part: number;
+  parts: number;
+  host: string;
+  /** `interrupted` also for one that never ended and whose process is gone. */
+  outcome: RunOutcome;
+  total: number;
+}
+
+/** A part as it is stored; `silent`: it has not been heard of for too long. */
+export interface RawPart extends RunPart, ProcessPlace {
+  silent: boolean;
+}
+
+/**
+ * Opens the run of a key, or joins it; a slice that is run again takes its former place. The run's number.
+ * @throws MpmError USAGE when the key is that of a run over something else, or cut otherwise
+ */
+export async function joinRun(listing: Listing, run: SharedRun): Promise<number> {
+  const { connection } = listing;
+  const place = thisProcess();
+  const filter = await resolveFilter(listing, run.filter);
+  await connection.prepared(
+    `insert into mpm_migrate.runs (verb, selection, filter, tool_version, actor, host, pid, pid_space, run_key)
+values ($1, $2, $3::jsonb, $4, $5, $6, $7, $8, $9) on conflict (verb, run_key) where run_key is not null do nothing`,
+    [
+      run.verb,
+      run.selection,
+      jsonText(filter),
+      run.toolVersion,
+      run.actor ?? null,
+      place.host,
+      place.pid,
+      place.pidSpace,
+      run.key,
+    ],
+  );
+  const [found] = await connection.prepared<{ number: string; selection: string; parts: number | null }>(
+    `select number::text, selection, (select max(parts) from mpm_migrate.run_parts where run = number) as parts
+from mpm_migrate.runs where verb = $1 and run_key = $2`,
+    [run.verb, run.key],
+  );
+  const number = Number(found?.number);
+  requireSame(run, number, found);
+  await connection.prepared(
+    `insert into mpm_migrate.run_parts (run, part, parts, host, pid, pid_space, total) values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (run, part) do update set host = excluded.host, pid = excluded.pid, pid_space = excluded.pid_space,
+  total = excluded.total, seen_at = clock_timestamp(), outcome = 'running', counts = '{}', error = null`,
+    [number, run.shard.index, run.shard.of, place.host, place.pid, place.pidSpace, run.total],
+  );
+  await connection.prepared(
+    `update mpm_migrate.runs set outcome = 'running', finished_at = null, seen_at = clock_timestamp(),
+  total = (select sum(total) from mpm_migrate.run_parts where run = $1) where number = $1`,
+    [number],
+  );
+  return number;
+}
+
+function requireSame(
+  { key, verb, selection, shard }: SharedRun,
+  number: number,
+  found: { selection: string; parts: number | null } | undefined,
+): void {
+  const other = found && found.selection !== selection;
+  if (!other && (found?.parts ?? shard.of) === shard.of) return;
+  const what = other ? `${verb} ${found.selection}` : `${found?.parts} slices`;
+  throw new MpmError('USAGE', `--run-key ${key} is that of run ${number}, of ${what}`, {
+    subject: key,
+    hint: 'Give each deployment a key of its own, and the same selection and number of slices to all its parts.',
+  });
+}
+
+/** Closes a part; and the run, when it was the last of its parts. */
+export async function finishPart(
+  { connection }: Pick<Listing, 'connection'>,
+  run: number,
+  part: number,
+  end: RunEnd & { outcome: RunOutcome },
+): Promise<void> {
+  await connection.prepared(
+    `update mpm_migrate.run_parts set outcome = $3, counts = $4::jsonb, error = $5::jsonb, total = $6,
+  seen_at = clock_timestamp() where run = $1 and part = $2`,
+    [run, part, end.outcome, jsonText(end.counts), end.error ? jsonText(end.error) : null, end.counts.total],
+  );
+  // A statement of its own: of two that end at once, the later one sees that both have ended.
+  await connection.prepared(
+    `update mpm_migrate.runs set finished_at = clock_timestamp(), seen_at = clock_timestamp(), total = p.total, error = p.error,
+  outcome = case when p.outcomes && array['interrupted'] then 'interrupted' when p.outcomes && array['error'] then 'error'
+    when p.outcomes && array['failed'] then 'failed' else 'done' end,
+  counts = (select coalesce(jsonb_object_agg(c.key, c.sum), '{}') from (select e.key, sum(e.value::bigint) as sum
+    from mpm_migrate.run_parts o, jsonb_each_text(o.counts) e where o.run = $1 group by e.key) c)
+from (select sum(total)::int as total, array_agg(outcome) as outcomes, count(*) as ended, max(parts) as parts,
+    (array_agg(error) filter (where error is not null))[1] as error
+  from mpm_migrate.run_parts where run = $1) p
+where number = $1 and p.ended = p.parts and not p.outcomes && array['running']`,
+    [run],
+  );
+}
+
+/** The part says that it is alive, as its run does. */
+export async function beatPart(
+  { connection }: Pick<Listing, 'connection'>,
+  run: number,
+  part: number,
+): Promise<void> {
+  await connection.prepared(
+    `with whole as (update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1)
+update mpm_migrate.run_parts set seen_at = clock_timestamp() where run = $1 and part = $2`,
+    [run, part],
+  );
+}
+
+/** The parts as they are, and what that makes of a run that has not ended; `silent`: nobody is heard of. */
+export function partsOf(raw: readonly RawPart[], silent: boolean): { parts: RunPart[]; outcome: RunOutcome } {
+  const parts = raw.map(({ silent: quiet, pid, pidSpace, ...part }): RunPart => {
+    const gone = part.outcome === 'running' && (quiet || isGoneHere({ host: part.host, pid, pidSpace }));
+    return { ...part, outcome: gone ? 'interrupted' : part.outcome };
+  });
+  const has = (outcome: RunOutcome) => parts.some((part) => part.outcome === outcome);
+  // Those that have not begun yet are waited for, for a while.
+  const over = !has('running') && (has('interrupted') || silent);
+  return { parts, outcome: over ? 'interrupted' : 'running' };
+}
