@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -43,4 +43,10 @@ test("a number of a tenant's far future moves nobody else's", async () => {
 test('a central migration meets no tenant', async () => {
   write('migrations/tenants/a/20260301120059_own.sql');
   expect(await created({ central: true })).toBe('20260301120059_mine.sql');
+});
+
+test('a core that is ahead of the clock looks at folders of any age', async () => {
+  write('migrations/core/29991231235959_last.sql', 'migrations/tenants/a/30000101000000_own.sql');
+  utimesSync(join(cwd, 'migrations/tenants/a'), 0, 0);
+  expect(await created()).toBe('30000101000001_mine.sql');
 });

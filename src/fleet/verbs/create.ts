@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
@@ -51,7 +51,10 @@ export async function createMigration(
   }
   // A tenant's own must not take a number that core has, or is about to bring.
   const taken = versionsOf([...here, ...(tenant === undefined ? [] : namesIn(config.migrations.core))]);
-  const version = nextVersion(taken, now, central ? [] : versionsElsewhere(config, tenant === undefined));
+  const isNow = nextVersion(taken, now) === nextVersion([], now);
+  const since = isNow ? now.getTime() - DAY : 0;
+  const elsewhere = central ? [] : versionsElsewhere(config, tenant === undefined, since);
+  const version = nextVersion(taken, now, elsewhere);
   const name = `${version}_${slug}`;
   const path = join(folder, `${name}.${kind}`);
   try {
@@ -88,13 +91,20 @@ async function folderOfTenant(config: Config, wanted: string): Promise<{ folder:
   return { folder, copied: copy.length };
 }
 
-/** The versions of what meets the new migration in a tenant: plugins, and for a core one all tenants' own. */
-function versionsElsewhere(config: Config, isCore: boolean): string[] {
+const DAY = 86_400_000;
+
+/**
+ * The versions of what meets the new migration in a tenant: plugins, and for a core one all tenants' own.
+ * @param since in ms: a folder of five thousand that nobody touched since holds no number of this second, and is not read
+ */
+function versionsElsewhere(config: Config, isCore: boolean, since: number): string[] {
   const { plugins, tenants } = config.migrations;
   const folders = [...foldersIn(plugins), ...(isCore ? foldersIn(tenants) : [])];
-  // Of five thousand folders most names are core's own copies.
   const names = new Set<string>();
-  for (const folder of folders) for (const file of namesIn(folder)) names.add(file);
+  for (const folder of folders) {
+    const touched = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (touched >= since) for (const file of namesIn(folder)) names.add(file);
+  }
   return versionsOf([...names]);
 }
 
