@@ -6,6 +6,7 @@ import { amend } from '../../migration/amend.ts';
 import { attemptDown } from '../../migration/migrate.ts';
 import type { Migration } from '../../migration/migration.ts';
 import { compareNames } from '../../migration/name.ts';
+import { headOf } from '../../migration/plan.ts';
 import { KEPT } from '../../migration/state.ts';
 import { checkPluginName, readPlugin } from '../../tenant/plugins.ts';
 import { readFleetFiles } from '../files.ts';
@@ -51,23 +52,27 @@ export async function uninstallPlugin(
         await attemptDown(target, { migrations: withAll(migrations, its) }, { ...how, plugin: name }),
       );
     }
-    const { changes } = await amend(target, { ...how, write: keep === true }, (rows) =>
-      rows
+    let head: string | null = null;
+    const { changes } = await amend(target, { ...how, write: keep === true }, (rows) => {
+      head = headOf(rows);
+      return rows
         .filter((row) => ours.has(row.name) && row.source !== KEPT)
         .map((row) => ({
           action: 'source',
           name: row.name,
           source: KEPT,
           why: `${name} is uninstalled, and kept`,
-        })),
-    );
+        }));
+    });
     const applied = changes.map((change) => change.name);
-    return keep || applied.length === 0 ? nothingDone() : failedBy(stillApplied(name, applied));
+    const at = { from: head, to: head };
+    if (keep || applied.length === 0) return { ...nothingDone(), ...at };
+    return { ...failedBy(stillApplied(name, applied)), ...at, outcome: 'refused' };
   };
   const uninstall = async (tenant: Tenant, context: RunContext, work: TenantWork): Promise<Tried> => {
     const tried = await clear(work);
     const cleared = tried.outcome === 'reverted' || tried.outcome === 'current';
-    if (!cleared) return tried.error?.code === 'PLAN_REFUSED' ? { ...tried, outcome: 'refused' } : tried;
+    if (!cleared) return tried;
     const removed = await inTurn(context.central, () => recordUninstalled(context.central, tenant.id, name));
     return removed && tried.outcome === 'current' ? { ...tried, outcome: 'reverted' } : tried;
   };

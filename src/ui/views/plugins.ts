@@ -35,8 +35,13 @@ export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): s
   const whom = tenant ? tenantWord(tenant) : '42';
   const next = ready
     ? `\nInstall one:  ${command(`mpm-migrate plugin install ${ready.name} --tenant ${whom}`)}\n`
-    : '';
+    : addLine(plugins, theme);
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n${next}`;
+}
+
+function addLine(plugins: PluginList['plugins'], { command }: Theme): string {
+  const waiting = plugins.find(({ installable }) => !installable);
+  return waiting ? `\nMake one installable:  ${command(`mpm-migrate plugin add ${waiting.name}`)}\n` : '';
 }
 
 /** A plugin that can be installed from now on. */
