@@ -87,7 +87,7 @@ export async function takeWaves(
     if (held) {
       await passBy(context, wave, held);
     } else {
-      tell({ type: 'wave-started', name, total: wave.total });
+      if (!signal?.aborted) tell({ type: 'wave-started', name, total: wave.total });
       const limit = Math.min(failureBudget(wave.maxFailures, wave.total), most - failures);
       const { maxFailures: _, failFast: __, ...rest } = options;
       await take(wave, {
