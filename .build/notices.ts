@@ -42,7 +42,18 @@ function section(folder: string): string {
   const texts = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && LICENCE_FILE.test(entry.name))
     .map((entry) => readFileSync(join(folder, entry.name), 'utf8').trim());
+  // Some packages have theirs at the end of the README.
+  if (texts.length === 0) texts.push(...inReadme(folder));
   if (!license && texts.length === 0) throw new Error(`${name} names no licence`);
   const about = [`${name} ${version}`, `License: ${license ?? 'see below'}`, ...(home ? [home] : [])];
   return `${[about.join('\n'), ...texts].join('\n\n')}\n`;
+}
+
+function inReadme(folder: string): string[] {
+  const readme = readdirSync(folder).find((file) => /^readme(\.|$)/i.test(file));
+  if (!readme) return [];
+  const text = /^#+ *licen[cs]e\b.*\n([\s\S]*)/im
+    .exec(readFileSync(join(folder, readme), 'utf8'))?.[1]
+    ?.trim();
+  return text ? [text] : [];
 }
