@@ -15,6 +15,8 @@ import { up } from '../../src/fleet/verbs/up.ts';
 import { readFleetFiles } from '../../src/fleet/files.ts';
 import { selectStanding } from '../../src/migration/history.ts';
 import { parseStamp } from '../../src/migration/stamp.ts';
+import { fresh } from '../../src/fleet/verbs/fresh.ts';
+import { drop } from '../../src/tenant/drop.ts';
 import { clone } from '../../src/tenant/clone.ts';
 import { tenantSet } from '../../src/tenant/folder.ts';
 import { startCli } from '../helpers/cli.ts';
@@ -234,6 +236,16 @@ describe('uninstall', () => {
     expect(await tablesOf(fleet, tenant)).toEqual(['meters', 'sixth']);
   });
 
+  test('--down also takes back what a tenant has without a record', async () => {
+    const fleet = await fleetWithMeters(1);
+    const [tenant] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    await fleet.central('delete from company_plugins');
+    const report = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
+    expect(report.counts).toMatchObject({ reverted: 1 });
+    expect(await tablesOf(fleet, tenant)).toEqual(['meters']);
+  });
+
   test('killed after down and before the record is gone: another call finishes', async () => {
     const fleet = await fleetWithMeters(1);
     const [tenant] = fleet.tenants;
@@ -358,6 +370,21 @@ describe('tenants and their sets', () => {
     expect((await sync(fleet.config, { all: true })).stale).toBe(2);
     expect((await sync(fleet.config, { all: true }, { prune: true })).pruned).toBe(2);
     expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
+  });
+
+  test('fresh applies its plugins again; who is dropped takes the record along', async () => {
+    const fleet = await fleetWithMeters(2);
+    const [first] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    await fleet.of(first, 'insert into readings values (1)');
+    const config = { ...fleet.config, templates: false };
+    const confirm = first?.database ?? '';
+    const made = await fresh(config, '1', { confirm });
+    expect(made).toMatchObject({ head: '5_unit', notices: [] });
+    expect(await fleet.historyOf(first)).toEqual(['1_meters', '2_note', '3_readings', '5_unit']);
+    expect(await fleet.of(first, 'select from readings')).toEqual([]);
+    await drop(config, '1', { confirm: 'company-1' });
+    expect(await installedOf(fleet)).toEqual(['2 meters']);
   });
 
   test('a copy of a tenant has the plugins of the original', async () => {
