@@ -45,7 +45,9 @@ test('central up creates the database that is missing, its tables and the ledger
   expect(status).toMatchObject({ exists: true, upToDate: true });
   expect(status.tables.map((table) => table.name)).toEqual([
     'mpm_migrate.ledger_history',
+    'mpm_migrate.pool',
     'mpm_migrate.registry_history',
+    'mpm_migrate.run_parts',
     'mpm_migrate.run_tenants',
     'mpm_migrate.runs',
     'public.companies',

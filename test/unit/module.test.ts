@@ -9,7 +9,7 @@ const project = await mkdtemp(join(tmpdir(), 'mpm-module-'));
 afterAll(() => rm(project, { recursive: true }));
 
 const SHARED = join(tmpdir(), 'jiti');
-const sharedFiles = async () => (existsSync(SHARED) ? readdir(SHARED) : []);
+const sharedFiles = async (): Promise<string[]> => (existsSync(SHARED) ? readdir(SHARED) : []);
 
 test('a configuration with a password leaves no copy of itself anywhere', async () => {
   const before = await sharedFiles();
