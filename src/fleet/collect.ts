@@ -79,9 +79,9 @@ export class ReportBuilder {
     };
   }
 
-  /** Statements of `exec` say nothing about migrations. */
-  #standing(at: string | null): Pick<FailureGroup, 'at'> {
-    return this.#head.verb === 'exec' ? {} : { at };
+  /** Where a tenant stands is known, and worth a line, when it is a migration that failed. */
+  #standing(error: ErrorReport, at: string | null): Pick<FailureGroup, 'at'> {
+    return error.migration === undefined ? {} : { at };
   }
 
   #addFailure({ tenant, error, to }: TenantResult): void {
@@ -95,7 +95,7 @@ export class ReportBuilder {
       group.tenants.push(tenant);
       if (group.at !== to) delete group.at;
     } else {
-      this.#groups.set(key, { error, count: 1, tenants: [tenant], ...this.#standing(to) });
+      this.#groups.set(key, { error, count: 1, tenants: [tenant], ...this.#standing(error, to) });
     }
   }
 }
