@@ -67,7 +67,9 @@ export class ReportBuilder {
       ...end,
       interrupted: end.interrupted || this.stopped,
       counts: { ...this.#counts },
-      failures: [...this.#groups.values()].sort((a, b) => b.count - a.count),
+      failures: [...this.#groups.values()]
+        .map((group) => ({ ...group, tenants: group.tenants.toSorted(byTenantId) }))
+        .sort((a, b) => b.count - a.count),
       skipped: [...this.#skipped]
         .map(([reason, count]) => ({ reason, count }))
         .sort((a, b) => b.count - a.count),
@@ -147,7 +149,11 @@ export function emptyCounts(): RunCounts {
 }
 
 function byId(a: TenantResult, b: TenantResult): number {
-  return compareIds(a.tenant.id, b.tenant.id);
+  return byTenantId(a.tenant, b.tenant);
+}
+
+function byTenantId(a: TenantRef, b: TenantRef): number {
+  return compareIds(a.id, b.id);
 }
 
 /** Numbers as numbers, whatever their length. */

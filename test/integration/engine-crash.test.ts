@@ -206,7 +206,10 @@ test('fleet 6: a run told to stop finishes the migration it is in; told to cance
   const cancelled = up(url, set, { cancel: cancel.signal });
   await backendDoing(url, "wait_event = 'PgSleep'");
   cancel.abort();
-  expect(await cancelled).toMatchObject({ outcome: 'failed', error: { code: 'INTERRUPTED', migration: '3_slow' } });
+  expect(await cancelled).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'INTERRUPTED', migration: '3_slow' },
+  });
   expect(await historyOf(url)).toEqual(['1_t applied', '2_slow applied']);
   expect(await rowsIn(url, 'select what from log')).toEqual([{ what: 'two' }]);
 });

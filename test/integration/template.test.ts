@@ -97,7 +97,7 @@ test('fleet 15: a tenant by replay, from the template and from the pool are the 
       url,
       'select position, name, version, checksum, state, statements_done, statements, run_id, tool_version, database_user, actor, source from mpm_migrate.history order by position',
     );
-    histories.push(rows.map(({ source: _, ...row }) => row));
+    histories.push(rows.map((row) => ({ ...row, source: undefined })));
     const source = url === replayed.url ? 'core' : 'template';
     expect(new Set(rows.map((row) => row.source))).toEqual(new Set([source]));
     expect(await rowsIn(url, 'select price from tariffs')).toEqual([{ price: 7 }]);
