@@ -76,7 +76,9 @@ describe('up in trouble', () => {
     expect(report).toMatchObject({ interrupted: true, counts: { total: 4, failed: 0, skipped: 4 } });
     const histories = await fleet.central('select outcome, applied from mpm_migrate.run_tenants');
     expect(histories).toHaveLength(4);
-    const kept = (await Promise.all(fleet.tenants.map((tenant) => fleet.historyOf(tenant)))).flat();
+    const kept = (
+      await Promise.all(fleet.tenants.map((tenant) => fleet.historyOf(tenant).catch(() => [])))
+    ).flat();
     // The one that began, and the other one in work if it had begun by then; never the migration behind.
     expect(new Set(kept)).toEqual(new Set(['1_slow']));
     expect(kept.length).toBeLessThanOrEqual(2);
