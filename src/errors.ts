@@ -165,10 +165,17 @@ export interface ErrorReport extends Omit<MpmErrorOptions, 'cause'> {
 export function errorReport(error: unknown): ErrorReport {
   const known = asMpmError(error);
   const { code, message, hint, subject, excerpt, database, aftermath, migration } = known;
-  const all = { code, message: redact(message), hint, subject, excerpt, database, aftermath, migration };
-  return Object.fromEntries(
-    Object.entries(all).filter(([, value]) => value !== undefined),
-  ) as unknown as ErrorReport;
+  const all = { code, message, hint, subject, excerpt, database, aftermath, migration };
+  return redactAll(all) as ErrorReport;
+}
+
+/** Every text in it redacted, what is undefined left out. */
+function redactAll(value: unknown): unknown {
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map(redactAll);
+  if (typeof value !== 'object' || value === null) return value;
+  const said = Object.entries(value).filter(([, part]) => part !== undefined);
+  return Object.fromEntries(said.map(([key, part]) => [key, redactAll(part)]));
 }
 
 /** Anything thrown, as an MpmError; what is not one is a bug of ours and says so. */
@@ -178,9 +185,16 @@ export function asMpmError(error: unknown): MpmError {
   return new MpmError('BUG', redact(message), { cause: error });
 }
 
-/** Takes passwords out of anything that looks like a connection URL or a libpq keyword string. */
+/**
+ * Takes passwords out of anything that looks like a connection URL, a libpq keyword string, or SQL that sets one;
+ * of the last as many stars, so that a caret below it stays in its place.
+ */
 export function redact(text: string): string {
   return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):[^\s/?#]*@/gi, '$1:***@')
-    .replace(/\b(password|pgpassword)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)/gi, '$1$2***');
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):\S*@/gi, '$1:***@')
+    .replace(/\b(password|pgpassword)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)/gi, '$1$2***')
+    .replace(
+      /\b(password\s+e?')((?:[^']|'')*)'/gi,
+      (_, before: string, secret: string) => `${before}${'*'.repeat(secret.length)}'`,
+    );
 }
