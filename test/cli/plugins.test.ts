@@ -108,7 +108,7 @@ describe('plugin', () => {
         "code": 3,
         "out": "✖ company-1
           3_readings of the plugin "meters" is applied here
-          Still at 3_readings: nothing was changed here.
+          Nothing was changed here.
           Take it back, with its data: mpm-migrate plugin uninstall meters --down --tenant company-1
           Leave its tables as they are: mpm-migrate plugin uninstall meters --keep --tenant company-1
 
