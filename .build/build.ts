@@ -1,6 +1,7 @@
 /**
  * Builds `dist/` and `oclif.manifest.json`: every command an entry of its own, what they share in chunks,
- * the libraries bundled. A command so loads only what it needs, in few files.
+ * the libraries bundled. A command so loads only what it needs, in few files. They are CommonJS, which Node starts
+ * faster, and whose compiled code can be kept on every version of it; `index.mjs` is the door for importers.
  */
 import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
@@ -49,7 +50,7 @@ async function bundle(): Promise<string[]> {
   });
   const { output } = await build.write({
     dir: dist,
-    format: 'esm',
+    format: 'cjs',
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
     minify: true,
@@ -59,9 +60,15 @@ async function bundle(): Promise<string[]> {
   await build.close();
   const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');
   const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules));
-  await writeFile(join(dist, NOTICES), notices(modules));
+  const library = chunks.find(({ name, isEntry }) => isEntry && name === 'index');
+  const beside = {
+    [NOTICES]: notices(modules),
+    'package.json': '{ "type": "commonjs" }\n',
+    'index.mjs': `import library from './index.js';\nexport const { ${library?.exports.join(', ')} } = library;\n`,
+  };
+  for (const [file, text] of Object.entries(beside)) await writeFile(join(dist, file), text);
   await Promise.all(chunks.map(trimSourceMap));
-  return [NOTICES, ...output.map((file) => file.fileName)];
+  return [...Object.keys(beside), ...output.map((file) => file.fileName)];
 }
 
 /** Stack traces through a library name its file and line; its text is not worth the download. */
@@ -73,7 +80,7 @@ async function trimSourceMap({ fileName, map }: OutputChunk): Promise<void> {
   await writeFile(join(dist, `${fileName}.map`), JSON.stringify({ ...map, sourcesContent }));
 }
 
-/** One `index.d.ts` that needs no package but kysely. */
+/** One `index.d.mts` that needs no package but kysely. */
 async function declarations(): Promise<string[]> {
   const build = await rolldown({
     cwd: root,
@@ -83,7 +90,7 @@ async function declarations(): Promise<string[]> {
     plugins: [dts({ emitDtsOnly: true })],
     checks: { bundlerTimings: false },
   });
-  const { output } = await build.write({ dir: dist, format: 'esm' });
+  const { output } = await build.write({ dir: dist, format: 'esm', entryFileNames: '[name].mjs' });
   await build.close();
   return output.map((file) => file.fileName);
 }

@@ -16,6 +16,7 @@ if (question === '--version' || question === '-v') {
   const colours = process.stdout.isTTY && process.stdout.hasColors();
   process.stdout.write(colours ? text : require('node:util').stripVTControlCharacters(text));
 } else {
-  require('node:module').enableCompileCache?.();
-  void import('../dist/cli/main.js').then(({ run }) => run(argv, root));
+  const { version } = require('../package.json');
+  require('./compiled.js').keepCompiled(join(root, 'dist/chunks'), version);
+  void require('../dist/cli/main.js').run(argv, root);
 }

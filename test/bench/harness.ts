@@ -16,6 +16,8 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Bench {
@@ -100,8 +102,11 @@ function spread(values: number[]): Spread {
 }
 
 const BIN = join(import.meta.dirname, '../../bin/run.js');
+// Empty, and removed at the end: what programs keep there for their next start is part of how fast they start.
+const HOME = mkdtempSync(join(tmpdir(), 'mpm-bench-home-'));
+process.once('exit', () => rmSync(HOME, { recursive: true, force: true }));
 
-/** Where and with what a program runs; of the environment it has PATH beside. */
+/** Where and with what a program runs; of the environment it has PATH and HOME beside. */
 export interface Place {
   env?: Record<string, string>;
   cwd?: string;
@@ -115,7 +120,7 @@ export async function program(
 ): Promise<string> {
   const child = spawn(command, args, {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
+    env: { PATH: process.env['PATH'], HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
 
 export interface CliOptions {
-  /** All that it gets of an environment but PATH and HOME. */
+  /** All that it gets of an environment but PATH, HOME and a cache. */
   env?: Record<string, string>;
   /** Default: an empty folder, which is also its HOME. */
   cwd?: string;
@@ -31,6 +31,8 @@ export interface RunningCli {
 }
 
 const BIN = join(import.meta.dirname, '../../bin/run.js');
+/** Compiled code, of which each of them would otherwise make its own. */
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache');
 
 /** Runs the built `mpm-migrate` and waits for its end. */
 export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
@@ -42,7 +44,7 @@ export async function startCli(args: string[], options: CliOptions = {}): Promis
   const home = await mkdtemp(join(tmpdir(), 'mpm-cli-'));
   const child = spawn(process.execPath, [BIN, ...args], {
     cwd: options.cwd ?? home,
-    env: { PATH: process.env['PATH'], HOME: home, ...options.env },
+    env: { PATH: process.env['PATH'], HOME: home, XDG_CACHE_HOME: CACHE, ...options.env },
     timeout: options.timeout ?? 25_000,
     killSignal: 'SIGKILL',
   });
