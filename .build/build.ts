@@ -56,6 +56,8 @@ async function bundle(): Promise<string[]> {
     minify: true,
     sourcemap: true,
     codeSplitting: { groups },
+    // Node 20 loses track of where an import() of kept code stands; require() loads ES modules as well.
+    dynamicImportInCjs: false,
   });
   await build.close();
   const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');

@@ -27,11 +27,7 @@ exports.keepCompiled = (folder, version) => {
     if (dirname(file) !== folder) return compile.call(this, source, file, ...more);
     const kept = join(cache, basename(file));
     const cachedData = owner === undefined ? undefined : attempt(() => fs.readFileSync(kept));
-    const script = new vm.Script(Module.wrap(source), {
-      filename: file,
-      cachedData,
-      importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    });
+    const script = new vm.Script(Module.wrap(source), { filename: file, cachedData });
     if (!cachedData || script.cachedDataRejected) missing.set(kept, script);
     const run = script.runInThisContext();
     return run.call(this.exports, this.exports, Module.createRequire(file), this, file, folder);

@@ -117,19 +117,24 @@ export async function recordTenants(
 ): Promise<void> {
   // One statement cannot set a row twice: of one tenant's records the last one counts.
   const latest = [...new Map(records.map((record) => [record.tenant.id, record])).values()];
+  const rows = latest.map(({ tenant: { id, name, database, server }, outcome, from, to, ...record }) => {
+    const { applied, durationMs, attempts, reason, error } = record;
+    const done = applied.length ? { applied } : {};
+    return { id, name, database, server, outcome, from, to, ...done, durationMs, attempts, reason, error };
+  });
   await connection.prepared(
     `with beat as (update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1)
 insert into mpm_migrate.run_tenants (run, tenant_id, name, database, server, outcome, from_migration, to_migration,
   applied, duration_ms, attempts, reason, error_code, error_message, error)
-select $1, r.tenant ->> 'id', r.tenant ->> 'name', r.tenant ->> 'database', r.tenant ->> 'server', r.outcome, r."from", r."to",
-  r.applied, r."durationMs", r.attempts, r.reason, r.error ->> 'code', r.error ->> 'message', r.error
-from jsonb_to_recordset($2::jsonb) as r (tenant jsonb, outcome text, "from" text, "to" text, applied jsonb,
-  "durationMs" double precision, attempts integer, reason text, error jsonb)
+select $1, r.id, r.name, r.database, r.server, r.outcome, r."from", r."to",
+  coalesce(r.applied, '[]'), r."durationMs", r.attempts, r.reason, r.error ->> 'code', r.error ->> 'message', r.error
+from json_to_recordset($2::json) as r (id text, name text, database text, server text, outcome text, "from" text, "to" text,
+  applied jsonb, "durationMs" double precision, attempts integer, reason text, error jsonb)
 on conflict (run, tenant_id) do update set outcome = excluded.outcome, from_migration = excluded.from_migration,
   to_migration = excluded.to_migration, applied = excluded.applied, duration_ms = excluded.duration_ms,
   attempts = excluded.attempts, reason = excluded.reason, error_code = excluded.error_code,
   error_message = excluded.error_message, error = excluded.error, recorded_at = clock_timestamp()`,
-    [run, jsonText(latest)],
+    [run, jsonText(rows)],
   );
 }
 

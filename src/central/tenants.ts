@@ -10,28 +10,41 @@ export { resolveFilter };
 /** Tenants are read so many at a time. */
 const PAGE = 500;
 
-interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'plugins'> {
+interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'labels' | 'plugins'> {
   database: string | null;
   reason: string | null;
+  /** Null where there are none, as of most. */
+  labels: Record<string, unknown> | null;
   plugins: unknown;
 }
 
+/** Of one server, so many at a time. */
+export interface Paging {
+  server?: string;
+  pageSize?: number;
+}
+
 /**
- * The tenants of a filter in the order of their ids, page by page: memory does not grow with the fleet. Each id
- * comes once; a row that cannot be used comes too, and `tenantProblem` says why.
+ * The tenants of a filter in the order of their ids. Each id comes once; a row that cannot be used comes too, and
+ * `tenantProblem` says why.
  * @throws MpmError UNKNOWN_TENANT, USAGE (see `resolveFilter`), CENTRAL_INVALID
  */
-export async function* streamTenants(
+export async function* streamTenants(listing: Listing, filter: TenantFilter): AsyncGenerator<Tenant> {
+  for await (const page of pagesOfTenants(listing, filter)) yield* page;
+}
+
+/** The same page by page: memory does not grow with the fleet. */
+export async function* pagesOfTenants(
   listing: Listing,
   filter: TenantFilter,
-  { server, pageSize = PAGE }: { server?: string; pageSize?: number } = {},
-): AsyncGenerator<Tenant> {
+  { server, pageSize = PAGE }: Paging = {},
+): AsyncGenerator<Tenant[]> {
   const resolved = await resolveFilter(listing, filter);
   const narrowed = server === undefined ? [resolved] : [resolved, { server }];
   const clashes = await findClashes(listing);
   for (let after: string | undefined; ;) {
     const page = await readPage(listing, narrowed, after, pageSize);
-    for (const row of page) yield tenantOf(row, clashes);
+    yield page.map((row) => tenantOf(row, clashes));
     after = page.at(-1)?.id;
     if (page.length < pageSize) return;
   }
@@ -50,7 +63,7 @@ async function readPage(
     listing,
     values,
     (list) => `select distinct on (t.id) t.id::text as id, coalesce(t.name, '') as name, t.database,
-  t.server, t.status, t.reason, t.labels, t.plugins from ${list} t
+  t.server, t.status, t.reason, nullif(t.labels, '{}') as labels, nullif(t.plugins, '[]') as plugins from ${list} t
 where ${conditions.join(' and ')} order by t.id, t.database limit $${values.push(limit)}`,
   );
 }
@@ -131,7 +144,7 @@ function tenantOf({ id, name, database, reason, labels, plugins, ...row }: Row, 
     database: database ?? '',
     ...row,
     ...(reason === null ? {} : { reason }),
-    labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)])),
+    labels: Object.fromEntries(Object.entries(labels ?? {}).map(([key, value]) => [key, String(value)])),
     ...(Array.isArray(plugins) && plugins.length
       ? { plugins: [...new Set(plugins.map(String))].sort() }
       : {}),

@@ -3,8 +3,8 @@ import type { TenantResult } from './report.ts';
 
 /** ms until a result is written at the latest (fleet 8). */
 const DELAY = 500;
-/** Written at once when so many are gathered. */
-const BATCH = 500;
+/** Begun to be written when so many are gathered: while the next ones come in, the server is at these. */
+const BATCH = 100;
 /** When writing is slower than the lanes, they wait from here on: memory stays flat. */
 const MOST_UNWRITTEN = 2000;
 
@@ -17,8 +17,10 @@ export class LedgerWriter {
   readonly #onBroken: (error: MpmError) => void;
   #gathered: TenantResult[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
   #unwritten = 0;
+  /** What is gathered is to be written, however little it is. */
+  #due = false;
   error: MpmError | undefined;
 
   constructor(
@@ -34,14 +36,14 @@ export class LedgerWriter {
     if (this.error) return;
     this.#gathered.push(result);
     this.#unwritten += 1;
+    this.#timer ??= setTimeout(() => this.#flushAll(), DELAY);
     if (this.#gathered.length >= BATCH) this.#flush();
-    this.#timer ??= setTimeout(() => this.#flush(), DELAY);
     if (this.#unwritten >= MOST_UNWRITTEN) await this.#writing;
   }
 
   /** Writes what is gathered; never rejects. */
   async close(): Promise<void> {
-    this.#flush();
+    this.#flushAll();
     await this.#writing;
   }
 
@@ -51,17 +53,28 @@ export class LedgerWriter {
     await write().catch((error: unknown) => this.#break(error));
   }
 
+  #flushAll(): void {
+    this.#due = true;
+    this.#flush();
+  }
+
+  /** One batch after the other: they share the one connection to the central database. */
   #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const batch = this.#gathered;
-    this.#gathered = [];
-    if (batch.length === 0) return;
-    // One after the other: they share the one connection to the central database.
-    this.#writing = this.#writing.then(async () => {
+    this.#writing ??= this.#writeGathered().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  async #writeGathered(): Promise<void> {
+    while (this.#gathered.length >= (this.#due ? 1 : BATCH)) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#due = false;
+      const batch = this.#gathered;
+      this.#gathered = [];
       await this.attempt(() => this.#write(batch));
       this.#unwritten -= batch.length;
-    });
+    }
   }
 
   #break(error: unknown): void {

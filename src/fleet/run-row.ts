@@ -1,34 +1,30 @@
 import type { Central } from '../central/central.ts';
 import type { Shard } from '../central/filter.ts';
 import { finishPart, joinRun } from '../central/parts.ts';
-import { type RunRow, activeRuns, createRun, finishRun, outcomeOf } from '../central/runs.ts';
+import { type RunRow, createRun, finishRun, outcomeOf } from '../central/runs.ts';
 import { parseShard } from '../config/shard.ts';
 import type { RunReport } from './report.ts';
 import { type Selection, describeSelection } from './select.ts';
 import type { Survey } from './sweep.ts';
 
-/** Writes the run's row, unless there is nobody to run for; and looks who else is at it (fleet 10). */
+/** Writes the run's row; its number, or null when there is nobody to run for. */
 export async function openRun(
   central: Central,
   { total, filter }: Survey,
   head: { verb: string; selection: string; toolVersion: string },
   selection: Selection,
   key: string | undefined,
-): Promise<{ run: number | null; others: RunRow[] }> {
+): Promise<number | null> {
   // A slice without tenants is a part all the same: the run ends with the last of them.
-  if (total === 0 && key === undefined) return { run: null, others: [] };
+  if (total === 0 && key === undefined) return null;
   const { actor } = central.config;
-  if (key === undefined) {
-    const run = await createRun(central, { ...head, filter, total, actor });
-    return { run, others: await activeRuns(central, run) };
-  }
+  if (key === undefined) return createRun(central, { ...head, filter, total, actor });
   // What `--failed` of the run means later is all of the deployment.
   const { shard: _, ...whole } = filter;
   const { shard: __, ...said } = selection;
   const words = describeSelection(said);
   const shard = shardOf(selection);
-  const run = await joinRun(central, { ...head, selection: words, filter: whole, total, actor, key, shard });
-  return { run, others: await activeRuns(central, run) };
+  return joinRun(central, { ...head, selection: words, filter: whole, total, actor, key, shard });
 }
 
 /** Which slice of its run this is. */

@@ -1,6 +1,7 @@
+import { setImmediate as soon } from 'node:timers/promises';
 import { type Central, withCentral } from '../central/central.ts';
 import { HEARTBEAT } from '../central/liveness.ts';
-import { beat, recordTenants } from '../central/runs.ts';
+import { activeRuns, beat, recordTenants } from '../central/runs.ts';
 import { beatPart } from '../central/parts.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
@@ -14,7 +15,7 @@ import { amountOf, failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
 import { closeRun, describeActive, openRun, shardOf } from './run-row.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
-import type { ServerViews } from './server-view.ts';
+import { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
 import { inTurn } from './turn.ts';
@@ -26,12 +27,6 @@ export interface RunOptions extends SweepOptions, WaveOptions {
   runKey?: string;
 }
 
-/** What a verb adds to what its caller says. */
-interface InnerOptions extends RunOptions {
-  /** When the servers are asked anyhow, it is done once. */
-  views?: ServerViews | undefined;
-}
-
 /** What a verb's work on a tenant is given. */
 export interface RunContext {
   central: Central;
@@ -40,6 +35,7 @@ export interface RunContext {
   run: string;
   signal?: AbortSignal | undefined;
   cancel?: AbortSignal | undefined;
+  views: ServerViews;
   report: ReportBuilder;
   /** To who follows the run. */
   tell(event: Unstamped): void;
@@ -53,6 +49,8 @@ export interface RunWork {
   selection: Selection;
   /** One attempt at a tenant; `before` is what the last attempt came to. Must not reject. */
   attempt(tenant: Tenant, context: RunContext, before: Tried | undefined): Promise<Tried>;
+  /** What it would come to, where that is known without an attempt. Must not reject. */
+  known?: ((tenant: Tenant, context: RunContext) => Promise<Tried | undefined>) | undefined;
   /** False: it only reads, and is no run of the ledger. */
   recorded?: boolean;
   /** In the waves of the configuration and `canary`, unless tenants are named. */
@@ -74,25 +72,24 @@ export interface Preflight {
  * tenant is one event, and feeds ledger, report and the caller's `onEvent`. Throws only for what stops a run
  * before its first tenant; afterwards the report says what went wrong.
  */
-export async function conductRun(config: Config, work: RunWork, options: InnerOptions): Promise<RunReport> {
+export async function conductRun(config: Config, work: RunWork, options: RunOptions): Promise<RunReport> {
   requireSelection(work.selection);
   failureBudget(options.maxFailures, 0);
   if (options.canary !== undefined) amountOf('--canary', options.canary, 0);
   const started = Date.now();
   return withCentral(config, async (central) => {
     const tenants = await survey(central, work.selection);
+    const views = new ServerViews(config);
+    for (const { server, count } of tenants.servers) views.expect(server, count);
     const head = {
       verb: work.verb,
       selection: describeSelection(work.selection),
       toolVersion: TOOL_VERSION,
       startedAt: new Date(started).toISOString(),
     };
-    const unrecorded = { run: null, others: [] };
     const part = options.runKey === undefined ? undefined : shardOf(work.selection).index;
-    const { run, others } =
-      work.recorded === false
-        ? unrecorded
-        : await openRun(central, tenants, head, work.selection, options.runKey);
+    const run =
+      work.recorded === false ? null : await openRun(central, tenants, head, work.selection, options.runKey);
     const report = new ReportBuilder({ run, ...head }, { keepResults: selectsByName(work.selection) });
     const pass = (event: Unstamped): unknown => options.onEvent?.({ ...event, at: Date.now() - started });
     const tell = (event: Unstamped): void => void pass(event);
@@ -119,6 +116,7 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
       run: String(run ?? work.verb),
       signal,
       cancel,
+      views,
       report,
       tell,
       settle,
@@ -135,7 +133,13 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
           );
 
     tell({ type: 'run-started', run, verb: work.verb, total: tenants.total, selection: head.selection });
-    for (const other of others) notice(describeActive(other));
+    // Who else is at it (fleet 10) is worth a notice and not a wait: the first tenants are begun before.
+    const tellOthers = async (own: number): Promise<void> => {
+      await soon();
+      const others = await inTurn(central, () => activeRuns(central, own));
+      for (const other of others) notice(describeActive(other));
+    };
+    const telling = run === null ? undefined : ledger.attempt(() => tellOthers(run));
     try {
       await takeAll(context, tenants, work, options);
     } catch (error) {
@@ -143,6 +147,7 @@ export async function conductRun(config: Config, work: RunWork, options: InnerOp
     } finally {
       clearInterval(heart);
     }
+    await telling;
     const finish = (): RunReport => {
       if (ledger.error) report.error ??= errorReport(ledger.error);
       return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
@@ -160,7 +165,7 @@ async function takeAll(
   context: RunContext,
   tenants: Survey,
   work: RunWork,
-  options: InnerOptions,
+  options: RunOptions,
 ): Promise<void> {
   const stop = await work.preflight?.(context, tenants);
   const whole = stop || selectsByName(work.selection) || !work.inWaves;
@@ -177,28 +182,37 @@ async function takePart(
   tenants: Survey,
   work: RunWork,
   stop: Preflight | undefined,
-  options: InnerOptions,
+  options: RunOptions,
 ): Promise<void> {
-  await sweep<Progress>(context.central, tenants, options, {
+  const { central, views } = context;
+  const end = async (tenant: Tenant, tried: Tried, how: { attempts: number; durationMs: number }) => {
+    if (stop?.reported.has(tenant.id)) return;
+    if (tried.lacksCore) context.report.foldersBehind += 1;
+    await context.settle(resultOf(tenant, tried, how));
+  };
+  const sift = async (page: readonly Tenant[]): Promise<readonly Tenant[]> => {
+    const left: Tenant[] = [];
+    for (const tenant of page) {
+      const tried = stop ? undefined : await work.known?.(tenant, context);
+      if (tried) await end(tenant, tried, { attempts: 1, durationMs: 0 });
+      else left.push(tenant);
+    }
+    return left;
+  };
+  const how = { ...options, views, sift: work.known && sift };
+  await sweep<Progress>(central, tenants, how, {
     attempt: (tenant, before) => tryOnce(context, tenant, work, stop, before),
     onRetry: (tenant, trial, retryInMs) => {
       const reason = trial.value.tried.error?.message ?? 'waits for another attempt';
       context.tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
     },
-    onSettled: async (tenant, trial, attempts) => {
-      const { tried, durationMs } = trial.value;
-      if (stop?.reported.has(tenant.id)) return;
-      if (tried.lacksCore) context.report.foldersBehind += 1;
-      await context.settle(resultOf(tenant, tried, { attempts, durationMs }));
-    },
+    onSettled: (tenant, { value: { tried, durationMs } }, attempts) =>
+      end(tenant, tried, { attempts, durationMs }),
     onGivenUp: (tenant, { tenant: first, trial }) => ({
       ...trial,
       value: { tried: asFirst(trial.value.tried, first, tenant), durationMs: 0 },
     }),
-    onNotTried: (tenant, reason) => {
-      if (stop?.reported.has(tenant.id)) return undefined;
-      return context.settle(resultOf(tenant, skipped(NOT_TRIED[reason]), { attempts: 0, durationMs: 0 }));
-    },
+    onNotTried: (tenant, reason) => end(tenant, skipped(NOT_TRIED[reason]), { attempts: 0, durationMs: 0 }),
   });
 }
 

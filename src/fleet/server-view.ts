@@ -1,17 +1,21 @@
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { fingerprintOf } from '../migration/fingerprint.ts';
+import { type Premises, selectPremises } from '../migration/history.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type Plan, planAfter, type PlanOptions } from '../migration/plan.ts';
 import { parseStamp } from '../migration/stamp.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
 import type { Headroom } from './limit.ts';
 
-/** What one query says of a server: its connections, its databases, and where each one's history stands. */
-export interface ServerView {
+/** What is known of a server by asking it once: its connections, and all its databases. */
+interface ServerView {
   headroom: Headroom;
-  /** Database → its stamp as text; null for one without. */
-  stamps: ReadonlyMap<string, string | null>;
+  /** By name; none through a pooler, whose names need not be the server's. */
+  databases: ReadonlyMap<string, Premises> | undefined;
+  /** When it was read, and how long that took; ms. */
+  at: number;
+  took: number;
 }
 
 /** One database, by its stamp alone. */
@@ -21,7 +25,12 @@ export interface StampedStanding {
   fingerprint: string;
 }
 
-/** The views of a fleet's servers: each one is asked once, when the first of its tenants is looked at (engine 30). */
+/** So many databases are asked by themselves; of more, their server is asked at once. */
+const FEW = 4;
+/** A view lasts so many times as long as it took to read. */
+const LASTS = 20;
+
+/** The views of a fleet's servers: each one is asked once, and once more when what it said is too old (engine 30). */
 export class ServerViews {
   readonly #config: Config;
   readonly #views = new Map<string, Promise<ServerView | undefined>>();
@@ -30,14 +39,14 @@ export class ServerViews {
     this.#config = config;
   }
 
-  /** Undefined when the server cannot be asked: its tenants are looked at one by one, and say why. */
-  of(server: string): Promise<ServerView | undefined> {
-    let view = this.#views.get(server);
-    if (!view) {
-      view = this.#read(server).catch(() => undefined);
-      this.#views.set(server, view);
-    }
-    return view;
+  /** So many tenants of it are to be looked at: begins to ask it, where that is worth it. */
+  expect(server: string, count: number): void {
+    if (count > FEW) void this.#of(server);
+  }
+
+  /** Undefined when the server cannot be asked: its tenants find out, and say why. */
+  async headroom(server: string): Promise<Headroom | undefined> {
+    return (await this.#of(server))?.headroom;
   }
 
   /**
@@ -49,19 +58,43 @@ export class ServerViews {
     migrations: readonly Migration[],
     options: PlanOptions = {},
   ): Promise<StampedStanding | 'unknown' | 'missing'> {
-    const view = await this.of(server);
-    if (!view) return 'unknown';
-    if (!view.stamps.has(database)) return 'missing';
-    const stamp = parseStamp(view.stamps.get(database) ?? null);
+    const databases = (await this.#of(server))?.databases;
+    if (!databases) return 'unknown';
+    const found = databases.get(database);
+    if (!found) return 'missing';
+    const stamp = parseStamp(found.comment);
     if (!stamp || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return 'unknown';
     return { plan: planAfter(migrations, stamp.count, options), ...stamp };
+  }
+
+  /**
+   * What a database's stamp is written with, as it was `maxAge` ms ago at most; of a server that takes long to
+   * answer, somewhat longer ago. Undefined: ask the database itself.
+   */
+  async premises(
+    { server, database }: Pick<Tenant, 'server' | 'database'>,
+    maxAge: number,
+  ): Promise<Premises | undefined> {
+    const first = this.#views.get(server);
+    const view = await first;
+    const stale = view && Date.now() - view.at > Math.max(maxAge, view.took * LASTS);
+    if (stale && this.#views.get(server) === first) this.#views.delete(server);
+    return (stale ? await this.#of(server) : view)?.databases?.get(database);
+  }
+
+  #of(server: string): Promise<ServerView | undefined> {
+    let view = this.#views.get(server);
+    if (!view) {
+      view = this.#read(server).catch(() => undefined);
+      this.#views.set(server, view);
+    }
+    return view;
   }
 
   async #read(name: string): Promise<ServerView | undefined> {
     const server = this.#config.servers[name];
     if (!server) return undefined;
     return readServer({
-      // A pooler's names of databases need not be the server's.
       url: server.directUrl ?? server.url,
       applicationName: 'mpm-migrate/servers',
       connectTimeout: this.#config.pace.connectTimeout,
@@ -69,33 +102,36 @@ export class ServerViews {
   }
 }
 
-async function readServer(target: DatabaseTarget): Promise<ServerView | undefined> {
-  return withConnection(target, async (connection) => {
-    const rows = await connection.query<{ name: string | null; said: string | null }>(SELECT_VIEW);
-    const own = JSON.parse(rows.find(({ name }) => name === null)?.said ?? '{}') as Headroom & {
-      pid: number;
-    };
-    const { pid, ...headroom } = own;
-    if (pid !== connection.backendPid) return undefined;
-    // Few stamps are different: those that are equal are kept once.
-    const texts = new Map<string | null, string | null>();
-    const stamps = new Map<string, string | null>();
-    for (const { name, said } of rows) {
-      if (name === null) continue;
-      if (!texts.has(said)) texts.set(said, said);
-      stamps.set(name, texts.get(said) ?? null);
-    }
-    return { headroom, stamps };
-  });
-}
-
-export const SELECT_HEADROOM = `current_setting('max_connections')::int as max,
+const SELECT_HEADROOM = `select pg_catalog.pg_backend_pid() as pid, current_setting('max_connections')::int as max,
   current_setting('superuser_reserved_connections')::int
     + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
   (select count(*)::int from pg_catalog.pg_stat_activity where backend_type = 'client backend') as used`;
 
-/** Of a comment only its tag is sent. */
-const SELECT_VIEW = `select null::text as name, (select row_to_json(h)::text from (select pg_catalog.pg_backend_pid() as pid, ${SELECT_HEADROOM}) h) as said
-union all
-select datname::text, substring(pg_catalog.shobj_description(oid, 'pg_database') from '\\[mpm-migrate:[^]]*\\]$')
-from pg_catalog.pg_database`;
+async function readServer(target: DatabaseTarget): Promise<ServerView> {
+  return withConnection(target, async (connection) => {
+    const at = Date.now();
+    const { results } = await connection.send(`${SELECT_HEADROOM};\n${selectPremises('true')}`);
+    const [own, all] = results.map(({ rows }) => rows) as unknown as [
+      [Headroom & { pid: number }],
+      Premises[],
+    ];
+    const [{ pid, ...headroom }] = own;
+    const direct = pid === connection.backendPid;
+    return {
+      headroom,
+      databases: direct ? byName(all) : undefined,
+      at,
+      took: Date.now() - at,
+    };
+  });
+}
+
+/** Few comments are different: those that are equal are kept once. */
+function byName(all: readonly Premises[]): Map<string, Premises> {
+  const comments = new Map<string | null, string | null>();
+  const kept = (comment: string | null): string | null => {
+    if (!comments.has(comment)) comments.set(comment, comment);
+    return comments.get(comment) ?? null;
+  };
+  return new Map(all.map(({ name, comment, owner }) => [name, { name, comment: kept(comment), owner }]));
+}

@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
-import { countTenants, streamTenants } from '../central/tenants.ts';
+import { countTenants, pagesOfTenants } from '../central/tenants.ts';
+import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { backoff } from '../migration/retry.ts';
-import { withConnection } from '../postgres/connection.ts';
 import { type LaneWork, runLanes } from './lanes.ts';
-import { type Headroom, defaultConcurrency, failureBudget } from './limit.ts';
+import { defaultConcurrency, failureBudget } from './limit.ts';
 import { type Selection, filterFor } from './select.ts';
-import { SELECT_HEADROOM, type ServerViews } from './server-view.ts';
+import { ServerViews } from './server-view.ts';
 import { streamInTurn } from './turn.ts';
 
 /** A selection, counted. */
@@ -45,18 +45,23 @@ export async function survey(central: Central, selection: Selection): Promise<Su
 export async function sweep<R>(
   central: Central,
   { filter, servers, total }: Survey,
-  options: SweepOptions & { views?: ServerViews | undefined },
+  options: SweepOptions & {
+    views?: ServerViews | undefined;
+    /** Settles those that need no attempt; the others go through the lanes. */
+    sift?: ((page: readonly Tenant[]) => Promise<readonly Tenant[]>) | undefined;
+  },
   work: LaneWork<R>,
 ): Promise<void> {
   const { config } = central;
+  const { views = new ServerViews(config) } = options;
   // Every lane listens: what Node takes for a leak is their number.
   for (const signal of [options.signal, options.cancel]) if (signal) setMaxListeners(0, signal);
   // Pages of all servers are in memory at once.
   const pageSize = Math.max(20, Math.floor(PAGES / Math.max(1, servers.length)));
   const lanes = servers.map(async ({ server, count }) => ({
     name: server,
-    tenants: streamInTurn(central, streamTenants(central, filter, { server, pageSize })),
-    concurrency: Math.min(count, await concurrencyOf(config, server, count, options)),
+    tenants: streamInTurn(central, pagesOfTenants(central, filter, { server, pageSize }), options.sift),
+    concurrency: Math.min(count, await concurrencyOf(config, { server, count }, options.concurrency, views)),
   }));
   await runLanes({
     servers: await Promise.all(lanes),
@@ -70,9 +75,9 @@ export async function sweep<R>(
 
 async function concurrencyOf(
   config: Config,
-  name: string,
-  count: number,
-  { concurrency, views }: { concurrency?: number | undefined; views?: ServerViews | undefined },
+  { server: name, count }: Survey['servers'][number],
+  concurrency: number | undefined,
+  views: ServerViews,
 ): Promise<number> {
   const server = config.servers[name];
   // Of an unknown server every tenant fails without a connection.
@@ -80,21 +85,7 @@ async function concurrencyOf(
   const most = server.maxConnections ?? Infinity;
   const given = concurrency ?? config.pace.concurrency;
   if (given !== undefined) return Math.min(given, most);
-  const target = {
-    url: server.url,
-    applicationName: 'mpm-migrate',
-    connectTimeout: config.pace.connectTimeout,
-  };
+  const headroom = await views.headroom(name);
   // One that cannot be asked is found out by its tenants; a few of them are enough for that.
-  const headroom = await (views
-    ? views.of(name).then((view) => view?.headroom)
-    : readHeadroom(target).catch(() => undefined));
   return Math.min(most, headroom ? defaultConcurrency(headroom) : 4);
-}
-
-async function readHeadroom(target: Parameters<typeof withConnection>[0]): Promise<Headroom> {
-  const [row] = await withConnection(target, (connection) =>
-    connection.query<Headroom>(`select ${SELECT_HEADROOM}`),
-  );
-  return row ?? { max: 0, reserved: 0, used: 0 };
 }

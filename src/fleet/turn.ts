@@ -15,15 +15,15 @@ export function inTurn<T>({ connection }: { connection: Connection }, act: () =>
   return result;
 }
 
-/** A stream whose next page is read in turn. */
+/** A stream of pages, each of which is read in turn; of each only what `sift` leaves. */
 export async function* streamInTurn<T>(
   holder: { connection: Connection },
-  stream: AsyncIterable<T>,
+  pages: AsyncGenerator<readonly T[]>,
+  sift?: (page: readonly T[]) => Promise<readonly T[]>,
 ): AsyncGenerator<T> {
-  const iterator = stream[Symbol.asyncIterator]();
   for (;;) {
-    const { done, value } = await inTurn(holder, () => iterator.next());
+    const { done, value } = await inTurn(holder, () => pages.next());
     if (done) return;
-    yield value;
+    yield* sift ? await sift(value) : value;
   }
 }

@@ -1,7 +1,7 @@
 import { pickTenants } from '../central/canary.ts';
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
-import { countTenants, streamTenants } from '../central/tenants.ts';
+import { countTenants, pagesOfTenants } from '../central/tenants.ts';
 import { amountOf, failureBudget } from './limit.ts';
 import type { RunCounts, WaveReport } from './report.ts';
 import type { RunContext } from './run.ts';
@@ -113,7 +113,7 @@ export async function takeWaves(
 }
 
 async function passBy({ central, settle }: RunContext, wave: Wave, reason: string): Promise<void> {
-  for await (const tenant of streamInTurn(central, streamTenants(central, wave.filter))) {
+  for await (const tenant of streamInTurn(central, pagesOfTenants(central, wave.filter))) {
     await settle(resultOf(tenant, skipped(reason), { attempts: 0, durationMs: 0 }));
   }
 }

@@ -45,7 +45,7 @@ export async function workOn(
 
 async function prepare(
   tenant: Tenant,
-  { config, run, signal, cancel, tell }: RunContext,
+  { config, run, signal, cancel, views, tell }: RunContext,
   { files, force = false }: { files: FleetFiles; force?: boolean | undefined },
 ): Promise<TenantWork> {
   const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
@@ -62,6 +62,7 @@ async function prepare(
       actor: config.actor,
       toolVersion: TOOL_VERSION,
       directUrl: config.servers[tenant.server]?.directUrl,
+      premises: (maxAge) => views.premises(tenant, maxAge),
       force,
       signal,
       cancel,

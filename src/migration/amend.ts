@@ -5,7 +5,7 @@ import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
-import { bootstrap, type Found, readRows, readStanding } from './read.ts';
+import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow, KEPT } from './state.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
@@ -64,6 +64,7 @@ async function write(
 ): Promise<'done' | 'again'> {
   const { history } = options;
   const after = rowsAfter(rows, changes);
+  const { owner, comment } = await readPremises(connection);
   const journal = journalName(history);
   const unmoved = `(select count(*) = ${found.count} and coalesce(max(position), 0) = ${found.last} from ${tableName(history)})`;
   const statements = [
@@ -75,7 +76,7 @@ async function write(
       journalEntry(journal, history, change, options),
       changeSql(history, change, found, changes, options),
     ]),
-    ...(found.owner ? [writeStamp(found.database, found.comment, stampOf(after))] : []),
+    ...(owner ? [writeStamp(found.database, comment, stampOf(after))] : []),
     'commit',
   ];
   try {
@@ -144,7 +145,7 @@ function changeSql(
       const position = found.last + 1 + changes.filter(({ action }) => action === 'record').indexOf(change);
       const { run, toolVersion, actor } = options;
       return `${insertClaim(history, change.migration, position, { run, toolVersion, actor })};
-update ${table} set state = 'baseline', finished_at = started_at, duration_ms = 0 ${named}`;
+update ${table} set state = 'baseline', finished_at = started_at ${named}`;
     }
   }
 }

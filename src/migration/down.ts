@@ -3,7 +3,7 @@ import type { Migration } from './migration.ts';
 import { revertOutside } from './outside.ts';
 import { type DownOptions, headOf, planDown } from './plan.ts';
 import { readRows, readStanding } from './read.ts';
-import { stampSql } from './restamp.ts';
+import { premisesOf, stampSql } from './restamp.ts';
 import { stampOf } from './stamp.ts';
 import { revertInTransaction } from './transaction.ts';
 import { othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
@@ -30,21 +30,29 @@ export async function goDown(
   }
   if (plan.steps.length === 0) return 'finished';
   const byName = new Map(plan.steps.map((step) => [step.row.name, step]));
+  const premises = await premisesOf(work, connection);
   let rows = plan.rows;
-  return perform(work, connection, 'down', [...byName.keys()], async (bench, name) => {
-    const step = byName.get(name);
-    const script = step?.migration.down;
-    if (!step || !script) throw new Error(`${name} is not in the plan`);
-    const left = rows.filter(({ name: other }) => other !== name);
-    const last = Math.max(...rows.map(({ position }) => position));
-    const stamp = stampSql(work, found, stampOf(left), [script]);
-    const outcome = script.options.transaction
-      ? await revertInTransaction(bench, script, { ...step.row, last }, stamp)
-      : await revertOutside(bench, outsideOf(work), step.migration, script, { ...step.row, last }, stamp);
-    if (outcome === 'done') {
-      rows = left;
-      result.to = headOf(left);
-    }
-    return outcome;
+  return perform(work, connection, 'down', [...byName.keys()], {
+    settle: async (bench, [name = '']) => {
+      const step = byName.get(name);
+      const script = step?.migration.down;
+      if (!step || !script) throw new Error(`${name} is not in the plan`);
+      const left = rows.filter(({ name: other }) => other !== name);
+      const row = { ...step.row, last: Math.max(...rows.map(({ position }) => position)) };
+      const stamp = stampSql(work, premises, stampOf(left), [script]);
+      const settled = script.options.transaction
+        ? await revertInTransaction(bench, script, row, stamp)
+        : [
+            {
+              name,
+              outcome: await revertOutside(bench, outsideOf(work), step.migration, script, row, stamp),
+            },
+          ];
+      if (settled.every(({ outcome }) => outcome === 'done')) {
+        rows = left;
+        result.to = headOf(left);
+      }
+      return settled;
+    },
   });
 }

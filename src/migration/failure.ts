@@ -1,55 +1,73 @@
 import { MpmError, type SourceExcerpt } from '../errors.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { GUARD } from './history.ts';
 import { locate, locateInModule } from './locate.ts';
 import { describeHolder, type Holder } from './lock.ts';
-import type { Script, SqlScript } from './migration.ts';
-import { compose, type Unit } from './unit.ts';
+import type { SqlScript } from './migration.ts';
+import type { Unit } from './unit.ts';
 
-/** What went wrong in a unit, as users are told: where, why, and what became of it. `completed` statements of its message were done. */
-export function failure(error: unknown, unit: Unit, script: Script, completed: number): MpmError {
+/** Where in the message that was sent the unit's script begins, and how many of the unit's statements were done. */
+export interface Place {
+  message: string;
+  prefix: number;
+  completed: number;
+}
+
+/** What went wrong in a unit, as users are told: where, why, and what became of it. */
+export function failure(
+  error: unknown,
+  unit: Unit,
+  place: Place = { message: '', prefix: 0, completed: 0 },
+): MpmError {
+  const { script } = unit;
   const server = isServerError(error) ? error : undefined;
-  if (server?.code === SQLSTATE.invalidText && server.message.includes(GUARD.escaped))
-    return escaped(unit, error);
+  if (server && isLostSavepoint(server)) return escaped(unit, error);
   if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
   const { connection } = unit.bench;
   const message = error instanceof Error ? error.message : String(error);
-  const facts = { migration: unit.name, cause: error, ...(server && { database: databaseFields(server) }) };
-  if (connection.lost) {
-    return new MpmError(
-      'CONNECTION_LOST',
-      `the connection was lost while ${unit.name} ran: ${message}`,
-      facts,
-    );
-  }
+  if (connection.lost) return connectionLost(unit.name, error);
   const excerpt =
-    script.kind === 'sql' ? locateIn(unit, script, error, completed) : locateInModule(script, error);
+    script.kind === 'sql' ? locateIn(unit, script, error, place) : locateInModule(script, error);
   return new MpmError('MIGRATION_FAILED', message, {
-    ...facts,
-    aftermath: `${excerpt ? '' : stageOf(unit, script, completed)}the migration was rolled back`,
+    migration: unit.name,
+    cause: error,
+    ...(server && { database: databaseFields(server) }),
+    aftermath: `${excerpt ? '' : stageOf(unit, place)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
     ...(server?.hint && { hint: server.hint }),
   });
 }
 
+export function connectionLost(name: string, cause: unknown): MpmError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new MpmError('CONNECTION_LOST', `the connection was lost while ${name} ran: ${message}`, {
+    migration: name,
+    cause,
+    ...(isServerError(cause) && { database: databaseFields(cause) }),
+  });
+}
+
+/** Ours is gone with the transaction that it was in, or there is no transaction any more. */
+function isLostSavepoint({ code, message }: { code: string; message: string }): boolean {
+  if (code === SQLSTATE.noActiveTransaction) return true;
+  return code === SQLSTATE.invalidSavepoint && message.includes('"mpm_migrate"');
+}
+
 /** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf(unit: Unit, script: Script, completed: number): string {
-  if (script.kind === 'module') return completed === unit.closing.length - 1 ? 'it failed at COMMIT; ' : '';
-  return completed < unit.opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
+function stageOf({ script, opening, closing }: Unit, { completed }: Place): string {
+  if (script.kind === 'module') return completed === closing.length - 1 ? 'it failed at COMMIT; ' : '';
+  return completed < opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
 }
 
 function locateIn(
-  unit: Unit,
+  { opening }: Unit,
   script: SqlScript,
   error: unknown,
-  completed: number,
+  { completed, ...place }: Place,
 ): SourceExcerpt | undefined {
   // A syntax error anywhere in the message comes before its first statement, but with a position.
-  if (!isServerError(error) || (completed < unit.opening.length && error.position === undefined))
-    return undefined;
-  const { message, prefix } = compose(unit, script);
+  if (!isServerError(error) || (completed < opening.length && error.position === undefined)) return undefined;
   const { position, where } = error;
-  return locate(script, { message, prefix, position, where, completed: completed - unit.opening.length });
+  return locate(script, { ...place, position, where, completed: completed - opening.length });
 }
 
 /** COMMIT would have kept nothing, and raised no error (engine 4). */

@@ -16,10 +16,12 @@ export interface Applier {
   actor?: string | undefined;
 }
 
+/** The column of the row that ends a migration's transaction: how long it took (ms). No migration returns one so called. */
+export const TOOK = 'mpm_migrate_took';
+
 /** Text that a guard puts into its error, so that ours are told apart from the migration's own. */
 export const GUARD = {
   locked: 'mpm-migrate: locked',
-  escaped: 'mpm-migrate: escaped',
   moved: 'mpm-migrate: moved',
 } as const;
 
@@ -56,34 +58,38 @@ export function lockKeys(history: HistoryTable): [number, number] {
   return [0x6d_70_6d, hash.readInt32BE(0)];
 }
 
-/** Whether this database can be worked on, and where its history stands, in one row. */
+/** Which database this is, and what its history holds, as COPY writes it: {@link parseCopy} reads it. */
 export interface Standing {
   database: string;
-  /** Differs from what the connection was told when a pooler is in between. */
-  pid: number;
   /** The ledger is here: this is a central database. */
   central: boolean;
+}
+
+/**
+ * Reads where a database stands. COPY instead of SELECT: it opens no index and asks no planner, which is most of
+ * what a first query in a new session costs the server.
+ */
+export function copyStanding(history: HistoryTable): string {
+  return `select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central;
+copy ${tableName(history)} (position, name, checksum, state) to stdout`;
+}
+
+/** What the head stamp is written with. */
+export interface Premises {
+  /** The database's. */
+  name: string;
   /** The database's comment, with the head stamp at its end. */
   comment: string | null;
   /** Whether we may write that comment. */
   owner: boolean;
-  count: number;
-  /** Greatest position; 0 when empty. */
-  last: number;
-  fingerprint: string;
 }
 
-const DATABASE = `select pg_catalog.shobj_description(oid, 'pg_database') as comment, pg_catalog.pg_has_role(datdba, 'USAGE') as owner
-  from pg_catalog.pg_database where datname = pg_catalog.current_database()`;
-
-/** The fingerprint covers order, names, checksums and what is unsettled; {@link fingerprintLine} is its other half. */
-export function selectStanding(history: HistoryTable): string {
-  return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
-  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, d.*, h.*
-from (${DATABASE}) d, (select pg_catalog.count(*)::int as count, coalesce(pg_catalog.max(position), 0)::int as last,
-  pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
-    name || ' ' || checksum || case when state in ('applied', 'baseline') then '' else ' ' || state end || E'\\n', '' order by position), ''), 'UTF8')), 'hex') as fingerprint
-  from ${tableName(history)}) h`;
+/** {@link Premises} of databases, those that `condition` over pg_database names. */
+export function selectPremises(condition: string): string {
+  return `select d.datname::text as name, s.description as comment, pg_catalog.pg_has_role(d.datdba, 'USAGE') as owner
+from pg_catalog.pg_database d left join pg_catalog.pg_shdescription s
+  on s.objoid = d.oid and s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+where ${condition}`;
 }
 
 /** One row's part of the fingerprint. */
@@ -97,8 +103,8 @@ export function selectNewcomer(history: HistoryTable): string {
   const elsewhere = `n.nspname !~ '^pg_' and n.nspname not in ('information_schema', ${literal(history.schema)})`;
   const ours = (catalog: string, oid: string) =>
     `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype in ('e', 'i'))`;
-  return `select pg_catalog.current_database()::text as database, pg_catalog.pg_backend_pid() as pid,
-  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central, d.*,
+  return `select pg_catalog.current_database()::text as database,
+  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
   pg_catalog.to_regclass(${literal(tableName(history))}) is not null as bootstrapped,
   array(select o.name::text from (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -109,8 +115,7 @@ export function selectNewcomer(history: HistoryTable): string {
     union all
     select pg_catalog.format('%I.%I', n.nspname, t.typname) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
       where t.typtype in ('e', 'd') and ${elsewhere} and ${ours('pg_type', 't.oid')}
-  ) o order by 1 limit 4) as objects
-from (${DATABASE}) d`;
+  ) o order by 1 limit 4) as objects`;
 }
 
 /** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */
@@ -127,7 +132,7 @@ create table if not exists ${tableName(history)} (
   statement_hashes text[],
   started_at timestamptz not null,
   finished_at timestamptz,
-  duration_ms double precision,
+  duration_ms double precision generated always as (extract(epoch from finished_at - started_at) * 1000) stored,
   tool_version text not null,
   run_id text,
   database_user text not null,
@@ -162,17 +167,31 @@ export function insertClaim(
 values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', ${progress ? progress.hashes.length : 'null'}, ${hashes}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
 }
 
+/** Whether the history has moved on since this runner read it, so that `position` is taken. */
+export function selectMoved(history: HistoryTable, position: number): string {
+  return `select exists (select from ${tableName(history)} where position >= ${position}) as moved`;
+}
+
 /**
- * Finishes the claimed row, and fails when the row is not of this transaction (`xmin`): then the migration has
- * ended the transaction that it was given (engine 5). In an aborted transaction it fails by itself (engine 4).
+ * The row of a migration that is done; its duration comes back as {@link TOOK}. As in {@link insertClaim} the primary key
+ * is the fence behind the lock.
  */
-export function finishClaim(history: HistoryTable, name: string, position: number): string {
-  return `with finished as (update ${tableName(history)}
-  set state = 'applied', finished_at = pg_catalog.clock_timestamp(),
-    duration_ms = extract(epoch from pg_catalog.clock_timestamp() - started_at) * 1000
-  where position = ${position} and name = ${literal(name)} and state = 'running' and xmin = pg_catalog.pg_current_xact_id()::xid
-  returning 1)
-${guard('exists (select from finished)', GUARD.escaped)}`;
+export function insertApplied(
+  history: HistoryTable,
+  migration: Migration,
+  position: number,
+  applier: Applier,
+  /** The migration in front of it in the same message; the first one begins with its message. */
+  previous: number | undefined,
+): string {
+  const table = tableName(history);
+  const began =
+    previous === undefined
+      ? 'pg_catalog.transaction_timestamp()'
+      : `(select finished_at from ${table} where position = ${previous})`;
+  return `insert into ${table} (position, name, version, checksum, state, started_at, finished_at, tool_version, run_id, database_user, actor, source)
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'applied', ${began}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})
+returning duration_ms as ${TOOK}`;
 }
 
 /** Claims the row that a failed or interrupted attempt left, with the migration as it is now. */
@@ -198,7 +217,7 @@ export interface RowToRevert extends HistoryRow {
   last: number;
 }
 
-/** Claims an applied migration's row for `down`: from here on it is of this transaction, and of no other runner. */
+/** Claims an applied migration's row for `down`: no other runner takes it back. */
 export function claimDown(
   history: HistoryTable,
   row: Pick<RowToRevert, 'position' | 'name' | 'last'>,
@@ -209,12 +228,10 @@ export function claimDown(
 ${guard('exists (select from claimed)', GUARD.moved)}`;
 }
 
-/** Takes the claimed row out; fails as {@link finishClaim} does when the transaction is not the one that claimed it. */
-export function finishDown(history: HistoryTable, row: Pick<HistoryRow, 'position' | 'name'>): string {
-  return `with gone as (delete from ${tableName(history)}
-  where position = ${row.position} and name = ${literal(row.name)} and xmin = pg_catalog.pg_current_xact_id()::xid
-  returning 1)
-${guard('exists (select from gone)', GUARD.escaped)}`;
+/** Takes out the row of a migration that was taken back. */
+export function deleteReverted(history: HistoryTable, name: string): string {
+  return `${deleteRow(history, name)}
+returning extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())::float8 * 1000 as ${TOOK}`;
 }
 
 /** Records that a migration failed where part of it was kept; inserts the row when the failure took it along. */
@@ -236,8 +253,8 @@ export function recordStatement(history: HistoryTable, name: string, done: numbe
 }
 
 export function recordApplied(history: HistoryTable, name: string): string {
-  return `update ${tableName(history)} set state = 'applied', finished_at = pg_catalog.clock_timestamp(), error = null,
-  duration_ms = extract(epoch from pg_catalog.clock_timestamp() - started_at) * 1000 where name = ${literal(name)}`;
+  return `update ${tableName(history)} set state = 'applied', finished_at = pg_catalog.clock_timestamp(), error = null where name = ${literal(name)}
+returning duration_ms as ${TOOK}`;
 }
 
 export function deleteRow(history: HistoryTable, name: string): string {

@@ -4,6 +4,7 @@ import { databaseError } from '../postgres/refusal.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { cancellable } from './cancel.ts';
 import { goDown } from './down.ts';
+import { connectionLost } from './failure.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import type { DownOptions } from './plan.ts';
@@ -85,9 +86,10 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
 /** After the second signal, an error is most likely what it brought about; nothing of it is kept either way. */
 function cancelled({ options, open }: Work): MpmError | undefined {
   if (!options.cancel?.aborted) return undefined;
-  const what = open ? `${open.name} was cancelled` : 'cancelled before the next migration';
+  const [name] = open?.names ?? [];
+  const what = name ? `${name} was cancelled` : 'cancelled before the next migration';
   return new MpmError('INTERRUPTED', what, {
-    ...(open && { migration: open.name }),
+    ...(name && { migration: name }),
     hint: 'Run the same command again: it goes on from here.',
   });
 }
@@ -112,26 +114,32 @@ async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
 async function settle(work: Work, lost: MpmError): Promise<void> {
   const { open, options } = work;
   if (!open) throw lost;
+  const { direction, since } = open;
   const rows = await withConnection(work.target, async (connection) => {
     await waitForLock(connection, options.history, waitOf(options));
     return readRows(connection, options.history);
   }).catch((error: unknown) => {
+    const migration = open.names[0] ?? '';
     throw new MpmError('COMMIT_UNKNOWN', `${lost.message}; and then: ${asMpmError(error).message}`, {
       cause: lost.cause,
-      migration: open.name,
-      aftermath: `whether ${open.name} was committed is not known`,
+      migration,
+      aftermath: `whether ${migration} was committed is not known`,
       hint: 'Run the same command again: the history in the database decides, nothing is applied twice.',
     });
   });
-  const row = rows.find(({ name }) => name === open.name);
-  const happened = open.direction === 'up' ? row?.state === 'applied' : row === undefined;
-  if (!happened) {
-    const kept = row !== undefined && open.direction === 'up';
-    throw lost.with({
-      aftermath: kept
-        ? `it stopped at statement ${row.statementsDone + 1} of ${row.statements}`
-        : 'the migration was rolled back',
-    });
+  work.open = undefined;
+  for (const name of open.names) {
+    const row = rows.find((each) => each.name === name);
+    const happened = direction === 'up' ? row?.state === 'applied' : row === undefined;
+    if (!happened) {
+      const kept = row !== undefined && direction === 'up';
+      const here = name === lost.migration ? lost : connectionLost(name, lost.cause);
+      throw here.with({
+        aftermath: kept
+          ? `it stopped at statement ${row.statementsDone + 1} of ${row.statements}`
+          : 'the migration was rolled back',
+      });
+    }
+    recordDone(work, name, direction, row?.durationMs ?? performance.now() - since);
   }
-  recordDone(work, open.name, open.direction, open.since);
 }

@@ -74,9 +74,23 @@ export function planUp(
   return { entries, pending, refusals, notices, head: headOf(rows), rows };
 }
 
-/** {@link planUp} for a history that is known to be exactly the first `count` of these migrations. */
+const plansAfter = new WeakMap<readonly Migration[], Map<string, Plan>>();
+
+/**
+ * {@link planUp} for a history that is known to be exactly the first `count` of these migrations. Most databases of
+ * a fleet have one and the same plan: it is made once.
+ */
 export function planAfter(migrations: readonly Migration[], count: number, options: PlanOptions = {}): Plan {
-  const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
+  const key = `${count} ${options.only === undefined} ${options.to ?? ''}`;
+  const known = plansAfter.get(migrations) ?? new Map<string, Plan>();
+  plansAfter.set(migrations, known);
+  const plan = known.get(key) ?? makePlanAfter(migrations, count, options);
+  known.set(key, plan);
+  return plan;
+}
+
+function makePlanAfter(migrations: readonly Migration[], count: number, { to, only }: PlanOptions): Plan {
+  const limit = to === undefined ? undefined : findMigration(migrations, to).name;
   const inReach = (migration: Migration) => limit === undefined || compareNames(migration.name, limit) <= 0;
   const entries = migrations.map((migration, index): StateEntry => ({
     name: migration.name,
@@ -84,7 +98,7 @@ export function planAfter(migrations: readonly Migration[], count: number, optio
     migration,
   }));
   // Nothing of such a history is half-done.
-  const none = count === migrations.length || options.only !== undefined;
+  const none = count === migrations.length || only !== undefined;
   const pending = none ? [] : migrations.slice(count).filter(inReach);
   return { entries, pending, refusals: [], notices: [], head: migrations[count - 1]?.name ?? null };
 }

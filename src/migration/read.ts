@@ -2,21 +2,24 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import {
+  copyStanding,
   createHistory,
   type HistoryTable,
   lockGuard,
+  type Premises,
   selectNewcomer,
+  selectPremises,
   selectRows,
-  selectStanding,
   type Standing,
 } from './history.ts';
+import { type Copy, parseCopy } from './copy.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Migration } from './migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
 import type { HistoryRow } from './state.ts';
 
 /** A database as it was found: its history, or that it has none, and then what else is in it. */
-export interface Found extends Standing {
+export interface Found extends Standing, Copy {
   bootstrapped: boolean;
   /** Without a history: up to four names of objects that are in the way, those of extensions not counted. */
   objects: string[];
@@ -27,7 +30,7 @@ export interface ReadOptions extends PlanOptions {
   central?: boolean;
 }
 
-/** Reads where a database stands, in one query; writes nothing and takes no lock (engine 26). */
+/** Reads where a database stands, in one message; writes nothing and takes no lock (engine 26). */
 export async function readStanding(connection: Connection, options: ReadOptions): Promise<Found> {
   const found = await standingOf(connection, options.history);
   if (found.database !== connection.database) {
@@ -51,10 +54,12 @@ export async function readStanding(connection: Connection, options: ReadOptions)
 
 async function standingOf(connection: Connection, history: HistoryTable): Promise<Found> {
   try {
-    const [standing] = await connection.query<Standing>(selectStanding(history));
-    if (standing) return { ...standing, bootstrapped: true, objects: [] };
+    const { results, copied } = await connection.send(copyStanding(history));
+    const [standing] = (results[0]?.rows ?? []) as unknown as Standing[];
+    if (standing) return { ...standing, ...parseCopy(copied), bootstrapped: true, objects: [] };
   } catch (error) {
-    if (!isServerError(error) || error.code !== SQLSTATE.undefinedTable) throw error;
+    const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
+    if (!isServerError(error) || !missing.includes(error.code)) throw error;
   }
   const [newcomer] = await connection.query<Found>(selectNewcomer(history));
   // Another runner may have created the history between the two queries.
@@ -72,6 +77,13 @@ export async function planFor(
   const plain = !found.bootstrapped || fingerprintOf(migrations, found.count) === found.fingerprint;
   if (plain) return planAfter(migrations, found.count, options);
   return planUp(migrations, await readRows(connection, options.history), options);
+}
+
+/** What the head stamp of this database is written with. */
+export async function readPremises(connection: Connection): Promise<Premises> {
+  const own = 'd.datname = pg_catalog.current_database()';
+  const [premises] = await connection.query<Premises>(selectPremises(own));
+  return premises ?? { name: connection.database, comment: null, owner: false };
 }
 
 export async function readRows(connection: Connection, history: HistoryTable): Promise<HistoryRow[]> {

@@ -1,23 +1,34 @@
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { GUARD, guard, type HistoryTable, lockGuard, tableName } from './history.ts';
+import { GUARD, guard, type HistoryTable, lockGuard, type Premises, tableName } from './history.ts';
 import type { Script } from './migration.ts';
-import type { Found } from './read.ts';
+import { type Found, readPremises } from './read.ts';
 import { mayComment, parseStamp, type Stamp, writeStamp, writeStampBehind } from './stamp.ts';
 import type { Work } from './work.ts';
+
+/** A comment that somebody writes by hand meanwhile is overwritten: ms. */
+const MEANWHILE = 1000;
+
+/** What a stamp is written with. */
+export async function premisesOf(
+  { options }: Work,
+  connection: Connection,
+  maxAge = MEANWHILE,
+): Promise<Premises> {
+  if (options.stamp === false) return { name: connection.database, comment: null, owner: false };
+  return (await options.premises?.(maxAge)) ?? readPremises(connection);
+}
 
 /** The statement that writes the stamp; none, and a notice, where the database is not ours to comment on. */
 export function stampSql(
   work: Work,
-  found: Found,
+  { name, comment, owner }: Premises,
   stamp: Stamp,
   scripts: readonly Script[],
 ): string | undefined {
   if (work.options.stamp === false) return undefined;
-  if (found.owner) {
-    return scripts.some(mayComment)
-      ? writeStampBehind(stamp)
-      : writeStamp(found.database, found.comment, stamp);
+  if (owner) {
+    return scripts.some(mayComment) ? writeStampBehind(stamp) : writeStamp(name, comment, stamp);
   }
   const notice = 'no head stamp: the user that migrates does not own the database';
   if (!work.result.notices.includes(notice)) work.result.notices.push(notice);
@@ -26,11 +37,18 @@ export function stampSql(
 
 /** A stamp may lag behind, after a batch that failed half-way for instance; a history that is current mends it. */
 export async function refreshStamp(work: Work, connection: Connection, found: Found): Promise<void> {
-  const stamp = parseStamp(found.comment);
-  if (!found.owner || !found.bootstrapped || work.options.stamp === false) return;
-  if (stamp?.count === found.count && stamp.fingerprint === found.fingerprint) return;
-  const { history } = work.options;
-  await restamp(connection, history, writeStamp(found.database, found.comment, found), found);
+  if (!found.bootstrapped || work.options.stamp === false) return;
+  const known = await premisesOf(work, connection, Infinity);
+  if (!known.owner || isStamp(known, found)) return;
+  // Whoever wrote it in the meantime may have mended it as well.
+  const now = await readPremises(connection);
+  if (isStamp(now, found)) return;
+  await restamp(connection, work.options.history, writeStamp(found.database, now.comment, found), found);
+}
+
+function isStamp({ comment }: Premises, { count, fingerprint }: Stamp): boolean {
+  const stamp = parseStamp(comment);
+  return stamp?.count === count && stamp.fingerprint === fingerprint;
 }
 
 /** Writes the stamp, if the history is still as it was found; otherwise whoever moves it on will. */

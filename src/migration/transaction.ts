@@ -1,21 +1,35 @@
 import { MpmError } from '../errors.ts';
-import type { Connection } from '../postgres/connection.ts';
+import type { Connection, Result } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { escaped, failure, swallowed, withHolders } from './failure.ts';
 import {
   claimAgain,
   claimDown,
-  finishClaim,
-  finishDown,
+  deleteReverted,
   GUARD,
+  type HistoryTable,
+  insertApplied,
   insertClaim,
   lockGuard,
+  recordApplied,
   recordFailure,
   type RowToRevert,
+  selectMoved,
+  TOOK,
 } from './history.ts';
-import type { Migration, ModuleScript, Script, SqlScript } from './migration.ts';
+import type { Migration, ModuleScript, Script } from './migration.ts';
 import type { HistoryRow } from './state.ts';
-import { BEGIN, type Bench, compose, RESTORE, setTimeouts, type Unit } from './unit.ts';
+import {
+  BEGIN,
+  type Bench,
+  compose,
+  RELEASE,
+  RESTORE,
+  SAVEPOINT,
+  setTimeouts,
+  type Timeouts,
+  type Unit,
+} from './unit.ts';
 import { watchLocks } from './watch.ts';
 
 /**
@@ -24,31 +38,37 @@ import { watchLocks } from './watch.ts';
  */
 export type UnitOutcome = 'done' | 'locked' | 'moved';
 
+/** What became of one migration. */
+export type Settled =
+  | { name: string; outcome: UnitOutcome; durationMs?: number | undefined }
+  | { name: string; outcome?: never; error: unknown };
+
+/** A migration to be applied: at the next position, or on the row that an earlier attempt left. */
+export interface Application {
+  migration: Migration;
+  at: HistoryRow | number;
+  stamp?: string | undefined;
+}
+
 /**
- * Applies one migration and records it, both or neither (engine 1): at the next position, or on the row that an
- * earlier attempt left. Throws MpmError; its `cause` is what was thrown.
+ * Applies migrations one after the other, each in a transaction of its own with its row, both or neither (engine
+ * 1, 2): SQL migrations in one message, a module by itself. What became of them, up to the first that was not done.
+ * Throws MpmError when the connection is lost: then none of it is known.
  */
 export async function applyInTransaction(
   bench: Bench,
-  migration: Migration,
-  at: HistoryRow | number,
-  stamp: string | undefined,
-): Promise<UnitOutcome> {
-  const { history, applier } = bench;
-  const position = typeof at === 'number' ? at : at.position;
-  const claim =
-    typeof at === 'number'
-      ? insertClaim(history, migration, at, applier)
-      : claimAgain(history, migration, at, applier);
-  const record = { claim, finish: finishClaim(history, migration.name, position), stamp };
-  try {
-    return await runUnit(bench, migration.up, migration.name, record);
-  } catch (error) {
+  applications: readonly Application[],
+): Promise<Settled[]> {
+  const units = applications.map((each, index) => unitUp(bench, each, applications[index - 1]));
+  const settled = await runUnits(bench, units);
+  const last = settled.at(-1);
+  if (last && 'error' in last && isEscape(last.error) && !bench.connection.lost) {
+    const escapee = applications[settled.length - 1]?.migration;
     // What it committed is there: the next run must not take it for pending.
-    const escape = error instanceof MpmError && error.code === 'MIGRATION_ESCAPED' && !bench.connection.lost;
-    if (escape) await bench.connection.query(recordFailure(history, migration, applier, error.message));
-    throw error;
+    if (escapee)
+      await bench.connection.query(recordFailure(bench.history, escapee, bench.applier, last.error.message));
   }
+  return settled;
 }
 
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
@@ -57,51 +77,95 @@ export function revertInTransaction(
   script: Script,
   row: RowToRevert,
   stamp: string | undefined,
-): Promise<UnitOutcome> {
+): Promise<Settled[]> {
   const { history } = bench;
-  return runUnit(bench, script, row.name, {
-    claim: claimDown(history, row),
-    finish: finishDown(history, row),
+  const unit = unitOf(bench, row.name, script, {
+    claim: [claimDown(history, row)],
+    finish: deleteReverted(history, row.name),
     stamp,
   });
+  return runUnits(bench, [unit]);
+}
+
+function unitUp(bench: Bench, { migration, at, stamp }: Application, before: Application | undefined): Unit {
+  const { history, applier } = bench;
+  const { name, up } = migration;
+  if (typeof at !== 'number') {
+    const claim = [claimAgain(history, migration, at, applier)];
+    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
+  }
+  if (up.kind === 'module') {
+    // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
+    const claim = [insertClaim(history, migration, at, applier)];
+    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
+  }
+  const previous = typeof before?.at === 'object' ? before.at.position : before?.at;
+  const finish = insertApplied(history, migration, at, applier, previous);
+  // SQL leaves all of itself or nothing: its row is written once, at its end.
+  return { ...unitOf(bench, name, up, { claim: [], finish, stamp }), position: at };
 }
 
 /** What a unit does to the history: before the migration, after it, and to the head stamp. */
 interface Record {
-  claim: string;
+  claim: string[];
   finish: string;
   stamp: string | undefined;
 }
 
-async function runUnit(bench: Bench, script: Script, name: string, record: Record): Promise<UnitOutcome> {
-  const { claim, finish, stamp } = record;
-  const opening = [BEGIN, setTimeouts(bench.timeouts, script.options), lockGuard(bench.history), claim];
-  const closing = [...RESTORE, finish, ...(stamp ? [stamp] : []), 'commit'];
-  const unit = { bench, name, opening, closing };
-  const watch = watchLocks(bench.target, script.options.lockTimeout ?? bench.timeouts.lockTimeout);
+function unitOf(bench: Bench, name: string, script: Script, { claim, finish, stamp }: Record): Unit {
+  const timeouts = setTimeouts(bench.timeouts, script.options);
+  return {
+    bench,
+    name,
+    script,
+    opening: [BEGIN, timeouts, lockGuard(bench.history), ...claim, SAVEPOINT],
+    closing: [...RESTORE, RELEASE, finish, ...(stamp ? [stamp] : []), 'commit'],
+  };
+}
+
+async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
+  const [first] = units;
+  if (!first) return [];
+  const { connection, history } = bench;
+  const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
   try {
-    await (script.kind === 'sql' ? sendSql(unit, script) : runModule(unit, script));
-    return 'done';
+    const results = await (first.script.kind === 'sql' ? sendAll(units) : runModule(first, first.script));
+    return settledOf(units, endsOf(results));
   } catch (error) {
-    const { completed } = bench.connection;
-    const outcome = outcomeOf(error, completed === opening.length - 1);
-    await rollBack(bench.connection);
-    if (outcome) return outcome;
-    if (error instanceof MpmError) throw error;
-    throw withHolders(failure(error, unit, script, completed), await watch.stop());
+    const { answered } = connection;
+    await rollBack(connection);
+    // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
+    if (answered.length === 0 && units.length > 1 && !connection.lost) return await runUnits(bench, [first]);
+    const ends = endsOf(answered);
+    const done = settledOf(units, ends);
+    const unit = units[done.length];
+    if (!unit || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
+    const outcome = outcomeOf(error, history) ?? (await movedOn(unit, error));
+    if (outcome) return [...done, { name: unit.name, outcome }];
+    const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
+    const failed =
+      error instanceof MpmError ? error : failure(error, unit, placeOf(units, done.length, completed));
+    return [...done, { name: unit.name, error: withHolders(failed, await watch.stop()) }];
   } finally {
     await watch.stop();
   }
 }
 
-/** The whole unit in one message: one round trip, and a failing statement ends the rest of it. */
-async function sendSql(unit: Unit, script: SqlScript): Promise<void> {
-  const { message } = compose(unit, script);
-  const { results } = await unit.bench.connection.send(message);
-  assertCommitted(unit, results.at(-1)?.command);
+function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly Unit[]): number {
+  return Math.min(...units.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
 }
 
-async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
+/** One round trip, and a failing statement ends the rest of it. */
+async function sendAll(units: readonly Unit[]): Promise<readonly Result[]> {
+  const { connection } = units[0]!.bench;
+  const { results } = await connection.send(compose(units).message);
+  // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
+  const aborted = units[endsOf(results).length];
+  if (aborted) throw swallowed(aborted);
+  return results;
+}
+
+async function runModule(unit: Unit, script: ModuleScript): Promise<readonly Result[]> {
   const { connection } = unit.bench;
   await connection.send(unit.opening.join(';\n'));
   connection.lastError = undefined;
@@ -109,19 +173,64 @@ async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
   if (connection.transaction === 'failed') throw swallowed(unit);
   if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
   const { results } = await connection.send(unit.closing.join(';\n'));
-  assertCommitted(unit, results.at(-1)?.command);
+  if (endsOf(results).length === 0) throw swallowed(unit);
+  return results;
 }
 
-/** COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4). */
-function assertCommitted(unit: Unit, command: string | undefined): void {
-  if (command !== 'COMMIT') throw swallowed(unit);
+/** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */
+interface End {
+  at: number;
+  took: number;
 }
 
-function outcomeOf(error: unknown, atClaim: boolean): UnitOutcome | undefined {
+/** Every COMMIT that has the row of a migration before it; another one is the migration's own (engine 5). */
+function endsOf(results: readonly Result[]): End[] {
+  const ends: End[] = [];
+  let took: number | undefined;
+  for (const [at, result] of results.entries()) {
+    took = tookOf(result) ?? took;
+    if (result.command !== 'COMMIT' || took === undefined) continue;
+    ends.push({ at, took });
+    took = undefined;
+  }
+  return ends;
+}
+
+function settledOf(units: readonly Unit[], ends: readonly End[]): Settled[] {
+  return units
+    .slice(0, ends.length)
+    .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
+}
+
+function tookOf({ rows }: Result): number | undefined {
+  const took = rows.at(-1)?.[TOOK];
+  return typeof took === 'number' ? took : undefined;
+}
+
+/** Where the unit's part of the message is, and how much of it was done. */
+function placeOf(units: readonly Unit[], index: number, completed: number) {
+  if (units[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
+  const { message, starts } = compose(units);
+  return { message, prefix: starts[index] ?? 0, completed };
+}
+
+function outcomeOf(error: unknown, history: HistoryTable): UnitOutcome | undefined {
   if (!isServerError(error)) return undefined;
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.moved)) return 'moved';
-  return error.code === SQLSTATE.uniqueViolation && atClaim ? 'moved' : undefined;
+  const ours = error.schema === history.schema && error.table === history.table;
+  return error.code === SQLSTATE.uniqueViolation && ours ? 'moved' : undefined;
+}
+
+/** What fails because another runner did it in the moment after the history was read is no failure. */
+async function movedOn({ bench, position }: Unit, error: unknown): Promise<'moved' | undefined> {
+  if (position === undefined || !isServerError(error)) return undefined;
+  const [row] = await bench.connection.query<{ moved: boolean }>(selectMoved(bench.history, position));
+  return row?.moved ? 'moved' : undefined;
+}
+
+function isEscape(error: unknown): error is MpmError {
+  return error instanceof MpmError && error.code === 'MIGRATION_ESCAPED';
 }
 
 async function rollBack(connection: Connection): Promise<void> {

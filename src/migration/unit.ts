@@ -1,6 +1,6 @@
 import type { Connection, DatabaseTarget } from '../postgres/connection.ts';
 import type { Applier, HistoryTable } from './history.ts';
-import type { MigrationOptions, SqlScript } from './migration.ts';
+import type { MigrationOptions, Script } from './migration.ts';
 
 /** Times in ms; 0 means none. */
 export interface Timeouts {
@@ -21,12 +21,22 @@ export interface Bench {
 export interface Unit {
   bench: Bench;
   name: string;
+  script: Script;
   opening: string[];
   closing: string[];
+  /** Of the row that it inserts at its end. */
+  position?: number;
 }
 
 // Explicit, because a role's default_transaction_* settings must not decide.
 export const BEGIN = 'begin isolation level read committed read write';
+
+/**
+ * A savepoint that is there as long as its transaction is: a migration that ends the one that it was given takes it
+ * along, and then it cannot be released (engine 5). In an aborted transaction that fails as well (engine 4).
+ */
+export const SAVEPOINT = 'savepoint mpm_migrate';
+export const RELEASE = 'release savepoint mpm_migrate';
 
 /** Puts the session back as it was (engine 7), inside the transaction because behind a pooler the next one is a stranger's. */
 export const RESTORE = ['reset session authorization', 'reset role', 'reset all', 'discard temp'];
@@ -37,9 +47,16 @@ export function setTimeouts(timeouts: Timeouts, options: MigrationOptions): stri
   return `select ${setting('lock_timeout', options.lockTimeout ?? timeouts.lockTimeout)}, ${setting('statement_timeout', options.statementTimeout ?? timeouts.statementTimeout)}, ${setting('idle_in_transaction_session_timeout', timeouts.idleInTransactionTimeout)}`;
 }
 
-/** The unit's message, and where the script begins in it. */
-export function compose(unit: Unit, script: SqlScript): { message: string; prefix: number } {
-  const head = `${unit.opening.join(';\n')};\n`;
-  // The line break ends a comment in the script's last line.
-  return { message: `${head}${script.sql}\n;${unit.closing.join(';\n')}`, prefix: head.length };
+/** SQL units as one message, and where each one's script begins in it. */
+export function compose(units: readonly Unit[]): { message: string; starts: number[] } {
+  let message = '';
+  const starts = units.map(({ script, opening, closing }) => {
+    if (script.kind !== 'sql') throw new Error('a module is no part of a message');
+    message += `${opening.join(';\n')};\n`;
+    const start = message.length;
+    // The line break ends a comment in the script's last line.
+    message += `${script.sql}\n;${closing.join(';\n')};\n`;
+    return start;
+  });
+  return { message, starts };
 }

@@ -1,14 +1,22 @@
 import type { Connection } from '../postgres/connection.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { haltable } from './halt.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import { applyOutside } from './outside.ts';
 import type { Plan } from './plan.ts';
 import { bootstrap, type Found, planFor, readStanding, refuseNonEmpty } from './read.ts';
-import { refreshStamp, stampSql } from './restamp.ts';
+import { premisesOf, refreshStamp, stampSql } from './restamp.ts';
 import { type Stamp, stampOf } from './stamp.ts';
-import { applyInTransaction } from './transaction.ts';
+import { type Application, applyInTransaction, type Settled } from './transaction.ts';
+import type { Bench } from './unit.ts';
 import { othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
+
+/**
+ * So many migrations at most travel in one message, and so much of SQL (characters), while the ones before took no
+ * longer than that (ms each): slow ones are worth a message, and a progress, of their own.
+ */
+const MESSAGE = { most: 64, length: 256 * 1024, quick: 25 };
 
 /** Brings one database up on an open connection. `again`: another runner moved the history on, it is read anew. */
 export async function goUp(
@@ -51,19 +59,53 @@ async function applyAll(
   let position = found.last;
   // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
   const scripts = plan.pending.map(({ up }) => up);
-  const stamp = stampSql(work, found, stampAfterUp(found, plan, migrations), scripts);
+  const premises = await premisesOf(work, connection);
+  const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
   const last = plan.pending.at(-1)?.name;
-  return perform(work, connection, 'up', [...byName.keys()], async (bench, name) => {
+  const applicationOf = (name: string, next: number): Application => {
     const migration = byName.get(name);
     if (!migration) throw new Error(`${name} is not in the plan`);
-    const leftover = rows.get(name);
-    const at = leftover ?? position + 1;
-    const outcome = migration.up.options.transaction
-      ? await applyInTransaction(bench, migration, at, name === last ? stamp : undefined)
-      : await applyOutside(bench, outsideOf(work), migration, at, name === last ? stamp : undefined);
-    if (outcome === 'done' && !leftover) position += 1;
-    return outcome;
+    return { migration, at: rows.get(name) ?? next, stamp: name === last ? stamp : undefined };
+  };
+  let most = 1;
+  return perform(work, connection, 'up', [...byName.keys()], {
+    together: (names) => {
+      const next = names.slice(0, most).map((name, index) => applicationOf(name, position + 1 + index));
+      return fitting(next).map(({ migration }) => migration.name);
+    },
+    settle: async (bench, names) => {
+      const batch = names.map((name, index) => applicationOf(name, position + 1 + index));
+      const since = performance.now();
+      const settled = await apply(work, bench, batch);
+      const quick = performance.now() - since < MESSAGE.quick * batch.length;
+      most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
+      position += settled.filter(({ name, outcome }) => outcome === 'done' && !rows.has(name)).length;
+      return settled;
+    },
   });
+}
+
+async function apply(work: Work, bench: Bench, applications: readonly Application[]): Promise<Settled[]> {
+  const { target, options } = work;
+  const [first, second] = applications;
+  if (second) {
+    return haltable(target, options.history, options.signal, () => applyInTransaction(bench, applications));
+  }
+  if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
+  const { migration, at, stamp } = first;
+  const outcome = await applyOutside(bench, outsideOf(work), migration, at, stamp);
+  return [{ name: migration.name, outcome }];
+}
+
+/** Those from the first on that can be one message: SQL in transactions, at the positions that come next. */
+function fitting(applications: readonly Application[]): readonly Application[] {
+  let length = 0;
+  const end = applications.findIndex(({ migration: { up }, at }) => {
+    if (up.kind !== 'sql' || !up.options.transaction || typeof at !== 'number') return true;
+    length += up.sql.length;
+    return length > MESSAGE.length;
+  });
+  return applications.slice(0, end < 0 ? undefined : Math.max(1, end));
 }
 
 /** What the stamp will say when all that is pending is applied. */

@@ -6,7 +6,8 @@ import { type Wait, waitForLock } from './lock.ts';
 import type { Outside } from './outside.ts';
 import type { Refusal } from './plan.ts';
 import { type Found, readStanding, type ReadOptions } from './read.ts';
-import type { UnitOutcome } from './transaction.ts';
+import type { Premises } from './history.ts';
+import type { Settled } from './transaction.ts';
 import type { Bench } from './unit.ts';
 
 /** How one database is to be migrated. */
@@ -20,6 +21,8 @@ export interface MigrateOptions extends ReadOptions {
   allowNonEmpty?: boolean;
   /** False: leave the head stamp alone, as for a second history in the same database. */
   stamp?: boolean;
+  /** What the database's stamp is written with, if that is known without asking it; `maxAge`: since so many ms. */
+  premises?: ((maxAge: number) => Promise<Premises | undefined>) | undefined;
   /** Past a pooler, for what runs outside a transaction. */
   directUrl?: string | undefined;
   /** Once aborted, no further migration is started. */
@@ -50,8 +53,8 @@ export interface Work {
   target: DatabaseTarget;
   options: MigrateOptions;
   result: Attempt;
-  /** The migration whose outcome a lost connection leaves open. */
-  open?: { name: string; direction: 'up' | 'down'; since: number } | undefined;
+  /** The migrations whose outcome a lost connection leaves open, in their order. */
+  open?: { names: readonly string[]; direction: 'up' | 'down'; since: number } | undefined;
 }
 
 /** How long these options wait for another runner. */
@@ -63,13 +66,21 @@ export function outsideOf({ target, options }: Work): Outside {
   return { target, directUrl: options.directUrl, retries: options.pace.retries };
 }
 
-/** Runs the steps through Umzug; each waits for the lock when another runner has it. */
+/** How migrations are settled. */
+interface Steps {
+  /** Those of the names, from the first on, that are settled together. By default each by itself. */
+  together?(names: readonly string[]): readonly string[];
+  /** Settles these: what became of them, up to the first that was not done. */
+  settle(bench: Bench, names: readonly string[]): Promise<Settled[]>;
+}
+
+/** Runs the steps through Umzug. `again`: another runner was at work here, and may have moved the history on. */
 export async function perform(
   work: Work,
   connection: Connection,
   direction: 'up' | 'down',
   names: readonly string[],
-  step: (bench: Bench, name: string) => Promise<UnitOutcome>,
+  steps: Steps,
 ): Promise<'finished' | 'again'> {
   const { options } = work;
   const { run, toolVersion, actor, history, pace } = options;
@@ -81,35 +92,48 @@ export async function perform(
     timeouts: pace,
   };
   const moved = new Error('the history was moved on by another runner');
+  const settled = new Map<string, Settled>();
   let index = 0;
   try {
     await execute(direction, names, async (name) => {
-      if (options.signal?.aborted) throw interrupted();
+      if (!settled.has(name) && options.signal?.aborted) throw interrupted();
       index += 1;
       options.onMigration?.({ name, direction, index, count: names.length });
       const since = performance.now();
-      work.open = { name, direction, since };
-      for (;;) {
-        const outcome = await step(bench, name);
-        if (outcome === 'done') break;
-        work.open = undefined;
-        if (outcome === 'moved') throw moved;
-        await waitForLock(connection, history, waitOf(options));
-        work.open = { name, direction, since };
+      const end = settled.get(name) ?? (await settleFrom(names.slice(index - 1), since));
+      if ('error' in end) {
+        work.open = { names: [name], direction, since };
+        throw end.error;
       }
-      recordDone(work, name, direction, since);
+      if (end.outcome === 'done') {
+        recordDone(work, name, direction, end.durationMs ?? performance.now() - since);
+        return;
+      }
+      if (options.signal?.aborted) throw interrupted();
+      if (end.outcome === 'locked') await waitForLock(connection, history, waitOf(options));
+      throw moved;
     });
     return 'finished';
   } catch (error) {
     if (error === moved) return 'again';
     throw error;
   }
+
+  async function settleFrom(next: readonly string[], since: number): Promise<Settled> {
+    const those = steps.together?.(next) ?? next.slice(0, 1);
+    work.open = { names: those, direction, since };
+    const ends = await steps.settle(bench, those);
+    work.open = undefined;
+    for (const end of ends) settled.set(end.name, end);
+    const [first] = ends;
+    if (!first) throw new Error(`${next[0]} was not settled`);
+    return first;
+  }
 }
 
-export function recordDone(work: Work, name: string, direction: 'up' | 'down', since: number): void {
+export function recordDone(work: Work, name: string, direction: 'up' | 'down', durationMs: number): void {
   const { result } = work;
-  work.open = undefined;
-  result.applied.push({ name, direction, durationMs: Math.round(performance.now() - since) });
+  result.applied.push({ name, direction, durationMs: Math.round(durationMs) });
   result.outcome = direction === 'up' ? 'migrated' : 'reverted';
   if (direction === 'up') {
     result.to = name;

@@ -23,7 +23,39 @@ export interface DatabaseTarget {
 export interface Answer {
   rows: Record<string, unknown>[];
   /** One per statement that returned a command tag. */
-  results: { command: string; rowCount: number | null; rows: Record<string, unknown>[] }[];
+  results: Result[];
+  /** What COPY … TO STDOUT sent, in its text format. */
+  copied: string;
+}
+
+/** What one statement returned. */
+export interface Result {
+  command: string;
+  rowCount: number | null;
+  rows: Record<string, unknown>[];
+}
+
+type Results = pg.QueryArrayResult<(string | null)[]>;
+
+/** A message of the simple protocol. What it was answered can be read also when one of its statements failed. */
+class Message extends pg.Query {
+  /** pg's own. */
+  declare readonly _results: Results | Results[];
+  readonly #copied: string[] = [];
+
+  /** One per statement that is done. */
+  get results(): Results[] {
+    return [this._results].flat().filter(({ command }) => command);
+  }
+
+  get copied(): string {
+    return this.#copied.join('');
+  }
+
+  /** Called by pg, whose parser overwrites the bytes with what comes next. */
+  handleCopyData({ chunk }: { chunk: Buffer }): void {
+    this.#copied.push(chunk.toString());
+  }
 }
 
 /** What one statement returned: every value as its text, null for null. */
@@ -39,7 +71,7 @@ export interface ResultTable {
 /** One connection to one database. A dead connection is an error of the query in work, never of the process. */
 export class Connection {
   readonly #client: pg.Client;
-  #completed = 0;
+  #answered: readonly Result[] = [];
   #lost: Error | undefined;
   /** The error of the last query that failed; what a migration swallowed. */
   lastError: unknown;
@@ -50,9 +82,6 @@ export class Connection {
     client.on('error', (error) => {
       this.#lost ??= error;
     });
-    client.connection.on('commandComplete', () => {
-      this.#completed += 1;
-    });
   }
 
   /** Simple protocol, any number of statements in one message; the last one's rows. */
@@ -62,26 +91,25 @@ export class Connection {
 
   /** As {@link query}, with what each statement returned. */
   async send(sql: string): Promise<Answer> {
-    const answer: unknown = await this.#run(sql, undefined);
-    const results = (Array.isArray(answer) ? answer : [answer]) as Answer['results'];
-    return { rows: results.at(-1)?.rows ?? [], results };
+    const message = await this.#message({ text: sql });
+    const results = message.results as unknown as Result[];
+    return { rows: results.at(-1)?.rows ?? [], results, copied: message.copied };
   }
 
   /** Extended protocol: one statement with values for $1, $2, …. */
   async prepared<R = Record<string, unknown>>(sql: string, values: unknown[]): Promise<R[]> {
-    return ((await this.#run(sql, values)) as { rows: R[] }).rows;
+    return ((await this.execute(sql, values)) as { rows: R[] }).rows;
   }
 
   /** One statement with all that pg says of its outcome; with values by the extended protocol. */
   execute(sql: string, values?: unknown[]): Promise<pg.QueryResult> {
-    return this.#run(sql, values?.length ? values : undefined) as Promise<pg.QueryResult>;
+    return this.#run(() => this.#client.query(sql, values?.length ? values : undefined));
   }
 
   /** As {@link send}, with what is to be shown of it: columns, and rows as the texts that the server sent. */
   async read(sql: string): Promise<ResultTable[]> {
     const types = { getTypeParser: () => (text: string) => text };
-    const answer: unknown = await this.#run({ text: sql, rowMode: 'array', types }, undefined);
-    const results = (Array.isArray(answer) ? answer : [answer]) as pg.QueryArrayResult<(string | null)[]>[];
+    const { results } = await this.#message({ text: sql, rowMode: 'array', types } as pg.QueryConfig);
     return results.map(({ command, rowCount, fields, rows }) => ({
       command,
       rowCount,
@@ -90,11 +118,25 @@ export class Connection {
     }));
   }
 
-  async #run(sql: string | pg.QueryArrayConfig, values: unknown[] | undefined): Promise<unknown> {
+  async #message(config: pg.QueryConfig): Promise<Message> {
+    return this.#run(
+      () =>
+        new Promise<Message>((resolve, reject) => {
+          const message = new Message(config, (error) => {
+            this.#answered = message.results as unknown as Result[];
+            if (error) reject(error);
+            else resolve(message);
+          });
+          this.#client.query(message);
+        }),
+    );
+  }
+
+  async #run<T>(query: () => Promise<T>): Promise<T> {
     if (this.#lost) throw this.#lost;
-    this.#completed = 0;
+    this.#answered = [];
     try {
-      return await this.#client.query(sql as string, values);
+      return await query();
     } catch (error) {
       // 25P02 only repeats that an earlier statement failed.
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
@@ -106,12 +148,12 @@ export class Connection {
   /** Kysely on this one pinned connection; transactions are the caller's business. */
   async kysely<DB>(options: { inTransaction?: boolean } = {}): Promise<Kysely<DB>> {
     const { kyselyOn } = await import('./kysely.ts');
-    return kyselyOn<DB>((sql, values) => this.#run(sql, values) as Promise<pg.QueryResult>, options);
+    return kyselyOn<DB>((sql, values) => this.execute(sql, values), options);
   }
 
-  /** How many statements of the last message were completed, also of one that failed. */
-  get completed(): number {
-    return this.#completed;
+  /** What the statements of the last message returned that were completed, also of one that failed. */
+  get answered(): readonly Result[] {
+    return this.#answered;
   }
 
   get lost(): Error | undefined {

@@ -68,16 +68,16 @@ export async function tenantSet(
   config: Config,
   cache: MigrationCache = new Map(),
 ): Promise<TenantSet> {
-  const files = folderNameProblem(tenant.database)
-    ? undefined
-    : filesOf(join(config.migrations.tenants, tenant.database));
+  const shared = sharedOf(core, cache);
+  const files = hasFolder(shared, tenant, config)
+    ? filesOf(join(config.migrations.tenants, tenant.database))
+    : undefined;
   const { plugins = [] } = tenant;
   const wanted = await withPlugins(core, plugins, config, cache);
   if (!files) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
 
   const folder = tenantFolder(tenant, config);
   const manifest = readManifest(folder);
-  const shared = sharedOf(core, cache);
   const isIts = (file: string) => {
     const plugin = copyOf(manifest, file)?.plugin;
     return plugin === undefined || plugins.includes(plugin);
@@ -110,10 +110,16 @@ function copyOf({ copies }: Manifest, file: string) {
   return Object.hasOwn(copies, file) ? copies[file] : undefined;
 }
 
-/** The files of a tenant's folder; undefined when it has none. */
-function filesOf(folder: string): string[] | undefined {
+/** Looked up once for all tenants of a run: most fleets follow core. */
+function hasFolder(shared: Shared, { database }: TenantOfSet, { migrations }: Config): boolean {
+  shared.folders ??= new Set(filesOf(migrations.tenants, () => true) ?? []);
+  return shared.folders.has(database) && !folderNameProblem(database);
+}
+
+/** The files of a folder; undefined when there is no such folder. */
+function filesOf(folder: string, wanted = isMigrationFile): string[] | undefined {
   try {
-    return readdirSync(folder).filter(isMigrationFile);
+    return readdirSync(folder).filter(wanted);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
@@ -127,6 +133,8 @@ function filesOf(folder: string): string[] | undefined {
 
 /** What the folders of one run have in common. */
 interface Shared {
+  /** Whose folders there are. */
+  folders?: ReadonlySet<string>;
   listings: Map<string, FolderListing>;
   lists: (readonly Migration[])[];
   /** By what is wanted, then by what is there. */

@@ -1,13 +1,14 @@
 import { stripVTControlCharacters } from 'node:util';
 
-const ASCII = /^[\x20-\x7e]*$/;
+// One column each: ASCII, Latin letters, and the signs of our own texts.
+const PLAIN = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u024f–—‘’“”…›→─│━╌▲▸✔✖\u2800-\u28ff]*$/;
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
 const EMOJI = /\p{Emoji_Presentation}|\u{fe0f}/u;
 // East Asian Wide and Fullwidth blocks of Unicode's table, coarse where a block is wide as a whole.
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]/u;
 
-// Made when it is first needed, because that loads ICU's tables: 8 ms, and most texts are ASCII.
+// Made when it is first needed, because that loads ICU's tables: 8 ms, and most texts are plain.
 let segmenter: Intl.Segmenter | undefined;
 
 function graphemesOf(text: string): Iterable<{ segment: string }> {
@@ -17,8 +18,8 @@ function graphemesOf(text: string): Iterable<{ segment: string }> {
 
 /** Columns that a text takes on a terminal; escape codes take none. */
 export function widthOf(text: string): number {
-  const bare = ASCII.test(text) ? text : stripVTControlCharacters(text);
-  if (ASCII.test(bare)) return bare.length;
+  const bare = PLAIN.test(text) ? text : stripVTControlCharacters(text);
+  if (PLAIN.test(bare)) return bare.length;
   let width = 0;
   for (const { segment } of graphemesOf(bare)) width += widthOfGrapheme(segment);
   return width;

@@ -1,18 +1,24 @@
+import { join } from 'node:path';
 import { startFleet, startMigratedFleet } from './fleet.ts';
 import { mpm } from './harness.ts';
 import type { Bench } from './harness.ts';
+import { writeFiles, writeHistory } from './history.ts';
 
 const TENANTS = 500;
 
 const bench: Bench = {
   title: 'up --all --fast, nothing to do',
   async run(row) {
+    // The same project, whose files are read as well, and nobody in it.
     const none = await startFleet();
+    await writeFiles(join(none.cwd, 'migrations/core'), writeHistory());
     const fleet = await startMigratedFleet(TENANTS);
     try {
       const before = await sessions();
       await row(`${TENANTS} tenants, against no tenants and one query`, {
         limit: 1.3,
+        pairs: 15,
+        warmUp: 2,
         floor: async () => {
           await mpm(['up', '--all'], none);
           await none.query('select 1');

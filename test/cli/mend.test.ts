@@ -189,7 +189,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
   expect(steady(status.stdout).replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'then')).toMatchInlineSnapshot(`
     "company-1  id 1, database c1 on default
       MIGRATION  STATE   APPLIED AT (UTC)     TOOK  RUN  BY
-    ✖ 1_half     failed  then          1  postgres
+    ✖ 1_half     failed  then  0.0s    1  postgres
         stopped at statement 3 of 4: relation "b" already exists
 
     ✖ company-1  1 failed

@@ -49,8 +49,12 @@ insert into log values ('middle'), ('end');`,
 /** Applied with its row, or not at all. */
 async function expectWhole(url: string, name: string): Promise<boolean> {
   const rows = await rowsIn<{ what: string }>(url, 'select what from log order by what');
-  const applied = (await historyOf(url)).includes(`${name} applied`);
-  expect(rows.map(({ what }) => what)).toEqual(applied ? ['end', 'middle'] : []);
+  const history = await historyOf(url);
+  const applied = history.includes(`${name} applied`);
+  // It may have been in one message with the next one, and that go on without its sender.
+  const after = history.includes('3_after applied') ? ['after'] : [];
+  expect(rows.map(({ what }) => what)).toEqual([...after, ...(applied ? ['end', 'middle'] : [])]);
+  expect(after.length).toBeLessThanOrEqual(applied ? 1 : 0);
   return applied;
 }
 
@@ -73,7 +77,7 @@ describe.each(Object.entries(POINTS))('%s', (_, { file, text, at }) => {
     await runner.finished;
     await backendsGone(url);
     await expectWhole(url, name);
-    expect(await up(url, await readMigrations(folder, 'core'))).toMatchObject({ outcome: 'migrated' });
+    expect((await up(url, await readMigrations(folder, 'core'))).error).toBeUndefined();
     await expectFinished(url, name);
   });
 

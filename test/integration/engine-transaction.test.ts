@@ -1,9 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { withDatabases } from '../helpers/database.ts';
-import { selectStanding } from '../../src/migration/history.ts';
 import { parseStamp } from '../../src/migration/stamp.ts';
-import { OPTIONS } from '../helpers/options.ts';
-import { down, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
+import {
+  down,
+  historyOf,
+  migrations,
+  rowsIn,
+  SELECT_FINGERPRINT,
+  up,
+  withFolders,
+} from '../helpers/engine.ts';
 
 const databases = withDatabases();
 withFolders();
@@ -343,7 +349,7 @@ describe('the head stamp', () => {
     return { comment: row?.comment ?? null, stamp: parseStamp(row?.comment ?? null) };
   };
   const found = async (url: string) =>
-    (await rowsIn<{ count: number; fingerprint: string }>(url, selectStanding(OPTIONS.history)))[0];
+    (await rowsIn<{ count: number; fingerprint: string }>(url, SELECT_FINGERPRINT))[0];
 
   test('engine 30: is written with the history, behind what a person wrote, and says the same', async () => {
     const { url, name } = await databases.create();

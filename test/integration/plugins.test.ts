@@ -13,7 +13,6 @@ import { status } from '../../src/fleet/verbs/status.ts';
 import { sync } from '../../src/fleet/verbs/sync.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { readFleetFiles } from '../../src/fleet/files.ts';
-import { selectStanding } from '../../src/migration/history.ts';
 import { parseStamp } from '../../src/migration/stamp.ts';
 import { fresh } from '../../src/fleet/verbs/fresh.ts';
 import { drop } from '../../src/tenant/drop.ts';
@@ -21,6 +20,7 @@ import { clone } from '../../src/tenant/clone.ts';
 import { tenantSet } from '../../src/tenant/folder.ts';
 import { startCli } from '../helpers/cli.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
+import { SELECT_FINGERPRINT } from '../helpers/engine.ts';
 import { addTenants, CORE, makeFleet, type TestFleet, type TestTenant } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -203,10 +203,7 @@ describe('uninstall', () => {
     const [comment] = await databases.query<{ c: string }>(
       `select shobj_description(oid, 'pg_database') as c from pg_database where datname = '${first?.database}'`,
     );
-    const [standing] = await fleet.of<{ fingerprint: string }>(
-      first,
-      selectStanding({ schema: 'mpm_migrate', table: 'history' }),
-    );
+    const [standing] = await fleet.of<{ fingerprint: string }>(first, SELECT_FINGERPRINT);
     expect(parseStamp(comment?.c ?? null)).toEqual({ count: 3, fingerprint: standing?.fingerprint });
 
     const nothing = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] }, { down: true });

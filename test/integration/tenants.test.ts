@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type Central, withCentral } from '../../src/central/central.ts';
 import { tenantProblem } from '../../src/central/problem.ts';
 import type { Tenant } from '../../src/central/tenant.ts';
-import { countTenants, findTenant, streamTenants, type TenantFilter } from '../../src/central/tenants.ts';
+import { countTenants, findTenant, pagesOfTenants, type TenantFilter } from '../../src/central/tenants.ts';
 import { centralUp } from '../../src/central/up.ts';
 import type { Config } from '../../src/config/define.ts';
 import type { MpmError } from '../../src/errors.ts';
@@ -37,7 +37,7 @@ async function idsOf(filter: TenantFilter, options = {}): Promise<string[]> {
 async function tenantsOf(filter: TenantFilter, of = config, options = {}): Promise<Tenant[]> {
   return withCentral(of, async (central) => {
     const list: Tenant[] = [];
-    for await (const tenant of streamTenants(central, filter, options)) list.push(tenant);
+    for await (const page of pagesOfTenants(central, filter, options)) list.push(...page);
     return list;
   });
 }

@@ -27,9 +27,25 @@ test('fleet 8: results are written in batches, within a second', async () => {
   expect(batches).toEqual([]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(batches).toEqual([30]);
-  for (let id = 0; id < 1203; id++) await ledger.record(result(id));
+  for (let id = 0; id < 203; id++) await ledger.record(result(id));
   await ledger.close();
-  expect(batches).toEqual([30, 500, 500, 203]);
+  expect(batches).toEqual([30, 100, 100, 3]);
+});
+
+test('fleet 8: what ends while a batch is written goes with the next one, and is not left behind', async () => {
+  const batches: number[] = [];
+  const ledger = new LedgerWriter(async (batch) => {
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    batches.push(batch.length);
+  });
+  for (let id = 0; id < 150; id++) await ledger.record(result(id));
+  await vi.advanceTimersByTimeAsync(1700);
+  expect(batches).toEqual([100, 50]);
+  for (let id = 0; id < 350; id++) await ledger.record(result(id));
+  const closing = ledger.close();
+  await vi.advanceTimersByTimeAsync(2000);
+  await closing;
+  expect(batches).toEqual([100, 50, 100, 250]);
 });
 
 test('fleet 11: a ledger that cannot be written is told once, and does not stop the rest', async () => {

@@ -74,10 +74,27 @@ create table mpm_migrate.run_parts (
 );
 `;
 
+const lighter = `-- A big fleet's rows are written while it waits: they are looked up by their run alone, and their run is there
+-- already. What a foreign key would check for each of them is left to do for runs that somebody deletes.
+drop index mpm_migrate.run_tenants_outcome;
+drop index mpm_migrate.run_tenants_tenant;
+alter table mpm_migrate.run_tenants drop constraint run_tenants_run_fkey;
+
+create function mpm_migrate.forget_run_tenants() returns trigger language plpgsql as $$
+begin
+  delete from mpm_migrate.run_tenants where run in (select number from gone);
+  return null;
+end
+$$;
+create trigger forget_run_tenants after delete on mpm_migrate.runs
+  referencing old table as gone for each statement execute function mpm_migrate.forget_run_tenants();
+`;
+
 /** The ledger's schema, in order; always there. */
 export const LEDGER: readonly BuiltIn[] = [
   { name: '0001_runs', sql: runs },
   { name: '0002_run_parts', sql: parts },
+  { name: '0003_lighter', sql: lighter },
 ];
 
 /** Kept apart from `mpm_migrate.history`, which is the product's own central migrations'. */

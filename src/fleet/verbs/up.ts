@@ -1,15 +1,17 @@
+import { tenantProblem } from '../../central/problem.ts';
+import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { inspect } from '../../migration/inspect.ts';
 import { attemptUp } from '../../migration/migrate.ts';
 import { refused } from '../../migration/work.ts';
+import { tenantSet } from '../../tenant/folder.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
 import { type Preflight, type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
-import { ServerViews, type StampedStanding } from '../server-view.ts';
 import { type Survey, sweep } from '../sweep.ts';
 import { type Tried, asFirst, resultOf, triedBy, trialOf } from '../tried.ts';
-import { type TenantWork, workOn } from '../work.ts';
+import { inactiveReason, type TenantWork, workOn } from '../work.ts';
 
 export interface UpOptions extends RunOptions {
   /** Go no further than this migration: a name or a version. */
@@ -31,7 +33,6 @@ export async function up(config: Config, selection: Selection, options: UpOption
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
-  const views = fast ? new ServerViews(config) : undefined;
   return conductRun(
     config,
     {
@@ -41,29 +42,35 @@ export async function up(config: Config, selection: Selection, options: UpOption
       attempt: (tenant, context) =>
         workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
           const { migrations: set, ...limit } = limitedTo(migrations, files.to);
-          const standing = await views?.standing(tenant, set, limit);
-          if (typeof standing === 'object' && standing.plan.pending.length === 0)
-            return stampedCurrent(standing);
           return triedBy(await attemptUp(target, { migrations: set }, { ...how, ...limit }));
         }),
+      known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
       ...(strict
         ? { preflight: (context, tenants) => lookFirst(context, tenants, files, runOptions, force) }
         : {}),
     },
-    { ...runOptions, views },
+    runOptions,
   );
 }
 
-function stampedCurrent({ plan: { head } }: StampedStanding): Tried {
-  return {
-    outcome: 'current',
-    from: head,
-    to: head,
-    applied: [],
-    pending: [],
-    notices: [],
-    retryable: false,
-  };
+/** A tenant whose stamp says that nothing is pending (engine 30); what is wrong with others, an attempt finds out. */
+async function stampedCurrent(
+  tenant: Tenant,
+  { config, views }: RunContext,
+  files: FleetFiles,
+): Promise<Tried | undefined> {
+  if (inactiveReason(tenant) || tenantProblem(tenant, config)) return undefined;
+  try {
+    const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
+    const { migrations: set, ...limit } = limitedTo(migrations, files.to);
+    const standing = await views.standing(tenant, set, limit);
+    if (typeof standing === 'string' || standing.plan.pending.length > 0) return undefined;
+    const { head } = standing.plan;
+    const nothing = { applied: [], pending: [], notices: [], retryable: false };
+    return { outcome: 'current', from: head, to: head, lacksCore: lacksCore.length, ...nothing };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Looks at every tenant; those that stand in the way are reported, and none is migrated then. */
@@ -79,7 +86,7 @@ async function lookFirst(
     context.central,
     tenants,
     // Looked at are all of them, whatever is found.
-    { concurrency: options.concurrency, signal: options.signal },
+    { concurrency: options.concurrency, signal: options.signal, views: context.views },
     {
       attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, force }, look)),
       onRetry: () => undefined,

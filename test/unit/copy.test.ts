@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { parseCopy } from '../../src/migration/copy.ts';
+import { stampOf } from '../../src/migration/stamp.ts';
+
+const line = (...fields: string[]) => `${fields.join('\t')}\n`;
+
+test('a history is read in the order of its positions, wherever its rows lie', () => {
+  const text =
+    line('2', '2_b', 'v1:bb', 'applied') +
+    line('3', '3_c', 'v1:cc', 'failed') +
+    line('1', '1_a', 'v1:aa', 'baseline');
+  expect(parseCopy(text)).toEqual({
+    ...stampOf([
+      { name: '1_a', checksum: 'v1:aa', state: 'baseline' },
+      { name: '2_b', checksum: 'v1:bb', state: 'applied' },
+      { name: '3_c', checksum: 'v1:cc', state: 'failed' },
+    ]),
+    last: 3,
+  });
+  expect(parseCopy('')).toEqual({ ...stampOf([]), last: 0 });
+});
+
+test('what COPY escapes is read as it was', () => {
+  const text =
+    line('1', String.raw`1_a\\b\tc\nd\re`, 'v1:aa', 'applied') + line('2', '2_ü😀', 'v1:bb', 'applied');
+  expect(parseCopy(text)).toMatchObject(
+    stampOf([
+      { name: '1_a\\b\tc\nd\re', checksum: 'v1:aa', state: 'applied' },
+      { name: '2_ü😀', checksum: 'v1:bb', state: 'applied' },
+    ]),
+  );
+});
+
+test('of many different histories each is read for itself', () => {
+  const texts = Array.from({ length: 40 }, (_, at) => line(String(at + 1), `${at}_x`, 'v1:aa', 'applied'));
+  const first = texts.map(parseCopy);
+  expect(texts.map(parseCopy)).toEqual(first);
+  expect(new Set(first.map(({ fingerprint }) => fingerprint)).size).toBe(40);
+});
