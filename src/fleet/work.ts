@@ -62,6 +62,7 @@ async function prepare(
       actor: config.actor,
       toolVersion: TOOL_VERSION,
       directUrl: config.servers[tenant.server]?.directUrl,
+      leave: true,
       premises: (maxAge) => views.premises(tenant, maxAge),
       force,
       signal,

@@ -8,28 +8,31 @@ export interface Copy {
   last: number;
   /** Of all rows in their order: names, checksums and what is unsettled. */
   fingerprint: string;
+  /** It is the history of a central database. */
+  central: boolean;
 }
 
 /** Most databases of a fleet hold one and the same history: what was read lately is not read again. */
 const lately: { text: string; copy: Copy }[] = [];
 const MOST = 16;
 
-/** Reads `position, name, checksum, state` in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
+/** Reads `position, name, checksum, state, source` in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
 export function parseCopy(text: string): Copy {
   const known = lately.find((each) => each.text === text);
   if (known) return known.copy;
   const rows = text.split('\n').slice(0, -1).map(rowOf);
   // It comes as it lies in the table: a row that was changed lies behind the others.
   rows.sort((a, b) => a.position - b.position);
-  const copy = { ...stampOf(rows), last: rows.at(-1)?.position ?? 0 };
+  const central = rows.some(({ source }) => source === 'central');
+  const copy = { ...stampOf(rows), last: rows.at(-1)?.position ?? 0, central };
   lately.unshift({ text, copy });
   if (lately.length > MOST) lately.pop();
   return copy;
 }
 
-function rowOf(line: string): Pick<HistoryRow, 'position' | 'name' | 'checksum' | 'state'> {
-  const [position, name = '', checksum = '', state] = line.split('\t').map(unescaped);
-  return { position: Number(position), name, checksum, state: state as HistoryRow['state'] };
+function rowOf(line: string): Pick<HistoryRow, 'position' | 'name' | 'checksum' | 'state' | 'source'> {
+  const [position, name = '', checksum = '', state, source = ''] = line.split('\t').map(unescaped);
+  return { position: Number(position), name, checksum, state: state as HistoryRow['state'], source };
 }
 
 const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };

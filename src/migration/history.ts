@@ -58,21 +58,17 @@ export function lockKeys(history: HistoryTable): [number, number] {
   return [0x6d_70_6d, hash.readInt32BE(0)];
 }
 
-/** Which database this is, and what its history holds, as COPY writes it: {@link parseCopy} reads it. */
-export interface Standing {
-  database: string;
-  /** The ledger is here: this is a central database. */
-  central: boolean;
-}
-
 /**
- * Reads where a database stands. COPY instead of SELECT: it opens no index and asks no planner, which is most of
- * what a first query in a new session costs the server.
+ * Reads which database this is, and what its history holds ({@link parseCopy}). COPY instead of SELECT: it opens no
+ * index and asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
  */
 export function copyStanding(history: HistoryTable): string {
-  return `select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central;
-copy ${tableName(history)} (position, name, checksum, state) to stdout`;
+  return `select current_catalog as database;
+copy ${tableName(history)} (position, name, checksum, state, source) to stdout`;
 }
+
+/** Whether the ledger is here: then this is a central database. */
+export const SELECT_CENTRAL = "select pg_catalog.to_regclass('mpm_migrate.runs') is not null as central";
 
 /** What the head stamp is written with. */
 export interface Premises {

@@ -96,15 +96,20 @@ function cancelled({ options, open }: Work): MpmError | undefined {
 
 /** Works on one connection to the end; returns the error when the connection broke inside a migration. */
 async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
-  return withConnection(work.target, async (connection) => {
-    try {
-      while ((await go(work, connection)) === 'again');
-      return undefined;
-    } catch (error) {
-      if (work.open && connection.lost) return asMpmError(error);
-      throw error;
-    }
-  });
+  const { target, options } = work;
+  return withConnection(
+    target,
+    async (connection) => {
+      try {
+        while ((await go(work, connection)) === 'again');
+        return undefined;
+      } catch (error) {
+        if (work.open && connection.lost) return asMpmError(error);
+        throw error;
+      }
+    },
+    { leave: options.leave ?? false },
+  );
 }
 
 /**

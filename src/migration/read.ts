@@ -9,8 +9,8 @@ import {
   type Premises,
   selectNewcomer,
   selectPremises,
+  SELECT_CENTRAL,
   selectRows,
-  type Standing,
 } from './history.ts';
 import { type Copy, parseCopy } from './copy.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -19,7 +19,8 @@ import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
 import type { HistoryRow } from './state.ts';
 
 /** A database as it was found: its history, or that it has none, and then what else is in it. */
-export interface Found extends Standing, Copy {
+export interface Found extends Copy {
+  database: string;
   bootstrapped: boolean;
   /** Without a history: up to four names of objects that are in the way, those of extensions not counted. */
   objects: string[];
@@ -55,8 +56,15 @@ export async function readStanding(connection: Connection, options: ReadOptions)
 async function standingOf(connection: Connection, history: HistoryTable): Promise<Found> {
   try {
     const { results, copied } = await connection.send(copyStanding(history));
-    const [standing] = (results[0]?.rows ?? []) as unknown as Standing[];
-    if (standing) return { ...standing, ...parseCopy(copied), bootstrapped: true, objects: [] };
+    const database = String(results[0]?.rows[0]?.['database']);
+    const copy = parseCopy(copied);
+    return {
+      ...copy,
+      central: copy.central || (await isCentral(connection, copy)),
+      database,
+      bootstrapped: true,
+      objects: [],
+    };
   } catch (error) {
     const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
     if (!isServerError(error) || !missing.includes(error.code)) throw error;
@@ -65,6 +73,13 @@ async function standingOf(connection: Connection, history: HistoryTable): Promis
   // Another runner may have created the history between the two queries.
   if (!newcomer || newcomer.bootstrapped) return standingOf(connection, history);
   return { ...newcomer, count: 0, last: 0, fingerprint: '' };
+}
+
+/** Rows say whose history it is; without any, the ledger beside it does. */
+async function isCentral(connection: Connection, { count }: Copy): Promise<boolean> {
+  if (count > 0) return false;
+  const [row] = await connection.query<{ central: boolean }>(SELECT_CENTRAL);
+  return row?.central ?? false;
 }
 
 /** The plan for a database as it was found. Its rows are read only when they are not just the first of the files. */

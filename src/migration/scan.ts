@@ -61,6 +61,7 @@ const SHAPING = new Set(['create', 'function', 'procedure', 'or', 'replace']);
 const ROUTINE = /^(?:c[fp]|cor[fp])/;
 
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
+const WORD = /[\w$\u0080-\uffff]+/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
 const MARKER = /--[ \t]*(migrate:[^\r\n]*)/y;
 const LINE_END = /[\r\n]|$/g;
@@ -220,10 +221,7 @@ export function scan(text: string): Scan {
 }
 
 function wordEnd(text: string, at: number): number {
-  let end = at + 1;
-  for (; end < text.length; end++) {
-    const code = text.charCodeAt(end);
-    if (code < 128 && code !== 36 /* $ */ && (classes[code] ?? 0) < LETTER) break;
-  }
-  return end;
+  WORD.lastIndex = at;
+  WORD.test(text);
+  return WORD.lastIndex;
 }

@@ -106,13 +106,13 @@ function unitUp(bench: Bench, { migration, at, stamp }: Application, before: App
 }
 
 /** What a unit does to the history: before the migration, after it, and to the head stamp. */
-interface Record {
+interface Records {
   claim: string[];
   finish: string;
   stamp: string | undefined;
 }
 
-function unitOf(bench: Bench, name: string, script: Script, { claim, finish, stamp }: Record): Unit {
+function unitOf(bench: Bench, name: string, script: Script, { claim, finish, stamp }: Records): Unit {
   const timeouts = setTimeouts(bench.timeouts, script.options);
   return {
     bench,
@@ -129,8 +129,12 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
   const { connection, history } = bench;
   const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
   try {
-    const results = await (first.script.kind === 'sql' ? sendAll(units) : runModule(first, first.script));
-    return settledOf(units, endsOf(results));
+    await (first.script.kind === 'sql' ? sendAll(units) : runModule(first, first.script));
+    const ends = endsOf(connection.answered);
+    // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
+    const aborted = units[ends.length];
+    if (aborted) throw swallowed(aborted);
+    return settledOf(units, ends);
   } catch (error) {
     const { answered } = connection;
     await rollBack(connection);
@@ -156,42 +160,37 @@ function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly Unit[]):
 }
 
 /** One round trip, and a failing statement ends the rest of it. */
-async function sendAll(units: readonly Unit[]): Promise<readonly Result[]> {
-  const { connection } = units[0]!.bench;
-  const { results } = await connection.send(compose(units).message);
-  // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
-  const aborted = units[endsOf(results).length];
-  if (aborted) throw swallowed(aborted);
-  return results;
+async function sendAll(units: readonly Unit[]): Promise<void> {
+  await units[0]?.bench.connection.send(compose(units).message);
 }
 
-async function runModule(unit: Unit, script: ModuleScript): Promise<readonly Result[]> {
+async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
   const { connection } = unit.bench;
   await connection.send(unit.opening.join(';\n'));
   connection.lastError = undefined;
   await script.run(await connection.kysely({ inTransaction: true }));
   if (connection.transaction === 'failed') throw swallowed(unit);
   if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
-  const { results } = await connection.send(unit.closing.join(';\n'));
-  if (endsOf(results).length === 0) throw swallowed(unit);
-  return results;
+  await connection.send(unit.closing.join(';\n'));
 }
 
 /** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */
 interface End {
   at: number;
-  took: number;
+  took: number | undefined;
 }
 
 /** Every COMMIT that has the row of a migration before it; another one is the migration's own (engine 5). */
 function endsOf(results: readonly Result[]): End[] {
   const ends: End[] = [];
-  let took: number | undefined;
-  for (const [at, result] of results.entries()) {
-    took = tookOf(result) ?? took;
-    if (result.command !== 'COMMIT' || took === undefined) continue;
-    ends.push({ at, took });
-    took = undefined;
+  let row: Record<string, unknown> | undefined;
+  for (const [at, { command, rows }] of results.entries()) {
+    const last = rows.at(-1);
+    if (last && TOOK in last) row = last;
+    if (command !== 'COMMIT' || !row) continue;
+    const took = row[TOOK];
+    ends.push({ at, took: typeof took === 'number' ? took : undefined });
+    row = undefined;
   }
   return ends;
 }
@@ -200,11 +199,6 @@ function settledOf(units: readonly Unit[], ends: readonly End[]): Settled[] {
   return units
     .slice(0, ends.length)
     .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
-}
-
-function tookOf({ rows }: Result): number | undefined {
-  const took = rows.at(-1)?.[TOOK];
-  return typeof took === 'number' ? took : undefined;
 }
 
 /** Where the unit's part of the message is, and how much of it was done. */

@@ -23,6 +23,8 @@ export interface MigrateOptions extends ReadOptions {
   stamp?: boolean;
   /** What the database's stamp is written with, if that is known without asking it; `maxAge`: since so many ms. */
   premises?: ((maxAge: number) => Promise<Premises | undefined>) | undefined;
+  /** Nobody copies or renames the database next: its connection's end is not waited for. */
+  leave?: boolean;
   /** Past a pooler, for what runs outside a transaction. */
   directUrl?: string | undefined;
   /** Once aborted, no further migration is started. */

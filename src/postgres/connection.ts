@@ -10,6 +10,8 @@ export { identifier, literal };
 
 rememberKeys();
 
+const MOST_URLS = 200;
+
 export interface DatabaseTarget {
   url: string;
   /** Overrides the database of the URL. */
@@ -190,6 +192,11 @@ export class Connection {
     this.#client.connection.stream.destroy();
   }
 
+  /** Ends it without waiting until the server is done with it: who copies or renames the database next would meet it. */
+  leave(): void {
+    void this.close();
+  }
+
   async close(): Promise<void> {
     // end() of a client whose socket is gone already never settles on some paths of pg.
     if (this.#lost) this.#client.connection.stream.destroy();
@@ -220,23 +227,37 @@ async function open(config: pg.ClientConfig): Promise<Connection> {
   return connection;
 }
 
+/** @param options.leave as {@link Connection.leave}: a round trip less */
 export async function withConnection<T>(
   target: DatabaseTarget,
   use: (connection: Connection) => Promise<T>,
+  { leave = false }: { leave?: boolean } = {},
 ): Promise<T> {
   const connection = await connect(target);
   try {
     return await use(connection);
   } finally {
-    await connection.close();
+    if (leave) connection.leave();
+    else await connection.close();
   }
+}
+
+const parsedUrls = new Map<string, pg.ClientConfig>();
+
+/** A fleet has few servers and many databases: each URL is taken apart once, unless it names files. */
+function parsedUrl(url: string): pg.ClientConfig {
+  const known = parsedUrls.get(url);
+  if (known) return known;
+  const parsed = parse(url, { useLibpqCompat: true }) as unknown as pg.ClientConfig;
+  if (parsedUrls.size >= MOST_URLS) parsedUrls.clear();
+  if (!/[?&]ssl(cert|key|rootcert)=/.test(url)) parsedUrls.set(url, parsed);
+  return parsed;
 }
 
 /** pg's own form of a target; `sslmode` means what libpq means by it. */
 export function clientConfig(target: DatabaseTarget): pg.ClientConfig {
-  const parsed = parse(target.url, { useLibpqCompat: true });
   return {
-    ...(parsed as unknown as pg.ClientConfig),
+    ...parsedUrl(target.url),
     ...(target.database === undefined ? {} : { database: target.database }),
     application_name: Buffer.from(target.applicationName).subarray(0, 63).toString(),
     connectionTimeoutMillis: target.connectTimeout,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parseCopy } from '../../src/migration/copy.ts';
 import { stampOf } from '../../src/migration/stamp.ts';
 
-const line = (...fields: string[]) => `${fields.join('\t')}\n`;
+const line = (...fields: string[]) => `${[...fields, 'core'].join('\t')}\n`;
 
 test('a history is read in the order of its positions, wherever its rows lie', () => {
   const text =
@@ -16,8 +16,13 @@ test('a history is read in the order of its positions, wherever its rows lie', (
       { name: '3_c', checksum: 'v1:cc', state: 'failed' },
     ]),
     last: 3,
+    central: false,
   });
-  expect(parseCopy('')).toEqual({ ...stampOf([]), last: 0 });
+  expect(parseCopy('')).toEqual({ ...stampOf([]), last: 0, central: false });
+});
+
+test('engine 28: the history of a central database is known by its rows', () => {
+  expect(parseCopy('1\t1_a\tv1:aa\tapplied\tcentral\n').central).toBe(true);
 });
 
 test('what COPY escapes is read as it was', () => {
