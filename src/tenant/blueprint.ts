@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../config/define.ts';
 import { fingerprintOf } from '../migration/fingerprint.ts';
 import type { Migration } from '../migration/migration.ts';
@@ -17,8 +19,35 @@ export interface Blueprint {
   key: string;
 }
 
+/** A server that registers companies reads its files again only when they have changed. */
+const lately = new Map<string, { as: string; blueprint: Blueprint }>();
+
 /** @throws MpmError that names every problem of a folder at once, before any database is touched */
 export async function readBlueprint(config: Config): Promise<Blueprint> {
+  const { migrations, history } = config;
+  const place = JSON.stringify([migrations.core, migrations.seeds, history.schema, history.table]);
+  const as = `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
+  const known = lately.get(place);
+  // A cache of its own for each: what of tenants is remembered by it is as old as the call.
+  if (known?.as === as) return { ...known.blueprint, cache: new Map(known.blueprint.cache) };
+  const blueprint = await read(config);
+  lately.set(place, { as, blueprint });
+  return { ...blueprint, cache: new Map(blueprint.cache) };
+}
+
+/** Differs when a file of the folder was changed, came or went. Empty when there is no such folder. */
+function stateOf(folder: string): string {
+  if (!existsSync(folder)) return '';
+  const files = readdirSync(folder).toSorted();
+  return files
+    .map((file) => {
+      const stat = statSync(join(folder, file), { throwIfNoEntry: false });
+      return `${file} ${stat?.ino} ${stat?.size} ${stat?.mtimeMs} ${stat?.ctimeMs}`;
+    })
+    .join('\n');
+}
+
+async function read(config: Config): Promise<Blueprint> {
   const cache: MigrationCache = new Map();
   const core = await readMigrations(config.migrations.core, 'core', cache);
   const seeds = await readSeeds(config, cache);

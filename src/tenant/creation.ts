@@ -22,8 +22,8 @@ export interface Creation {
   copyOf?: Original | undefined;
   /** To its server. */
   server: Connection;
-  /** To the central database, for the tenant's lock. */
-  lock: Connection;
+  /** To the central database, for the tenant's lock; needed later than the others. */
+  lock: Promise<Connection>;
 }
 
 /** A tenant to be copied. */

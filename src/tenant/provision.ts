@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { withCentral } from '../central/central.ts';
+import { openCentral, withCentral } from '../central/central.ts';
 import {
   markFailed,
   type Provisioning,
@@ -10,8 +10,8 @@ import {
 } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { type Connection, describeUrl } from '../postgres/connection.ts';
-import { checkDatabaseName, databaseExists, findDatabases } from '../postgres/database.ts';
+import { type Connection, describeUrl, literal } from '../postgres/connection.ts';
+import { checkDatabaseName, databaseExists } from '../postgres/database.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
@@ -111,18 +111,15 @@ function cutOffCopy(id: string, name: string): MpmError {
 type Hands = Pick<Creation, 'central' | 'server' | 'lock' | 'copyOf'>;
 
 async function withHands<T>(config: Config, name: string, use: (hands: Hands) => Promise<T>): Promise<T> {
-  const [server, lock] = [connectServer(config, name), connectLock(config, 'creation')];
-  for (const each of [server, lock]) each.catch(() => undefined);
+  const lock = connectLock(config, 'creation');
+  const opening = [openCentral(config), connectServer(config, name)] as const;
+  lock.catch(() => undefined);
   try {
-    return await withCentral(config, async (central) =>
-      use({ central, server: await server, lock: await lock }),
-    );
+    const [central, server] = await Promise.all(opening);
+    return await use({ central, server, lock });
   } finally {
-    for (const each of [server, lock]) {
-      await each.then(
-        (connection) => connection.close(),
-        () => undefined,
-      );
+    for (const end of await Promise.allSettled([...opening, lock])) {
+      if (end.status === 'fulfilled') ('connection' in end.value ? end.value.connection : end.value).leave();
     }
   }
 }
@@ -182,9 +179,10 @@ async function refuseExisting(
 
 /** Of the names that could be chosen for a slug, those that the server has. */
 async function namesLike(connection: Connection, slug: string): Promise<Set<string>> {
-  const numbered = Array.from({ length: 200 }, (_, at) => `${slug}_${at + 2}`);
-  const found = await findDatabases(connection, [slug, ...numbered]);
-  return new Set(found.map((database) => database.name));
+  const found = await connection.query<{ name: string }>(
+    `select datname::text as name from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, ${literal(slug)})`,
+  );
+  return new Set(found.map(({ name }) => name));
 }
 
 type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>;
@@ -205,7 +203,7 @@ async function locked(
     });
   };
   try {
-    return await withTenantLock(central.config, id, work, lock);
+    return await withTenantLock(central.config, id, work, await lock);
   } catch (error) {
     const ours = !begun && !creation.resumed && !(error instanceof MpmError && error.code === 'BUSY');
     if (ours) await withdrawRow(creation, error);
