@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
@@ -37,7 +38,29 @@ export async function openCentral(config: Config, what?: string): Promise<Centra
     await connection.close();
     throw error;
   }
-  return { connection, config, db: () => connection.kysely<CentralDatabase>() };
+  const central: Central = { connection, config, db: () => central.connection.kysely<CentralDatabase>() };
+  return central;
+}
+
+/** ms before each further attempt to reach it. */
+const AGAIN = 250;
+
+/**
+ * Opens another connection in the place of one that is lost, as while a standby takes over; tried for as long as
+ * `pace.connectTimeout`. Throws as {@link withCentral}.
+ */
+export async function reopen(central: Central): Promise<void> {
+  const until = Date.now() + central.config.pace.connectTimeout;
+  for (;;) {
+    try {
+      central.connection = (await openCentral(central.config)).connection;
+      return;
+    } catch (error) {
+      const passing = error instanceof MpmError && error.code === 'CONNECTION';
+      if (!passing || Date.now() + AGAIN > until) throw error;
+      await setTimeout(AGAIN);
+    }
+  }
 }
 
 /** The connection alone, whatever is in the database. */

@@ -30,24 +30,34 @@ export interface Paging {
  * @throws MpmError UNKNOWN_TENANT, USAGE (see `resolveFilter`), CENTRAL_INVALID
  */
 export async function* streamTenants(listing: Listing, filter: TenantFilter): AsyncGenerator<Tenant> {
-  for await (const page of pagesOfTenants(listing, filter)) yield* page;
+  const next = pagesOfTenants(listing, filter);
+  for (let page = await next(); page; page = await next()) yield* page;
 }
 
-/** The same page by page: memory does not grow with the fleet. */
-export async function* pagesOfTenants(
+/**
+ * The same page by page, undefined after the last one: memory does not grow with the fleet. A page that could not
+ * be read is read by the next call.
+ */
+export function pagesOfTenants(
   listing: Listing,
   filter: TenantFilter,
   { server, pageSize = PAGE }: Paging = {},
-): AsyncGenerator<Tenant[]> {
-  const resolved = await resolveFilter(listing, filter);
-  const narrowed = server === undefined ? [resolved] : [resolved, { server }];
-  const clashes = await findClashes(listing);
-  for (let after: string | undefined; ;) {
-    const page = await readPage(listing, narrowed, after, pageSize);
-    yield page.map((row) => tenantOf(row, clashes));
+): () => Promise<Tenant[] | undefined> {
+  let once: { filters: TenantFilter[]; clashes: Clashes } | undefined;
+  let after: string | undefined;
+  let ended = false;
+  return async () => {
+    if (ended) return undefined;
+    once ??= {
+      filters: [await resolveFilter(listing, filter), ...(server === undefined ? [] : [{ server }])],
+      clashes: await findClashes(listing),
+    };
+    const { filters, clashes } = once;
+    const page = await readPage(listing, filters, after, pageSize);
     after = page.at(-1)?.id;
-    if (page.length < pageSize) return;
-  }
+    ended = page.length < pageSize;
+    return page.map((row) => tenantOf(row, clashes));
+  };
 }
 
 async function readPage(

@@ -37,7 +37,8 @@ async function idsOf(filter: TenantFilter, options = {}): Promise<string[]> {
 async function tenantsOf(filter: TenantFilter, of = config, options = {}): Promise<Tenant[]> {
   return withCentral(of, async (central) => {
     const list: Tenant[] = [];
-    for await (const page of pagesOfTenants(central, filter, options)) list.push(...page);
+    const next = pagesOfTenants(central, filter, options);
+    for (let page = await next(); page; page = await next()) list.push(...page);
     return list;
   });
 }

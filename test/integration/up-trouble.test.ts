@@ -159,24 +159,64 @@ describe('up in trouble', () => {
     expect(report.notices.join()).toContain('The run goes on without it');
   });
 
-  test('fleet 11: the connection to the central database is lost in the middle', async () => {
-    const files = { 'core/1_slow.sql': 'select pg_sleep(0.3);' };
-    const fleet = await makeFleet(databases, { count: 3, files });
-    const central = new URL(fleet.config.central.url).pathname.slice(1);
+  test('fleet 11: the connection to the central database is lost again and again: the list is read on, the ledger whole', async () => {
+    const fleet = await makeFleet(databases, { count: 2 });
+    const { central: at } = fleet.config;
+    const gone = Array.from({ length: 1200 }, (_, nr) => ({
+      id: String(100 + nr),
+      name: `gone-${nr}`,
+      database: `${databases.prefix}gone_${nr}`,
+    }));
+    await addTenants(fleet, gone);
+    let seen = 0;
     const report = await up(
       fleet.config,
       { all: true },
       {
-        onEvent: (event) => {
-          if (event.type !== 'migration-started') return;
-          void databases.query(
-            `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${central}'`,
+        onEvent: async (event) => {
+          if (event.type !== 'tenant-finished' || seen++ % 300) return;
+          await databases.query(
+            `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${new URL(at.url).pathname.slice(1)}'`,
           );
+        },
+      },
+    );
+    expect(report.error).toBeUndefined();
+    expect(report.counts).toMatchObject({ total: 1202, migrated: 2, failed: 1200 });
+    expect(
+      await fleet.central('select outcome, count(*)::int from mpm_migrate.run_tenants group by 1 order by 1'),
+    ).toEqual([
+      { outcome: 'failed', count: 1200 },
+      { outcome: 'migrated', count: 2 },
+    ]);
+    expect(await fleet.central('select outcome from mpm_migrate.runs')).toEqual([{ outcome: 'failed' }]);
+  });
+
+  test('fleet 11: the central database is gone for good: the tenants in work are migrated, and the run says what it lacks', async () => {
+    const fleet = await makeFleet(databases, {
+      count: 3,
+      files: { 'core/1_slow.sql': 'select pg_sleep(0.3);' },
+    });
+    const proxy = await startProxy(testServer());
+    onTestFinished(() => proxy.stop());
+    const config = {
+      ...fleet.config,
+      central: { url: proxy.through(fleet.config.central.url) },
+      pace: { ...fleet.config.pace, connectTimeout: 1_000 },
+    };
+    let stopped: Promise<void> | undefined;
+    const report = await up(
+      config,
+      { all: true },
+      {
+        onEvent: (event) => {
+          if (event.type === 'migration-started') stopped ??= proxy.stop();
         },
       },
     );
     expect(report.counts).toMatchObject({ total: 3, migrated: 3 });
     expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
+    expect(report.notices.join()).toContain('The run goes on without it');
   });
 
   test('fleet 3: one server down is that server’s tenants failed, quickly and grouped, and the rest done', async () => {
