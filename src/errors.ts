@@ -169,6 +169,12 @@ export function errorReport(error: unknown): ErrorReport {
   return redactAll(all) as ErrorReport;
 }
 
+/** For where nothing is begun yet. @throws MpmError INTERRUPTED once the signal is aborted */
+export function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new MpmError('INTERRUPTED', 'interrupted before anything was changed', { cause: signal.reason });
+}
+
 /** Every text in it redacted, what is undefined left out. */
 function redactAll(value: unknown): unknown {
   if (typeof value === 'string') return redact(value);

@@ -11,7 +11,7 @@ import type { Tenant } from '../central/tenant.ts';
 import type { PoolStats } from '../postgres/pool-choice.ts';
 import { type Session, type SessionOptions, Sessions, type TenantId } from '../tenant/sessions.ts';
 import { type AdoptInput, adopt as adoptDatabase } from '../tenant/adopt.ts';
-import { hold, label, release, rename, type TenantChange } from '../tenant/change.ts';
+import { type ChangeOptions, hold, label, release, rename, type TenantChange } from '../tenant/change.ts';
 import { clone, type CloneInput } from '../tenant/clone.ts';
 import { drop, type DropOptions } from '../tenant/drop.ts';
 import { move, type MoveInput } from '../tenant/move.ts';
@@ -162,8 +162,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */
-  adopt(input: AdoptInput): Promise<TenantChange> {
-    return this.#run({}, () => adoptDatabase(this.#config, input));
+  adopt(input: AdoptInput, options: ChangeOptions = {}): Promise<TenantChange> {
+    return this.#run(options, (rest) => adoptDatabase(this.#config, input, rest));
   }
 
   /** Creates a tenant with a copy of another one's database. Throws as {@link provision}, and DATABASE_IN_USE. */
@@ -172,33 +172,37 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** `up` passes the tenant by, and sessions refuse it. @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, BUSY */
-  hold(tenant: string, options: { reason: string }): Promise<TenantChange> {
-    return this.#run({}, () => hold(this.#config, tenant, options));
+  hold(tenant: string, options: { reason: string } & ChangeOptions): Promise<TenantChange> {
+    return this.#run(options, (rest) => hold(this.#config, tenant, rest));
   }
 
   /** Ends a {@link hold}. */
-  release(tenant: string): Promise<TenantChange> {
-    return this.#run({}, () => release(this.#config, tenant));
+  release(tenant: string, options: ChangeOptions = {}): Promise<TenantChange> {
+    return this.#run(options, (rest) => release(this.#config, tenant, rest));
   }
 
   /** Renames the company; its database keeps its name. @throws MpmError TENANT_EXISTS, UNKNOWN_TENANT */
-  rename(tenant: string, name: string): Promise<TenantChange> {
-    return this.#run({}, () => rename(this.#config, tenant, name));
+  rename(tenant: string, name: string, options: ChangeOptions = {}): Promise<TenantChange> {
+    return this.#run(options, (rest) => rename(this.#config, tenant, name, rest));
   }
 
   /** Sets labels; null removes one. */
-  label(tenant: string, labels: Readonly<Record<string, string | null>>): Promise<TenantChange> {
-    return this.#run({}, () => label(this.#config, tenant, labels));
+  label(
+    tenant: string,
+    labels: Readonly<Record<string, string | null>>,
+    options: ChangeOptions = {},
+  ): Promise<TenantChange> {
+    return this.#run(options, (rest) => label(this.#config, tenant, labels, rest));
   }
 
   /** Points the tenant's row to where its database was moved. @throws MpmError WRONG_DATABASE when that is not its copy */
   move(tenant: string, input: MoveInput): Promise<TenantChange> {
-    return this.#run({}, () => move(this.#config, tenant, input));
+    return this.#run(input, (rest) => move(this.#config, tenant, rest));
   }
 
   /** Drops the tenant's database and its row. @throws MpmError CONFIRMATION, DATABASE_IN_USE, BUSY */
   drop(tenant: string, options: DropOptions): Promise<TenantChange> {
-    return this.#run({}, () => drop(this.#config, tenant, options));
+    return this.#run(options, (rest) => drop(this.#config, tenant, rest));
   }
 
   /** Makes finished databases until so many are ready for {@link provision}. @throws MpmError BUSY, UNKNOWN_SERVER */
@@ -210,23 +214,23 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Drops the databases that are ready. */
-  drainPool(input: { server?: string } = {}): Promise<PoolReport> {
-    return this.#run({}, () => drainPool(this.#config, input));
+  drainPool(input: { server?: string } = {}, options: ChangeOptions = {}): Promise<PoolReport> {
+    return this.#run(options, (rest) => drainPool(this.#config, input, rest));
   }
 
   /** How many are ready, per server. */
-  poolStatus(server?: string): Promise<PoolStatus[]> {
-    return this.#run({}, () => poolStatus(this.#config, server));
+  poolStatus(server?: string, options: ChangeOptions = {}): Promise<PoolStatus[]> {
+    return this.#run(options, (rest) => poolStatus(this.#config, server, rest));
   }
 
   /** The plugins there are, and who has them. @throws MpmError UNKNOWN_TENANT */
-  plugins(options: { tenant?: string } = {}): Promise<PluginList> {
-    return this.#run({}, () => listPlugins(this.#config, options));
+  plugins(options: { tenant?: string } & ChangeOptions = {}): Promise<PluginList> {
+    return this.#run(options, (rest) => listPlugins(this.#config, rest));
   }
 
   /** Makes a plugin installable. @throws MpmError USAGE, FOLDER_MISSING, MIGRATION_INVALID, CENTRAL_INVALID */
-  addPlugin(name: string, options: { title?: string } = {}): Promise<AddedPlugin> {
-    return this.#run({}, () => makeInstallable(this.#config, name, options));
+  addPlugin(name: string, options: { title?: string } & ChangeOptions = {}): Promise<AddedPlugin> {
+    return this.#run(options, (rest) => makeInstallable(this.#config, name, rest));
   }
 
   /** Records a plugin for tenants, and applies its migrations. @throws MpmError UNKNOWN_PLUGIN; else as {@link up} */
@@ -240,8 +244,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Looks at everything that the rest needs, and says what is wrong; changes nothing. */
-  doctor(): Promise<DoctorReport> {
-    return this.#run({}, () => doctor(this.#config));
+  doctor(options: { signal?: AbortSignal } = {}): Promise<DoctorReport> {
+    return this.#run(options, (rest) => doctor(this.#config, rest));
   }
 
   /**

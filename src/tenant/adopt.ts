@@ -2,12 +2,12 @@ import { withCentral } from '../central/central.ts';
 import { readTenant } from '../central/change.ts';
 import { registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
+import { MpmError, stopIfAborted } from '../errors.ts';
 import { readStanding } from '../migration/read.ts';
 import { describeUrl, withConnection } from '../postgres/connection.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { newBuildingName } from './build.ts';
-import type { TenantChange } from './change.ts';
+import type { ChangeOptions, TenantChange } from './change.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
 import { serverOf } from './server.ts';
@@ -27,14 +27,20 @@ export interface AdoptInput {
  * @throws MpmError USAGE, DATABASE_NAME, DATABASE_MISSING, WRONG_DATABASE for a central one, DATABASE_EXISTS when it
  *   is another tenant's, TENANT_EXISTS
  */
-export async function adopt(config: Config, input: AdoptInput): Promise<TenantChange> {
+export async function adopt(
+  config: Config,
+  input: AdoptInput,
+  { signal }: ChangeOptions = {},
+): Promise<TenantChange> {
   const { database, server = 'default', labels = {}, id } = input;
   const name = input.name.trim();
   requireBuiltIn(config);
   checkCompanyName(name);
   checkDatabaseName(database, describeUrl(config.central.url).database);
+  stopIfAborted(signal);
   const found = await look(config, server, database);
   return withCentral(config, async (central) => {
+    stopIfAborted(signal);
     const newcomer = {
       name,
       server,

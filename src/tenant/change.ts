@@ -3,7 +3,7 @@ import { changeLabels, changeName, changeStatus, readTenant } from '../central/c
 import type { Tenant } from '../central/tenant.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
+import { MpmError, stopIfAborted } from '../errors.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
@@ -16,25 +16,38 @@ export interface TenantChange {
   notices: string[];
 }
 
+/** What every change takes. */
+export interface ChangeOptions {
+  /** Aborted before the change was begun: it is not, with INTERRUPTED. */
+  signal?: AbortSignal;
+}
+
 /** Puts a tenant on hold: `up` passes it by, and sessions refuse it. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
-export function hold(config: Config, wanted: string, { reason }: { reason: string }): Promise<TenantChange> {
-  return change(config, wanted, 'held', (central, tenant) =>
-    changeStatus(central, tenant, { from: ['active', 'hold'], to: 'hold', reason }),
-  );
+export function hold(
+  config: Config,
+  wanted: string,
+  { reason, ...options }: { reason: string } & ChangeOptions,
+): Promise<TenantChange> {
+  const to = { from: ['active', 'hold'], to: 'hold', reason };
+  return change(config, wanted, 'held', (central, tenant) => changeStatus(central, tenant, to), options);
 }
 
 /** Takes a tenant off hold. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
-export function release(config: Config, wanted: string): Promise<TenantChange> {
-  return change(config, wanted, 'released', (central, tenant) =>
-    changeStatus(central, tenant, { from: ['hold'], to: 'active', reason: null }),
-  );
+export function release(config: Config, wanted: string, options: ChangeOptions = {}): Promise<TenantChange> {
+  const to = { from: ['hold'], to: 'active', reason: null };
+  return change(config, wanted, 'released', (central, tenant) => changeStatus(central, tenant, to), options);
 }
 
 /** Renames the company; its database keeps its name. @throws MpmError USAGE, TENANT_EXISTS, UNKNOWN_TENANT */
-export async function rename(config: Config, wanted: string, name: string): Promise<TenantChange> {
+export async function rename(
+  config: Config,
+  wanted: string,
+  name: string,
+  options: ChangeOptions = {},
+): Promise<TenantChange> {
   const to = name.trim();
   checkCompanyName(to);
-  return change(config, wanted, 'renamed', (central, { id }) => changeName(central, id, to));
+  return change(config, wanted, 'renamed', (central, { id }) => changeName(central, id, to), options);
 }
 
 /**
@@ -46,6 +59,7 @@ export async function label(
   config: Config,
   wanted: string,
   labels: Readonly<Record<string, string | null>>,
+  options: ChangeOptions = {},
 ): Promise<TenantChange> {
   const given = Object.entries(labels);
   if (given.length === 0) {
@@ -55,21 +69,25 @@ export async function label(
   }
   const set = Object.fromEntries(given.filter((entry): entry is [string, string] => entry[1] !== null));
   const remove = given.filter(([, value]) => value === null).map(([key]) => key);
-  return change(config, wanted, 'labelled', (central, { id }) => changeLabels(central, id, { set, remove }));
+  const to = { set, remove };
+  return change(config, wanted, 'labelled', (central, { id }) => changeLabels(central, id, to), options);
 }
 
-/** Finds the tenant, changes it while nobody else does, and reads it again. */
+/** Finds the tenant, changes it while nobody else does, and reads it again. @throws MpmError INTERRUPTED, BUSY */
 export async function change(
   config: Config,
   wanted: string,
   done: TenantChange['done'],
   act: (central: Central, tenant: Tenant) => Promise<string[] | void>,
+  { signal }: ChangeOptions,
 ): Promise<TenantChange> {
   requireBuiltIn(config);
+  stopIfAborted(signal);
   return withCentral(config, async (central) => {
     const { id } = await findTenant(central, wanted);
     return withTenantLock(config, id, async () => {
       const before = await readTenant(central, id);
+      stopIfAborted(signal);
       const notices = (await act(central, before)) ?? [];
       const tenant = done === 'dropped' ? before : await readTenant(central, id);
       return { done, tenant, notices };

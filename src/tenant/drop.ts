@@ -9,12 +9,12 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { dropDatabase } from '../postgres/database.ts';
 import { dropBuilding } from './build.ts';
-import { change, type TenantChange } from './change.ts';
+import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSessions } from './in-use.ts';
 import { requireBuiltIn } from './provision.ts';
 import { withServer } from './server.ts';
 
-export interface DropOptions {
+export interface DropOptions extends ChangeOptions {
   /** The tenant's name, as a consent. */
   confirm: string;
   /** Ends the sessions of others in its database; without, they are an error. */
@@ -33,7 +33,7 @@ export function lookUp(config: Config, wanted: string): Promise<Tenant> {
  * @throws MpmError CONFIRMATION, UNKNOWN_TENANT, DATABASE_IN_USE, BUSY, CENTRAL_INVALID
  */
 export async function drop(config: Config, wanted: string, options: DropOptions): Promise<TenantChange> {
-  return change(config, wanted, 'dropped', async (central, tenant) => {
+  const act = async (central: Central, tenant: Tenant): Promise<void> => {
     if (options.confirm !== tenant.name) {
       throw new MpmError(
         'CONFIRMATION',
@@ -49,8 +49,8 @@ export async function drop(config: Config, wanted: string, options: DropOptions)
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
     await withServer(config, tenant.server, (server) => dropBoth(central, server, tenant, options));
-    return undefined;
-  });
+  };
+  return change(config, wanted, 'dropped', act, options);
 }
 
 async function dropBoth(

@@ -76,11 +76,17 @@ from pg_database where not datistemplate and datname <> 'postgres' order by datn
 /** How many databases without a row are looked into, one connection each. */
 const LOOKED_INTO = 200;
 
-/** Of the databases without a row, those that have our history; other central databases have one too, and are none. */
+/**
+ * Of the databases without a row, those that have a history of this product: another one on the same server may use
+ * this tool too, and its central database has a history as well.
+ * @param migrations the names of the core migrations, of which a history of this product has at least one; undefined when
+ *   the files cannot be read
+ */
 export async function findOrphans(
   config: Config,
   server: string,
   databases: readonly DatabaseFact[],
+  migrations: readonly string[] | undefined,
 ): Promise<string[]> {
   const central = describeUrl(config.central.url).database;
   const candidates = databases
@@ -88,24 +94,38 @@ export async function findOrphans(
     .toSorted((a, b) => Number(b.stamped) - Number(a.stamped));
   const orphans: string[] = [];
   for (const { name } of candidates.slice(0, LOOKED_INTO)) {
-    if (await hasHistory(config, server, name)) orphans.push(name);
+    if (await hasHistory(config, server, name, migrations)) orphans.push(name);
   }
   return orphans.toSorted();
 }
 
-async function hasHistory(config: Config, server: string, database: string): Promise<boolean> {
+async function hasHistory(
+  config: Config,
+  server: string,
+  database: string,
+  migrations: readonly string[] | undefined,
+): Promise<boolean> {
   const { url } = serverOf(config, server);
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/doctor', connectTimeout };
   // What cannot be looked into is not called ours.
-  return withConnection(target, (connection) => isOurs(connection, config.history)).catch(() => false);
+  return withConnection(target, (connection) => isOurs(connection, config.history, migrations)).catch(
+    () => false,
+  );
 }
 
-async function isOurs(connection: Connection, history: HistoryTable): Promise<boolean> {
+async function isOurs(
+  connection: Connection,
+  history: HistoryTable,
+  migrations: readonly string[] | undefined,
+): Promise<boolean> {
   const [found] = await connection.query<{ ours: boolean }>(
     `select to_regclass(${literal(tableName(history))}) is not null and to_regclass('mpm_migrate.runs') is null as ours`,
   );
-  return found?.ours ?? false;
+  if (!found?.ours || !migrations) return found?.ours ?? false;
+  const rows = await connection.query<{ name: string }>(`select name from ${tableName(history)}`);
+  const known = new Set(migrations);
+  return rows.length === 0 || rows.some(({ name }) => known.has(name));
 }
 
 /** Does a tenant's row promise a database? One that is being made has none yet. */

@@ -1,4 +1,5 @@
 import { changePlace } from '../central/change.ts';
+import type { Central } from '../central/central.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
@@ -6,10 +7,11 @@ import { readRows, readStanding } from '../migration/read.ts';
 import type { HistoryRow } from '../migration/state.ts';
 import { withConnection } from '../postgres/connection.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import { change, type TenantChange } from './change.ts';
+import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { serverOf } from './server.ts';
+import { differenceOf, readTraces, type Traces } from './traces.ts';
 
-export interface MoveInput {
+export interface MoveInput extends ChangeOptions {
   server: string;
   /** Its name there; by default the one it has. */
   database?: string;
@@ -19,12 +21,13 @@ export interface MoveInput {
 
 /**
  * Changes where a tenant's row points, after its database was moved there by other means. Both databases must have
- * the same history, to the times at which each migration was applied.
+ * the same history, to the times at which each migration was applied, and their data must have come as far: what was
+ * written to the old one after it was copied would be lost, and tenants made from one template have one history.
  * @throws MpmError UNKNOWN_SERVER, DATABASE_MISSING, WRONG_DATABASE, DATABASE_EXISTS, UNKNOWN_TENANT
  */
 export async function move(config: Config, wanted: string, input: MoveInput): Promise<TenantChange> {
   serverOf(config, input.server);
-  return change(config, wanted, 'moved', async (central, tenant) => {
+  const act = async (central: Central, tenant: Tenant): Promise<string[]> => {
     const place = { server: input.server, database: input.database ?? tenant.database };
     checkDatabaseName(place.database);
     if (place.server === tenant.server && place.database === tenant.database) {
@@ -33,16 +36,22 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         hint: `Name another server: ${Object.keys(config.servers).join(', ')}`,
       });
     }
-    const now = await historyAt(config, tenant, place);
-    if (!input.withoutOld) requireSame(tenant, place.server, await oldHistory(config, tenant), now);
+    const now = await contentAt(config, tenant, place);
+    if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(config, tenant), now);
     await changePlace(central, tenant, place);
     const unchecked = 'the old database is gone, so whether this is its copy was not checked';
     return input.withoutOld ? [unchecked] : [];
-  });
+  };
+  return change(config, wanted, 'moved', act, input);
 }
 
-async function oldHistory(config: Config, tenant: Tenant): Promise<HistoryRow[]> {
-  return historyAt(config, tenant, tenant).catch((error: unknown) => {
+interface Content {
+  rows: HistoryRow[];
+  traces: Traces;
+}
+
+async function oldContent(config: Config, tenant: Tenant): Promise<Content> {
+  return contentAt(config, tenant, tenant).catch((error: unknown) => {
     if (!(error instanceof MpmError)) throw error;
     throw new MpmError(error.code, `its old database cannot be compared: ${error.message}`, {
       subject: tenant.name,
@@ -52,11 +61,11 @@ async function oldHistory(config: Config, tenant: Tenant): Promise<HistoryRow[]>
   });
 }
 
-async function historyAt(
+async function contentAt(
   config: Config,
   { id }: Tenant,
   { server, database }: Pick<Tenant, 'server' | 'database'>,
-): Promise<HistoryRow[]> {
+): Promise<Content> {
   const { connectTimeout } = config.pace;
   const target = {
     url: serverOf(config, server).url,
@@ -66,22 +75,26 @@ async function historyAt(
   };
   return withConnection(target, async (connection) => {
     const { bootstrapped } = await readStanding(connection, { history: config.history });
-    return bootstrapped ? readRows(connection, config.history) : [];
+    const rows = bootstrapped ? await readRows(connection, config.history) : [];
+    return { rows, traces: await readTraces(connection) };
   });
 }
 
-function requireSame(tenant: Tenant, server: string, old: HistoryRow[], now: HistoryRow[]): void {
+function requireSame(tenant: Tenant, server: string, old: Content, now: Content): void {
   const line = ({ name, checksum, state, startedAt }: HistoryRow) =>
     `${name} ${checksum} ${state} ${startedAt}`;
-  const same = old.length === now.length && old.every((row, at) => line(row) === line(now[at] ?? row));
-  if (same) return;
-  throw new MpmError(
-    'WRONG_DATABASE',
-    `the database on server "${server}" has another history than ${tenant.name} (${tenant.id}): it is not its copy`,
-    {
-      subject: tenant.name,
-      aftermath: 'nothing was changed',
-      hint: 'Copy it anew while nothing migrates it: mpm-migrate tenant hold, then pg_dump and restore.',
-    },
-  );
+  const same =
+    old.rows.length === now.rows.length &&
+    old.rows.every((row, at) => line(row) === line(now.rows[at] ?? row));
+  const difference = differenceOf(old.traces, now.traces);
+  if (same && !difference) return;
+  const { name, id } = tenant;
+  const what = same
+    ? `other data than ${name} (${id}), it is not its copy or an old one: ${difference}`
+    : `another history than ${name} (${id}): it is not its copy`;
+  throw new MpmError('WRONG_DATABASE', `the database on server "${server}" has ${what}`, {
+    subject: name,
+    aftermath: 'nothing was changed',
+    hint: `Copy it anew while nobody writes to it: mpm-migrate tenant hold ${id} --reason moving, then pg_dump and restore.`,
+  });
 }

@@ -8,12 +8,13 @@ import {
   withdraw,
 } from '../central/pool.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
+import { MpmError, stopIfAborted } from '../errors.ts';
 import { type Connection, identifier } from '../postgres/connection.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
 import { giveLikeness } from '../postgres/likeness.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
 import { newPoolName } from './build.ts';
+import type { ChangeOptions } from './change.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
 import { requireBuiltIn } from './provision.ts';
@@ -53,24 +54,31 @@ export async function fillPool(
     });
   }
   const blueprint = await readBlueprint(config);
-  return atWork(config, server, blueprint, async (pool) => {
+  const fill = async (pool: PoolWork): Promise<void> => {
     await clear(pool, ({ blueprint: from, state }) => state !== 'ready' || from !== blueprint.key);
     const ready = (await readPool(pool.central, server)).length;
     for (let left = size - ready; left > 0 && !options.signal?.aborted; left -= 1) await add(pool, options);
-  });
+  };
+  return atWork(config, server, blueprint, fill, options.signal);
 }
 
 /** Drops all databases of a server's pool. @throws MpmError USAGE, UNKNOWN_SERVER, BUSY */
 export async function drainPool(
   config: Config,
   { server = 'default' }: { server?: string } = {},
+  { signal }: ChangeOptions = {},
 ): Promise<PoolReport> {
   const blueprint = await readBlueprint(config);
-  return atWork(config, server, blueprint, (pool) => clear(pool, () => true));
+  return atWork(config, server, blueprint, (pool) => clear(pool, () => !signal?.aborted), signal);
 }
 
 /** Looks at the pools of all servers, or of one; changes nothing. */
-export async function poolStatus(config: Config, server?: string): Promise<PoolStatus[]> {
+export async function poolStatus(
+  config: Config,
+  server?: string,
+  { signal }: ChangeOptions = {},
+): Promise<PoolStatus[]> {
+  stopIfAborted(signal);
   requireBuiltIn(config);
   if (server !== undefined) serverOf(config, server);
   const { key } = await readBlueprint(config);
@@ -98,7 +106,9 @@ async function atWork(
   server: string,
   blueprint: Blueprint,
   work: (pool: PoolWork) => Promise<void>,
+  signal: AbortSignal | undefined,
 ): Promise<PoolReport> {
+  stopIfAborted(signal);
   requireBuiltIn(config);
   serverOf(config, server);
   const started = Date.now();
@@ -125,7 +135,8 @@ function statusOf(server: string, rows: readonly PoolRow[], key: string): PoolSt
 /** A database's row is there before it and after it: so a kill leaves none that nobody knows of. */
 async function clear(pool: PoolWork, which: (row: PoolRow) => boolean): Promise<void> {
   const { central, server, connection } = pool;
-  for (const row of (await readPool(central, server)).filter(which)) {
+  for (const row of await readPool(central, server)) {
+    if (!which(row)) continue;
     // A registration that took it was faster, and it is a tenant's now.
     if (!(await withdraw(central, row.id))) continue;
     await dropDatabase(connection, row.database, { disconnect: true });

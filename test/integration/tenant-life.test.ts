@@ -11,6 +11,7 @@ import { hold, label, release, rename } from '../../src/tenant/change.ts';
 import { clone } from '../../src/tenant/clone.ts';
 import { drop } from '../../src/tenant/drop.ts';
 import { move } from '../../src/tenant/move.ts';
+import { drainPool } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -196,6 +197,72 @@ test("fleet 16: move changes the row only when the database there has the tenant
   expect(await rowsIn(url, `select server from company_databases where company_id = ${id}`)).toEqual([
     { server: 'eu' },
   ]);
+});
+
+test('fleet 16: move tells the copies of one template apart, and a copy from what was written since', async () => {
+  const { config } = await fleetOf();
+  config.templates = true;
+  config.migrations.core = await folderOf({
+    '1_a.sql':
+      'create table a (id bigint generated always as identity primary key, note text); create table b (note text);',
+  });
+  const { id, database } = await make(config, 'ours');
+  const twin = await make(config, 'twin');
+  config.servers['eu'] = { name: 'eu', url: testServer('postgres') };
+  const at = (name: string) => testServer(name);
+  await rowsIn(at(database), "insert into a (note) values ('ours')");
+  // Another server's twin is no tenant's of ours, or its row would refuse it first.
+  const stray = await databases.clone(twin.database, 'stray');
+  const to = { server: 'eu', database: stray.name };
+  expect(await failure(move(config, id, to))).toMatchObject({
+    code: 'WRONG_DATABASE',
+    message: expect.stringMatching(
+      /has other data than .*: sequence public\.a_id_seq: unused instead of 1, and 1 more/,
+    ),
+  });
+  const copy = await databases.clone(database, 'copied');
+  await rowsIn(at(database), "insert into b values ('late')");
+  const late = { server: 'eu', database: copy.name };
+  expect(await failure(move(config, id, late))).toMatchObject({
+    message: expect.stringContaining('table "public"."b": empty instead of rows'),
+  });
+  await rowsIn(at(database), 'delete from b');
+  expect((await move(config, id, late)).tenant).toMatchObject({ database: copy.name });
+});
+
+test('fleet 20: an aborted signal lets no change of a tenant begin', async () => {
+  const { config, url } = await fleetOf();
+  const { id, name, database } = await make(config, 'untouched');
+  const signal = AbortSignal.abort();
+  const before = await rowsIn(url, 'select * from companies, company_databases');
+  const calls = [
+    hold(config, id, { reason: 'x', signal }),
+    release(config, id, { signal }),
+    rename(config, id, 'Other', { signal }),
+    label(config, id, { a: 'b' }, { signal }),
+    move(config, id, { server: 'default', database: 'x', signal }),
+    drop(config, id, { confirm: name, signal }),
+    adopt(config, { name: 'New', database }, { signal }),
+    drainPool(config, {}, { signal }),
+    doctor(config, { signal }),
+  ];
+  for (const call of calls) expect(await failure(call)).toMatchObject({ code: 'INTERRUPTED' });
+  expect(await rowsIn(url, 'select * from companies, company_databases')).toEqual(before);
+  expect(await exists(database)).toBe(true);
+});
+
+test("fleet 25: doctor does not call another product's databases ours", async () => {
+  const { config } = await fleetOf();
+  const theirs = await fleetOf();
+  theirs.config.migrations.core = await folderOf({ '20260101_crm.sql': 'create table crm (id int);' });
+  const { database } = await make(theirs.config, 'crm');
+  const { findings } = await doctor(config);
+  expect(findings.flatMap(({ names = [] }) => names)).not.toContain(database);
+  expect(
+    (await doctor({ ...config, migrations: theirs.config.migrations })).findings.flatMap(
+      ({ names = [] }) => names,
+    ),
+  ).toContain(database);
 });
 
 test('fleet 25: doctor finds what is wrong, and says what to do', async () => {

@@ -4,7 +4,7 @@ import { tenantProblem } from '../../central/problem.ts';
 import type { Tenant } from '../../central/tenant.ts';
 import { streamTenants } from '../../central/tenants.ts';
 import type { Config } from '../../config/define.ts';
-import { asMpmError, redact } from '../../errors.ts';
+import { asMpmError, redact, stopIfAborted } from '../../errors.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
 import { examineServer, findOrphans, promisesDatabase, type ServerFacts } from '../../tenant/examine.ts';
 import { listTemplates, templatePrefix } from '../../tenant/template.ts';
@@ -32,8 +32,15 @@ export interface DoctorReport {
 /** The oldest PostgreSQL that the engine works with (pg_current_xact_id). */
 const OLDEST = 130_000;
 
-/** Looks at everything that the other verbs need, and changes nothing. What is wrong is a finding, and not thrown. */
-export async function doctor(config: Config): Promise<DoctorReport> {
+/**
+ * Looks at everything that the other verbs need, and changes nothing. What is wrong is a finding, and not thrown.
+ * @throws MpmError INTERRUPTED once the signal is aborted
+ */
+export async function doctor(
+  config: Config,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<DoctorReport> {
+  stopIfAborted(signal);
   const findings: Finding[] = [
     { about: 'configuration', level: 'ok', message: config.file ?? 'from the environment, without a file' },
   ];
@@ -61,6 +68,7 @@ export async function doctor(config: Config): Promise<DoctorReport> {
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
   const servers = new Map<string, ServerFacts>();
   for (const name of Object.keys(config.servers)) {
+    stopIfAborted(signal);
     const facts = await attempt(`server ${name}`, () => examineServer(config, name));
     if (!facts) continue;
     servers.set(name, facts);
@@ -68,6 +76,7 @@ export async function doctor(config: Config): Promise<DoctorReport> {
     if (blueprint) await attempt(`server ${name}`, () => judgeTemplate(config, name, blueprint, add));
   }
   if (listed) await judgeTenants(config, listed, servers, add);
+  if (listed) await judgeOrphans(config, listed, servers, blueprint, add);
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
 }
@@ -154,7 +163,7 @@ async function judgeTemplate(config: Config, server: string, { key }: Blueprint,
 
 async function judgeTenants(
   config: Config,
-  { tenants, pooled }: Listed,
+  { tenants }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
   add: Add,
 ): Promise<void> {
@@ -201,7 +210,6 @@ async function judgeTenants(
       add(`server ${server}`, 'warning', `"${facts.user}" does not own ${several(foreign)}`, remedy);
     }
   }
-  await judgeOrphans(config, { tenants, pooled }, servers, add);
 }
 
 /** Two names of one server are looked at as one. */
@@ -209,6 +217,7 @@ async function judgeOrphans(
   config: Config,
   { tenants, pooled }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
+  blueprint: Blueprint | undefined,
   add: Add,
 ): Promise<void> {
   const seen = new Set<string>();
@@ -225,6 +234,7 @@ async function judgeOrphans(
       config,
       server,
       unknown.filter(({ name }) => !ours(name)),
+      blueprint?.core.migrations.map(({ name }) => name),
     );
     if (orphans.length) {
       const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;

@@ -2,8 +2,9 @@ import { withCentral } from '../../central/central.ts';
 import { addPlugin, countInstalled, listInstallable, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
 import { listFolder } from '../../migration/files.ts';
-import { MpmError } from '../../errors.ts';
+import { MpmError, stopIfAborted } from '../../errors.ts';
 import { type MigrationCache, readMigrations } from '../../migration/source.ts';
+import type { ChangeOptions } from '../../tenant/change.ts';
 import { pluginFolder, pluginFolders, readPlugin, withPlugins } from '../../tenant/plugins.ts';
 import type { TenantRef } from '../report.ts';
 import { findSingle } from '../single.ts';
@@ -36,7 +37,11 @@ export interface PluginList {
  * @param options.tenant whether this one has them: id, name or database
  * @throws MpmError UNKNOWN_TENANT, USAGE; errors of the central database
  */
-export async function listPlugins(config: Config, options: { tenant?: string } = {}): Promise<PluginList> {
+export async function listPlugins(
+  config: Config,
+  options: { tenant?: string } & ChangeOptions = {},
+): Promise<PluginList> {
+  stopIfAborted(options.signal);
   const folders = pluginFolders(config);
   return withCentral(config, async (central) => {
     const tenant = options.tenant === undefined ? undefined : await findSingle(central, options.tenant);
@@ -75,8 +80,9 @@ export interface AddedPlugin {
 export async function makeInstallable(
   config: Config,
   name: string,
-  { title }: { title?: string } = {},
+  { title, signal }: { title?: string } & ChangeOptions = {},
 ): Promise<AddedPlugin> {
+  stopIfAborted(signal);
   requireOwnPlugins({ config });
   const folder = pluginFolder(config, name);
   const cache: MigrationCache = new Map();
@@ -86,6 +92,7 @@ export async function makeInstallable(
   });
   await withPlugins(core, [name], config, cache);
   return withCentral(config, async (central) => {
+    stopIfAborted(signal);
     const changed = await addPlugin(central, name, title);
     const known = await listInstallable(central);
     const now = known.find((plugin) => plugin.name === name);
