@@ -13,6 +13,9 @@ export interface ConductOptions {
   outputs?: Outputs | undefined;
 }
 
+/** Tenants of a run that is long enough for its memory to be looked after. */
+const MANY = 1000;
+
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */
 export async function conductOnTerminal<R>(
   { err, env }: Display,
@@ -37,7 +40,11 @@ export async function conductOnTerminal<R>(
     else progress.note(line);
   });
   const giveStdoutBack = setStdoutAside();
+  let letMemoryBe = (): void => undefined;
   const onEvent: OnEvent = (event) => {
+    if (event.type === 'run-started' && (event.total ?? Infinity) > MANY) {
+      void import('./memory.ts').then(({ keepMemoryFlat }) => (letMemoryBe = keepMemoryFlat()));
+    }
     progress.onEvent(event);
     return outputs?.onEvent(event);
   };
@@ -51,6 +58,7 @@ export async function conductOnTerminal<R>(
     outputs?.abandon();
     throw error;
   } finally {
+    letMemoryBe();
     giveStdoutBack();
     interrupts.release();
     await progress.stop();
