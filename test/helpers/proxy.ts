@@ -7,6 +7,8 @@ export interface ProxyOptions {
   delay?: number;
   /** Cuts a connection once so many of its bytes went that way; what comes before them arrives. */
   cut?: { after: number; towards: 'server' | 'client' };
+  /** Called with the number of each round trip before it begins; `cut`: its bytes are not passed on any more. */
+  onRoundTrip?(number: number): 'cut' | void;
 }
 
 export interface Proxy extends AsyncDisposable {
@@ -54,12 +56,15 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
     let answered = true;
     forward(client, upstream, delay, limit('server'), cut, (bytes) => {
       proxy.counts.toServer += bytes;
-      if (answered) proxy.counts.roundTrips += 1;
+      if (!answered) return true;
+      proxy.counts.roundTrips += 1;
       answered = false;
+      return proxy.options.onRoundTrip?.(proxy.counts.roundTrips) !== 'cut';
     });
     forward(upstream, client, delay, limit('client'), cut, (bytes) => {
       proxy.counts.toClient += bytes;
       answered = true;
+      return true;
     });
   });
   const cutAll = (): void => {
@@ -94,7 +99,8 @@ function forward(
   delay: number,
   limit: number,
   cut: () => void,
-  count: (bytes: number) => void,
+  /** False: what was counted last is not passed on. */
+  count: (bytes: number) => boolean,
 ): void {
   let left = limit;
   const later = (act: () => void): void => {
@@ -105,7 +111,7 @@ function forward(
   from.on('data', (chunk: Buffer) => {
     const part = chunk.subarray(0, left);
     left -= part.length;
-    count(part.length);
+    if (!count(part.length)) return cut();
     const last = left <= 0;
     later(() => {
       if (!to.destroyed) to.write(part, last ? cut : undefined);

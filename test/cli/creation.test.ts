@@ -1,0 +1,213 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { centralUp } from '../../src/central/up.ts';
+import type { Config } from '../../src/config/define.ts';
+import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { fillPool } from '../../src/tenant/pool.ts';
+import { provision, resumeProvision } from '../../src/tenant/provision.ts';
+import { configOf } from '../helpers/central.ts';
+import { type CliResult, cli, startCli } from '../helpers/cli.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { historyOf, rowsIn } from '../helpers/engine.ts';
+import { startProxy } from '../helpers/proxy.ts';
+
+withDatabases();
+
+const CORE = {
+  '1_meters.sql': 'create table meters (id int primary key);',
+  '2_filler.sql': `create table filler as select repeat(md5(n::text), 30) from generate_series(1, 3000) n;`,
+};
+
+interface Row {
+  id: string;
+  name: string;
+  database: string;
+  status: string;
+}
+
+/** A server of the test's own, so that every database on it can be accounted for. */
+interface Place {
+  config: Config;
+  /** Of the server's database `postgres`. */
+  url: string;
+  cwd: string;
+  rows(): Promise<Row[]>;
+  /** Databases that are neither the server's nor the central one, nor templates. */
+  databases(): Promise<string[]>;
+  run(...args: string[]): Promise<CliResult>;
+}
+
+async function place(settings: Record<string, string> = {}): Promise<Place> {
+  const server = await startEmbedded({ settings: { max_connections: '200', ...settings } });
+  onTestFinished(() => server.stop());
+  const cwd = await mkdtemp(path.join(tmpdir(), 'mpm-creation-'));
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
+  const core = path.join(cwd, 'migrations/core');
+  await mkdir(core, { recursive: true });
+  for (const [name, text] of Object.entries(CORE)) await writeFile(path.join(core, name), text);
+  const central = new URL(server.url);
+  central.pathname = '/central';
+  const config = configOf(central.href);
+  config.migrations.core = core;
+  await centralUp(config);
+  return {
+    config,
+    url: server.url,
+    cwd,
+    rows: () =>
+      rowsIn<Row>(
+        central.href,
+        'select c.id::text, c.name, d.database_name as database, d.status from companies c left join company_databases d on d.company_id = c.id order by c.id',
+      ),
+    databases: async () => {
+      const rows = await rowsIn<{ name: string }>(
+        server.url,
+        "select datname::text as name from pg_database where not datistemplate and datname not in ('postgres', 'central') and datname !~ '^mpm_template' order by 1",
+      );
+      return rows.map(({ name }) => name);
+    },
+    run: (...args) => cli(args, { cwd, env: { MPM_CENTRAL_URL: central.href }, timeout: 60_000 }),
+  };
+}
+
+const urlOf = ({ url }: Place, database: string): string => {
+  const of = new URL(url);
+  of.pathname = `/${encodeURIComponent(database)}`;
+  return of.href;
+};
+
+/** Every tenant is whole and there is no database without one. */
+async function requireWhole(at: Place): Promise<Row[]> {
+  const rows = await at.rows();
+  expect(await at.databases()).toEqual(rows.map(({ database }) => database).toSorted());
+  for (const { status, database } of rows) {
+    expect(status).toBe('active');
+    expect(await historyOf(urlOf(at, database))).toEqual(['1_meters applied', '2_filler applied']);
+  }
+  return rows;
+}
+
+/** The backend of a killed process may still be in CREATE DATABASE, and then holds the lock. */
+async function resumed(config: Config, id: string): Promise<void> {
+  for (let left = 50; ; left -= 1) {
+    try {
+      await resumeProvision(config, id);
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+test.each(['replay', 'template', 'pool'] as const)(
+  'fleet 13: killed before and after each of its messages, a creation by %s leaves nothing, or a row that --resume finishes',
+  async (how) => {
+    const at = await place();
+    at.config.templates = how !== 'replay';
+    if (how === 'template') await provision(at.config, { name: 'First' });
+    await using proxy = await startProxy(at.url);
+    const env = {
+      MPM_CENTRAL_URL: proxy.through(at.config.central.url),
+      ...(how === 'replay' ? { MPM_TEMPLATES: 'false' } : {}),
+    };
+    const states = new Set<string>();
+    let ended = false;
+    // Each twice: the message is on its way when the process dies, or never left it.
+    for (let step = 2; !ended; step += 1) {
+      if (how === 'pool') await fillPool(at.config, { size: 1 });
+      const name = `${how} ${step}`;
+      const { child, result } = await startCli(['tenant', 'create', name], { cwd: at.cwd, env });
+      proxy.counts.roundTrips = 0;
+      proxy.options = {
+        onRoundTrip: (number) => {
+          if (number !== Math.floor(step / 2)) return undefined;
+          child.kill('SIGKILL');
+          return step % 2 ? 'cut' : undefined;
+        },
+      };
+      const { code } = await result;
+      ended = code === 0;
+      const row = (await at.rows()).find((each) => each.name === name);
+      states.add(row?.status ?? 'none');
+      if (row && row.status !== 'active') await resumed(at.config, row.id);
+    }
+    expect([...states].toSorted()).toEqual(['active', 'none', 'provisioning']);
+    if (how === 'pool') {
+      const left = await rowsIn<{ database: string }>(
+        at.config.central.url,
+        'select database from mpm_migrate.pool',
+      );
+      for (const { database } of left) await rowsIn(at.url, `drop database "${database}"`);
+    }
+    expect((await requireWhole(at)).length).toBeGreaterThan(10);
+  },
+  180_000,
+);
+
+test('fleet 13: twenty processes at once, with one name and with twenty', async () => {
+  const at = await place();
+  const same = await Promise.all(Array.from({ length: 20 }, () => at.run('tenant', 'create', 'Acme')));
+  expect(same.filter(({ code }) => code === 0)).toHaveLength(1);
+  for (const { code, stderr } of same.filter((each) => each.code !== 0)) {
+    expect(code).toBe(1);
+    expect(stderr).toContain('tenant 1 is called "Acme" already');
+  }
+  const different = await Promise.all(
+    Array.from({ length: 20 }, (_, nr) => at.run('tenant', 'create', `A c-m_e ${'!'.repeat(nr)}`)),
+  );
+  expect(different.map(({ code, stderr }) => [code, stderr])).toEqual(different.map(() => [0, '']));
+  const rows = await requireWhole(at);
+  expect(new Set(rows.map(({ database }) => database)).size).toBe(21);
+}, 120_000);
+
+test('fleet 13: a disk that is full undoes a registration, whether in its database or in its migrations', async (context) => {
+  const at = await place();
+  const mount = await mkdtemp(path.join(tmpdir(), 'mpm-disk-'));
+  onTestFinished(() => rm(mount, { recursive: true, force: true }));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,mode=0777', 'tmpfs', mount], { stdio: 'ignore' });
+  } catch {
+    return context.skip('no file system can be mounted here');
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', mount]));
+  const [data] = await rowsIn<{ dir: string }>(at.url, "select current_setting('data_directory') as dir");
+  const folder = path.join(mount, 'space');
+  await mkdir(folder);
+  execFileSync('chown', ['--reference', data?.dir ?? '', folder]);
+  // New databases are copies of template1, and go where that is; what the server itself writes stays elsewhere.
+  await rowsIn(at.url, `create tablespace small location '${folder}'`);
+  await rowsIn(at.url, 'alter database template1 set tablespace small');
+  at.config.templates = false;
+
+  const until = async (): Promise<string> => {
+    for (let number = 1; number < 20; number += 1) {
+      const before = await at.rows();
+      const name = `Company ${before.length + 1}`;
+      const error = await provision(at.config, { name }).then(() => undefined, String);
+      if (error === undefined) continue;
+      expect(await at.rows()).toEqual(before);
+      await requireWhole(at);
+      return error;
+    }
+    throw new Error('the disk was never full');
+  };
+  expect(await until()).toMatch(/No space left on device/);
+  // Room for its database and not for what the migrations put into it, or the other way round.
+  const seen = new Set<boolean>();
+  for (const megabytes of [4, 3, 2]) {
+    await writeFile(path.join(mount, 'filler'), '');
+    const [last] = (await at.rows()).slice(-1);
+    expect((await at.run('tenant', 'drop', last?.id ?? '', '--confirm', last?.name ?? '')).code).toBe(0);
+    await writeFile(path.join(mount, 'filler'), Buffer.alloc(megabytes * 1024 * 1024));
+    const error = await until();
+    expect(error).toMatch(/No space left on device/);
+    seen.add(error.includes('2_filler'));
+  }
+  expect(seen).toContain(true);
+  await rm(path.join(mount, 'filler'));
+}, 120_000);
