@@ -1,6 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { type Connection, connect, type DatabaseTarget, describeUrl } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { connect, type DatabaseTarget, describeUrl } from '../postgres/connect.ts';
 import { createDatabase } from '../postgres/database.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { connectCentral } from './central.ts';

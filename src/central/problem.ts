@@ -1,6 +1,6 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { describeUrl } from '../postgres/connection.ts';
+import { describeUrl } from '../postgres/connect.ts';
 import { databaseNameProblem } from '../postgres/database.ts';
 import type { Tenant } from './tenant.ts';
 

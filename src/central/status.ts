@@ -1,7 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { inspect } from '../migration/inspect.ts';
-import { describeUrl } from '../postgres/connection.ts';
+import { describeUrl } from '../postgres/connect.ts';
 import { connectCentral } from './central.ts';
 import { centralTarget } from './make.ts';
 import { type CentralSet, centralSets } from './sets.ts';

@@ -2,7 +2,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
 import { withRetries } from '../migration/retry.ts';
-import { describeUrl } from '../postgres/connection.ts';
+import { describeUrl } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { centralTarget, ensureDatabase } from './make.ts';
 import { type CentralSet, centralSets } from './sets.ts';

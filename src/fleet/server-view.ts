@@ -5,7 +5,7 @@ import { type Premises, selectPremises } from '../migration/history.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type Plan, planAfter, type PlanOptions } from '../migration/plan.ts';
 import { parseStamp } from '../migration/stamp.ts';
-import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import type { Headroom } from './limit.ts';
 
 /** What is known of a server by asking it once: its connections, and all its databases. */

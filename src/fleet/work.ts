@@ -4,7 +4,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { MigrateOptions } from '../migration/migrate.ts';
 import type { Migration } from '../migration/migration.ts';
-import type { DatabaseTarget } from '../postgres/connection.ts';
+import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { tenantSet } from '../tenant/folder.ts';
 import type { FleetFiles } from './files.ts';

@@ -1,4 +1,5 @@
-import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';

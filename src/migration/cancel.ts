@@ -1,4 +1,4 @@
-import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { literal } from '../postgres/quote.ts';
 
 /**

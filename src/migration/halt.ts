@@ -1,4 +1,5 @@
-import { connect, type Connection, type DatabaseTarget } from '../postgres/connection.ts';
+import { connect, type DatabaseTarget } from '../postgres/connect.ts';
+import type { Connection } from '../postgres/connection.ts';
 import { type HistoryTable, lockKeys } from './history.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import type { Migration } from './migration.ts';
 import type { Plan } from './plan.ts';

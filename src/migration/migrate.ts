@@ -1,5 +1,6 @@
 import { asMpmError, MpmError } from '../errors.ts';
-import { type Connection, type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { cancellable } from './cancel.ts';

@@ -1,5 +1,6 @@
 import { MpmError } from '../errors.ts';
-import { connect, type Connection, type DatabaseTarget } from '../postgres/connection.ts';
+import { connect, type DatabaseTarget } from '../postgres/connect.ts';
+import type { Connection } from '../postgres/connection.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../postgres/sqlstate.ts';
 import {
   claimAgain,

@@ -1,10 +1,6 @@
 import { MpmError } from '../errors.ts';
-import {
-  type Connection,
-  type DatabaseTarget,
-  type ResultTable,
-  withConnection,
-} from '../postgres/connection.ts';
+import type { Connection, ResultTable } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
 import { excerptAt, offsetOfPosition } from './excerpt.ts';
 import { BEGIN, setTimeouts, type Timeouts } from './unit.ts';

@@ -1,4 +1,5 @@
-import type { Connection, DatabaseTarget } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import type { DatabaseTarget } from '../postgres/connect.ts';
 import type { Applier, HistoryTable } from './history.ts';
 import type { MigrationOptions, Script } from './migration.ts';
 

@@ -1,6 +1,7 @@
 import type { Pace } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import type { Connection, DatabaseTarget } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import type { DatabaseTarget } from '../postgres/connect.ts';
 import { execute } from './execute.ts';
 import { type Wait, waitForLock } from './lock.ts';
 import type { Outside } from './outside.ts';

@@ -1,5 +1,5 @@
 import { MpmError } from '../errors.ts';
-import type { DatabaseTarget } from './connection.ts';
+import type { DatabaseTarget } from './connect.ts';
 import type { PoolStats } from './pool-choice.ts';
 
 export function poolClosed(): MpmError {

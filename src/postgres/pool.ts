@@ -1,4 +1,5 @@
-import { type Connection, connect } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { connect } from './connect.ts';
 import { Lease } from './lease.ts';
 import { type Choice, choose, type PoolLimits, type PoolStats } from './pool-choice.ts';
 import { interrupted, poolClosed, waitedTooLong } from './pool-error.ts';

@@ -1,4 +1,5 @@
-import type { Connection, DatabaseTarget } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { DatabaseTarget } from './connect.ts';
 import { mayGo, type PoolLimits, type PoolStats, tenureOf } from './pool-choice.ts';
 
 /** A database to which connections are kept. */

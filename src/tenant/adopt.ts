@@ -4,7 +4,7 @@ import { registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { readStanding } from '../migration/read.ts';
-import { describeUrl, withConnection } from '../postgres/connection.ts';
+import { describeUrl, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';

@@ -2,7 +2,9 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { type HistoryTable, tableName } from '../migration/history.ts';
 import { parseStamp } from '../migration/stamp.ts';
-import { type Connection, describeUrl, literal, withConnection } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { literal } from '../postgres/quote.ts';
 import { serverOf, withServer } from './server.ts';
 
 /** What a server says of itself and of us. */

@@ -3,7 +3,7 @@ import { MpmError } from '../errors.ts';
 import { type Attempt, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
 import type { Migration } from '../migration/migration.ts';
 import { withRetries } from '../migration/retry.ts';
-import type { DatabaseTarget } from '../postgres/connection.ts';
+import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { sow } from './seeds.ts';
 import { serverOf } from './server.ts';

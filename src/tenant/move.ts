@@ -5,7 +5,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { readRows, readStanding } from '../migration/read.ts';
 import type { HistoryRow } from '../migration/state.ts';
-import { withConnection } from '../postgres/connection.ts';
+import { withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { serverOf } from './server.ts';

@@ -9,7 +9,8 @@ import {
 } from '../central/pool.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
-import { type Connection, identifier } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
 import { giveLikeness } from '../postgres/likeness.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';

@@ -10,7 +10,9 @@ import {
 } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { type Connection, describeUrl, literal } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { describeUrl } from '../postgres/connect.ts';
+import { literal } from '../postgres/quote.ts';
 import { checkDatabaseName, databaseExists } from '../postgres/database.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';

@@ -9,7 +9,7 @@ import type { Migration } from '../migration/migration.ts';
 import { compareNames, versionOf } from '../migration/name.ts';
 import { withRetries } from '../migration/retry.ts';
 import { type MigrationCache, readListed } from '../migration/source.ts';
-import { type DatabaseTarget, withConnection } from '../postgres/connection.ts';
+import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 
 const EXTENSION = /(?:\.up)?\.(?:sql|[mc]?[tj]s)$/;

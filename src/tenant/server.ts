@@ -1,6 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { type Connection, connect } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { connect } from '../postgres/connect.ts';
 
 /**
  * Connects to a server to create and drop databases there: to its URL's database, or one that is always there.

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { tableName } from '../migration/history.ts';
-import { type Connection, describeUrl, identifier, literal, withConnection } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import {
   createDatabase,
   databaseExists,

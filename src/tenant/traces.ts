@@ -1,4 +1,5 @@
-import { type Connection, identifier, literal } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 
 /** Where the data of a database stands: of each sequence and table, how far it has come. */
 export type Traces = ReadonlyMap<string, string>;

@@ -6,7 +6,8 @@ import { configFrom } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
 import { startEmbedded } from '../../src/postgres/embedded.ts';
-import { connect, type Connection, withConnection } from '../../src/postgres/connection.ts';
+import { connect, withConnection } from '../../src/postgres/connect.ts';
+import type { Connection } from '../../src/postgres/connection.ts';
 import type { ProvisionReport } from '../../src/tenant/creation.ts';
 import { provision } from '../../src/tenant/provision.ts';
 

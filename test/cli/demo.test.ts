@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startCli } from '../helpers/cli.ts';
-import { connect } from '../../src/postgres/connection.ts';
+import { connect } from '../../src/postgres/connect.ts';
 
 const run = promisify(execFile);
 /** Far above what it takes, for a busy machine. */

@@ -8,7 +8,7 @@ import { afterAll } from 'vitest';
 import type { DownOptions } from '../../src/migration/plan.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/migration/migrate.ts';
 import { readMigrations, type MigrationSet } from '../../src/migration/source.ts';
-import { withConnection } from '../../src/postgres/connection.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { OPTIONS, targetOf } from './options.ts';
 
 export { OPTIONS };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withRetries } from '../../src/migration/retry.ts';
 import { attemptUp } from '../../src/migration/migrate.ts';
-import { withConnection } from '../../src/postgres/connection.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { backendDoing, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
 import { OPTIONS, targetOf } from '../helpers/options.ts';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { tryLock } from '../../src/migration/history.ts';
 import { execute } from '../../src/migration/execute.ts';
 import { readMigrations } from '../../src/migration/source.ts';
-import { connect } from '../../src/postgres/connection.ts';
+import { connect } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   backendDoing,

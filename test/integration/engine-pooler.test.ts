@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { withConnection } from '../../src/postgres/connection.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   down,

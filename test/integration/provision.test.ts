@@ -7,7 +7,7 @@ import { centralUp } from '../../src/central/up.ts';
 import type { MpmError } from '../../src/errors.ts';
 import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
-import { withConnection } from '../../src/postgres/connection.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pgCrypto from 'pg/lib/crypto/utils.js';
 import { expect, test, vi } from 'vitest';
-import { withConnection } from '../../src/postgres/connection.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 
 const databases = withDatabases();

@@ -5,7 +5,7 @@ import { centralUp } from '../../src/central/up.ts';
 import type { MpmError } from '../../src/errors.ts';
 import { doctor } from '../../src/fleet/verbs/doctor.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { connect } from '../../src/postgres/connection.ts';
+import { connect } from '../../src/postgres/connect.ts';
 import { adopt } from '../../src/tenant/adopt.ts';
 import { hold, label, release, rename } from '../../src/tenant/change.ts';
 import { clone } from '../../src/tenant/clone.ts';

@@ -1,6 +1,6 @@
 import { chmod, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { withConnection } from '../../postgres/connection.ts';
+import { withConnection } from '../../postgres/connect.ts';
 import { type EmbeddedServer, startEmbedded } from '../../postgres/embedded.ts';
 
 /** Where the demo plays: what it says and types, and who shows it, is the caller's. */

@@ -4,7 +4,7 @@ import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, asMpmError, errorReport } from '../../errors.ts';
 import { inspect } from '../../migration/inspect.ts';
-import { databaseMissing } from '../../postgres/connection.ts';
+import { databaseMissing } from '../../postgres/connect.ts';
 import { isTransient } from '../../postgres/sqlstate.ts';
 import { tenantSet } from '../../tenant/folder.ts';
 import { TOOL_VERSION } from '../../version.ts';
