@@ -71,6 +71,7 @@ export const CODES = {
   TENANT_EXISTS: EXIT.failed,
   DATABASE_EXISTS: EXIT.failed,
   PROVISION_FAILED: EXIT.failed,
+  DROP_FAILED: EXIT.failed,
   DATABASE_IN_USE: EXIT.busy,
   // sessions
   NO_CURRENT_TENANT: EXIT.failed,

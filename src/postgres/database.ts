@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MpmError } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import { identifier, literal } from './quote.ts';
-import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import { databaseFields, isServerError, type ServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 /** PostgreSQL cuts longer names off silently (NAMEDATALEN - 1). */
 export const NAME_BYTES = 63;
@@ -65,7 +65,8 @@ export async function createDatabase(
 /**
  * Drops a database if it is there.
  * @param options.disconnect ends other sessions in it first; without, they are an error
- * @throws MpmError DATABASE_IN_USE
+ * @throws MpmError DATABASE_IN_USE; DROP_FAILED for what else the server says, after which it may be that the
+ *   database can only be dropped again
  */
 export async function dropDatabase(
   connection: Connection,
@@ -76,8 +77,21 @@ export async function dropDatabase(
   try {
     await patiently(() => connection.query(`drop database if exists ${identifier(name)}${force}`));
   } catch (error) {
-    throw sqlstateOf(error) === SQLSTATE.objectInUse ? inUseError(name, error) : error;
+    if (sqlstateOf(error) === SQLSTATE.objectInUse) throw inUseError(name, error);
+    throw isServerError(error) ? dropError(name, error) : error;
   }
+}
+
+function dropError(name: string, error: ServerError): MpmError {
+  return new MpmError('DROP_FAILED', `database "${name}" cannot be dropped: ${error.message}`, {
+    subject: name,
+    cause: error,
+    database: databaseFields(error),
+    hint:
+      error.code === SQLSTATE.insufficientPrivilege
+        ? `Only its owner may drop it: alter database "${name}" owner to …`
+        : 'Mend what the server says, then try again; its log may say more, and a full disk is the commonest reason.',
+  });
 }
 
 function inUseError(name: string, error: unknown): MpmError {

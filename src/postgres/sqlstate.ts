@@ -30,7 +30,7 @@ export const SQLSTATE = {
 } as const;
 
 /** The fields of an error that the server sent; pg's DatabaseError has more, which say nothing to users. */
-type ServerError = Error &
+export type ServerError = Error &
   Omit<DatabaseErrorFields, 'message'> & {
     severity: string;
     /** The server's C function that reported it. */

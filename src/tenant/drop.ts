@@ -7,7 +7,7 @@ import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { dropDatabase } from '../postgres/database.ts';
+import { dropDatabase, findDatabases } from '../postgres/database.ts';
 import { dropBuilding } from './build.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSessions } from './in-use.ts';
@@ -30,7 +30,7 @@ export function lookUp(config: Config, wanted: string): Promise<Tenant> {
 /**
  * Drops a tenant's database and removes its rows. The row goes last and says what is being done: after a kill at
  * any moment the tenant is still listed, on hold, and the same call ends the work.
- * @throws MpmError CONFIRMATION, UNKNOWN_TENANT, DATABASE_IN_USE, BUSY, CENTRAL_INVALID
+ * @throws MpmError CONFIRMATION, UNKNOWN_TENANT, DATABASE_IN_USE, DROP_FAILED, BUSY, CENTRAL_INVALID
  */
 export async function drop(config: Config, wanted: string, options: DropOptions): Promise<TenantChange> {
   const act = async (central: Central, tenant: Tenant): Promise<void> => {
@@ -73,9 +73,11 @@ async function dropBoth(
   try {
     await removeTenant(central, tenant, () => dropDatabase(server, tenant.database, { disconnect }));
   } catch (error) {
-    // Nothing was dropped: it is again what it was.
+    if (server.lost || central.connection.lost) throw error;
+    const [left] = await findDatabases(server, [tenant.database]);
+    // Nothing was dropped: it is again what it was. What the server has begun to drop can only be dropped again.
     const back = { from: ['hold'], to: status, reason: tenant.reason ?? null };
-    if (!server.lost && !central.connection.lost) await changeStatus(central, tenant, back);
+    if (left?.valid) await changeStatus(central, tenant, back);
     throw error;
   }
 }
