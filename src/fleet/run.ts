@@ -79,7 +79,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
   const started = Date.now();
   return withCentral(config, async (central) => {
     const tenants = await survey(central, work.selection);
-    const views = new ServerViews(config);
+    const views = new ServerViews(central);
     for (const { server, count } of tenants.servers) views.expect(server, count);
     const head = {
       verb: work.verb,

@@ -1,12 +1,14 @@
+import type { Central } from '../central/central.ts';
 import type { Tenant } from '../central/tenant.ts';
-import type { Config } from '../config/define.ts';
 import { fingerprintOf } from '../migration/fingerprint.ts';
 import { type Premises, selectPremises } from '../migration/history.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type Plan, planAfter, type PlanOptions } from '../migration/plan.ts';
 import { parseStamp } from '../migration/stamp.ts';
-import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
+import { describeUrl, withConnection } from '../postgres/connect.ts';
+import type { Connection } from '../postgres/connection.ts';
 import type { Headroom } from './limit.ts';
+import { inTurn } from './turn.ts';
 
 /** What is known of a server by asking it once: its connections, and all its databases. */
 interface ServerView {
@@ -32,11 +34,11 @@ const LASTS = 20;
 
 /** The views of a fleet's servers: each one is asked once, and once more when what it said is too old (engine 30). */
 export class ServerViews {
-  readonly #config: Config;
+  readonly #central: Central;
   readonly #views = new Map<string, Promise<ServerView | undefined>>();
 
-  constructor(config: Config) {
-    this.#config = config;
+  constructor(central: Central) {
+    this.#central = central;
   }
 
   /** So many tenants of it are to be looked at: begins to ask it, where that is worth it. */
@@ -92,13 +94,17 @@ export class ServerViews {
   }
 
   async #read(name: string): Promise<ServerView | undefined> {
-    const server = this.#config.servers[name];
+    const { config } = this.#central;
+    const server = config.servers[name];
     if (!server) return undefined;
-    return readServer({
-      url: server.directUrl ?? server.url,
-      applicationName: 'mpm-migrate/servers',
-      connectTimeout: this.#config.pace.connectTimeout,
-    });
+    const url = server.directUrl ?? server.url;
+    // What is asked is the same in every database of a server, and a connection costs more than the question.
+    if (isSameServer(url, config.central.url)) {
+      return inTurn(this.#central, () => readServer(this.#central.connection));
+    }
+    const { connectTimeout } = config.pace;
+    const target = { url, applicationName: 'mpm-migrate/servers', connectTimeout };
+    return withConnection(target, readServer);
   }
 }
 
@@ -107,23 +113,19 @@ const SELECT_HEADROOM = `select pg_catalog.pg_backend_pid() as pid, current_sett
     + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
   (select count(*)::int from pg_catalog.pg_stat_activity where backend_type = 'client backend') as used`;
 
-async function readServer(target: DatabaseTarget): Promise<ServerView> {
-  return withConnection(target, async (connection) => {
-    const at = Date.now();
-    const { results } = await connection.send(`${SELECT_HEADROOM};\n${selectPremises('true')}`);
-    const [own, all] = results.map(({ rows }) => rows) as unknown as [
-      [Headroom & { pid: number }],
-      Premises[],
-    ];
-    const [{ pid, ...headroom }] = own;
-    const direct = pid === connection.backendPid;
-    return {
-      headroom,
-      databases: direct ? byName(all) : undefined,
-      at,
-      took: Date.now() - at,
-    };
-  });
+/** The same user on the same server, and nothing else said of how to get there. */
+function isSameServer(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((url) => ({ ...describeUrl(url), options: url.split('?')[1] }));
+  return a?.host === b?.host && a?.port === b?.port && a?.user === b?.user && a?.options === b?.options;
+}
+
+async function readServer(connection: Connection): Promise<ServerView> {
+  const at = Date.now();
+  const { results } = await connection.send(`${SELECT_HEADROOM};\n${selectPremises('true')}`);
+  const [own, all] = results.map(({ rows }) => rows) as unknown as [[Headroom & { pid: number }], Premises[]];
+  const [{ pid, ...headroom }] = own;
+  const direct = pid === connection.backendPid;
+  return { headroom, databases: direct ? byName(all) : undefined, at, took: Date.now() - at };
 }
 
 /** Few comments are different: those that are equal are kept once. */

@@ -53,7 +53,7 @@ export async function sweep<R>(
   work: LaneWork<R>,
 ): Promise<void> {
   const { config } = central;
-  const { views = new ServerViews(config) } = options;
+  const { views = new ServerViews(central) } = options;
   // Every lane listens: what Node takes for a leak is their number.
   for (const signal of [options.signal, options.cancel]) if (signal) setMaxListeners(0, signal);
   // Pages of all servers are in memory at once.

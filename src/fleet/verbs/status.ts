@@ -65,7 +65,7 @@ async function look(
   const single = tenants.total === 1 && selectsByName(selection);
   const matrix = wantsMatrix ? new Matrix() : undefined;
   // A history is shown as it is, not as its stamp says.
-  const views = deep || single ? undefined : new ServerViews(central.config);
+  const views = deep || single ? undefined : new ServerViews(central);
   let stamped = 0;
 
   tell({ type: 'run-started', run: null, verb: 'status', total: tenants.total, selection: words });
