@@ -80,7 +80,6 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
   return withCentral(config, async (central) => {
     const tenants = await survey(central, work.selection);
     const views = new ServerViews(central);
-    for (const { server, count } of tenants.servers) views.expect(server, count);
     const head = {
       verb: work.verb,
       selection: describeSelection(work.selection),
@@ -90,6 +89,8 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     const part = options.runKey === undefined ? undefined : shardOf(work.selection).index;
     const run =
       work.recorded === false ? null : await openRun(central, tenants, head, work.selection, options.runKey);
+    // From here on, what is asked of the central database is asked in turn.
+    for (const { server, count } of tenants.servers) views.expect(server, count);
     const report = new ReportBuilder({ run, ...head }, { keepResults: selectsByName(work.selection) });
     const pass = (event: Unstamped): unknown => options.onEvent?.({ ...event, at: Date.now() - started });
     const tell = (event: Unstamped): void => void pass(event);

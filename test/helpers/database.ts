@@ -41,11 +41,16 @@ export function testServer(database?: string): string {
 }
 
 /** Call once at the top of a test file. After its last test: no connection to its databases, no database of
- * its prefix that it did not make here, and no child process may be left. */
+ * its prefix that it did not make here, no child process and no warning of pg may be left. */
 export function withDatabases(): TestDatabases {
   const prefix = `t${randomBytes(4).toString('hex')}_`;
   const made = new Map<string, TestDatabase>();
   let childrenBefore: string[] = [];
+  const warnings: string[] = [];
+  /** pg says so, once a process, when a connection is asked something before it has answered what was asked before. */
+  const onWarning = ({ message }: Error): void => {
+    if (message.includes('client.query()')) warnings.push(message);
+  };
   let number = 0;
 
   const query: TestDatabases['query'] = async <Row extends object>(text: string, database?: string) =>
@@ -68,9 +73,11 @@ export function withDatabases(): TestDatabases {
   };
 
   beforeAll(async () => {
+    process.on('warning', onWarning);
     childrenBefore = await children();
   });
   afterAll(async () => {
+    process.off('warning', onWarning);
     const connections = await settled(() => openConnections(query, prefix));
     await Promise.all([...made.values()].map(({ drop }) => drop()));
     const forgotten = await query<{ datname: string }>(
@@ -85,6 +92,7 @@ export function withDatabases(): TestDatabases {
       ...connections.map((connection) => `a connection: ${connection}`),
       ...forgotten.map(({ datname }) => `the database ${datname}`),
       ...running.map((child) => `the process ${child}`),
+      ...warnings.map((warning) => `the warning: ${warning}`),
     ];
     if (left.length > 0) throw new Error(`This test file left behind\n  ${left.join('\n  ')}`);
   });
