@@ -214,7 +214,8 @@ test('fleet 13: a disk that is full undoes a registration, whether in its databa
     }
     expect(await at.rows()).toEqual(before);
   }
-  for (const reason of reasons) expect(reason).toMatch(/could not (extend|write) .*(No space left on device|wrote only)/);
+  for (const reason of reasons)
+    expect(reason).toMatch(/could not (extend|write) .*(No space left on device|wrote only)/);
   expect(reasons.join('\n')).toContain('creating the database failed');
   expect(reasons.join('\n')).toContain('applying the migrations failed');
 }, 120_000);
