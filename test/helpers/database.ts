@@ -79,11 +79,11 @@ export function withDatabases(): TestDatabases {
   afterAll(async () => {
     process.off('warning', onWarning);
     const connections = await settled(() => openConnections(query, prefix));
-    await Promise.all([...made.values()].map(({ drop }) => drop()));
+    for (const { drop } of made.values()) await drop();
     const forgotten = await query<{ datname: string }>(
       `select datname from pg_database where starts_with(datname, '${prefix}')`,
     );
-    await Promise.all(forgotten.map(({ datname }) => adopt(datname).drop()));
+    for (const { datname } of forgotten) await adopt(datname).drop();
     const running = await settled(async () => {
       const now = await children();
       return now.filter((child) => !childrenBefore.includes(child));
