@@ -55,7 +55,7 @@ async function open(connection: Connection, { write, timeouts }: Statements): Pr
     `${begin};
 set local standard_conforming_strings = on;
 set local datestyle = iso;
-${setTimeouts(timeouts, { transaction: true })};
+${setTimeouts(timeouts, { transaction: true }).join(';\n')};
 select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
   pg_catalog.transaction_timestamp()::text as began`,
   );

@@ -61,10 +61,10 @@ async function runModule(run: Run): Promise<void> {
 
 /** A statement that can share a transaction with the record of its progress does; then both happen or neither. */
 async function runStep(run: Run, step: Step, index: number): Promise<void> {
-  const { connection, history, timeouts } = run.bench;
+  const { connection, history } = run.bench;
   const record = recordStatement(history, run.name, index + 1);
   if (!step.alone) {
-    const message = `${setTimeouts(timeouts, run.script.options)};\n${step.text}\n;${record}`;
+    const message = `${prefixOf(run)}${step.text}\n;${record}`;
     await untilHad(run, () => connection.send(message));
     return;
   }
@@ -73,6 +73,11 @@ async function runStep(run: Run, step: Step, index: number): Promise<void> {
   const invalid = step.concurrentIndex && (await invalidIndex(connection, step.concurrentIndex));
   if (invalid) throw new Error(`index ${invalid} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
   await connection.query(record);
+}
+
+/** What a step is sent behind. */
+function prefixOf({ bench, script }: Run): string {
+  return `${setTimeouts(bench.timeouts, script.options).join(';\n')};\n`;
 }
 
 /** What passes by itself is tried again right here: earlier statements are committed, the attempt cannot start anew. */
@@ -123,7 +128,7 @@ function stopped(
 function locateStep(run: Run, step: Step, error: unknown) {
   if (run.script.kind !== 'sql') return undefined;
   const script: SqlScript = run.script;
-  const prefix = step.alone ? 0 : `${setTimeouts(run.bench.timeouts, script.options)};\n`.length;
+  const prefix = step.alone ? 0 : prefixOf(run).length;
   const server = isServerError(error) ? error : undefined;
   const message = step.alone ? step.text : `${' '.repeat(prefix)}${step.text}`;
   const within = { ...script, sql: step.text, start: script.start + step.start };

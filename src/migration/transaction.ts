@@ -118,7 +118,7 @@ function unitOf(bench: Bench, name: string, script: Script, { claim, finish, sta
     bench,
     name,
     script,
-    opening: [BEGIN, timeouts, lockGuard(bench.history), ...claim, SAVEPOINT],
+    opening: [BEGIN, ...timeouts, lockGuard(bench.history), ...claim, SAVEPOINT],
     closing: [...RESTORE, RELEASE, finish, ...(stamp ? [stamp] : []), 'commit'],
   };
 }

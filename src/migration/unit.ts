@@ -42,10 +42,17 @@ export const RELEASE = 'release savepoint mpm_migrate';
 /** Puts the session back as it was (engine 7), inside the transaction because behind a pooler the next one is a stranger's. */
 export const RESTORE = ['reset session authorization', 'reset role', 'reset all', 'discard temp'];
 
-/** As SET LOCAL: session-level settings leak to strangers behind a pooler (engine 15). */
-export function setTimeouts(timeouts: Timeouts, options: MigrationOptions): string {
-  const setting = (name: string, ms: number) => `pg_catalog.set_config('${name}', '${ms}', true)`;
-  return `select ${setting('lock_timeout', options.lockTimeout ?? timeouts.lockTimeout)}, ${setting('statement_timeout', options.statementTimeout ?? timeouts.statementTimeout)}, ${setting('idle_in_transaction_session_timeout', timeouts.idleInTransactionTimeout)}`;
+/**
+ * SET LOCAL, because session-level settings leak to strangers behind a pooler (engine 15); and not `set_config`,
+ * because a new session looks a function up in its catalogs first.
+ */
+export function setTimeouts(timeouts: Timeouts, options: MigrationOptions): string[] {
+  const setting = (name: string, ms: number) => `set local ${name} = ${ms}`;
+  return [
+    setting('lock_timeout', options.lockTimeout ?? timeouts.lockTimeout),
+    setting('statement_timeout', options.statementTimeout ?? timeouts.statementTimeout),
+    setting('idle_in_transaction_session_timeout', timeouts.idleInTransactionTimeout),
+  ];
 }
 
 /** SQL units as one message, and where each one's script begins in it. */
