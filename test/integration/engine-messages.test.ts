@@ -1,6 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { haltable } from '../../src/migration/halt.ts';
+import { lockKeys } from '../../src/migration/history.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
+import { OPTIONS, targetOf } from '../helpers/options.ts';
 
 const databases = withDatabases();
 withFolders();
@@ -100,4 +105,31 @@ test('engine 12: another runner in the moment between look and message is no err
   }
   expect(await rowsIn(url, 'select id from t')).toEqual([{ id: 1 }]);
   expect(await historyOf(url)).toEqual(['1_t applied', '2_insert applied']);
+});
+
+test('engine 13: what waits for the lock to end a message does not outlive the message, whoever has the lock', async () => {
+  const { url } = await databases.create();
+  await rowsIn(url, 'create table t (id int)');
+  const stop = new AbortController();
+  const waiting = async () =>
+    (
+      await rowsIn(
+        url,
+        "select from pg_stat_activity where wait_event = 'advisory' and datname = current_database()",
+      )
+    ).length === 1;
+  const other = { url, applicationName: 'another runner', connectTimeout: 5000 };
+  await withConnection(other, async (connection) => {
+    await connection.query(
+      `begin isolation level read committed; select pg_advisory_xact_lock(${lockKeys(OPTIONS.history).join(', ')})`,
+    );
+    await haltable(targetOf(url), OPTIONS.history, stop.signal, async () => {
+      stop.abort();
+      while (!(await waiting())) await sleep(10);
+    });
+    expect(await waiting()).toBe(false);
+    // It would wait for the waiter's snapshot, and the waiter for the lock that its runner holds.
+    await rowsIn(url, 'create index concurrently on t (id)');
+    await connection.query('rollback');
+  });
 });
