@@ -8,7 +8,7 @@ const GROWTH = 2_000_000;
 
 /**
  * Keeps the memory of a long run flat: by itself V8 lets tens of megabytes of dead objects gather, however little
- * of a fleet is in memory at once. A collection takes some 10 ms, and is due every few hundred tenants.
+ * of a fleet is in memory at once.
  * @returns what ends it
  */
 export function keepMemoryFlat(): () => void {
