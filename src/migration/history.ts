@@ -94,14 +94,20 @@ export function fingerprintLine(row: { name: string; checksum: string; state?: s
   return `${row.name} ${row.checksum}${settled ? '' : ` ${row.state}`}\n`;
 }
 
-/** The same facts for a database without a history, and what else is in it (engine 24). */
+/**
+ * The same facts for a database without a history, and what else is in it (engine 24). All of them are read by the
+ * statement's own snapshot: to_regclass answers from caches, which may be of a moment before it, and then another
+ * runner's tables would be seen without the history that stands for them.
+ */
 export function selectNewcomer(history: HistoryTable): string {
+  const present = (schema: string, table: string) =>
+    `exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = ${literal(schema)} and c.relname = ${literal(table)})`;
   const elsewhere = `n.nspname !~ '^pg_' and n.nspname not in ('information_schema', ${literal(history.schema)})`;
   const ours = (catalog: string, oid: string) =>
     `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype in ('e', 'i'))`;
   return `select pg_catalog.current_database()::text as database,
-  pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
-  pg_catalog.to_regclass(${literal(tableName(history))}) is not null as bootstrapped,
+  ${present('mpm_migrate', 'runs')} as central,
+  ${present(history.schema, history.table)} as bootstrapped,
   array(select o.name::text from (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${elsewhere} and ${ours('pg_class', 'c.oid')}

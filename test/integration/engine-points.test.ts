@@ -2,10 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { tryLock } from '../../src/migration/history.ts';
+import { createHistory, selectNewcomer, tryLock } from '../../src/migration/history.ts';
 import { execute } from '../../src/migration/execute.ts';
+import type { Found } from '../../src/migration/read.ts';
 import { readMigrations } from '../../src/migration/source.ts';
 import { connect } from '../../src/postgres/connect.ts';
+import type { Connection } from '../../src/postgres/connection.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   backendDoing,
@@ -189,6 +191,35 @@ test('engine 17: twenty runners find no history at once, and each makes no error
   const results = await Promise.all(Array.from({ length: 20 }, () => up(url, set)));
   expect(results.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
   expect(results.reduce((sum, { applied }) => sum + applied.length, 0)).toBe(1);
+});
+
+test('engine 17, 24: what another runner has just made is never seen without its history', async () => {
+  const { url } = await databases.create();
+  const open = () => connect({ url, applicationName: 'reader', connectTimeout: 5000 });
+  const [writer, ...readers] = await Promise.all([open(), open(), open(), open()]);
+  let writing = true;
+  let begun = 0;
+  const write = async (): Promise<void> => {
+    for (const end = performance.now() + 2000; performance.now() < end; begun++) {
+      await writer.send(`begin; ${createHistory(OPTIONS.history)}; commit; begin; create table t (); commit`);
+      await writer.send(`begin; drop table t; drop schema ${OPTIONS.history.schema} cascade; commit`);
+    }
+    writing = false;
+  };
+  const wrong: unknown[] = [];
+  const read = async (reader: Connection): Promise<void> => {
+    while (writing) {
+      const [found] = await reader.query<Found>(selectNewcomer(OPTIONS.history));
+      if (!found?.bootstrapped && found?.objects.length) wrong.push(found);
+    }
+  };
+  try {
+    await Promise.all([write(), ...readers.map(read)]);
+  } finally {
+    for (const connection of [writer, ...readers]) await connection.close();
+  }
+  expect(begun).toBeGreaterThan(10);
+  expect(wrong).toEqual([]);
 });
 
 test('a folder on a read-only file system is read and applied', async (context) => {
