@@ -1,7 +1,9 @@
 /** What P6 and P7 have in common: a server with fsync, a fleet with a history of some length, tenants by the dozen. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { configFrom } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
@@ -10,44 +12,33 @@ import { connect, withConnection } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
 import type { ProvisionReport } from '../../src/tenant/creation.ts';
 import { provision } from '../../src/tenant/provision.ts';
+import { writeFiles, writeHistory } from './history.ts';
+
+/** Of creating a file, with room for a slow machine: 0.02 ms here. */
+const USUAL_MS = 0.1;
 
 export interface NewTenants {
   config: Config;
   server: Connection;
-  /** Creates one, and drops what is kept from the one before; by default its database is dropped outside of the time. */
   create(templates: boolean): Promise<ProvisionReport>;
   /** The same, until the new tenant has answered a query; ms. */
   untilQuery(templates: boolean): Promise<number>;
-  /** Drops the databases of all tenants so far. */
-  clear(): Promise<void>;
+  /** What was written is on the disk before the next one is measured. Nothing is dropped: see `settled`. */
+  checkpoint(): Promise<void>;
 }
 
-/** Migrations as products have them: a table each, with an index, a foreign key or a column later on. */
-function migration(at: number): string {
-  if (at % 3 === 0) {
-    return `create table t${at} (id bigserial primary key, name text not null default '', made timestamptz default now());\ncreate index on t${at} (name);\n`;
-  }
-  const table = at - (at % 3);
-  return at % 3 === 1
-    ? `alter table t${table} add column note text;\n`
-    : `comment on column t${table}.note is 'what people say';\ncreate index on t${table} (made);\n`;
-}
-
-export async function withNewTenants(
-  count: number,
-  use: (tenants: NewTenants) => Promise<void>,
-): Promise<void> {
+export async function withNewTenants(use: (tenants: NewTenants) => Promise<void>): Promise<void> {
   const postgres = await startEmbedded({ fsync: true });
   const root = await mkdtemp(join(tmpdir(), 'mpm-bench-'));
   try {
     const folder = join(root, 'migrations/core');
-    await mkdir(folder, { recursive: true });
-    for (let at = 0; at < count; at++) await writeFile(join(folder, `${at + 1}_step.sql`), migration(at));
+    await writeFiles(folder, writeHistory());
     const url = new URL(postgres.url);
     url.pathname = '/central';
     const config = await configFrom({ central: { url: url.href } }, {}, { cwd: root, env: {} });
     await centralUp(config);
     const server = await connect({ url: postgres.url, applicationName: 'bench', connectTimeout: 5000 });
+    await settled(postgres.dir);
     await use(newTenants(config, server));
     await server.close();
   } finally {
@@ -58,12 +49,8 @@ export async function withNewTenants(
 
 function newTenants(config: Config, server: Connection): NewTenants {
   let number = 0;
-  const made: string[] = [];
-  const create = async (templates: boolean): Promise<ProvisionReport> => {
-    const report = await provision({ ...config, templates }, { name: `Company ${++number}` });
-    made.push(report.tenant.database);
-    return report;
-  };
+  const create = (templates: boolean): Promise<ProvisionReport> =>
+    provision({ ...config, templates }, { name: `Company ${++number}` });
   return {
     config,
     server,
@@ -73,13 +60,26 @@ function newTenants(config: Config, server: Connection): NewTenants {
       const { tenant } = await create(templates);
       const url = config.servers['default']?.url ?? '';
       const target = { url, database: tenant.database, applicationName: 'bench', connectTimeout: 5000 };
-      await withConnection(target, (connection) => connection.query('select count(*) from t0'));
+      await withConnection(target, (connection) => connection.query('select count(*) from customer_0'));
       return performance.now() - started;
     },
-    async clear() {
-      for (const database of made.splice(0)) await server.query(`drop database "${database}" with (force)`);
-      // What was written is on the disk before the next one is measured.
-      await server.query('checkpoint');
-    },
+    checkpoint: () => server.query('checkpoint').then(() => undefined),
   };
+}
+
+/**
+ * Waits until files are created at their usual pace, for 10 minutes at most. For minutes after files were removed, ext4
+ * looks at each of their inodes before it takes another one (`recently_deleted` in its ialloc.c): a database of 900
+ * files then takes a multiple of its time, whoever makes it.
+ */
+async function settled(dir: string): Promise<void> {
+  for (let tries = 0; tries < 60; tries++) {
+    const folder = await mkdtemp(join(dir, 'probe-'));
+    const started = performance.now();
+    for (let at = 0; at < 500; at++) closeSync(openSync(join(folder, String(at)), 'w'));
+    if (performance.now() - started < 500 * USUAL_MS) return;
+    if (tries === 0) console.log('      … waiting for the disk: files were removed from it a short time ago');
+    await sleep(10_000);
+  }
+  throw new Error('files are created slowly here, even when none was removed for 10 minutes');
 }

@@ -6,21 +6,14 @@ import { withNewTenants } from './new-tenant.ts';
 const bench: Bench = {
   title: 'a new tenant from the template, against `create database … template`',
   async run(row) {
-    await withNewTenants(276, async ({ config, server, create, untilQuery, clear }) => {
+    await withNewTenants(async ({ config, server, create, untilQuery, checkpoint }) => {
       await create(true);
       const [template] = await listTemplates(server, config);
       let number = 0;
-      const copies: string[] = [];
-      const reset = async (): Promise<void> => {
-        for (const name of copies.splice(0)) await server.query(`drop database ${name}`);
-        await clear();
-      };
       const floor = async (): Promise<void> => {
-        const name = `copy_${++number}`;
-        await server.query(`create database ${name} template ${template?.name}`);
-        copies.push(name);
+        await server.query(`create database copy_${++number} template ${template?.name}`);
       };
-      const many = { floor, reset, pairs: 11, warmUp: 2 };
+      const many = { floor, reset: checkpoint, pairs: 11, warmUp: 2 };
       await row('276 migrations, from the template', {
         ...many,
         limit: 1.3,

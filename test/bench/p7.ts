@@ -4,12 +4,12 @@ import { withNewTenants } from './new-tenant.ts';
 const bench: Bench = {
   title: 'a new tenant from the template, against the same by replay (at most a quarter)',
   async run(row) {
-    await withNewTenants(276, async ({ untilQuery, clear }) => {
+    await withNewTenants(async ({ untilQuery, checkpoint }) => {
       await untilQuery(true);
       await row('276 migrations, until a query', {
         floor: () => untilQuery(false),
         ours: () => untilQuery(true),
-        reset: clear,
+        reset: checkpoint,
         limit: 0.25,
       });
     });

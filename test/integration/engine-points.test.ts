@@ -197,18 +197,18 @@ test('engine 17, 24: what another runner has just made is never seen without its
   const { url } = await databases.create();
   const open = () => connect({ url, applicationName: 'reader', connectTimeout: 5000 });
   const [writer, ...readers] = await Promise.all([open(), open(), open(), open()]);
-  let writing = true;
+  const written = new AbortController();
   let begun = 0;
   const write = async (): Promise<void> => {
     for (const end = performance.now() + 2000; performance.now() < end; begun++) {
       await writer.send(`begin; ${createHistory(OPTIONS.history)}; commit; begin; create table t (); commit`);
       await writer.send(`begin; drop table t; drop schema ${OPTIONS.history.schema} cascade; commit`);
     }
-    writing = false;
+    written.abort();
   };
   const wrong: unknown[] = [];
   const read = async (reader: Connection): Promise<void> => {
-    while (writing) {
+    while (!written.signal.aborted) {
       const [found] = await reader.query<Found>(selectNewcomer(OPTIONS.history));
       if (!found?.bootstrapped && found?.objects.length) wrong.push(found);
     }
