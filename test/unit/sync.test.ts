@@ -304,6 +304,18 @@ describe('sync', () => {
     },
   );
 
+  test('a file in the place of a folder is left alone, the others go on', async () => {
+    await sync(fleet('acme', 'kivu'));
+    core({ '4_d.sql': 'select 4;\n' });
+    rmSync(path('acme'), { recursive: true });
+    writeFileSync(path('acme'), 'mine');
+    expect(await sync(fleet('acme', 'kivu'))).toMatchObject({
+      copied: 1,
+      held: [{ error: { code: 'FILE_SYSTEM' } }],
+    });
+    expect(readFileSync(path('acme'), 'utf8')).toBe('mine');
+  });
+
   test('an interrupt begins no further folder', async () => {
     const controller = new AbortController();
     const report = await sync(fleet('acme', 'kivu', 'kano'), {
