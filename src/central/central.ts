@@ -32,7 +32,11 @@ export async function withCentral<T>(config: Config, use: (central: Central) => 
 
 /** The same for who keeps it open, and closes it. Throws as {@link withCentral}. */
 export async function openCentral(config: Config, what?: string): Promise<Central> {
-  const connection = await connectCentral(config, what);
+  return centralOn(await connectCentral(config, what), config);
+}
+
+/** On a connection that is open; it is closed when it does not do. @throws MpmError CENTRAL_BEHIND, CENTRAL_INVALID */
+export async function centralOn(connection: Connection, config: Config): Promise<Central> {
   try {
     await requireVersion(connection, config);
   } catch (error) {

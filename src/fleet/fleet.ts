@@ -14,6 +14,7 @@ import { type AdoptInput, adopt as adoptDatabase } from '../tenant/adopt.ts';
 import { type ChangeOptions, hold, label, release, rename, type TenantChange } from '../tenant/change.ts';
 import { clone, type CloneInput } from '../tenant/clone.ts';
 import { drop, type DropOptions } from '../tenant/drop.ts';
+import { IdleHands } from '../tenant/hands.ts';
 import { move, type MoveInput } from '../tenant/move.ts';
 import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenant/pool.ts';
 import type { RunReport } from './report.ts';
@@ -43,12 +44,14 @@ import { type UpOptions, up } from './verbs/up.ts';
 export class Fleet implements AsyncDisposable {
   readonly #config: Config;
   readonly #sessions: Sessions;
+  readonly #idle: IdleHands;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(config: Config) {
     this.#config = config;
     this.#sessions = new Sessions(config);
+    this.#idle = new IdleHands(config.sessions.idleTimeout);
   }
 
   /**
@@ -153,12 +156,12 @@ export class Fleet implements AsyncDisposable {
    * @throws MpmError PROVISION_FAILED with what this call made undone, and others before anything is made
    */
   provision(input: ProvisionInput, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => provisionTenant(this.#config, input, rest));
+    return this.#run(options, (rest) => provisionTenant(this.#config, input, rest, this.#idle));
   }
 
   /** Goes on with a creation that failed half-way, by the tenant's id. Throws as {@link provision}. */
   resumeProvision(id: string, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => resumeTenant(this.#config, id, rest));
+    return this.#run(options, (rest) => resumeTenant(this.#config, id, rest, this.#idle));
   }
 
   /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */
@@ -168,7 +171,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Creates a tenant with a copy of another one's database. Throws as {@link provision}, and DATABASE_IN_USE. */
   clone(tenant: string, input: CloneInput, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => clone(this.#config, tenant, input, rest));
+    return this.#run(options, (rest) => clone(this.#config, tenant, input, rest, this.#idle));
   }
 
   /** `up` passes the tenant by, and sessions refuse it. @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, BUSY */
@@ -254,7 +257,7 @@ export class Fleet implements AsyncDisposable {
    */
   async close(options: { signal?: AbortSignal } = {}): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled([...this.#running, this.#sessions.close(options.signal)]);
+    await Promise.allSettled([...this.#running, this.#sessions.close(options.signal), this.#idle.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
@@ -166,6 +167,13 @@ export class Connection {
   /** What other sessions send to a channel that this one listens to. */
   onNotification(listener: (payload: string) => void): void {
     this.#client.on('notification', ({ payload }) => listener(payload ?? ''));
+  }
+
+  /** Whether the process goes on for its sake; at first it does. */
+  keepAlive(yes: boolean): void {
+    const socket = this.#client.connection.stream as Socket;
+    if (yes) socket.ref();
+    else socket.unref();
   }
 
   /** Ends it at once, whatever is in work; the server rolls back. */

@@ -10,6 +10,7 @@ import {
   renameDatabase,
 } from '../postgres/database.ts';
 import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
+import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 
 /**
  * A database that is being made. It is made under a name that nobody else can mean, its oid is written down, and
@@ -21,6 +22,8 @@ export interface Building {
   buildingAs: string;
   /** As written down; null while there is no database. */
   oid: string | null;
+  /** Nothing of it can be there yet. */
+  isNew?: boolean;
 }
 
 /** How it is made. */
@@ -66,7 +69,7 @@ export async function buildDatabase(
   options: () => Promise<BuildOptions>,
 ): Promise<Built> {
   const { database, buildingAs } = building;
-  const found = await lookAt(connection, building);
+  const found = building.isNew ? NOTHING : await lookAt(connection, building);
   if (found.final) {
     if (found.final.oid !== building.oid) throw taken(database);
     if (found.final.valid) return 'there';
@@ -100,12 +103,19 @@ async function createFrom(
     await createDatabase(connection, name, create);
     return likeness;
   } catch (error) {
-    const busy = error instanceof MpmError && error.code === 'DATABASE_IN_USE';
-    if (!busy || !onNoTemplate) throw error;
+    if (!onNoTemplate || !isOfTemplate(error)) throw error;
     onNoTemplate(error.message);
     await createDatabase(connection, name);
     return undefined;
   }
+}
+
+/** It is in use, or was dropped by who made the next one. */
+function isOfTemplate(error: unknown): error is Error {
+  return (
+    error instanceof MpmError &&
+    (error.code === 'DATABASE_IN_USE' || sqlstateOf(error) === SQLSTATE.unknownDatabase)
+  );
 }
 
 /** Drops what of it is ours. */
@@ -117,7 +127,15 @@ export async function dropBuilding(connection: Connection, building: Building): 
   }
 }
 
-async function lookAt(connection: Connection, { database, buildingAs }: Building) {
+/** What there is of a building. */
+interface Remains {
+  final?: DatabaseFacts | undefined;
+  unnamed?: DatabaseFacts | undefined;
+}
+
+const NOTHING: Remains = {};
+
+async function lookAt(connection: Connection, { database, buildingAs }: Building): Promise<Remains> {
   const found = await findDatabases(connection, [database, buildingAs]);
   return {
     final: found.find(({ name }) => name === database),

@@ -4,6 +4,7 @@ import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Original, ProvisionOptions, ProvisionReport } from './creation.ts';
+import type { IdleHands } from './hands.ts';
 import { create, requireBuiltIn } from './provision.ts';
 
 export interface CloneInput {
@@ -25,6 +26,7 @@ export async function clone(
   wanted: string,
   { disconnect = false, ...input }: CloneInput,
   options: ProvisionOptions = {},
+  idle?: IdleHands,
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
   const tenant = await withCentral(config, (central) => findTenant(central, wanted));
@@ -38,5 +40,5 @@ export async function clone(
     });
   }
   const original: Original = { id, database, disconnect };
-  return create(config, { labels, ...input, server }, options, original);
+  return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
 }

@@ -1,29 +1,24 @@
-import type { Central } from '../central/central.ts';
 import { copyInstalled } from '../central/plugins.ts';
 import { markActive, markStep, type Provisioning } from '../central/registry.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import type { Connection } from '../postgres/connection.ts';
-import type { Blueprint } from './blueprint.ts';
 import { isCore } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
+import type { Hands } from './hands.ts';
 import { copyOptions } from './in-use.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
-export interface Creation {
-  central: Central;
+export interface Creation extends Hands {
   id: string;
   /** By an earlier call; this one goes on. */
   resumed: boolean;
   /** The tenant whose database it gets a copy of. */
   copyOf?: Original | undefined;
-  /** To its server. */
-  server: Connection;
-  /** To the central database, for the tenant's lock; needed later than the others. */
-  lock: Promise<Connection>;
+  /** Of its server, if it is found there; until then the server's connection is in use. */
+  template?: Promise<Template | undefined>;
 }
 
 /** A tenant to be copied. */
@@ -58,9 +53,8 @@ export interface ProvisionReport {
 
 /** All steps from wherever the row stands: each looks at what is there, so that it may be done again. */
 export async function carryOut(
-  { central, id, resumed, copyOf, server: connection }: Creation,
+  { central, id, resumed, copyOf, server: connection, blueprint, template: searching }: Creation,
   row: Provisioning,
-  blueprint: Blueprint,
   options: ProvisionOptions,
 ): Promise<ProvisionReport> {
   const started = Date.now();
@@ -69,6 +63,7 @@ export async function carryOut(
   const tenant = { id, name, database, server };
   checkDatabaseName(database);
   const { migrations } = await tenantSet(tenant, blueprint.core, config, blueprint.cache);
+  const found = await searching;
 
   options.onStep?.('database', tenant);
   row.step = 'database';
@@ -77,7 +72,7 @@ export async function carryOut(
     markStep(central, id, { step: row.step ?? 'database', buildingAs, oid: row.oid, reason });
   if (resumed) await mark('creating its database');
   let template: Template = { why: 'it follows a folder of its own' };
-  const building = { database, buildingAs, oid: row.oid };
+  const building = { database, buildingAs, oid: row.oid, isNew: !resumed && row.oid === null };
   const record = (oid: string): Promise<void> => {
     row.oid = oid;
     return mark('creating its database');
@@ -85,7 +80,7 @@ export async function carryOut(
   const built = await buildDatabase(connection, building, record, async () => {
     if (copyOf) return copyOptions(connection, copyOf);
     if (isCore(blueprint, migrations)) {
-      template = await ensureTemplate(config, server, { connection, blueprint }, options);
+      template = await ensureTemplate(config, server, { connection, blueprint, found }, options);
     }
     if (template.name === undefined) return {};
     const { name: from, likeness } = template;

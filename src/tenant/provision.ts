@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCentral, withCentral } from '../central/central.ts';
+import { withCentral } from '../central/central.ts';
 import {
   markFailed,
   type Provisioning,
@@ -14,7 +14,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { describeUrl } from '../postgres/connect.ts';
 import { literal } from '../postgres/quote.ts';
 import { checkDatabaseName, databaseExists } from '../postgres/database.ts';
-import { type Blueprint, readBlueprint } from './blueprint.ts';
+import type { Blueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
   carryOut,
@@ -23,9 +23,11 @@ import {
   type ProvisionReport,
   type ProvisionOptions,
 } from './creation.ts';
-import { connectLock, withTenantLock } from './lock.ts';
+import { type Hands, type IdleHands, withHands } from './hands.ts';
+import { withTenantLock } from './lock.ts';
 import { checkCompanyName, chooseDatabase, slugOf } from './name.ts';
-import { connectServer, serverOf } from './server.ts';
+import { serverOf } from './server.ts';
+import { findTemplate, type Template } from './template.ts';
 import { keepFailed, onCentral, undo } from './undo.ts';
 
 export interface ProvisionInput {
@@ -49,8 +51,9 @@ export function provision(
   config: Config,
   input: ProvisionInput,
   options: ProvisionOptions = {},
+  idle?: IdleHands,
 ): Promise<ProvisionReport> {
-  return create(config, input, options);
+  return create(config, input, options, { idle });
 }
 
 /** As {@link provision}; its database is new, or a copy of another tenant's. */
@@ -58,7 +61,7 @@ export async function create(
   config: Config,
   input: ProvisionInput,
   options: ProvisionOptions,
-  copyOf?: Original,
+  { copyOf, idle }: { copyOf?: Original; idle: IdleHands | undefined },
 ): Promise<ProvisionReport> {
   const { database, server = 'default' } = input;
   const name = input.name.trim();
@@ -66,12 +69,22 @@ export async function create(
   requireBuiltIn(config);
   serverOf(config, server);
   if (database !== undefined) checkDatabaseName(database, describeUrl(config.central.url).database);
-  const blueprint = await readBlueprint(config);
-  return withHands(config, server, async (hands) => {
-    for (let left = 4; ; left -= 1) {
-      const creation = await register({ ...hands, copyOf }, { ...input, name, server }, blueprint);
+  const look = async (connection: Connection, files: Promise<Blueprint>): Promise<Surroundings> => {
+    const existing =
+      database === undefined
+        ? await namesLike(connection, slugOf(name))
+        : await refuseExisting(connection, database, server);
+    const usable = !copyOf && config.templates;
+    const template = files.then((blueprint) => (usable ? findTemplate(connection, config, blueprint) : undefined));
+    template.catch(() => undefined);
+    return { existing, template };
+  };
+  return withHands(config, server, { look, idle }, async (hands, seen) => {
+    const { blueprint } = hands;
+    for (let left = 4; ; left -= 1, seen = await look(hands.server, Promise.resolve(blueprint))) {
+      const creation = await register(hands, { ...input, name, server }, seen, copyOf);
       try {
-        return await locked(creation, blueprint, options, undo);
+        return await locked(creation, options, undo);
       } catch (error) {
         // Somebody took the database's name in the meantime; of a name that we chose there are others.
         const again = database === undefined && left > 0 && isExists(error);
@@ -89,16 +102,17 @@ export async function resumeProvision(
   config: Config,
   id: string,
   options: ProvisionOptions = {},
+  idle?: IdleHands,
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
-  const blueprint = await readBlueprint(config);
   const { server, name, buildingAs } = await withCentral(config, async (central) =>
     requireUnfinished(await readProvisioning(central, id), id),
   );
   if (isCopy(buildingAs)) throw cutOffCopy(id, name);
   // Read again under the lock: the one that was at it may have just ended.
-  return withHands(config, server, (hands) =>
-    locked({ ...hands, id, resumed: true }, blueprint, options, keepFailed),
+  const look = (): Promise<undefined> => Promise.resolve(undefined);
+  return withHands(config, server, { look, idle }, (hands) =>
+    locked({ ...hands, id, resumed: true }, options, keepFailed),
   );
 }
 
@@ -109,21 +123,12 @@ function cutOffCopy(id: string, name: string): MpmError {
   });
 }
 
-/** The connections of a creation: each is work for its server, so they are opened at once and used to the end. */
-type Hands = Pick<Creation, 'central' | 'server' | 'lock' | 'copyOf'>;
-
-async function withHands<T>(config: Config, name: string, use: (hands: Hands) => Promise<T>): Promise<T> {
-  const lock = connectLock(config, 'creation');
-  const opening = [openCentral(config), connectServer(config, name)] as const;
-  lock.catch(() => undefined);
-  try {
-    const [central, server] = await Promise.all(opening);
-    return await use({ central, server, lock });
-  } finally {
-    for (const end of await Promise.allSettled([...opening, lock])) {
-      if (end.status === 'fulfilled') ('connection' in end.value ? end.value.connection : end.value).leave();
-    }
-  }
+/** What a new tenant's server has. */
+interface Surroundings {
+  /** Of the databases' names that could be chosen, those that are taken. */
+  existing: ReadonlySet<string>;
+  /** Looked for while the tenant is registered. */
+  template: Promise<Template | undefined>;
 }
 
 export function requireBuiltIn({ tenants }: Config): void {
@@ -142,29 +147,26 @@ export function requireBuiltIn({ tenants }: Config): void {
 async function register(
   hands: Hands,
   { name, database, server, labels = {}, id }: ProvisionInput & { server: string },
-  { key }: Blueprint,
+  { existing, template }: Surroundings,
+  copyOf: Original | undefined,
 ): Promise<Creation> {
-  const { central } = hands;
+  const { central, blueprint } = hands;
   const { config } = central;
   const own = describeUrl(config.central.url).database;
-  const existing =
-    database === undefined
-      ? await namesLike(hands.server, slugOf(name))
-      : await refuseExisting(hands.server, database, server);
   const registered = await registerTenant(central, {
     name,
     server,
     labels,
     id,
-    buildingAs: hands.copyOf ? newCopyName() : newBuildingName(),
-    pool: hands.copyOf
+    buildingAs: copyOf ? newCopyName() : newBuildingName(),
+    pool: copyOf
       ? undefined
-      : { blueprint: key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
+      : { blueprint: blueprint.key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
     sameName: database !== undefined,
     choose: (taken) =>
       database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),
   });
-  return { ...hands, id: registered.id, resumed: false };
+  return { ...hands, copyOf, template, id: registered.id, resumed: false };
 }
 
 async function refuseExisting(
@@ -191,7 +193,6 @@ type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Prom
 
 async function locked(
   creation: Creation,
-  blueprint: Blueprint,
   options: ProvisionOptions,
   onFailure: OnFailure,
 ): Promise<ProvisionReport> {
@@ -200,7 +201,7 @@ async function locked(
   const work = async (): Promise<ProvisionReport> => {
     const row = requireUnfinished(await readProvisioning(central, id), id);
     begun = true;
-    return carryOut(creation, row, blueprint, options).catch(async (error: unknown) => {
+    return carryOut(creation, row, options).catch(async (error: unknown) => {
       throw await onFailure(creation, row, error);
     });
   };

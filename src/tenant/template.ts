@@ -34,23 +34,33 @@ export function templatePrefix(config: Config): string {
   return `mpm_template_${createHash('sha256').update(database).digest('hex').slice(0, 8)}_`;
 }
 
+/** The template for these files, if the server has it. */
+export function findTemplate(
+  connection: Connection,
+  config: Config,
+  { key }: Blueprint,
+): Promise<Template | undefined> {
+  return readTemplate(connection, `${templatePrefix(config)}${key}`);
+}
+
 /**
  * The server's template for these files, built if it is missing. Its name says what is in it, and it gets its name
  * when it is finished: so who finds it may clone it.
  * @param connection to the server
+ * @param found by {@link findTemplate}, a moment ago
  * @throws MpmError of a migration that fails, as it would in the tenant
  */
 export async function ensureTemplate(
   config: Config,
   server: string,
-  { connection, blueprint }: { connection: Connection; blueprint: Blueprint },
+  { connection, blueprint, found }: { connection: Connection; blueprint: Blueprint; found?: Template | undefined },
   options: FurnishOptions,
 ): Promise<Template> {
   if (!config.templates) return { why: 'templates are off in the configuration' };
   if (blueprint.core.migrations.length + blueprint.seeds.length === 0)
     return { why: 'there are no migrations' };
   const name = `${templatePrefix(config)}${blueprint.key}`;
-  const there = await findTemplate(connection, name);
+  const there = found ?? (await readTemplate(connection, name));
   if (there) return there;
   try {
     const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
@@ -66,10 +76,10 @@ export async function ensureTemplate(
     if (why === undefined) throw error;
     return { why };
   }
-  return (await findTemplate(connection, name)) ?? { why: `the template ${name} was dropped by another` };
+  return (await readTemplate(connection, name)) ?? { why: `the template ${name} was dropped by another` };
 }
 
-async function findTemplate(connection: Connection, name: string): Promise<Template | undefined> {
+async function readTemplate(connection: Connection, name: string): Promise<Template | undefined> {
   const likeness = await readLikeness(connection, name);
   if (!likeness) return undefined;
   if (!likeness.owned) return { why: `the template ${name} belongs to "${likeness.owner}"` };

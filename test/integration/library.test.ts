@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
-import { type ConfigInput, defineConfig, MpmError, openFleet } from '../../src/index.ts';
+import { type ConfigInput, defineConfig, type Fleet, MpmError, openFleet } from '../../src/index.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
@@ -82,6 +85,81 @@ test('fleet 20: closing lets what is in work finish its migration; afterwards th
   expect(await running).toMatchObject({ interrupted: true, counts: { failed: 0, skipped: 1 } });
   expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['1_slow']);
   await expect(opened.up({ all: true })).rejects.toMatchObject({ code: 'FLEET_CLOSED' });
+});
+
+/** The sessions that creations have in the central database. */
+async function heldBy(fleet: TestFleet): Promise<number[]> {
+  const rows = await fleet.central<{ pid: number }>(
+    `select pid from pg_stat_activity where datname = current_database()
+and application_name in ('mpm-migrate/central', 'mpm-migrate/tenant-lock/creation') order by pid`,
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+test('a fleet keeps the connections of a creation for the next, and makes do without when they are gone', async () => {
+  const fleet = await makeFleet(databases, { count: 0 });
+  const opened = await openFleet(inputOf(fleet));
+  const create = async (name: string): Promise<string> => {
+    const { tenant, source } = await opened.provision({ name, database: `${databases.prefix}${name}` });
+    databases.adopt(tenant.database);
+    return source;
+  };
+  await create('first');
+  const held = await heldBy(fleet);
+  expect(held).toHaveLength(2);
+  expect(await create('second')).toBe('template');
+  expect(await heldBy(fleet)).toEqual(held);
+
+  await fleet.central(`select pg_terminate_backend(${held[0]})`);
+  expect(await create('third')).toBe('template');
+  const renewed = await heldBy(fleet);
+  expect(renewed).toHaveLength(2);
+  expect(renewed).not.toContain(held[0]);
+
+  // Each has its own while it is at work; one pair is kept.
+  expect(await Promise.all(['a', 'b', 'c'].map(create))).toEqual(['template', 'template', 'template']);
+  await vi.waitFor(async () => expect(await heldBy(fleet)).toHaveLength(2));
+
+  // A creation that fails has its connections closed: how far they came is not known.
+  await expect(opened.provision({ name: 'first' })).rejects.toMatchObject({ code: 'TENANT_EXISTS' });
+  await vi.waitFor(async () => expect(await heldBy(fleet)).toEqual([]));
+  await create('last');
+  expect(await heldBy(fleet)).toHaveLength(2);
+  await opened.close();
+  await vi.waitFor(async () => expect(await heldBy(fleet)).toEqual([]));
+});
+
+test('a script that creates a tenant and does not close its fleet ends all the same', async () => {
+  const fleet = await makeFleet(databases, { count: 0 });
+  const database = databases.adopt(`${databases.prefix}script`).name;
+  const script = `import { openFleet } from 'mpm-migrate';
+const fleet = await openFleet(${JSON.stringify(inputOf(fleet))});
+console.log((await fleet.provision({ name: 'Script', database: '${database}' })).tenant.status);`;
+  // The time-out is less than what connections are kept for.
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', script],
+    { cwd: join(import.meta.dirname, '../..'), timeout: 30_000 },
+  );
+  expect(stdout).toBe('active\n');
+});
+
+test('kept connections are closed when no other creation comes, and see a central database that is behind', async () => {
+  const fleet = await makeFleet(databases, { count: 0 });
+  const input = inputOf(fleet);
+  const create = (opened: Fleet, name: string): Promise<unknown> => {
+    const database = databases.adopt(`${databases.prefix}${name}`).name;
+    return opened.provision({ name, database });
+  };
+  await using soon = await openFleet({ ...input, sessions: { idleTimeout: '200ms' } });
+  await create(soon, 'one');
+  await vi.waitFor(async () => expect(await heldBy(fleet)).toEqual([]));
+
+  await using late = await openFleet(input);
+  await create(late, 'two');
+  expect(await heldBy(fleet)).toHaveLength(2);
+  await fleet.central("delete from mpm_migrate.registry_history where name like '0001%'");
+  await expect(create(late, 'three')).rejects.toMatchObject({ code: 'CENTRAL_BEHIND' });
 });
 
 test('openFleet names every problem of a configuration, and no password', async () => {
