@@ -57,6 +57,15 @@ export async function withConnection<T>(
 }
 
 const parsedUrls = new Map<string, pg.ClientConfig>();
+const describedUrls = new Map<string, UrlPlace>();
+
+/** Where a URL leads. */
+interface UrlPlace {
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+}
 
 /** A fleet has few servers and many databases: each URL is taken apart once, unless it names files. */
 function parsedUrl(url: string): pg.ClientConfig {
@@ -80,11 +89,16 @@ export function clientConfig(target: DatabaseTarget): pg.ClientConfig {
 }
 
 /** Where a URL leads, without its password. */
-export function describeUrl(url: string): { host: string; port: number; database: string; user: string } {
+export function describeUrl(url: string): UrlPlace {
+  const known = describedUrls.get(url);
+  if (known) return known;
   const { host, port, database, user } = new pg.Client(
     clientConfig({ url, applicationName: '', connectTimeout: 0 }),
   );
-  return { host, port, database: database ?? '', user: user ?? '' };
+  const place = { host, port, database: database ?? '', user: user ?? '' };
+  if (describedUrls.size >= MOST_URLS) describedUrls.clear();
+  describedUrls.set(url, place);
+  return place;
 }
 
 function connectError(error: unknown, target: DatabaseTarget): MpmError {

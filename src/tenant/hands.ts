@@ -42,7 +42,9 @@ export class IdleHands {
 
   /** @returns false when they are not taken: then they are the caller's to close */
   keep(name: string, connections: Connections): boolean {
-    const usable = Object.values(connections).every(({ lost, transaction }) => !lost && transaction === 'idle');
+    const usable = Object.values(connections).every(
+      ({ lost, transaction }) => !lost && transaction === 'idle',
+    );
     // A session in template1 keeps everybody else from creating a database.
     const inTheWay = connections.server.database === 'template1';
     if (this.#closed || this.#kept.has(name) || !usable || inTheWay) return false;

@@ -19,7 +19,7 @@ import type { ChangeOptions } from './change.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
 import { requireBuiltIn } from './provision.ts';
-import { serverOf, withServer } from './server.ts';
+import { serverOf, withNewDatabase, withServer } from './server.ts';
 import { ensureTemplate } from './template.ts';
 
 /** One server's pool. */
@@ -160,10 +160,12 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
       const premises = { server, database, purpose: 'pool', direct: true };
       const { migrations } = blueprint.core;
       await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
-      await endOwnSessions(connection, database);
     } else {
       await createDatabase(connection, database, { template: template.name });
+      // The first session in a database writes what the later ones start from (`pg_internal.init`).
+      await withNewDatabase(config, { server, database, purpose: 'pool' }, () => Promise.resolve());
     }
+    await endOwnSessions(connection, database);
     // Closed until it is handed out, so that nobody is in it when it gets its name.
     const close = `alter database ${identifier(database)} with allow_connections false`;
     const likeness = template.name === undefined ? [] : giveLikeness(database, template.likeness);

@@ -75,7 +75,9 @@ export async function create(
         ? await namesLike(connection, slugOf(name))
         : await refuseExisting(connection, database, server);
     const usable = !copyOf && config.templates;
-    const template = files.then((blueprint) => (usable ? findTemplate(connection, config, blueprint) : undefined));
+    const template = files.then((blueprint) =>
+      usable ? findTemplate(connection, config, blueprint) : undefined,
+    );
     template.catch(() => undefined);
     return { existing, template };
   };

@@ -1,7 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { connect } from '../postgres/connect.ts';
+import { connect, withConnection } from '../postgres/connect.ts';
 
 /**
  * Connects to a server to create and drop databases there: to its URL's database, or one that is always there.
@@ -28,6 +28,18 @@ export function serverOf(config: Config, name: string): Config['servers'][string
     subject: name,
     hint: `Configured: ${Object.keys(config.servers).join(', ')}. Others go under "servers".`,
   });
+}
+
+/** Connects to a new database that we make on a server, past its pooler. */
+export function withNewDatabase<T>(
+  config: Config,
+  { server, database, purpose }: { server: string; database: string; purpose: string },
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const { url, directUrl } = serverOf(config, server);
+  const { connectTimeout } = config.pace;
+  const applicationName = `mpm-migrate/create/${purpose}`;
+  return withConnection({ url: directUrl ?? url, database, applicationName, connectTimeout }, use);
 }
 
 /** As {@link withServer}, for who closes it. */

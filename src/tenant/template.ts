@@ -3,7 +3,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { tableName } from '../migration/history.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { describeUrl } from '../postgres/connect.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import {
   createDatabase,
@@ -17,7 +17,7 @@ import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 import type { Blueprint } from './blueprint.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
-import { serverOf, withServer } from './server.ts';
+import { withNewDatabase, withServer } from './server.ts';
 
 /** A template to clone, or why there is none. */
 export type Template = { name: string; likeness: Likeness } | { name?: never; why: string };
@@ -53,7 +53,11 @@ export function findTemplate(
 export async function ensureTemplate(
   config: Config,
   server: string,
-  { connection, blueprint, found }: { connection: Connection; blueprint: Blueprint; found?: Template | undefined },
+  {
+    connection,
+    blueprint,
+    found,
+  }: { connection: Connection; blueprint: Blueprint; found?: Template | undefined },
   options: FurnishOptions,
 ): Promise<Template> {
   if (!config.templates) return { why: 'templates are off in the configuration' };
@@ -132,15 +136,7 @@ async function buildTemplate(
 
 /** A copy's history says where it comes from. */
 async function markRows(config: Config, server: string, database: string): Promise<void> {
-  const { url, directUrl } = serverOf(config, server);
-  const { connectTimeout } = config.pace;
-  const target = {
-    url: directUrl ?? url,
-    database,
-    applicationName: 'mpm-migrate/create/template',
-    connectTimeout,
-  };
-  await withConnection(target, async (own) => {
+  await withNewDatabase(config, { server, database, purpose: 'template' }, async (own) => {
     const [found] = await own.query<{ there: boolean }>(
       `select pg_catalog.to_regclass(${literal(tableName(config.history))}) is not null as there`,
     );

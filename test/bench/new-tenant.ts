@@ -1,5 +1,4 @@
 /** What P6 and P7 have in common: a server with fsync, a fleet with a history of some length, tenants by the dozen. */
-import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,23 +6,31 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { configFrom } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
+import { Fleet } from '../../src/fleet/fleet.ts';
 import { startEmbedded } from '../../src/postgres/embedded.ts';
-import { connect, withConnection } from '../../src/postgres/connect.ts';
+import { connect, type DatabaseTarget, withConnection } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
 import type { ProvisionReport } from '../../src/tenant/creation.ts';
 import { provision } from '../../src/tenant/provision.ts';
+import { program } from './harness.ts';
 import { writeFiles, writeHistory } from './history.ts';
 
-/** Of creating a file; where freed inodes were searched it was five times as much. */
-const USUAL_MS = 0.1;
+/** ms; see `settle`. */
+const REST = 75_000;
 
 export interface NewTenants {
   config: Config;
+  /** A session that has created databases before. */
   server: Connection;
-  create(templates: boolean): Promise<ProvisionReport>;
+  /** Where `server` is, for other sessions. */
+  target: DatabaseTarget;
+  /** As an application does it that has a fleet open. */
+  create(how: 'template' | 'replay'): Promise<ProvisionReport>;
   /** The same, until the new tenant has answered a query; ms. */
-  untilQuery(templates: boolean): Promise<number>;
-  /** What was written is on the disk before the next one is measured. Nothing is dropped: see `settled`. */
+  untilQuery(how: 'template' | 'replay'): Promise<number>;
+  /** As a command does it, which opens its connections. */
+  command(): Promise<ProvisionReport>;
+  /** What was written is on the disk before the next one is measured. Nothing is dropped: see `settle`. */
   checkpoint(): Promise<void>;
 }
 
@@ -37,32 +44,39 @@ export async function withNewTenants(use: (tenants: NewTenants) => Promise<void>
     url.pathname = '/central';
     const config = await configFrom({ central: { url: url.href } }, {}, { cwd: root, env: {} });
     await centralUp(config);
-    const server = await connect({ url: postgres.url, applicationName: 'bench', connectTimeout: 5000 });
-    await settled(postgres.dir);
-    await use(newTenants(config, server));
-    await server.close();
+    const target = { url: postgres.url, applicationName: 'bench', connectTimeout: 5000 };
+    const server = await connect(target);
+    const fleets = { template: new Fleet(config), replay: new Fleet({ ...config, templates: false }) };
+    await settle();
+    await use(newTenants(config, server, target, fleets));
+    await Promise.all([server, ...Object.values(fleets)].map((each) => each.close()));
   } finally {
     await postgres.stop();
     await rm(root, { recursive: true });
   }
 }
 
-function newTenants(config: Config, server: Connection): NewTenants {
+function newTenants(
+  config: Config,
+  server: Connection,
+  target: DatabaseTarget,
+  fleets: { template: Fleet; replay: Fleet },
+): NewTenants {
   let number = 0;
-  const create = (templates: boolean): Promise<ProvisionReport> =>
-    provision({ ...config, templates }, { name: `Company ${++number}` });
+  const next = () => ({ name: `Company ${++number}` });
   return {
     config,
     server,
-    create,
-    async untilQuery(templates) {
+    target,
+    create: (how) => fleets[how].provision(next()),
+    async untilQuery(how) {
       const started = performance.now();
-      const { tenant } = await create(templates);
-      const url = config.servers['default']?.url ?? '';
-      const target = { url, database: tenant.database, applicationName: 'bench', connectTimeout: 5000 };
-      await withConnection(target, (connection) => connection.query('select count(*) from customer_0'));
+      const { tenant } = await fleets[how].provision(next());
+      const place = { ...target, database: tenant.database };
+      await withConnection(place, (connection) => connection.query('select count(*) from customer_0'));
       return performance.now() - started;
     },
+    command: () => provision(config, next()),
     async checkpoint() {
       await server.query('checkpoint');
     },
@@ -70,20 +84,12 @@ function newTenants(config: Config, server: Connection): NewTenants {
 }
 
 /**
- * Waits until files are created at their usual pace, for 10 minutes at most. For some time after files were removed,
- * ext4 looks at each of their inodes before it takes another one (`recently_deleted`): a database of 700 files then
- * takes a multiple of its time, whoever makes it. A new database may be placed elsewhere on the disk than the probe.
+ * Lets the disk rest. Where a file was removed in the last minute, or is not known to be on the disk yet, ext4 looks
+ * at its inode before it takes another one for a new file (`recently_deleted`): a database of 700 files then takes a
+ * multiple of its time, whoever makes it. The bench before this one has removed a server.
  */
-async function settled(dir: string): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
-    const folder = await mkdtemp(join(dir, 'probe-'));
-    const started = performance.now();
-    for (let at = 0; at < 500; at++) closeSync(openSync(join(folder, String(at)), 'w'));
-    if (performance.now() - started < 500 * USUAL_MS) return;
-    if (tries === 0) console.log('      … waiting for the disk: files were removed from it a short time ago');
-    await sleep(10_000);
-  }
-  throw new Error(
-    'files are still created slowly after 10 minutes: run it again when nothing else uses this disk',
-  );
+async function settle(): Promise<void> {
+  console.log(`      … letting the disk rest for ${REST / 1000} s`);
+  await program('sync', []);
+  await sleep(REST);
 }

@@ -5,11 +5,12 @@ const bench: Bench = {
   title: 'a new tenant from the template, against the same by replay (at most a quarter)',
   async run(row) {
     await withNewTenants(async ({ untilQuery, checkpoint }) => {
-      await untilQuery(true);
+      await untilQuery('template');
       await row('276 migrations, until a query', {
-        floor: () => untilQuery(false),
-        ours: () => untilQuery(true),
+        floor: () => untilQuery('replay'),
+        ours: () => untilQuery('template'),
         reset: checkpoint,
+        warmUp: 3,
         limit: 0.25,
       });
     });

@@ -136,11 +136,10 @@ test('a script that creates a tenant and does not close its fleet ends all the s
 const fleet = await openFleet(${JSON.stringify(inputOf(fleet))});
 console.log((await fleet.provision({ name: 'Script', database: '${database}' })).tenant.status);`;
   // The time-out is less than what connections are kept for.
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--input-type=module', '--eval', script],
-    { cwd: join(import.meta.dirname, '../..'), timeout: 30_000 },
-  );
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: join(import.meta.dirname, '../..'),
+    timeout: 30_000,
+  });
   expect(stdout).toBe('active\n');
 });
 
