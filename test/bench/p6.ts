@@ -1,4 +1,4 @@
-import { connect } from '../../src/postgres/connect.ts';
+import { withConnection } from '../../src/postgres/connect.ts';
 import { fillPool } from '../../src/tenant/pool.ts';
 import { listTemplates } from '../../src/tenant/template.ts';
 import type { Bench } from './harness.ts';
@@ -7,40 +7,46 @@ import { withNewTenants } from './new-tenant.ts';
 const bench: Bench = {
   title: 'a new tenant from the template, against `create database … template`',
   async run(row) {
-    await withNewTenants(async ({ config, server, target, create, untilQuery, command, checkpoint }) => {
-      await create('template');
-      const [template] = await listTemplates(server, config);
-      let number = 0;
-      const sql = (): string => `create database copy_${++number} template ${template?.name}`;
-      // Both sessions get faster with each database until they have met all of the server's memory.
-      const many = { reset: checkpoint, pairs: 21, warmUp: 6, floor: () => server.query(sql()) };
-      await row('276 migrations, from the template', {
-        ...many,
-        limit: 1.3,
-        ours: async () => void (await create('template')),
-      });
-      await row('… until it has answered a query', {
-        ...many,
-        limit: 1.6,
-        ours: () => untilQuery('template'),
-      });
-      await fillPool(config, { size: many.pairs + many.warmUp });
-      await row('… from the pool, until the same', {
-        ...many,
-        limit: 1,
-        ours: () => untilQuery('template'),
-      });
-      await row('by a command, against a session of its own', {
-        ...many,
-        limit: 1.3,
-        floor: async () => {
-          const session = await connect(target);
-          await session.query(sql());
-          session.leave();
-        },
-        ours: async () => void (await command()),
-      });
-    });
+    await withNewTenants(
+      async ({ config, server, target, create, untilQuery, command, query, checkpoint }) => {
+        await create('template');
+        const [template] = await listTemplates(server, config);
+        let number = 0;
+        const copy = async (session = server): Promise<string> => {
+          const database = `copy_${++number}`;
+          await session.query(`create database ${database} template ${template?.name}`);
+          return database;
+        };
+        // Both sessions get faster with each database until they have met all of the server's memory.
+        const many = { reset: checkpoint, pairs: 21, warmUp: 6 };
+        await row('276 migrations, from the template', {
+          ...many,
+          limit: 1.3,
+          floor: () => copy(),
+          ours: async () => void (await create('template')),
+        });
+        const first = async (): Promise<void> => query(await copy());
+        await row('… until it has answered a query', {
+          ...many,
+          limit: 1.3,
+          floor: first,
+          ours: () => untilQuery('template'),
+        });
+        await fillPool(config, { size: many.pairs + many.warmUp });
+        await row('… from the pool, until the same', {
+          ...many,
+          limit: 1,
+          floor: first,
+          ours: () => untilQuery('template'),
+        });
+        await row('by a command, both with sessions of their own', {
+          ...many,
+          limit: 1.3,
+          floor: () => withConnection(target, copy, { leave: true }),
+          ours: async () => void (await command()),
+        });
+      },
+    );
   },
 };
 

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
+import { readBlueprint } from '../../src/tenant/blueprint.ts';
+import { buildDatabase, newBuildingName } from '../../src/tenant/build.ts';
 import { provision } from '../../src/tenant/provision.ts';
 import { drainPool, fillPool, poolStatus } from '../../src/tenant/pool.ts';
-import { templatePrefix } from '../../src/tenant/template.ts';
+import { findTemplate, templatePrefix } from '../../src/tenant/template.ts';
+import { withServer } from '../../src/tenant/server.ts';
 import { catalogOf } from '../helpers/catalog.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -151,6 +154,28 @@ test('fleet 15: twenty at once build the template once, and each gets a copy', a
   expect(await templatesOf(config)).toHaveLength(1);
   await clear(config);
 }, 60_000);
+
+test('fleet 15: a template that is dropped after it was found is done without', async () => {
+  const { config } = await fleetOf({ '1_a.sql': 'create table a ();' });
+  await make(config, 'first');
+  const [template = ''] = await templatesOf(config);
+  await withServer(config, 'default', async (server) => {
+    const files = await readBlueprint(config);
+    const found = await findTemplate(server, config, files);
+    expect(found).toMatchObject({ name: template });
+    await databases.adopt(template).drop();
+    const building = { database: `${databases.prefix}without`, buildingAs: newBuildingName(), oid: null };
+    const said: string[] = [];
+    const options = { template, onNoTemplate: (why: string) => said.push(why) };
+    const record = (): Promise<void> => Promise.resolve();
+    const built = await buildDatabase(server, { ...building, isNew: true }, record, () =>
+      Promise.resolve(options),
+    );
+    databases.adopt(building.database);
+    expect(built).toBe('created');
+    expect(said).toEqual([expect.stringContaining(`template database "${template}" does not exist`)]);
+  });
+});
 
 test('fleet 15: without the right to a template a tenant is made by replay, with a notice', async () => {
   const { config } = await fleetOf({ '1_a.sql': 'create table a ();' });
