@@ -161,7 +161,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Goes on with a creation that failed half-way, by the tenant's id. Throws as {@link provision}. */
   resumeProvision(id: string, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => resumeTenant(this.#config, id, rest, this.#idle));
+    return this.#run(options, (rest) => resumeTenant(this.#config, id, rest));
   }
 
   /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */

@@ -17,22 +17,46 @@ export interface Blueprint {
   cache: MigrationCache;
   /** Equal for equal files and an equal place of the history: 16 hexadecimal digits. */
   key: string;
+  /** Whether the files are still these; looks at all of them, unless they were looked at for this one. */
+  isCurrent(): boolean;
+}
+
+type Content = Omit<Blueprint, 'isCurrent'>;
+
+/** The files were changed after that what a tenant is made of was read. */
+export class FilesChanged extends Error {
+  constructor() {
+    super('the migrations or seeds were changed in the meantime');
+  }
 }
 
 /** A server that registers companies reads its files again only when they have changed. */
-const lately = new Map<string, { as: string; blueprint: Blueprint }>();
+const lately = new Map<string, { as: string; content: Content }>();
 
-/** @throws MpmError that names every problem of a folder at once, before any database is touched */
-export async function readBlueprint(config: Config): Promise<Blueprint> {
+/**
+ * @param options.recall take what was read before, and let {@link Blueprint.isCurrent} say later whether it holds
+ * @throws MpmError that names every problem of a folder at once, before any database is touched
+ */
+export async function readBlueprint(
+  config: Config,
+  { recall = false }: { recall?: boolean } = {},
+): Promise<Blueprint> {
   const { migrations, history } = config;
   const place = JSON.stringify([migrations.core, migrations.seeds, history.schema, history.table]);
-  const as = `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
+  const stateNow = (): string => `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
   const known = lately.get(place);
   // A cache of its own for each: what of tenants is remembered by it is as old as the call.
-  if (known?.as === as) return { ...known.blueprint, cache: new Map(known.blueprint.cache) };
-  const blueprint = await read(config);
-  lately.set(place, { as, blueprint });
-  return { ...blueprint, cache: new Map(blueprint.cache) };
+  const copy = (content: Content, isCurrent = () => true): Blueprint => ({
+    ...content,
+    cache: new Map(content.cache),
+    isCurrent,
+  });
+  if (recall && known) return copy(known.content, () => stateNow() === known.as);
+  const as = stateNow();
+  if (known?.as === as) return copy(known.content);
+  const content = await read(config);
+  lately.set(place, { as, content });
+  return copy(content);
 }
 
 /** Differs when a file of the folder was changed, came or went. Empty when there is no such folder. */
@@ -48,7 +72,7 @@ function stateOf(folder: string): string {
     .join('\n');
 }
 
-async function read(config: Config): Promise<Blueprint> {
+async function read(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
   const core = await readMigrations(config.migrations.core, 'core', cache);
   const seeds = await readSeeds(config, cache);

@@ -1,8 +1,9 @@
+import { setImmediate as immediate } from 'node:timers/promises';
 import { copyInstalled } from '../central/plugins.ts';
 import { markActive, markStep, type Provisioning } from '../central/registry.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import { isCore } from './blueprint.ts';
+import { FilesChanged, isCore } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -77,6 +78,9 @@ export async function carryOut(
     row.oid = oid;
     return mark('creating its database');
   };
+  // By then the database is being made, and there is nothing else to do.
+  const looking = immediate().then(() => blueprint.isCurrent());
+  looking.catch(() => undefined);
   const built = await buildDatabase(connection, building, record, async () => {
     if (copyOf) return copyOptions(connection, copyOf);
     if (isCore(blueprint, migrations)) {
@@ -87,6 +91,7 @@ export async function carryOut(
     return { template: from, likeness, onNoTemplate: (why) => void (template = { why }) };
   });
 
+  if (!copyOf && !(await looking)) throw new FilesChanged();
   const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);
   let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
   if (source === 'migrations') {

@@ -76,13 +76,13 @@ type Look<S> = (server: Connection, files: Promise<Blueprint>) => Promise<S>;
 export async function withHands<S, T>(
   config: Config,
   name: string,
-  { look, idle }: { look: Look<S>; idle: IdleHands | undefined },
+  { look, idle }: { look: Look<S>; idle?: IdleHands | undefined },
   use: (hands: Hands, seen: S) => Promise<T>,
 ): Promise<T> {
   const kept = idle?.take(name);
   // Some of them may have died in the meantime: then nothing was begun, and new ones say what is the matter.
-  const again = kept && (await begin(config, reuse(kept, config), look).catch(() => undefined));
-  const { hands, seen } = again ?? (await begin(config, open(config, name), look));
+  const again = kept && (await begin(reuse(kept, config), look).catch(() => undefined));
+  const { hands, seen } = again ?? (await begin(open(config, name), look));
   let done = false;
   try {
     const result = await use(hands, seen);
@@ -100,12 +100,15 @@ interface Opening {
   central: Promise<Central>;
   server: Promise<Connection>;
   lock: Promise<Connection>;
+  /** Called once the others are on their way: reading files keeps us from sending anything. */
+  read(): Promise<Blueprint>;
 }
 
 function open(config: Config, name: string): Opening {
   const central = openCentral(config);
   const server = connectServer(config, name);
-  return { central, server, lock: central.then(() => connectLock(config, 'creation')) };
+  const lock = central.then(() => connectLock(config, 'creation'));
+  return { central, server, lock, read: () => readBlueprint(config) };
 }
 
 function reuse({ central, server, lock }: Connections, config: Config): Opening {
@@ -113,17 +116,16 @@ function reuse({ central, server, lock }: Connections, config: Config): Opening 
     central: centralOn(central, config),
     server: Promise.resolve(server),
     lock: Promise.resolve(lock),
+    read: () => readBlueprint(config, { recall: true }),
   };
 }
 
 async function begin<S>(
-  config: Config,
-  { central, server, lock }: Opening,
+  { central, server, lock, read }: Opening,
   look: Look<S>,
 ): Promise<{ hands: Hands; seen: S }> {
   const seeing = server.then((connection) => look(connection, files));
-  // Only then, because reading files keeps us from sending anything.
-  const files = Promise.resolve().then(() => readBlueprint(config));
+  const files = Promise.resolve().then(read);
   const connections = [central.then(({ connection }) => connection), server, lock];
   const settled = Promise.allSettled([...connections, files, seeing]);
   try {

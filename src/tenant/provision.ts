@@ -14,7 +14,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { describeUrl } from '../postgres/connect.ts';
 import { literal } from '../postgres/quote.ts';
 import { checkDatabaseName, databaseExists } from '../postgres/database.ts';
-import type { Blueprint } from './blueprint.ts';
+import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
   carryOut,
@@ -82,16 +82,17 @@ export async function create(
     return { existing, template };
   };
   return withHands(config, server, { look, idle }, async (hands, seen) => {
-    const { blueprint } = hands;
-    for (let left = 4; ; left -= 1, seen = await look(hands.server, Promise.resolve(blueprint))) {
+    for (let left = 4; ; left -= 1) {
       const creation = await register(hands, { ...input, name, server }, seen, copyOf);
       try {
         return await locked(creation, options, undo);
       } catch (error) {
         // Somebody took the database's name in the meantime; of a name that we chose there are others.
-        const again = database === undefined && left > 0 && isExists(error);
-        if (!again) throw error;
+        const again = isChanged(error) || (database === undefined && isExists(error));
+        if (!again || left === 0) throw error;
       }
+      hands.blueprint = await readBlueprint(config);
+      seen = await look(hands.server, Promise.resolve(hands.blueprint));
     }
   });
 }
@@ -104,7 +105,6 @@ export async function resumeProvision(
   config: Config,
   id: string,
   options: ProvisionOptions = {},
-  idle?: IdleHands,
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
   const { server, name, buildingAs } = await withCentral(config, async (central) =>
@@ -113,7 +113,7 @@ export async function resumeProvision(
   if (isCopy(buildingAs)) throw cutOffCopy(id, name);
   // Read again under the lock: the one that was at it may have just ended.
   const look = (): Promise<undefined> => Promise.resolve(undefined);
-  return withHands(config, server, { look, idle }, (hands) =>
+  return withHands(config, server, { look }, (hands) =>
     locked({ ...hands, id, resumed: true }, options, keepFailed),
   );
 }
@@ -242,6 +242,10 @@ function requireUnfinished(row: Provisioning | undefined, id: string): Provision
       hint: row.status === 'active' ? `mpm-migrate up --tenant ${id}` : `mpm-migrate tenant show ${id}`,
     },
   );
+}
+
+function isChanged(error: unknown): boolean {
+  return error instanceof MpmError && error.cause instanceof FilesChanged;
 }
 
 function isExists(error: unknown): boolean {

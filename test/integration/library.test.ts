@@ -129,6 +129,43 @@ test('a fleet keeps the connections of a creation for the next, and makes do wit
   await vi.waitFor(async () => expect(await heldBy(fleet)).toEqual([]));
 });
 
+test('files that change between two creations of a fleet are noticed, and what was made of the old ones is undone', async () => {
+  const fleet = await makeFleet(databases, { count: 0 });
+  await using opened = await openFleet(inputOf(fleet));
+  const create = async (name: string) => {
+    const { tenant, head, source } = await opened.provision({ name: `${databases.prefix}${name}` });
+    databases.adopt(tenant.database);
+    return { head, source, ...tenant };
+  };
+  expect(await create('files_old')).toMatchObject({ head: '2_note', source: 'template' });
+  await fleet.write({ 'core/3_more.sql': 'create table more ();' });
+  const later = await create('files_new');
+  expect(later).toMatchObject({
+    head: '3_more',
+    source: 'template',
+    database: `${databases.prefix}files_new`,
+  });
+  expect(await fleet.historyOf(later)).toEqual(['1_meters', '2_note', '3_more']);
+
+  // In its place, and as long as before.
+  await opened.fillPool({ size: 1 });
+  await fleet.write({ 'core/3_more.sql': 'create table less ();' });
+  const last = await create('files_last');
+  expect(last.source).toBe('template');
+  expect(await fleet.of(last, "select to_regclass('less') is not null as there")).toEqual([{ there: true }]);
+  await opened.drainPool();
+  const names = await fleet.central<{ name: string }>('select name from companies order by id');
+  expect(names.map(({ name }) => name.slice(databases.prefix.length))).toEqual([
+    'files_old',
+    'files_new',
+    'files_last',
+  ]);
+  const there = await databases.query<{ name: string }>(
+    `select datname::text as name from pg_database where datname ~ '^${databases.prefix}files_' order by oid`,
+  );
+  expect(there).toHaveLength(3);
+});
+
 test('a script that creates a tenant and does not close its fleet ends all the same', async () => {
   const fleet = await makeFleet(databases, { count: 0 });
   const database = databases.adopt(`${databases.prefix}script`).name;
