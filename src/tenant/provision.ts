@@ -12,8 +12,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl } from '../postgres/connect.ts';
-import { literal } from '../postgres/quote.ts';
-import { checkDatabaseName, databaseExists } from '../postgres/database.ts';
+import { checkDatabaseName } from '../postgres/database.ts';
 import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
@@ -25,9 +24,9 @@ import {
 } from './creation.ts';
 import { type Hands, type IdleHands, withHands } from './hands.ts';
 import { withTenantLock } from './lock.ts';
-import { checkCompanyName, chooseDatabase, slugOf } from './name.ts';
+import { checkCompanyName, chooseDatabase } from './name.ts';
 import { serverOf } from './server.ts';
-import { findTemplate, type Template } from './template.ts';
+import { lookAround, type Surroundings } from './surroundings.ts';
 import { keepFailed, onCentral, undo } from './undo.ts';
 
 export interface ProvisionInput {
@@ -69,18 +68,9 @@ export async function create(
   requireBuiltIn(config);
   serverOf(config, server);
   if (database !== undefined) checkDatabaseName(database, describeUrl(config.central.url).database);
-  const look = async (connection: Connection, files: Promise<Blueprint>): Promise<Surroundings> => {
-    const existing =
-      database === undefined
-        ? await namesLike(connection, slugOf(name))
-        : await refuseExisting(connection, database, server);
-    const usable = !copyOf && config.templates;
-    const template = files.then((blueprint) =>
-      usable ? findTemplate(connection, config, blueprint) : undefined,
-    );
-    template.catch(() => undefined);
-    return { existing, template };
-  };
+  const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
+  const look = (connection: Connection, files: Promise<Blueprint>) =>
+    lookAround(connection, config, wanted, files);
   return withHands(config, server, { look, idle }, async (hands, seen) => {
     for (let left = 4; ; left -= 1) {
       const creation = await register(hands, { ...input, name, server }, seen, copyOf);
@@ -125,14 +115,6 @@ function cutOffCopy(id: string, name: string): MpmError {
   });
 }
 
-/** What a new tenant's server has. */
-interface Surroundings {
-  /** Of the databases' names that could be chosen, those that are taken. */
-  existing: ReadonlySet<string>;
-  /** Looked for while the tenant is registered. */
-  template: Promise<Template | undefined>;
-}
-
 export function requireBuiltIn({ tenants }: Config): void {
   if ('builtIn' in tenants) return;
   const key = 'query' in tenants ? 'tenants.query' : 'tenants.table';
@@ -169,26 +151,6 @@ async function register(
       database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),
   });
   return { ...hands, copyOf, template, id: registered.id, resumed: false };
-}
-
-async function refuseExisting(
-  connection: Connection,
-  database: string,
-  server: string,
-): Promise<Set<string>> {
-  if (!(await databaseExists(connection, database))) return new Set();
-  throw new MpmError('DATABASE_EXISTS', `database "${database}" exists already on server "${server}"`, {
-    subject: database,
-    hint: 'It was left as it is. Give another name with --database.',
-  });
-}
-
-/** Of the names that could be chosen for a slug, those that the server has. */
-async function namesLike(connection: Connection, slug: string): Promise<Set<string>> {
-  const found = await connection.query<{ name: string }>(
-    `select datname::text as name from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, ${literal(slug)})`,
-  );
-  return new Set(found.map(({ name }) => name));
 }
 
 type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>;
