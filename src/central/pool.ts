@@ -12,10 +12,13 @@ export interface PoolRow {
 }
 
 /** As part of a registration's statement: what it takes is the tenant's from then on, or was never taken. */
-export function takeFromPool({ server, blueprint }: { server: string; blueprint: string }): string {
+export function takeFromPool(
+  { server, blueprint }: { server: string; blueprint: string },
+  condition: string,
+): string {
   return `delete from mpm_migrate.pool where id = (
     select id from mpm_migrate.pool where server = ${literal(server)} and blueprint = ${literal(blueprint)} and state = 'ready'
-    order by id limit 1 for update skip locked) returning database_name, database_oid`;
+    order by id limit 1 for update skip locked) and ${condition} returning database_name, database_oid`;
 }
 
 export async function readPool({ connection }: Listing, server?: string): Promise<PoolRow[]> {

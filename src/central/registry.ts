@@ -16,15 +16,24 @@ export interface Newcomer {
   id?: string | undefined;
   /** The name under which its database is made: unguessable, so what is called so is ours. */
   buildingAs: string;
-  /** A finished database is taken from the pool where there is one of this blueprint, and the tenant's database may be it. */
-  pool?: { blueprint: string; fits(database: string): boolean } | undefined;
+  /** A finished database of this blueprint is taken from the pool where there is one. */
+  pool?: string | undefined;
   /** Its database is there, and it is active from the start. */
   adopted?: boolean;
   /** May another tenant have the same name? Only for who said which database is meant. */
   sameName: boolean;
-  /** The database, given those of the same server that begin alike and are taken. */
-  choose(taken: ReadonlySet<string>): string;
+  /** Of these it gets the first that no other tenant has. */
+  databases: Iterable<Candidate>;
 }
+
+export interface Candidate {
+  name: string;
+  /** The pool's databases may become this one. */
+  fits: boolean;
+}
+
+/** So many names are offered at once; mostly the first is free. */
+const OFFERED = 5;
 
 /** Where a creation stands. */
 export interface Provisioning {
@@ -50,50 +59,66 @@ export async function registerTenant(
   { connection }: Listing,
   newcomer: Newcomer,
 ): Promise<{ id: string; database: string }> {
-  const { name, server, id } = newcomer;
+  const { name, server, id, sameName } = newcomer;
+  const databases = newcomer.databases[Symbol.iterator]();
   try {
-    const { results } = await connection.send(
-      ['begin', ONE_AT_A_TIME, selectSameName(name), selectTaken(server)].join(';\n'),
-    );
-    const [same, taken] = results.slice(-2).map(({ rows }) => rows);
-    if (!newcomer.sameName) refuseSameName(name, same as unknown as SameName[]);
-    const database = newcomer.choose(new Set(taken?.map((row) => String(row['database']))));
-    const insert = insertTenant(newcomer, database);
-    const entered = await connection.send(
-      [insert, ...(id === undefined ? [] : [countOn()]), 'commit'].join(';\n'),
-    );
-    const row = entered.results[0]?.rows[0] as { id: string } | undefined;
-    if (!row) throw new Error('the row was not entered');
-    return { id: row.id, database };
+    for (let offered = next(databases); offered.length; offered = next(databases)) {
+      const insert = insertTenant(newcomer, offered);
+      const count = id === undefined ? [] : [countOn()];
+      // The lock is had for one message, not while an answer is on its way.
+      const sent = ['begin', ONE_AT_A_TIME, insert, ...count, 'commit'];
+      const { results } = await connection.send(sent.join(';\n'));
+      const [row] = results[sent.indexOf(insert)]?.rows ?? [];
+      if (row) return row as { id: string; database: string };
+      if (!sameName) refuseSameName(name, await connection.query<SameName>(selectSameName(name)));
+    }
+    throw databaseTaken(`another tenant of server "${server}" has this database`, { subject: name });
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
     throw registerError(error, newcomer);
   }
 }
 
-function selectTaken(server: string): string {
-  return `select database_name as database from public.company_databases where server = ${literal(server)} and database_name is not null`;
+function next(databases: Iterator<Candidate>): Candidate[] {
+  const offered: Candidate[] = [];
+  while (offered.length < OFFERED) {
+    const { done, value } = databases.next();
+    if (done) break;
+    offered.push(value);
+  }
+  return offered;
 }
 
+/** Returns no row when its name is taken, or each of the databases' names. */
 function insertTenant(
-  { id, name, labels, server, buildingAs, pool, adopted }: Newcomer,
-  database: string,
+  { id, name, labels, server, buildingAs, pool, adopted, sameName }: Newcomer,
+  offered: readonly Candidate[],
 ): string {
   const own = id === undefined ? { column: '', value: '' } : { column: 'id, ', value: `${literal(id)}, ` };
-  const spare = pool?.fits(database)
-    ? takeFromPool({ server, blueprint: pool.blueprint })
-    : 'select null, null::bigint';
+  const candidates = offered.map((each, nr) => `(${nr}, ${literal(each.name)}, ${each.fits})`);
+  const alone = sameName
+    ? ''
+    : ` and not exists (select from public.companies c where c.name = ${literal(name)})`;
+  const spare =
+    pool === undefined
+      ? 'select null, null::bigint'
+      : takeFromPool({ server, blueprint: pool }, '(select fits from chosen)');
   const standing = adopted
     ? `'active', null, ${literal(JSON.stringify(labels))}::jsonb, null, null, null::bigint`
     : `'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database',
     coalesce((select name from spare), ${literal(buildingAs)}), (select oid from spare)`;
-  return `with spare (name, oid) as (${spare}), company as (
-  insert into public.companies (${own.column}name, created_at, updated_at) values (${own.value}${literal(name)}, now(), now()) returning id
+  return `with offered (nr, name, fits) as (values ${candidates.join(', ')}), chosen as (
+  select o.name, o.fits from offered o where not exists (select from public.company_databases d
+    where d.server = ${literal(server)} and d.database_name = o.name)${alone} order by o.nr limit 1
+), spare (name, oid) as (${spare}), company as (
+  insert into public.companies (${own.column}name, created_at, updated_at)
+  select ${own.value}${literal(name)}, now(), now() from chosen returning id
 ), database as (
   insert into public.company_databases (company_id, database_name, server, status, reason, labels, provision_step, building_as, database_oid, created_at, updated_at)
-  select id, ${literal(database)}, ${literal(server)}, ${standing}, now(), now() from company returning company_id
+  select company.id, chosen.name, ${literal(server)}, ${standing}, now(), now() from company, chosen
+  returning company_id, database_name
 )
-select company_id::text as id from database`;
+select company_id::text as id, database_name::text as database from database`;
 }
 
 /** An id that was given must not come up again by counting. */
@@ -127,19 +152,16 @@ function refuseSameName(name: string, [same]: SameName[]): void {
   );
 }
 
+function databaseTaken(message: string, options: { subject: string; cause?: unknown }): MpmError {
+  return new MpmError('DATABASE_EXISTS', message, { ...options, hint: 'Give another name with --database.' });
+}
+
 /** What the server says about a row, in words of tenants. */
 export function registerError(error: unknown, { name, id }: Pick<Newcomer, 'name' | 'id'>): unknown {
   if (!isServerError(error)) return error;
   const options = { subject: name, cause: error, database: databaseFields(error) };
   if (error.code === SQLSTATE.uniqueViolation && error.constraint === 'company_databases_server_database') {
-    return new MpmError(
-      'DATABASE_EXISTS',
-      `another tenant has this database: ${error.detail ?? error.message}`,
-      {
-        ...options,
-        hint: 'Give another name with --database.',
-      },
-    );
+    return databaseTaken(`another tenant has this database: ${error.detail ?? error.message}`, options);
   }
   if (error.code === SQLSTATE.uniqueViolation) {
     const what = id === undefined ? name : `tenant ${id}`;

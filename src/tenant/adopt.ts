@@ -49,8 +49,9 @@ export async function adopt(
       sameName: false,
       adopted: true,
       buildingAs: newBuildingName(),
+      databases: [{ name: database, fits: false }],
     };
-    const registered = await registerTenant(central, { ...newcomer, choose: () => database });
+    const registered = await registerTenant(central, newcomer);
     const tenant = await readTenant(central, registered.id);
     const filled = !found.bootstrapped && found.objects.length > 0;
     const baseline = `it has tables and no history: mpm-migrate baseline --tenant ${tenant.id} --to NAME says where it stands`;

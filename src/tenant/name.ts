@@ -41,19 +41,14 @@ export function slugOf(name: string): string {
 }
 
 /**
- * The first free database name for a company: its slug, or the slug with a number.
+ * The names that a company's database may have, without end: its slug, and the slug with a number.
  * @param central the central database, which is never a tenant's
  */
-export function chooseDatabase(
-  name: string,
-  isTaken: (database: string) => boolean,
-  central?: string,
-): string {
+export function* databaseNames(name: string, central?: string): Generator<string, never> {
   const slug = slugOf(name);
   for (let number = 1; ; number += 1) {
     const candidate = number === 1 ? slug : `${slug}_${number}`;
-    const usable = !databaseNameProblem(candidate, central) && !folderNameProblem(candidate);
-    if (usable && !isTaken(candidate)) return candidate;
+    if (!databaseNameProblem(candidate, central) && !folderNameProblem(candidate)) yield candidate;
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { withCentral } from '../central/central.ts';
 import {
+  type Candidate,
   markFailed,
   type Provisioning,
   readProvisioning,
@@ -24,7 +25,7 @@ import {
 } from './creation.ts';
 import { type Hands, type IdleHands, withHands } from './hands.ts';
 import { withTenantLock } from './lock.ts';
-import { checkCompanyName, chooseDatabase } from './name.ts';
+import { checkCompanyName, databaseNames } from './name.ts';
 import { serverOf } from './server.ts';
 import { lookAround, type Surroundings } from './surroundings.ts';
 import { keepFailed, onCentral, undo } from './undo.ts';
@@ -136,21 +137,31 @@ async function register(
 ): Promise<Creation> {
   const { central, blueprint } = hands;
   const { config } = central;
-  const own = describeUrl(config.central.url).database;
   const registered = await registerTenant(central, {
     name,
     server,
     labels,
     id,
     buildingAs: copyOf ? newCopyName() : newBuildingName(),
-    pool: copyOf
-      ? undefined
-      : { blueprint: blueprint.key, fits: (chosen) => !existsSync(join(config.migrations.tenants, chosen)) },
+    pool: copyOf ? undefined : blueprint.key,
     sameName: database !== undefined,
-    choose: (taken) =>
-      database ?? chooseDatabase(name, (candidate) => taken.has(candidate) || existing.has(candidate), own),
+    databases: candidates(config, name, database, existing),
   });
   return { ...hands, copyOf, template, id: registered.id, resumed: false };
+}
+
+function* candidates(
+  config: Config,
+  name: string,
+  database: string | undefined,
+  existing: ReadonlySet<string>,
+): Generator<Candidate> {
+  const names =
+    database === undefined ? databaseNames(name, describeUrl(config.central.url).database) : [database];
+  for (const each of names) {
+    // What follows a folder of its own is not made of core, as the pool's are.
+    if (!existing.has(each)) yield { name: each, fits: !existsSync(join(config.migrations.tenants, each)) };
+  }
 }
 
 type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>;

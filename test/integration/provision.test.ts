@@ -193,6 +193,26 @@ test('a database that somebody else made under the name is never taken or droppe
   ]);
 });
 
+test('fleet 14: a name that another tenant has is not chosen, though there is no such database', async () => {
+  const { config, url } = await fleetOf();
+  const slug = named('gone');
+  for (let number = 1; number <= 7; number += 1) {
+    const database = number === 1 ? slug : `${slug}_${number}`;
+    await rowsIn(
+      url,
+      `with c as (insert into companies (name) values ('Other ${number}') returning id)
+insert into company_databases (company_id, database_name, server) select id, '${database}', 'default' from c`,
+    );
+  }
+  const { tenant } = await provision(config, { name: slug });
+  expect(databases.adopt(tenant.database).name).toBe(`${slug}_8`);
+  await expect(provision(config, { name: 'Mine', database: `${slug}_7` })).rejects.toMatchObject({
+    code: 'DATABASE_EXISTS',
+    message: expect.stringContaining('another tenant'),
+  });
+  expect((await rowsOf(url)).map(({ name }) => name)).not.toContain('Mine');
+});
+
 test('fleet 14: twenty at once with one name make one tenant; with names of one slug, twenty databases', async () => {
   const { config, url } = await fleetOf();
   const same = await Promise.allSettled(

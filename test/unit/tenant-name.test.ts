@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { databaseNameProblem } from '../../src/postgres/database.ts';
-import { checkCompanyName, chooseDatabase, slugOf } from '../../src/tenant/name.ts';
+import { checkCompanyName, databaseNames, slugOf } from '../../src/tenant/name.ts';
 
 test.each([
   ['Acme Ltd', 'acme_ltd'],
@@ -25,14 +25,18 @@ test('fleet 14: 300 characters fit, with room for a number', () => {
 });
 
 test('fleet 14: the name is unique, never reserved, and can be a folder everywhere', () => {
-  const taken = new Set(['acme', 'acme_2']);
-  expect(chooseDatabase('Acme', (name) => taken.has(name))).toBe('acme_3');
-  expect(chooseDatabase('Postgres', () => false)).toBe('postgres_2');
-  expect(chooseDatabase('template1', () => false)).toBe('template1_2');
-  expect(chooseDatabase('micro power manager', () => false, 'micro_power_manager')).toBe(
+  const first = (name: string, count: number, central?: string): string[] => {
+    const names = databaseNames(name, central);
+    return Array.from({ length: count }, () => names.next().value);
+  };
+  expect(first('Acme', 3)).toEqual(['acme', 'acme_2', 'acme_3']);
+  expect(first('Postgres', 1)).toEqual(['postgres_2']);
+  expect(first('template1', 1)).toEqual(['template1_2']);
+  expect(first('micro power manager', 2, 'micro_power_manager')).toEqual([
     'micro_power_manager_2',
-  );
-  expect(chooseDatabase('Con', () => false)).toBe('con_2');
+    'micro_power_manager_3',
+  ]);
+  expect(first('Con', 1)).toEqual(['con_2']);
 });
 
 test.each(['', '  ', 'a\0b', 'a\ud800'])('a company cannot be called %j', (name) => {
