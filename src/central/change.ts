@@ -26,7 +26,7 @@ export async function changeStatus(
 ): Promise<void> {
   const rows = await connection.query(
     `update public.company_databases set status = ${literal(to)}, reason = ${literal(reason)}, updated_at = now()
-where company_id::text = ${literal(id)} and coalesce(status::text, 'active') in (${from.map(literal).join(', ')}) returning company_id`,
+where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${from.map(literal).join(', ')}) returning company_id`,
   );
   if (rows.length) return;
   throw new MpmError('TENANT_STATUS', `${name} (${id}) is not ${from.join(' or ')}`, {
@@ -49,7 +49,7 @@ export async function changeName({ connection }: Listing, id: string, name: stri
       });
     }
     await connection.send(
-      `update public.companies set name = ${literal(name)}, updated_at = now() where id::text = ${literal(id)};\ncommit`,
+      `update public.companies set name = ${literal(name)}, updated_at = now() where id = ${literal(id)};\ncommit`,
     );
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
@@ -65,7 +65,7 @@ export async function changeLabels(
   const without = `array[${remove.map(literal).join(', ')}]::text[]`;
   await connection.query(
     `update public.company_databases set labels = (coalesce(labels::jsonb, '{}') - ${without}) || ${literal(JSON.stringify(set))}::jsonb, updated_at = now()
-where company_id::text = ${literal(id)}`,
+where company_id = ${literal(id)}`,
   );
 }
 
@@ -78,7 +78,7 @@ export async function changePlace(
   try {
     await connection.query(
       `update public.company_databases set server = ${literal(server)}, database_name = ${literal(database)}, updated_at = now()
-where company_id::text = ${literal(id)}`,
+where company_id = ${literal(id)}`,
     );
   } catch (error) {
     throw registerError(error, { name });
@@ -97,9 +97,9 @@ export async function removeTenant(
   try {
     await connection.query(`begin;
 set local idle_in_transaction_session_timeout = 0;
-delete from public.company_plugins where company_id::text = ${literal(id)};
-delete from public.company_databases where company_id::text = ${literal(id)};
-delete from public.companies where id::text = ${literal(id)};
+delete from public.company_plugins where company_id = ${literal(id)};
+delete from public.company_databases where company_id = ${literal(id)};
+delete from public.companies where id = ${literal(id)};
 set constraints all immediate`);
     await meanwhile();
     await connection.query('commit');

@@ -24,10 +24,14 @@ from ${list} t where t.id = $1 limit 2`,
     );
     return tenantOf(rows);
   } catch (error) {
-    // A word that cannot be an id of this list's type is nobody's id.
-    if (isServerError(error) && NO_VALUE.includes(error.code)) return undefined;
+    if (isNobodysId(error)) return undefined;
     throw await listingError(error, listing);
   }
+}
+
+/** A word that cannot be an id of the list's type is nobody's id. */
+export function isNobodysId(error: unknown): boolean {
+  return isServerError(error) && NO_VALUE.includes(error.code);
 }
 
 /** 22P02 is not of the form, 22003 out of range, 22021 and 22P05 not a text of this server. */

@@ -88,7 +88,7 @@ from ${listingOf(listing.config.tenants)} t, jsonb_array_elements_text(t.plugins
 export async function recordInstalled({ connection }: Listing, id: string, name: string): Promise<boolean> {
   const rows = await connection.query(`insert into public.company_plugins (company_id, plugin_id)
 select c.id, (select min(p.id) from public.plugins p where p.name = ${literal(name)}) from public.companies c
-where c.id::text = ${literal(id)} and not exists (select from public.company_plugins i
+where c.id = ${literal(id)} and not exists (select from public.company_plugins i
   join public.plugins p on p.id = i.plugin_id where i.company_id = c.id and p.name = ${literal(name)})
 on conflict do nothing returning company_id`);
   return rows.length > 0;
@@ -97,7 +97,7 @@ on conflict do nothing returning company_id`);
 /** Records that a tenant has a plugin no more; false when it did not have it. */
 export async function recordUninstalled({ connection }: Listing, id: string, name: string): Promise<boolean> {
   const rows = await connection.query(`delete from public.company_plugins i using public.plugins p
-where p.id = i.plugin_id and p.name = ${literal(name)} and i.company_id::text = ${literal(id)} returning i.company_id`);
+where p.id = i.plugin_id and p.name = ${literal(name)} and i.company_id = ${literal(id)} returning i.company_id`);
   return rows.length > 0;
 }
 
@@ -105,5 +105,5 @@ where p.id = i.plugin_id and p.name = ${literal(name)} and i.company_id::text = 
 export async function copyInstalled({ connection }: Listing, from: string, to: string): Promise<void> {
   await connection.query(`insert into public.company_plugins (company_id, plugin_id)
 select c.id, i.plugin_id from public.company_plugins i, public.companies c
-where i.company_id::text = ${literal(from)} and c.id::text = ${literal(to)} on conflict do nothing`);
+where i.company_id = ${literal(from)} and c.id = ${literal(to)} on conflict do nothing`);
 }

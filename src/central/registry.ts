@@ -3,6 +3,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
+import { isNobodysId } from './lookup.ts';
 import { takeFromPool } from './pool.ts';
 
 /** What comes next in a creation, or is in work: `database`, then `migrations`. */
@@ -193,13 +194,18 @@ export async function readProvisioning(
   { connection }: Listing,
   id: string,
 ): Promise<Provisioning | undefined> {
-  const [row] = await connection.prepared<Provisioning>(
-    `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
+  const rows = await connection
+    .prepared<Provisioning>(
+      `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
   d.building_as as "buildingAs", d.database_oid::text as oid
-from public.companies c join public.company_databases d on d.company_id = c.id where c.id::text = $1`,
-    [id],
-  );
-  return row;
+from public.companies c join public.company_databases d on d.company_id = c.id where c.id = $1`,
+      [id],
+    )
+    .catch((error: unknown) => {
+      if (isNobodysId(error)) return [];
+      throw error;
+    });
+  return rows[0];
 }
 
 /** Writes down what is about to be done, or how far it has come. */
@@ -231,7 +237,7 @@ export async function beginAgain({ connection }: Listing, id: string, oid: strin
   const rows = await connection.prepared(
     `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
   provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
-where company_id::text = $1 and status = 'active' returning company_id`,
+where company_id = $1 and status = 'active' returning company_id`,
     [id, oid],
   );
   return rows.length > 0;
@@ -255,14 +261,14 @@ async function setRow(
   const sets = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
   await connection.query(
     `update public.company_databases set ${sets.join(', ')}, updated_at = now()
-where company_id::text = ${literal(id)} and status in ('provisioning', 'failed')`,
+where company_id = ${literal(id)} and status in ('provisioning', 'failed')`,
   );
 }
 
 /** Takes a tenant out again that was entered by a creation which is undone. */
 export async function unregisterTenant({ connection }: Listing, id: string): Promise<void> {
   await connection.query(
-    `with gone as (delete from public.company_databases where company_id::text = ${literal(id)}
+    `with gone as (delete from public.company_databases where company_id = ${literal(id)}
   and status in ('provisioning', 'failed') returning company_id)
 delete from public.companies where id in (select company_id from gone)`,
   );
