@@ -88,7 +88,8 @@ test('fleet 13: a company gets a row, a database and the core migrations', async
   const again = await failure(provision(config, { name }));
   expect(again).toMatchObject({ code: 'TENANT_EXISTS' });
   expect(await failure(resumeProvision(config, '1'))).toMatchObject({ code: 'TENANT_STATUS' });
-  expect(await failure(resumeProvision(config, '99'))).toMatchObject({ code: 'UNKNOWN_TENANT' });
+  for (const id of ['99', 'acme', '99999999999999999999', '1 or true'])
+    expect(await failure(resumeProvision(config, id))).toMatchObject({ code: 'UNKNOWN_TENANT', subject: id });
 });
 
 test('fleet 14: a name given with --database is used exactly, and an id given is not counted again', async () => {
