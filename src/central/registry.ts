@@ -62,6 +62,7 @@ export async function registerTenant(
 ): Promise<{ id: string; database: string }> {
   const { name, server, id, sameName } = newcomer;
   const databases = newcomer.databases[Symbol.iterator]();
+  let refused = '';
   try {
     for (let offered = next(databases); offered.length; offered = next(databases)) {
       const insert = insertTenant(newcomer, offered);
@@ -72,8 +73,11 @@ export async function registerTenant(
       const [row] = results[sent.indexOf(insert)]?.rows ?? [];
       if (row) return row as { id: string; database: string };
       if (!sameName) refuseSameName(name, await connection.query<SameName>(selectSameName(name)));
+      refused = offered.at(-1)?.name ?? '';
     }
-    throw databaseTaken(`another tenant of server "${server}" has this database`, { subject: name });
+    throw databaseTaken(`another tenant has the database "${refused}" of server "${server}"`, {
+      subject: refused,
+    });
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
     throw registerError(error, newcomer);
@@ -161,6 +165,7 @@ function databaseTaken(message: string, options: { subject: string; cause?: unkn
 export function registerError(error: unknown, { name, id }: Pick<Newcomer, 'name' | 'id'>): unknown {
   if (!isServerError(error)) return error;
   const options = { subject: name, cause: error, database: databaseFields(error) };
+  // By somebody who enters tenants without us, and was faster.
   if (error.code === SQLSTATE.uniqueViolation && error.constraint === 'company_databases_server_database') {
     return databaseTaken(`another tenant has this database: ${error.detail ?? error.message}`, options);
   }

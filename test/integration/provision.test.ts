@@ -209,7 +209,7 @@ insert into company_databases (company_id, database_name, server) select id, '${
   expect(databases.adopt(tenant.database).name).toBe(`${slug}_8`);
   await expect(provision(config, { name: 'Mine', database: `${slug}_7` })).rejects.toMatchObject({
     code: 'DATABASE_EXISTS',
-    message: expect.stringContaining('another tenant'),
+    message: `another tenant has the database "${slug}_7" of server "default"`,
   });
   expect((await rowsOf(url)).map(({ name }) => name)).not.toContain('Mine');
 });
