@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
 import type { MpmError } from '../../src/errors.ts';
-import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
-import { withConnection } from '../../src/postgres/connect.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';
@@ -233,29 +229,6 @@ test('fleet 14: twenty at once with one name make one tenant; with names of one 
   expect(rows.every(({ status }) => status === 'active')).toBe(true);
 });
 
-/** Starts a creation in a process of its own and kills it as soon as `stage` holds of its row. */
-async function killAt(
-  { url, core, name, stage, how }: { url: string; core: string; name: string; stage: string; how: string },
-  wait = 0,
-): Promise<void> {
-  const runner = path.join(import.meta.dirname, '../helpers/provision-runner.ts');
-  await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (watch) => {
-    const child = spawn(process.execPath, ['--import', 'jiti/register', runner, url, core, name, '', how], {
-      stdio: 'ignore',
-    });
-    const closed = new Promise((resolve) => child.on('close', resolve));
-    while (child.exitCode === null) {
-      const found = await watch.query(
-        `select from companies c join company_databases d on d.company_id = c.id where c.name = '${name}' and ${stage}`,
-      );
-      if (found.length) break;
-    }
-    await sleep(wait);
-    child.kill('SIGKILL');
-    await closed;
-  });
-}
-
 /** The killed one's backend may still be in CREATE DATABASE, and then holds the lock. */
 async function resumed(config: Config, id: string): Promise<void> {
   for (let tries = 0; ; tries += 1) {
@@ -268,45 +241,6 @@ async function resumed(config: Config, id: string): Promise<void> {
     }
   }
 }
-
-/** What the row says at the moment of the kill. */
-const STAGES = ['true', 'database_oid is not null', "provision_step = 'migrations'", 'true'];
-
-test.each(['replay', 'template', 'pool'])(
-  'fleet 13: killed at any moment, a creation by %s leaves a tenant or a row that --resume finishes',
-  async (how) => {
-    const { config, url, core } = await fleetOf();
-    // By replay: of a copy there is no moment in its migrations.
-    config.templates = how !== 'replay';
-    if (how === 'pool') await fillPool(config, { size: 4 });
-    for (let round = 0; round < 4; round += 1) {
-      const stage = (how === 'replay' && STAGES[round]) || 'true';
-      await killAt({ url, core, name: named(`${how} ${round}`), stage, how }, (round % 3) * 10);
-    }
-    const reached = new Set<string>();
-    for (const row of await rowsOf(url)) {
-      databases.adopt(row.database);
-      reached.add(`${row.status} ${row.step}`);
-      if (row.status !== 'active') await resumed(config, row.id);
-    }
-    expect(reached).toContain('provisioning database');
-    if (how === 'replay') expect(reached).toContain('provisioning migrations');
-    const rows = await rowsOf(url);
-    expect(rows).toHaveLength(4);
-    for (const row of rows) {
-      expect(row.status).toBe('active');
-      expect(await historyOf(testServer(row.database))).toEqual(['1_meters applied', '2_note applied']);
-    }
-    expect(await unnamed(url)).toEqual([]);
-    await drainPool(config);
-    expect(await rowsIn(url, 'select from mpm_migrate.pool')).toEqual([]);
-    const [left] = await databases.query<{ count: number }>(
-      `select count(*)::int from pg_database where datname like '${databases.prefix}${how}%'`,
-    );
-    expect(left?.count).toBe(4);
-  },
-  120_000,
-);
 
 test('fleet 13: when the connections give out, nothing is left or a row with its remedy', async () => {
   const { config, url } = await fleetOf();
