@@ -1,6 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { copyInstalled } from '../central/plugins.ts';
-import { markActive, markStep, type Provisioning } from '../central/registry.ts';
+import { markActive, markStep, type Provisioning } from '../central/provisioning.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { FilesChanged, isCore } from './blueprint.ts';

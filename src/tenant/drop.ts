@@ -1,7 +1,7 @@
 import { type Central, withCentral } from '../central/central.ts';
 import { changeStatus, removeTenant } from '../central/change.ts';
 import { tenantProblem } from '../central/problem.ts';
-import { readProvisioning } from '../central/registry.ts';
+import { readProvisioning } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';

@@ -1,5 +1,5 @@
 import { withCentral } from '../central/central.ts';
-import { beginAgain, markActive } from '../central/registry.ts';
+import { beginAgain, markActive } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError } from '../errors.ts';

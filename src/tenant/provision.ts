@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { withCentral } from '../central/central.ts';
 import {
-  type Candidate,
   markFailed,
   type Provisioning,
   readProvisioning,
-  registerTenant,
   unregisterTenant,
-} from '../central/registry.ts';
+} from '../central/provisioning.ts';
+import { type Candidate, registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';

@@ -1,5 +1,5 @@
 import { type Central, withCentral } from '../central/central.ts';
-import { markFailed, type Provisioning, unregisterTenant } from '../central/registry.ts';
+import { markFailed, type Provisioning, unregisterTenant } from '../central/provisioning.ts';
 import { MpmError } from '../errors.ts';
 import { dropBuilding } from './build.ts';
 import type { Creation } from './creation.ts';

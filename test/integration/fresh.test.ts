@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { beginAgain } from '../../src/central/registry.ts';
+import { beginAgain } from '../../src/central/provisioning.ts';
 import { withCentral } from '../../src/central/central.ts';
 import { fresh } from '../../src/fleet/verbs/fresh.ts';
 import { up } from '../../src/fleet/verbs/up.ts';

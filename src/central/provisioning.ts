@@ -1,0 +1,105 @@
+import type { Connection } from '../postgres/connection.ts';
+import { literal } from '../postgres/quote.ts';
+import type { Listing } from './listing.ts';
+import { isNobodysId } from './lookup.ts';
+
+/** What comes next in a creation, or is in work: `database`, then `migrations`. */
+export type ProvisionStep = 'database' | 'migrations';
+
+/** Where a creation stands. */
+export interface Provisioning {
+  id: string;
+  name: string;
+  database: string;
+  server: string;
+  status: string;
+  step: ProvisionStep | null;
+  buildingAs: string | null;
+  /** Of the database that we made; null while there is none. */
+  oid: string | null;
+}
+
+/** Where the creation of a tenant stands; undefined when there is no such tenant. */
+export async function readProvisioning(
+  { connection }: Listing,
+  id: string,
+): Promise<Provisioning | undefined> {
+  const rows = await connection
+    .prepared<Provisioning>(
+      `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
+  d.building_as as "buildingAs", d.database_oid::text as oid
+from public.companies c join public.company_databases d on d.company_id = c.id where c.id = $1`,
+      [id],
+    )
+    .catch((error: unknown) => {
+      if (isNobodysId(error)) return [];
+      throw error;
+    });
+  return rows[0];
+}
+
+/** Writes down what is about to be done, or how far it has come. */
+export async function markStep(
+  { connection }: Listing,
+  id: string,
+  {
+    step,
+    buildingAs,
+    oid,
+    reason,
+  }: Pick<Provisioning, 'buildingAs' | 'oid'> & { step: ProvisionStep; reason: string },
+): Promise<void> {
+  await setRow(connection, id, {
+    status: 'provisioning',
+    reason,
+    provision_step: step,
+    building_as: buildingAs,
+    database_oid: oid,
+  });
+}
+
+/**
+ * Puts an active tenant back to the beginning of its creation, before its database is dropped. With the oid of that
+ * database a creation that goes on knows it for its own.
+ * @returns false when the tenant is not active
+ */
+export async function beginAgain({ connection }: Listing, id: string, oid: string): Promise<boolean> {
+  const rows = await connection.prepared(
+    `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
+  provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
+where company_id = $1 and status = 'active' returning company_id`,
+    [id, oid],
+  );
+  return rows.length > 0;
+}
+
+export async function markFailed({ connection }: Listing, id: string, reason: string): Promise<void> {
+  await setRow(connection, id, { status: 'failed', reason });
+}
+
+export async function markActive({ connection }: Listing, id: string): Promise<void> {
+  const nothing = { reason: null, provision_step: null, building_as: null, database_oid: null };
+  await setRow(connection, id, { status: 'active', ...nothing });
+}
+
+/** Only a row that is being created is changed: nobody's hold is undone by a creation that comes late. */
+async function setRow(
+  connection: Connection,
+  id: string,
+  columns: Record<string, string | null>,
+): Promise<void> {
+  const sets = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
+  await connection.query(
+    `update public.company_databases set ${sets.join(', ')}, updated_at = now()
+where company_id = ${literal(id)} and status in ('provisioning', 'failed')`,
+  );
+}
+
+/** Takes a tenant out again that was entered by a creation which is undone. */
+export async function unregisterTenant({ connection }: Listing, id: string): Promise<void> {
+  await connection.query(
+    `with gone as (delete from public.company_databases where company_id = ${literal(id)}
+  and status in ('provisioning', 'failed') returning company_id)
+delete from public.companies where id in (select company_id from gone)`,
+  );
+}
