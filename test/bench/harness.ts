@@ -23,6 +23,8 @@ import { join } from 'node:path';
 export interface Bench {
   title: string;
   run(row: Row): Promise<void>;
+  /** After all benches: removes what it shares with another one. */
+  end?(): Promise<void>;
 }
 
 export type Row = (name: string, pair: Pair) => Promise<void>;

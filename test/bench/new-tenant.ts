@@ -36,26 +36,40 @@ export interface NewTenants {
   checkpoint(): Promise<void>;
 }
 
+/** One for P6 and P7, because removing a server slows what is measured next: see `settle`. */
+let opened: Promise<{ tenants: NewTenants; close(): Promise<void> }> | undefined;
+
 export async function withNewTenants(use: (tenants: NewTenants) => Promise<void>): Promise<void> {
+  const { tenants } = await (opened ??= open());
+  await use(tenants);
+}
+
+export async function endNewTenants(): Promise<void> {
+  const closing = opened;
+  opened = undefined;
+  await (await closing?.catch(() => undefined))?.close();
+}
+
+async function open(): Promise<{ tenants: NewTenants; close(): Promise<void> }> {
+  // Its folder goes with this process at the latest.
   const postgres = await startEmbedded({ fsync: true });
   const root = await mkdtemp(join(tmpdir(), 'mpm-bench-'));
-  try {
-    const folder = join(root, 'migrations/core');
-    await writeFiles(folder, writeHistory());
-    const url = new URL(postgres.url);
-    url.pathname = '/central';
-    const config = await configFrom({ central: { url: url.href } }, {}, { cwd: root, env: {} });
-    await centralUp(config);
-    const target = { url: postgres.url, applicationName: 'bench', connectTimeout: 5000 };
-    const server = await connect(target);
-    const fleets = { template: new Fleet(config), replay: new Fleet({ ...config, templates: false }) };
-    await settle();
-    await use(newTenants(config, server, target, fleets));
+  const folder = join(root, 'migrations/core');
+  await writeFiles(folder, writeHistory());
+  const url = new URL(postgres.url);
+  url.pathname = '/central';
+  const config = await configFrom({ central: { url: url.href } }, {}, { cwd: root, env: {} });
+  await centralUp(config);
+  const target = { url: postgres.url, applicationName: 'bench', connectTimeout: 5000 };
+  const server = await connect(target);
+  const fleets = { template: new Fleet(config), replay: new Fleet({ ...config, templates: false }) };
+  await settle();
+  const close = async (): Promise<void> => {
     await Promise.all([server, ...Object.values(fleets)].map((each) => each.close()));
-  } finally {
     await postgres.stop();
     await rm(root, { recursive: true });
-  }
+  };
+  return { tenants: newTenants(config, server, target, fleets), close };
 }
 
 function newTenants(
@@ -89,7 +103,7 @@ function newTenants(
 /**
  * Lets the disk rest. Where a file was removed in the last minute, or is not known to be on the disk yet, ext4 looks
  * at its inode before it takes another one for a new file (`recently_deleted`): a database of 700 files then takes a
- * multiple of its time, whoever makes it. The bench before this one has removed a server.
+ * multiple of its time, whoever makes it. The bench before P6 has removed a server.
  */
 async function settle(): Promise<void> {
   console.log(`      … letting the disk rest for ${REST / 1000} s`);

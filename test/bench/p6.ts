@@ -2,7 +2,7 @@ import { withConnection } from '../../src/postgres/connect.ts';
 import { fillPool } from '../../src/tenant/pool.ts';
 import { listTemplates } from '../../src/tenant/template.ts';
 import type { Bench } from './harness.ts';
-import { withNewTenants } from './new-tenant.ts';
+import { endNewTenants, withNewTenants } from './new-tenant.ts';
 
 const bench: Bench = {
   title: 'a new tenant from the template, against `create database … template`',
@@ -48,6 +48,7 @@ const bench: Bench = {
       },
     );
   },
+  end: endNewTenants,
 };
 
 export default bench;

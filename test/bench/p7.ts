@@ -1,5 +1,5 @@
 import type { Bench } from './harness.ts';
-import { withNewTenants } from './new-tenant.ts';
+import { endNewTenants, withNewTenants } from './new-tenant.ts';
 
 const bench: Bench = {
   title: 'a new tenant from the template, against the same by replay (at most a quarter)',
@@ -15,6 +15,7 @@ const bench: Bench = {
       });
     });
   },
+  end: endNewTenants,
 };
 
 export default bench;

@@ -17,6 +17,7 @@ function order(file: string): number {
 }
 
 const results: Measurement[] = [];
+const ends = new Set<() => Promise<void>>();
 let failed = files.length === 0;
 const line = (...cells: string[]): void => {
   const widths = [5, 50, 10, 10, 8, 8, 8, 8];
@@ -39,6 +40,7 @@ for (const file of files) {
   const id = file.replace('.ts', '').toUpperCase();
   const { default: bench } = (await import(join(import.meta.dirname, file))) as { default: Bench };
   console.log(`${id}    ${bench.title}`);
+  if (bench.end) ends.add(bench.end);
   try {
     await bench.run(async (name, pair) => {
       const result = await measure(id, name, pair);
@@ -51,6 +53,7 @@ for (const file of files) {
     console.log(`      ✖ ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+for (const end of ends) await end();
 const about = {
   node: process.version,
   cores: cpus().length,
