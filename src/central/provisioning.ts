@@ -38,6 +38,14 @@ from public.companies c join public.company_databases d on d.company_id = c.id w
   return rows[0];
 }
 
+/** The names under which databases of creations that have not ended are made. */
+export async function readBuildingNames({ connection }: Listing): Promise<string[]> {
+  const rows = await connection.query<{ name: string }>(
+    'select building_as as name from public.company_databases where building_as is not null',
+  );
+  return rows.map(({ name }) => name);
+}
+
 /** Writes down what is about to be done, or how far it has come. */
 export async function markStep(
   { connection }: Listing,

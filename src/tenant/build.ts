@@ -37,11 +37,12 @@ export interface BuildOptions extends CreateDatabaseOptions {
 /** `created` now; `taken`, finished, from the pool; `there` since an earlier attempt. */
 export type Built = 'created' | 'taken' | 'there';
 
+const NEW = 'mpm_new_';
 const POOLED = 'mpm_pool_';
 const COPIED = 'mpm_copy_';
 
 export function newBuildingName(): string {
-  return `mpm_new_${randomBytes(12).toString('hex')}`;
+  return `${NEW}${randomBytes(12).toString('hex')}`;
 }
 
 export function newCopyName(): string {
@@ -55,6 +56,12 @@ export function isCopy(buildingAs: string | null): boolean {
 
 export function newPoolName(): string {
   return `${POOLED}${randomBytes(12).toString('hex')}`;
+}
+
+/** A name that a database has until it gets a tenant's. */
+export function isUnfinishedName(name: string): boolean {
+  const prefix = [NEW, COPIED, POOLED].find((each) => name.startsWith(each));
+  return prefix !== undefined && /^[0-9a-f]{24}$/.test(name.slice(prefix.length));
 }
 
 /**

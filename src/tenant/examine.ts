@@ -1,9 +1,13 @@
+import { type Central, withCentral } from '../central/central.ts';
+import { readPool } from '../central/pool.ts';
+import { readBuildingNames } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { type HistoryTable, tableName } from '../migration/history.ts';
 import { parseStamp } from '../migration/stamp.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { findDatabases } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
 import { serverOf, withServer } from './server.ts';
 
@@ -73,6 +77,26 @@ async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
 from pg_database where not datistemplate and datname <> 'postgres' order by datname`,
   );
   return rows.map(({ comment, ...row }) => ({ ...row, stamped: parseStamp(comment) !== undefined }));
+}
+
+/**
+ * Of databases with the name of an unfinished one, those of which no creation and no pool knows. Rows are there before
+ * their databases: what had none when these were seen, and is there still afterwards, belongs to nothing that is in work.
+ */
+export async function findAbandoned(
+  config: Config,
+  server: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const inWork = 'builtIn' in config.tenants ? await withCentral(config, readUnfinished) : [];
+  const left = names.filter((name) => !inWork.includes(name));
+  const there = await withServer(config, server, (connection) => findDatabases(connection, left));
+  return there.map(({ name }) => name).toSorted();
+}
+
+async function readUnfinished(central: Central): Promise<string[]> {
+  const pool = await readPool(central);
+  return [...(await readBuildingNames(central)), ...pool.map(({ database }) => database)];
 }
 
 /** How many databases without a row are looked into, one connection each. */

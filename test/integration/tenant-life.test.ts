@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
@@ -301,4 +302,33 @@ test('fleet 25: doctor finds what is wrong, and says what to do', async () => {
   expect(said).toMatch(/server dead error cannot connect/);
   expect(said).toMatch(/files error There is no folder/);
   expect(errors).toBe(3);
+});
+
+test('fleet 25: doctor finds databases of creations that nobody knows, and counts what it does not list', async () => {
+  const { config, url } = await fleetOf();
+  const name = (nr: number) => `mpm_new_${randomBytes(11).toString('hex')}${nr}${nr}`;
+  const [left, known, pooled] = [name(1), name(2), name(3)] as const;
+  for (const each of [left, known, pooled]) {
+    await databases.query(`create database ${each}`);
+    databases.adopt(each);
+  }
+  await rowsIn(
+    url,
+    `with c as (insert into companies (name) select 'Half ' || n from generate_series(1, 7) n returning id, name)
+insert into company_databases (company_id, database_name, status, building_as)
+select id, '${databases.prefix}' || id, 'provisioning', case name when 'Half 1' then '${known}' end from c;
+insert into mpm_migrate.pool (server, database_name, blueprint) values ('default', '${pooled}', 'x')`,
+  );
+  const wrong = (await doctor(config)).findings.filter(({ level }) => level !== 'ok');
+  const abandoned = wrong.find(({ message }) => message.startsWith('of creations'));
+  expect(abandoned).toMatchObject({ about: 'server default', level: 'warning' });
+  expect(abandoned?.remedy).toMatch(/drop database "mpm_new_[0-9a-f]{24}";/);
+  expect(abandoned?.names).toContain(left);
+  for (const each of [known, pooled]) expect(abandoned?.names).not.toContain(each);
+  const unfinished = wrong.filter(({ about }) => about === 'tenants');
+  expect(unfinished).toHaveLength(6);
+  expect(unfinished.at(-1)).toMatchObject({
+    message: 'the creation of 2 more did not end',
+    names: ['6', '7'],
+  });
 });

@@ -1,26 +1,15 @@
 import { type Central, withCentral } from '../../central/central.ts';
 import { readPool } from '../../central/pool.ts';
-import { tenantProblem } from '../../central/problem.ts';
 import type { Tenant } from '../../central/tenant.ts';
 import { streamTenants } from '../../central/tenants.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, redact, stopIfAborted } from '../../errors.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
-import { examineServer, findOrphans, promisesDatabase, type ServerFacts } from '../../tenant/examine.ts';
+import { examineServer, type ServerFacts } from '../../tenant/examine.ts';
 import { listTemplates, templatePrefix } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
-
-/** One thing that was looked at. */
-export interface Finding {
-  /** What was looked at: configuration, files, central, tenants, or `server` and its name. */
-  about: string;
-  level: 'ok' | 'warning' | 'error';
-  message: string;
-  /** What to do; with every warning and error. */
-  remedy?: string;
-  /** Everything that it is about, where the message names only some. */
-  names?: string[];
-}
+import { type Add, type Finding, quoted } from '../findings.ts';
+import { judgeOrphans, judgeTenants, type Listed } from '../tenant-findings.ts';
 
 /** What `doctor --json` prints. */
 export interface DoctorReport {
@@ -63,7 +52,7 @@ export async function doctor(
     add(
       'files',
       'ok',
-      `${blueprint.core.migrations.length} core migrations, ${blueprint.seeds.length} seeds`,
+      `core migrations: ${blueprint.core.migrations.length}, seeds: ${blueprint.seeds.length}`,
     );
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
   const servers = new Map<string, ServerFacts>();
@@ -81,24 +70,11 @@ export async function doctor(
   return { findings, warnings: count('warning'), errors: count('error') };
 }
 
-type Add = (
-  about: string,
-  level: Finding['level'],
-  message: string,
-  remedy?: string,
-  names?: string[],
-) => void;
-
-interface Listed {
-  tenants: Tenant[];
-  pooled: { server: string; database: string; state: string }[];
-}
-
 async function readCentral(central: Central, add: Add): Promise<Listed> {
   const { config, connection } = central;
   const tenants: Tenant[] = [];
   for await (const tenant of streamTenants(central, {})) tenants.push(tenant);
-  add('central', 'ok', `${connection.database}, at the version that is needed, ${tenants.length} tenants`);
+  add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
   return { tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
 }
 
@@ -146,7 +122,7 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
     add(
       about,
       'error',
-      `dropping was interrupted, they can only be dropped again: ${several(broken)}`,
+      `dropping was interrupted, they can only be dropped again: ${quoted(broken)}`,
       `drop database "${broken[0]}";`,
     );
   }
@@ -159,102 +135,4 @@ async function judgeTemplate(config: Config, server: string, { key }: Blueprint,
   const current = templates.some(({ name }) => name === `${templatePrefix(config)}${key}`);
   const missing = 'no template of the current files yet: the next new tenant builds it first';
   add(about, 'ok', current ? 'the template is current' : missing);
-}
-
-async function judgeTenants(
-  config: Config,
-  { tenants }: Listed,
-  servers: ReadonlyMap<string, ServerFacts>,
-  add: Add,
-): Promise<void> {
-  const problems = tenants.flatMap((tenant) => tenantProblem(tenant, config) ?? []);
-  for (const { message, hint } of problems.slice(0, SHOWN)) add('tenants', 'error', message, hint ?? '');
-  if (problems.length > SHOWN)
-    add('tenants', 'error', `${problems.length - SHOWN} more rows like that`, 'mpm-migrate status --all');
-  const sound = tenants.filter((tenant) => !tenantProblem(tenant, config));
-
-  for (const { id, name, status, reason } of sound
-    .filter((each) => /^(provisioning|failed)$/.test(each.status))
-    .slice(0, SHOWN)) {
-    const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${id}, or tenant drop ${id}`;
-    add(
-      'tenants',
-      'warning',
-      `${name} (${id}) is ${status}: ${reason ?? 'its creation did not end'}`,
-      remedy,
-    );
-  }
-  for (const { id, name, reason } of sound.filter((each) => each.reason?.startsWith('being dropped'))) {
-    add('tenants', 'warning', `${name} (${id}) is on hold: ${reason}`, `mpm-migrate tenant drop ${id}`);
-  }
-  for (const [server, facts] of servers) {
-    const there = new Map(facts.databases.map((database) => [database.name, database]));
-    const own = sound.filter((tenant) => tenant.server === server && promisesDatabase(tenant));
-    const gone = own.filter(({ database }) => !there.has(database));
-    for (const { id, name, database } of gone.slice(0, SHOWN)) {
-      const remedy = `Restore it; or, if it is gone for good: mpm-migrate tenant drop ${id}`;
-      add(`server ${server}`, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
-    }
-    if (gone.length > SHOWN)
-      add(
-        `server ${server}`,
-        'error',
-        `${gone.length - SHOWN} more databases are not there`,
-        'mpm-migrate status --all',
-      );
-    const foreign = own
-      .filter(({ database }) => there.get(database)?.owned === false)
-      .map(({ database }) => database);
-    if (foreign.length) {
-      const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (without it there is no head stamp, and "status" and "up --fast" must connect)`;
-      add(`server ${server}`, 'warning', `"${facts.user}" does not own ${several(foreign)}`, remedy);
-    }
-  }
-}
-
-/** Two names of one server are looked at as one. */
-async function judgeOrphans(
-  config: Config,
-  { tenants, pooled }: Listed,
-  servers: ReadonlyMap<string, ServerFacts>,
-  blueprint: Blueprint | undefined,
-  add: Add,
-): Promise<void> {
-  const seen = new Set<string>();
-  for (const [server, facts] of servers) {
-    if (seen.has(facts.identity)) continue;
-    seen.add(facts.identity);
-    const names = [...servers].filter(([, other]) => other.identity === facts.identity).map(([name]) => name);
-    const rows = [...tenants, ...pooled].filter((row) => names.includes(row.server));
-    const known = new Set(rows.map(({ database }) => database));
-    const prefix = templatePrefix(config);
-    const unknown = facts.databases.filter(({ name }) => !known.has(name) && !name.startsWith(prefix));
-    const ours = (name: string) => /^mpm_(?:new|copy|pool)_[0-9a-f]{24}$/.test(name);
-    const orphans = await findOrphans(
-      config,
-      server,
-      unknown.filter(({ name }) => !ours(name)),
-      blueprint?.core.migrations.map(({ name }) => name),
-    );
-    if (orphans.length) {
-      const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;
-      add(
-        `server ${server}`,
-        'warning',
-        `with a history, but no tenant's of this fleet: ${several(orphans)}`,
-        remedy,
-        orphans,
-      );
-    }
-  }
-}
-
-const SHOWN = 5;
-
-function several(names: readonly string[]): string {
-  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
-  return `${names
-    .slice(0, SHOWN)
-    .map((name) => `"${name}"`)
-    .join(', ')}${more}`;
 }

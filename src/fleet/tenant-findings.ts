@@ -1,0 +1,114 @@
+import { tenantProblem } from '../central/problem.ts';
+import type { Tenant } from '../central/tenant.ts';
+import type { Config } from '../config/define.ts';
+import type { Blueprint } from '../tenant/blueprint.ts';
+import { isUnfinishedName } from '../tenant/build.ts';
+import { findAbandoned, findOrphans, promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
+import { templatePrefix } from '../tenant/template.ts';
+import { type Add, addEach, quoted } from './findings.ts';
+
+/** What the central database knows of databases. */
+export interface Listed {
+  tenants: Tenant[];
+  pooled: { server: string; database: string }[];
+}
+
+/** Rows that contradict themselves, did not come to their end, or whose database is not there or not ours. */
+export function judgeTenants(
+  config: Config,
+  { tenants }: Listed,
+  servers: ReadonlyMap<string, ServerFacts>,
+  add: Add,
+): void {
+  const judged = tenants.map((tenant) => ({ tenant, problem: tenantProblem(tenant, config) }));
+  const sound = judged.flatMap(({ tenant, problem }) => (problem ? [] : [tenant]));
+  addEach(
+    judged.flatMap(({ tenant, problem }) => (problem ? [{ id: tenant.id, ...problem }] : [])),
+    ({ id }) => id,
+    ({ message, hint = 'mpm-migrate tenant list' }) => add('tenants', 'error', message, hint),
+    (count, ids) => add('tenants', 'error', `${count} more rows like that`, 'mpm-migrate status --all', ids),
+  );
+  addEach(
+    sound.filter(({ status }) => status === 'provisioning' || status === 'failed'),
+    ({ id }) => id,
+    ({ id, name, status, reason = 'its creation did not end' }) => {
+      const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${id}, or tenant drop ${id}`;
+      add('tenants', 'warning', `${name} (${id}) is ${status}: ${reason}`, remedy);
+    },
+    (count, ids) => {
+      const remedy = 'mpm-migrate tenant list --status provisioning; the same with --status failed';
+      add('tenants', 'warning', `the creation of ${count} more did not end`, remedy, ids);
+    },
+  );
+  addEach(
+    sound.filter(({ reason }) => reason?.startsWith('being dropped')),
+    ({ id }) => id,
+    ({ id, name, reason }) =>
+      add('tenants', 'warning', `${name} (${id}) is on hold: ${reason}`, `mpm-migrate tenant drop ${id}`),
+    (count, ids) => {
+      const remedy = 'mpm-migrate tenant list --status hold';
+      add('tenants', 'warning', `the dropping of ${count} more did not end`, remedy, ids);
+    },
+  );
+  for (const [server, facts] of servers) {
+    const own = sound.filter((tenant) => tenant.server === server && promisesDatabase(tenant));
+    judgeDatabases(own, server, facts, add);
+  }
+}
+
+function judgeDatabases(tenants: readonly Tenant[], server: string, facts: ServerFacts, add: Add): void {
+  const about = `server ${server}`;
+  const there = new Map(facts.databases.map((database) => [database.name, database]));
+  addEach(
+    tenants.filter(({ database }) => !there.has(database)),
+    ({ id }) => id,
+    ({ id, name, database }) => {
+      const remedy = `Restore it; or, if it is gone for good: mpm-migrate tenant drop ${id}`;
+      add(about, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
+    },
+    (count, ids) =>
+      add(about, 'error', `${count} more databases are not there`, 'mpm-migrate status --all', ids),
+  );
+  const foreign = tenants
+    .filter(({ database }) => there.get(database)?.owned === false)
+    .map(({ database }) => database);
+  if (foreign.length === 0) return;
+  const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (without it there is no head stamp, and "status" and "up --fast" must connect)`;
+  add(about, 'warning', `"${facts.user}" does not own ${quoted(foreign)}`, remedy, foreign);
+}
+
+/** Databases of these migrations that nobody lists. Two names of one server are looked at as one. */
+export async function judgeOrphans(
+  config: Config,
+  { tenants, pooled }: Listed,
+  servers: ReadonlyMap<string, ServerFacts>,
+  blueprint: Blueprint | undefined,
+  add: Add,
+): Promise<void> {
+  const seen = new Set<string>();
+  for (const [server, facts] of servers) {
+    if (seen.has(facts.identity)) continue;
+    seen.add(facts.identity);
+    const about = `server ${server}`;
+    const names = [...servers].filter(([, other]) => other.identity === facts.identity).map(([name]) => name);
+    const rows = [...tenants, ...pooled].filter((row) => names.includes(row.server));
+    const known = new Set(rows.map(({ database }) => database));
+    const prefix = templatePrefix(config);
+    const unknown = facts.databases.filter(({ name }) => !known.has(name) && !name.startsWith(prefix));
+    const unfinished = unknown.flatMap(({ name }) => (isUnfinishedName(name) ? [name] : []));
+    const left = unfinished.length ? await findAbandoned(config, server, unfinished) : [];
+    if (left.length) {
+      const remedy = `If no other fleet is on this server: drop database "${left[0]}";`;
+      const message = `of creations that the central database knows nothing of: ${quoted(left)}`;
+      add(about, 'warning', message, remedy, left);
+    }
+    const others = unknown.filter(({ name }) => !isUnfinishedName(name));
+    const migrations = blueprint?.core.migrations.map(({ name }) => name);
+    const orphans = await findOrphans(config, server, others, migrations);
+    if (orphans.length) {
+      const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;
+      const message = `with a history, but no tenant's of this fleet: ${quoted(orphans)}`;
+      add(about, 'warning', message, remedy, orphans);
+    }
+  }
+}
