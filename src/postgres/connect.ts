@@ -101,6 +101,13 @@ export function describeUrl(url: string): UrlPlace {
   return place;
 }
 
+/** What ends by itself, and need not be looked for. */
+const PASSING: Record<string, string> = {
+  [SQLSTATE.tooManyConnections]:
+    'Try again when others have ended; or raise max_connections, or the limit of the role or of the database.',
+  [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
+};
+
 function connectError(error: unknown, target: DatabaseTarget): MpmError {
   const { host, port, database: inUrl, user } = describeUrl(target.url);
   const database = target.database ?? inUrl;
@@ -110,7 +117,8 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
     cause: error,
     ...(isServerError(error) ? { database: databaseFields(error) } : {}),
   };
-  switch (sqlstateOf(error)) {
+  const sqlstate = sqlstateOf(error);
+  switch (sqlstate) {
     case SQLSTATE.invalidPassword:
     case SQLSTATE.invalidAuthorization:
       return new MpmError('PASSWORD', `${at} does not let user "${user}" in: ${(error as Error).message}`, {
@@ -125,7 +133,9 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
         `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`,
         {
           ...options,
-          hint: `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
+          hint:
+            (sqlstate && PASSING[sqlstate]) ??
+            `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
         },
       );
   }

@@ -257,6 +257,8 @@ test('fleet 13: when the connections give out, nothing is left or a row with its
     );
     const made = ended.filter(({ status }) => status === 'fulfilled').length;
     expect(made).toBeLessThan(8);
+    const hints = ended.map((each) => (each.status === 'rejected' ? (each.reason as MpmError).hint : ''));
+    expect(hints.join('\n')).toContain('or raise max_connections, or the limit of the role');
     const rows = await rowsOf(url);
     const there = await databases.query<{ name: string }>(
       `select datname::text as name from pg_database where datname like '${databases.prefix}few%'`,
