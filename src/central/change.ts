@@ -29,10 +29,14 @@ export async function changeStatus(
 where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${from.map(literal).join(', ')}) returning company_id`,
   );
   if (rows.length) return;
-  throw new MpmError('TENANT_STATUS', `${name} (${id}) is not ${from.join(' or ')}`, {
-    subject: name,
-    hint: `See what it is: mpm-migrate tenant show ${id}`,
-  });
+  throw new MpmError(
+    'TENANT_STATUS',
+    `${name} (${id}) is not ${from.map((status) => (status === 'hold' ? 'on hold' : status)).join(' or ')}`,
+    {
+      subject: name,
+      hint: `See what it is: mpm-migrate tenant show ${id}`,
+    },
+  );
 }
 
 /** Renames the company. @throws MpmError TENANT_EXISTS */

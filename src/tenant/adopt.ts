@@ -25,7 +25,7 @@ export interface AdoptInput {
 /**
  * Registers a database that exists as a tenant's.
  * @throws MpmError USAGE, DATABASE_NAME, DATABASE_MISSING, WRONG_DATABASE for a central one, DATABASE_EXISTS when it
- *   is another tenant's, TENANT_EXISTS
+ *   is another tenant's, TENANT_EXISTS when it has this id
  */
 export async function adopt(
   config: Config,
@@ -46,7 +46,7 @@ export async function adopt(
       server,
       labels,
       id,
-      sameName: false,
+      sameName: true,
       adopted: true,
       buildingAs: newBuildingName(),
       databases: [{ name: database, fits: false }],

@@ -62,7 +62,10 @@ test('fleet 16: hold, release, rename and label change the row, and nothing else
   const report = await up(config, { all: true });
   expect(report.counts).toMatchObject({ skipped: 1 });
   expect((await release(config, name)).tenant).toMatchObject({ status: 'active' });
-  expect(await failure(release(config, id))).toMatchObject({ code: 'TENANT_STATUS' });
+  expect(await failure(release(config, id))).toMatchObject({
+    code: 'TENANT_STATUS',
+    message: `${name} (${id}) is not on hold`,
+  });
   const renamed = await rename(config, id, `${name} Holding`);
   expect(renamed.tenant).toMatchObject({ id, name: `${name} Holding`, database });
   const other = await make(config, 'other');
@@ -138,7 +141,7 @@ test('fleet 16: adopt registers a database once, and names baseline; never the c
   const { tenant, notices } = await adopt(config, { name, database: there.name, labels: { tier: 'old' } });
   expect(tenant).toMatchObject({ name, database: there.name, status: 'active', labels: { tier: 'old' } });
   expect(notices.join()).toContain(`baseline --tenant ${tenant.id}`);
-  const again = { name: `${name} 2`, database: there.name };
+  const again = { name, database: there.name };
   expect(await failure(adopt(config, again))).toMatchObject({ code: 'DATABASE_EXISTS' });
   const central = new URL(url).pathname.slice(1);
   expect(await failure(adopt(config, { ...again, database: central }))).toMatchObject({
@@ -147,6 +150,11 @@ test('fleet 16: adopt registers a database once, and names baseline; never the c
   const nothing = { ...again, database: `${databases.prefix}nothing` };
   expect(await failure(adopt(config, nothing))).toMatchObject({ code: 'DATABASE_MISSING' });
   expect(await rowsIn(url, 'select from companies')).toHaveLength(1);
+  // As with `create`: who says which database is meant may give a name twice.
+  const other = await databases.create('adopted_too');
+  expect(await adopt(config, { name, database: other.name })).toMatchObject({
+    tenant: { name, database: other.name },
+  });
 });
 
 test('fleet 16: clone copies data and history, and refuses while others are connected', async () => {
