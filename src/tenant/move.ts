@@ -36,7 +36,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         hint: `Name another server: ${Object.keys(config.servers).join(', ')}`,
       });
     }
-    const now = await contentAt(config, tenant, place);
+    const now = await newContent(config, tenant, place);
     if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(config, tenant), now);
     await changePlace(central, tenant, place);
     const unchecked = 'the old database is gone, so whether this is its copy was not checked';
@@ -48,6 +48,23 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
 interface Content {
   rows: HistoryRow[];
   traces: Traces;
+}
+
+async function newContent(
+  config: Config,
+  tenant: Tenant,
+  place: Pick<Tenant, 'server' | 'database'>,
+): Promise<Content> {
+  return contentAt(config, tenant, place).catch((error: unknown) => {
+    if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
+    const { database, server } = place;
+    throw new MpmError(error.code, `there is no database "${database}" on server "${server}"`, {
+      subject: database,
+      cause: error,
+      aftermath: 'nothing was changed',
+      hint: howToCopy(tenant),
+    });
+  });
 }
 
 async function oldContent(config: Config, tenant: Tenant): Promise<Content> {
@@ -95,6 +112,10 @@ function requireSame(tenant: Tenant, server: string, old: Content, now: Content)
   throw new MpmError('WRONG_DATABASE', `the database on server "${server}" has ${what}`, {
     subject: name,
     aftermath: 'nothing was changed',
-    hint: `Copy it anew while nobody writes to it: mpm-migrate tenant hold ${id} --reason moving, then pg_dump and restore.`,
+    hint: howToCopy(tenant),
   });
+}
+
+function howToCopy({ id }: Tenant): string {
+  return `Copy it while nobody writes to it: mpm-migrate tenant hold ${id} --reason moving, then pg_dump and restore.`;
 }

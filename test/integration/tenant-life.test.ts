@@ -195,6 +195,7 @@ test("fleet 16: move changes the row only when the database there has the tenant
   expect(await failure(move(config, id, { server: 'us' }))).toMatchObject({ code: 'UNKNOWN_SERVER' });
   expect(await failure(move(config, id, { server: 'eu', database: 'nowhere' }))).toMatchObject({
     code: 'DATABASE_MISSING',
+    hint: expect.stringContaining('pg_dump') as string,
   });
   expect(await failure(move(config, id, { server: 'eu', database: other.database }))).toMatchObject({
     code: 'WRONG_DATABASE',
