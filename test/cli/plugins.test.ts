@@ -123,7 +123,7 @@ describe('plugin', () => {
         "out": "✔ company-1  3_readings → 2_note  1 in 0.0s
           - 3_readings  0.0s
 
-      ✔ 1 reverted   1 tenant in 0.0s   run 4
+      ✔ 1 uninstalled   1 tenant in 0.0s   run 4
       ",
       }
     `);

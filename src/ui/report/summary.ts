@@ -12,8 +12,8 @@ export function summaryLine(report: RunReport, theme: Theme): string {
   if (counts.total === 0 && !report.interrupted) {
     return `${theme.good(tick)} No tenant matches ${report.selection}: nothing to do.`;
   }
-  const fine = numbers(counts, FINE);
-  const wrong = numbers(counts, WRONG);
+  const fine = numbers(report, FINE);
+  const wrong = numbers(report, WRONG);
   const parts = [
     ...mark(fine, theme.good(tick), (text) => text),
     ...mark(wrong, theme.bad(cross), theme.bad),
@@ -24,10 +24,13 @@ export function summaryLine(report: RunReport, theme: Theme): string {
   return joinParts(parts, theme.width);
 }
 
-function numbers(counts: RunCounts, outcomes: readonly (keyof RunCounts)[]): string[] {
+function numbers({ counts, verb }: RunReport, outcomes: readonly (keyof RunCounts)[]): string[] {
+  // With --keep nothing is taken back.
+  const word = (outcome: string) =>
+    outcome === 'reverted' && verb.startsWith('plugin uninstall') ? 'uninstalled' : outcome;
   return outcomes
     .filter((outcome) => counts[outcome] > 0)
-    .map((outcome) => `${count(counts[outcome])} ${outcome}`);
+    .map((outcome) => `${count(counts[outcome])} ${word(outcome)}`);
 }
 
 function mark([first, ...rest]: string[], symbol: string, paint: (text: string) => string): string[] {
