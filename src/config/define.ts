@@ -5,7 +5,10 @@ export type Duration = number | string;
 export interface ServerInput {
   /** A connection URL; its database is only used to reach the server (default `postgres`). */
   url: string;
-  /** Past a pooler: used for what a transaction pooler cannot carry (`transaction:false`, create database). */
+  /**
+   * Past a pooler such as PgBouncer, which keeps a connection for each database that it was asked for: where it is
+   * given, everything but the sessions of an application goes there.
+   */
   directUrl?: string;
   /** At most so many connections of ours at once; by default a quarter of what is free, never above 32. */
   maxConnections?: number;

@@ -7,6 +7,7 @@ import { type Plan, planAfter, type PlanOptions } from '../migration/plan.ts';
 import { parseStamp } from '../migration/stamp.ts';
 import { describeUrl, withConnection } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { directUrlOf } from '../tenant/server.ts';
 import type { Headroom } from './limit.ts';
 import { inTurn } from './turn.ts';
 
@@ -97,7 +98,7 @@ export class ServerViews {
     const { config } = this.#central;
     const server = config.servers[name];
     if (!server) return undefined;
-    const url = server.directUrl ?? server.url;
+    const url = directUrlOf(config, name);
     // What is asked is the same in every database of a server, and a connection costs more than the question.
     if (isSameServer(url, config.central.url)) {
       return inTurn(this.#central, () => readServer(this.#central.connection));

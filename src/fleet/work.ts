@@ -1,12 +1,12 @@
 import { tenantProblem } from '../central/problem.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
 import type { MigrateOptions } from '../migration/migrate.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { tenantSet } from '../tenant/folder.ts';
+import { directUrlOf } from '../tenant/server.ts';
 import type { FleetFiles } from './files.ts';
 import type { RunContext } from './run.ts';
 import { type Tried, failedBy, refOf, skipped } from './tried.ts';
@@ -61,7 +61,6 @@ async function prepare(
       run,
       actor: config.actor,
       toolVersion: TOOL_VERSION,
-      directUrl: config.servers[tenant.server]?.directUrl,
       leave: true,
       premises: (maxAge) => views.premises(tenant, maxAge),
       force,
@@ -75,11 +74,8 @@ async function prepare(
 
 /** Where a tenant's database is; named for the run and the tenant (engine 29). */
 export function targetOf({ id, database, server }: Tenant, config: Config, run: string): DatabaseTarget {
-  const url = config.servers[server]?.url;
-  if (url === undefined)
-    throw new MpmError('UNKNOWN_SERVER', `server "${server}" is not configured`, { subject: server });
   return {
-    url,
+    url: directUrlOf(config, server),
     database,
     applicationName: `mpm-migrate/${run}/${id}`,
     connectTimeout: config.pace.connectTimeout,

@@ -23,8 +23,6 @@ import type { Bench } from './unit.ts';
 /** What work outside a transaction needs beside the bench. */
 export interface Outside {
   target: DatabaseTarget;
-  /** Past a pooler. */
-  directUrl?: string | undefined;
   retries: number;
 }
 
@@ -47,10 +45,11 @@ export async function applyOutside(
     ? claimAgain(bench.history, migration, leftover, bench.applier, { hashes, done })
     : insertClaim(bench.history, migration, at as number, bench.applier, { hashes });
 
-  return underLock(bench, outside, async (connection) => {
+  const { connection } = bench;
+  return underLock(bench, outside, async () => {
     if ((await send(connection, claim)) === 'moved') return 'moved';
     const { retries } = outside;
-    const run = { bench: { ...bench, connection }, retries, name: migration.name, script: migration.up };
+    const run = { bench, retries, name: migration.name, script: migration.up };
     const forget = leftover ? undefined : deleteRow(bench.history, migration.name);
     await runSteps(run, steps, done, forget, (error) =>
       recordFailure(bench.history, migration, bench.applier, error),
@@ -70,10 +69,11 @@ export async function revertOutside(
   stamp: string | undefined,
 ): Promise<UnitOutcome> {
   const steps = script.kind === 'sql' ? await split(script) : undefined;
-  return underLock(bench, outside, async (connection) => {
+  const { connection } = bench;
+  return underLock(bench, outside, async () => {
     if ((await send(connection, claimDown(bench.history, row))) === 'moved') return 'moved';
     const { retries } = outside;
-    const run = { bench: { ...bench, connection }, retries, name: migration.name, script };
+    const run = { bench, retries, name: migration.name, script };
     await runSteps(run, steps, 0, undefined, (error) =>
       recordFailure(bench.history, migration, bench.applier, `down: ${error}`),
     );
@@ -105,14 +105,10 @@ function resumeAt(row: HistoryRow, hashes: readonly string[]): number {
 async function underLock(
   bench: Bench,
   outside: Outside,
-  use: (connection: Connection) => Promise<UnitOutcome>,
+  use: () => Promise<UnitOutcome>,
 ): Promise<UnitOutcome> {
-  const target = {
-    ...outside.target,
-    url: outside.directUrl ?? outside.target.url,
-    database: bench.connection.database,
-  };
-  if (!outside.directUrl) await refusePooler(bench.connection);
+  const { target } = outside;
+  await refusePooler(bench.connection);
   const lock = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
   try {
     const held = await send(
@@ -120,13 +116,7 @@ async function underLock(
       `begin isolation level read committed;\nset local idle_in_transaction_session_timeout = 0;\n${lockGuard(bench.history)}`,
     );
     if (held !== 'done') return 'locked';
-    if (!outside.directUrl) return await use(bench.connection);
-    const direct = await connect(target);
-    try {
-      return await use(direct);
-    } finally {
-      await direct.close();
-    }
+    return await use();
   } finally {
     await lock.close();
   }

@@ -26,8 +26,6 @@ export interface MigrateOptions extends ReadOptions {
   premises?: ((maxAge: number) => Promise<Premises | undefined>) | undefined;
   /** Nobody copies or renames the database next: its connection's end is not waited for. */
   leave?: boolean;
-  /** Past a pooler, for what runs outside a transaction. */
-  directUrl?: string | undefined;
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal | undefined;
   /** Once aborted, what runs is cancelled and rolls back. */
@@ -66,7 +64,7 @@ export function waitOf({ pace, signal, onWaiting }: MigrateOptions): Wait {
 }
 
 export function outsideOf({ target, options }: Work): Outside {
-  return { target, directUrl: options.directUrl, retries: options.pace.retries };
+  return { target, retries: options.pace.retries };
 }
 
 /** How migrations are settled. */

@@ -101,10 +101,13 @@ export function describeUrl(url: string): UrlPlace {
   return place;
 }
 
-/** What ends by itself, and need not be looked for. */
-const PASSING: Record<string, string> = {
+/** Where somebody answers, but not as hoped. */
+const HINTS: Record<string, string> = {
   [SQLSTATE.tooManyConnections]:
     'Try again when others have ended; or raise max_connections, or the limit of the role or of the database.',
+  // PgBouncer says everything with this one, and hands on what the server said.
+  [SQLSTATE.protocolViolation]:
+    'A pooler says so: see its log, or give the server a directUrl past it (servers.<name>.directUrl).',
   [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
 };
 
@@ -134,7 +137,7 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
         {
           ...options,
           hint:
-            (sqlstate && PASSING[sqlstate]) ??
+            (sqlstate && HINTS[sqlstate]) ??
             `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
         },
       );

@@ -10,7 +10,7 @@ import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
-import { serverOf } from './server.ts';
+import { directUrlOf } from './server.ts';
 
 export interface AdoptInput {
   name: string;
@@ -60,7 +60,7 @@ export async function adopt(
 }
 
 async function look(config: Config, server: string, database: string) {
-  const { url } = serverOf(config, server);
+  const url = directUrlOf(config, server);
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/adopt', connectTimeout };
   try {

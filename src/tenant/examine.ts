@@ -9,7 +9,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, withConnection } from '../postgres/connect.ts';
 import { findDatabases } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
-import { serverOf, withServer } from './server.ts';
+import { directUrlOf, withServer } from './server.ts';
 
 /** What a server says of itself and of us. */
 export interface ServerFacts {
@@ -131,7 +131,7 @@ async function hasHistory(
   database: string,
   migrations: readonly string[] | undefined,
 ): Promise<boolean> {
-  const { url } = serverOf(config, server);
+  const url = directUrlOf(config, server);
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/doctor', connectTimeout };
   // What cannot be looked into is not called ours.

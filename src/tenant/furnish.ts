@@ -6,7 +6,7 @@ import { withRetries } from '../migration/retry.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { sow } from './seeds.ts';
-import { serverOf } from './server.ts';
+import { directUrlOf } from './server.ts';
 
 /** What follows a creation: who wants to know, and who may stop it. */
 export interface FurnishOptions {
@@ -22,8 +22,6 @@ export interface Premises {
   database: string;
   /** For application_name: who it is for. */
   purpose: string;
-  /** Past a pooler, which would keep sessions in a database that is to be renamed. */
-  direct?: boolean;
 }
 
 /**
@@ -33,13 +31,12 @@ export interface Premises {
  */
 export async function furnish(
   config: Config,
-  { server, database, purpose, direct = false }: Premises,
+  { server, database, purpose }: Premises,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
   { signal, onMigration, onWaiting }: FurnishOptions,
 ): Promise<Attempt> {
-  const { url, directUrl } = serverOf(config, server);
   const target: DatabaseTarget = {
-    url: direct ? (directUrl ?? url) : url,
+    url: directUrlOf(config, server),
     database,
     applicationName: `mpm-migrate/create/${purpose}`,
     connectTimeout: config.pace.connectTimeout,
@@ -54,7 +51,6 @@ export async function furnish(
     allowNonEmpty: true,
     // A migration outside a transaction that was killed is resumed, as --resume promises.
     force: true,
-    directUrl,
     signal,
     onMigration,
     onWaiting,

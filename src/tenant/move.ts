@@ -8,7 +8,7 @@ import type { HistoryRow } from '../migration/state.ts';
 import { withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
-import { serverOf } from './server.ts';
+import { directUrlOf, serverOf } from './server.ts';
 import { differenceOf, readTraces, type Traces } from './traces.ts';
 
 export interface MoveInput extends ChangeOptions {
@@ -85,7 +85,7 @@ async function contentAt(
 ): Promise<Content> {
   const { connectTimeout } = config.pace;
   const target = {
-    url: serverOf(config, server).url,
+    url: directUrlOf(config, server),
     database,
     applicationName: `mpm-migrate/move/${id}`,
     connectTimeout,

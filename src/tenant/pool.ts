@@ -157,7 +157,7 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
       const notice = `made without a template: ${template.why}`;
       if (config.templates && !pool.notices.includes(notice)) pool.notices.push(notice);
       await createDatabase(connection, database);
-      const premises = { server, database, purpose: 'pool', direct: true };
+      const premises = { server, database, purpose: 'pool' };
       const { migrations } = blueprint.core;
       await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
     } else {

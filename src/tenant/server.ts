@@ -30,23 +30,32 @@ export function serverOf(config: Config, name: string): Config['servers'][string
   });
 }
 
-/** Connects to a new database that we make on a server, past its pooler. */
+/**
+ * Where migrations and all else but an application's sessions go: past a pooler, which would keep a connection for
+ * each database that it was asked for.
+ * @throws MpmError UNKNOWN_SERVER
+ */
+export function directUrlOf(config: Config, name: string): string {
+  const { url, directUrl } = serverOf(config, name);
+  return directUrl ?? url;
+}
+
+/** Connects to a new database that we make on a server. */
 export function withNewDatabase<T>(
   config: Config,
   { server, database, purpose }: { server: string; database: string; purpose: string },
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const { url, directUrl } = serverOf(config, server);
+  const url = directUrlOf(config, server);
   const { connectTimeout } = config.pace;
   const applicationName = `mpm-migrate/create/${purpose}`;
-  return withConnection({ url: directUrl ?? url, database, applicationName, connectTimeout }, use);
+  return withConnection({ url, database, applicationName, connectTimeout }, use);
 }
 
 /** As {@link withServer}, for who closes it. */
 export async function connectServer(config: Config, name: string): Promise<Connection> {
-  const { url, directUrl } = serverOf(config, name);
   const target = {
-    url: directUrl ?? url,
+    url: directUrlOf(config, name),
     applicationName: 'mpm-migrate/tenant',
     connectTimeout: config.pace.connectTimeout,
   };

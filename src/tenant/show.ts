@@ -8,7 +8,7 @@ import { inspect } from '../migration/inspect.ts';
 import { type MigrationCache, readMigrations } from '../migration/source.ts';
 import { literal } from '../postgres/quote.ts';
 import { tenantSet } from './folder.ts';
-import { serverOf, withServer } from './server.ts';
+import { directUrlOf, withServer } from './server.ts';
 
 /** One tenant, as the central database, its server and its history have it: what `tenant show --json` prints. */
 export interface TenantDetails {
@@ -59,7 +59,7 @@ async function readHistory(config: Config, tenant: Tenant): Promise<NonNullable<
   const core = await readMigrations(config.migrations.core, 'core', cache);
   const { migrations, ownFolder } = await tenantSet(tenant, core, config, cache);
   const target = {
-    url: serverOf(config, tenant.server).url,
+    url: directUrlOf(config, tenant.server),
     database: tenant.database,
     applicationName: `mpm-migrate/show/${tenant.id}`,
     connectTimeout: config.pace.connectTimeout,

@@ -113,7 +113,7 @@ async function buildTemplate(
   await dropDatabase(connection, half, { disconnect: true });
   await createDatabase(connection, half);
   try {
-    const premises = { server, database: half, purpose: 'template', direct: true };
+    const premises = { server, database: half, purpose: 'template' };
     await furnish(
       config,
       premises,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import pg from 'pg';
 import type { RunEvent } from '../../src/fleet/events.ts';
+import { Fleet } from '../../src/fleet/fleet.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded.ts';
@@ -95,3 +96,21 @@ test('fleet 3: a server that goes down in the middle: its tenants fail quickly a
   for (const tenant of fleet.tenants)
     expect(await fleet.historyOf(tenant)).toEqual(['1_meters', '2_note', '3_slow']);
 }, 90_000);
+
+test('where a directUrl is given, only sessions go through the pooler', async () => {
+  const made = await makeFleet(databases, { count: 2 });
+  await made.write({
+    'core/3_index.sql': '-- migrate:up transaction:false\ncreate index concurrently on meters (id);',
+  });
+  const { url } = made.config.servers['default']!;
+  // A pooler that lets nobody in.
+  const server = { name: 'default', url: 'postgres://nobody@127.0.0.1:1/postgres', directUrl: url };
+  const config = { ...made.config, servers: { default: server } };
+  await using fleet = new Fleet(config);
+  expect((await fleet.up({ all: true })).counts).toMatchObject({ migrated: 2, total: 2 });
+  const { tenant } = await fleet.provision({ name: `${databases.prefix}Direct` });
+  databases.adopt(tenant.database);
+  expect((await fleet.status({ all: true })).counts).toMatchObject({ current: 3 });
+  const db = await fleet.connect<{ meters: { id: number } }>(tenant.id);
+  await expect(db.selectFrom('meters').selectAll().execute()).rejects.toMatchObject({ code: 'CONNECTION' });
+});

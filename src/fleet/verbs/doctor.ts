@@ -94,7 +94,7 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
   }
   const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
   if (pooled) {
-    const remedy = `Databases and indexes are made past it: give servers.${name}.directUrl the address of PostgreSQL itself.`;
+    const remedy = `It keeps a connection for each database that it was asked for, and cannot carry all: give servers.${name}.directUrl the address of PostgreSQL itself.`;
     add(about, 'warning', `a pooler is between here and the server (${through})`, remedy);
   }
   const seconds = Math.round(Math.abs(clock) / 1000);
