@@ -23,9 +23,9 @@ export function judgeTenants(
   const judged = tenants.map((tenant) => ({ tenant, problem: tenantProblem(tenant, config) }));
   const sound = judged.flatMap(({ tenant, problem }) => (problem ? [] : [tenant]));
   addEach(
-    judged.flatMap(({ tenant, problem }) => (problem ? [{ id: tenant.id, ...problem }] : [])),
+    judged.flatMap(({ tenant: { id }, problem }) => (problem ? [{ id, problem }] : [])),
     ({ id }) => id,
-    ({ message, hint = 'mpm-migrate tenant list' }) => add('tenants', 'error', message, hint),
+    ({ problem: { message, hint = 'mpm-migrate tenant list' } }) => add('tenants', 'error', message, hint),
     (count, ids) => add('tenants', 'error', `${count} more rows like that`, 'mpm-migrate status --all', ids),
   );
   addEach(

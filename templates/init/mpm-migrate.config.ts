@@ -17,6 +17,8 @@ export default defineConfig({
     core: 'migrations/core', // the schema of every tenant
     central: 'migrations/central', // your own tables in the central database
     tenants: 'migrations/tenants', // one folder a tenant: what `mpm-migrate sync` copies, and its own migrations
+    // plugins: 'migrations/plugins', // a folder a plugin: migrations that only some tenants get
+    // seeds: 'migrations/seeds', // what runs once in each new tenant, after its migrations
     // templates: 'migrations/templates', // migration.ts and migration.sql, for `mpm-migrate create`
   },
 

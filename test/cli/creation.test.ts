@@ -153,7 +153,7 @@ test.each(['replay', 'template', 'pool'] as const)(
   180_000,
 );
 
-test('fleet 13: twenty processes at once, with one name and with twenty', async () => {
+test('fleet 13: twenty processes at once, with one name and with twenty; each database of the pool is taken once', async () => {
   const at = await place();
   const same = await Promise.all(Array.from({ length: 20 }, () => at.run('tenant', 'create', 'Acme')));
   expect(same.filter(({ code }) => code === 0)).toHaveLength(1);
@@ -161,10 +161,12 @@ test('fleet 13: twenty processes at once, with one name and with twenty', async 
     expect(code).toBe(1);
     expect(stderr).toContain('tenant 1 is called "Acme" already');
   }
+  await fillPool(at.config, { size: 5 });
   const different = await Promise.all(
     Array.from({ length: 20 }, (_, nr) => at.run('tenant', 'create', `A c-m_e ${'!'.repeat(nr)}`)),
   );
   expect(different.map(({ code, stderr }) => [code, stderr])).toEqual(different.map(() => [0, '']));
+  expect(different.filter(({ stdout }) => stdout.includes('from the pool'))).toHaveLength(5);
   const rows = await requireWhole(at);
   expect(new Set(rows.map(({ database }) => database)).size).toBe(21);
 }, 120_000);

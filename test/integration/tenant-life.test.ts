@@ -340,4 +340,11 @@ insert into mpm_migrate.pool (server, database_name, blueprint) values ('default
     message: 'the creation of 2 more did not end',
     names: ['6', '7'],
   });
+
+  await rowsIn(url, "update company_databases set server = 'mars', status = 'active'");
+  const rows = (await doctor(config)).findings.filter(({ about }) => about === 'tenants');
+  expect(rows.map(({ level }) => level)).toEqual(rows.map(() => 'error'));
+  expect(rows[0]?.message).toContain('is on server "mars", which is not configured');
+  expect(rows[0]?.remedy).toContain('"servers" in the configuration');
+  expect(rows.slice(5)).toMatchObject([{ message: '2 more rows like that', names: ['6', '7'] }]);
 });

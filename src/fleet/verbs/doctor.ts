@@ -64,8 +64,10 @@ export async function doctor(
     judgeServer(config, name, facts, add);
     if (blueprint) await attempt(`server ${name}`, () => judgeTemplate(config, name, blueprint, add));
   }
-  if (listed) await judgeTenants(config, listed, servers, add);
-  if (listed) await judgeOrphans(config, listed, servers, blueprint, add);
+  if (listed) {
+    judgeTenants(config, listed, servers, add);
+    await attempt('tenants', () => judgeOrphans(config, listed, servers, blueprint, add));
+  }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
 }
