@@ -55,10 +55,14 @@ export async function doctor(
       `core migrations: ${blueprint.core.migrations.length}, seeds: ${blueprint.seeds.length}`,
     );
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
+  stopIfAborted(signal);
   const servers = new Map<string, ServerFacts>();
-  for (const name of Object.keys(config.servers)) {
+  // All at once, because one that does not answer takes the whole time-out.
+  const looks = Object.keys(config.servers).map((name) => ({ name, look: examineServer(config, name) }));
+  await Promise.allSettled(looks.map(({ look }) => look));
+  for (const { name, look } of looks) {
     stopIfAborted(signal);
-    const facts = await attempt(`server ${name}`, () => examineServer(config, name));
+    const facts = await attempt(`server ${name}`, () => look);
     if (!facts) continue;
     servers.set(name, facts);
     judgeServer(config, name, facts, add);
