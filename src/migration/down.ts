@@ -6,7 +6,7 @@ import { readRows, readStanding } from './read.ts';
 import { premisesOf, stampSql } from './restamp.ts';
 import { stampOf } from './stamp.ts';
 import { revertInTransaction } from './transaction.ts';
-import { othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
+import { othersAtWork, perform, refused, type Work } from './work.ts';
 
 /** Takes back what was applied last, on an open connection. `again` as for up. */
 export async function goDown(
@@ -45,7 +45,14 @@ export async function goDown(
         : [
             {
               name,
-              outcome: await revertOutside(bench, outsideOf(work), step.migration, script, row, stamp),
+              outcome: await revertOutside(
+                bench,
+                work.options.pace.retries,
+                step.migration,
+                script,
+                row,
+                stamp,
+              ),
             },
           ];
       if (settled.every(({ outcome }) => outcome === 'done')) {

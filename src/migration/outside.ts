@@ -1,5 +1,5 @@
 import { MpmError } from '../errors.ts';
-import { connect, type DatabaseTarget } from '../postgres/connect.ts';
+import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import {
@@ -20,19 +20,13 @@ import { runSteps } from './steps.ts';
 import type { UnitOutcome } from './transaction.ts';
 import type { Bench } from './unit.ts';
 
-/** What work outside a transaction needs beside the bench. */
-export interface Outside {
-  target: DatabaseTarget;
-  retries: number;
-}
-
 /**
  * Applies a `transaction:false` migration: the claim is committed first, then statement by statement with its
  * progress, so that a failure or a kill leaves `failed` or `interrupted` at statement n (engine 9 to 11).
  */
 export async function applyOutside(
   bench: Bench,
-  outside: Outside,
+  retries: number,
   migration: Migration,
   at: HistoryRow | number,
   stamp: string | undefined,
@@ -46,9 +40,8 @@ export async function applyOutside(
     : insertClaim(bench.history, migration, at as number, bench.applier, { hashes });
 
   const { connection } = bench;
-  return underLock(bench, outside, async () => {
+  return underLock(bench, async () => {
     if ((await send(connection, claim)) === 'moved') return 'moved';
-    const { retries } = outside;
     const run = { bench, retries, name: migration.name, script: migration.up };
     const forget = leftover ? undefined : deleteRow(bench.history, migration.name);
     await runSteps(run, steps, done, forget, (error) =>
@@ -62,7 +55,7 @@ export async function applyOutside(
 /** Runs a `transaction:false` down section; the row is `running` meanwhile, and gone at the end. */
 export async function revertOutside(
   bench: Bench,
-  outside: Outside,
+  retries: number,
   migration: Migration,
   script: Script,
   row: RowToRevert,
@@ -70,9 +63,8 @@ export async function revertOutside(
 ): Promise<UnitOutcome> {
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const { connection } = bench;
-  return underLock(bench, outside, async () => {
+  return underLock(bench, async () => {
     if ((await send(connection, claimDown(bench.history, row))) === 'moved') return 'moved';
-    const { retries } = outside;
     const run = { bench, retries, name: migration.name, script };
     await runSteps(run, steps, 0, undefined, (error) =>
       recordFailure(bench.history, migration, bench.applier, `down: ${error}`),
@@ -102,13 +94,9 @@ function resumeAt(row: HistoryRow, hashes: readonly string[]): number {
  * and the statements must not be in it. Literals only: a bind parameter leaves a portal open that pins a
  * snapshot, and CREATE INDEX CONCURRENTLY waits for it for ever (engine 14).
  */
-async function underLock(
-  bench: Bench,
-  outside: Outside,
-  use: () => Promise<UnitOutcome>,
-): Promise<UnitOutcome> {
-  const { target } = outside;
-  await refusePooler(bench.connection);
+async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise<UnitOutcome> {
+  const { connection, target } = bench;
+  await refusePooler(connection);
   const lock = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
   try {
     const held = await send(

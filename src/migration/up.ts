@@ -10,7 +10,7 @@ import { premisesOf, refreshStamp, stampSql } from './restamp.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 import { type Application, applyInTransaction, type Settled } from './transaction.ts';
 import type { Bench } from './unit.ts';
-import { othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
+import { othersAtWork, perform, refused, waitOf, type Work } from './work.ts';
 
 /**
  * So many migrations at most travel in one message, and so much of SQL (characters), while the ones before took no
@@ -93,7 +93,7 @@ async function apply(work: Work, bench: Bench, applications: readonly Applicatio
   }
   if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
   const { migration, at, stamp } = first;
-  const outcome = await applyOutside(bench, outsideOf(work), migration, at, stamp);
+  const outcome = await applyOutside(bench, options.pace.retries, migration, at, stamp);
   return [{ name: migration.name, outcome }];
 }
 

@@ -4,7 +4,6 @@ import type { Connection } from '../postgres/connection.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { execute } from './execute.ts';
 import { type Wait, waitForLock } from './lock.ts';
-import type { Outside } from './outside.ts';
 import type { Refusal } from './plan.ts';
 import { type Found, readStanding, type ReadOptions } from './read.ts';
 import type { Premises } from './history.ts';
@@ -61,10 +60,6 @@ export interface Work {
 /** How long these options wait for another runner. */
 export function waitOf({ pace, signal, onWaiting }: MigrateOptions): Wait {
   return { lockWait: pace.lockWait, signal, onWaiting };
-}
-
-export function outsideOf({ target, options }: Work): Outside {
-  return { target, retries: options.pace.retries };
 }
 
 /** How migrations are settled. */
