@@ -23,7 +23,8 @@ export const CONCURRENCY = 10;
 
 const PGBENCH = '/usr/lib/postgresql/15/bin/pgbench';
 
-export async function startFleet(): Promise<BenchFleet> {
+/** @param bin the `bin/run.js` of another build, which then migrates this fleet */
+export async function startFleet(bin?: string): Promise<BenchFleet> {
   const server = await startEmbedded({ fsync: true });
   const cwd = await mkdtemp(join(tmpdir(), 'mpm-bench-'));
   const env = { MPM_CENTRAL_URL: server.url, MPM_CONCURRENCY: String(CONCURRENCY) };
@@ -53,7 +54,7 @@ export async function startFleet(): Promise<BenchFleet> {
     await server.stop();
     await rm(cwd, { recursive: true, force: true });
   };
-  const fleet = { server, cwd, env, query, clone, stop };
+  const fleet = { server, cwd, env, bin, query, clone, stop };
   try {
     await writeFiles(join(cwd, 'migrations/core'), []);
     await mpm(['central', 'up'], fleet);
@@ -77,8 +78,8 @@ insert into company_databases (company_id, database_name) select n, '${prefix}' 
 }
 
 /** A fleet whose tenants have the whole history applied. */
-export async function startMigratedFleet(tenants: number): Promise<BenchFleet> {
-  const fleet = await startFleet();
+export async function startMigratedFleet(tenants: number, bin?: string): Promise<BenchFleet> {
+  const fleet = await startFleet(bin);
   try {
     await writeFiles(join(fleet.cwd, 'migrations/core'), writeHistory());
     // Made without waiting for the disk; measured with it.

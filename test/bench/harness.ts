@@ -112,6 +112,8 @@ process.once('exit', () => rmSync(HOME, { recursive: true, force: true }));
 export interface Place {
   env?: Record<string, string>;
   cwd?: string;
+  /** The `bin/run.js` of another build than this one. */
+  bin?: string | undefined;
 }
 
 /** Runs a program to its end; its output. Anything but exit code 0 is an error. */
@@ -137,7 +139,7 @@ export async function program(
 
 /** Runs the built `mpm-migrate`; what it prints on stdout. */
 export function mpm(args: readonly string[], place?: Place): Promise<string> {
-  return program(process.execPath, [BIN, ...args], place);
+  return program(process.execPath, [place?.bin ?? BIN, ...args], place);
 }
 
 /** The command that runs the built `mpm-migrate`, for a shell. */
