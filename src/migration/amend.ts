@@ -9,6 +9,7 @@ import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow, KEPT } from './state.ts';
+import { sendAdmitted } from './unit.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
 
 /** One change of the history alone: nothing is run. */
@@ -43,7 +44,7 @@ export async function amend(
       const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
       const changes = await decide(rows, connection, found);
       if (!options.write || changes.length === 0) return { changes, written: false };
-      if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
+      if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
         await waitForLock(connection, options.history, waitOf(options));
         continue;
       }
@@ -68,10 +69,12 @@ async function write(
   const { owner, comment } = await readPremises(connection);
   const journal = journalName(history);
   const unmoved = `(select count(*) = ${found.count} and coalesce(max(position), 0) = ${found.last} from ${tableName(history)})`;
-  const statements = [
+  const opening = [
     'begin isolation level read committed read write',
     lockGuard(history),
     guard(unmoved, GUARD.moved),
+  ];
+  const statements = [
     createJournal(journal),
     ...changes.flatMap((change) => [
       journalEntry(journal, history, change, options),
@@ -81,7 +84,7 @@ async function write(
     'commit',
   ];
   try {
-    await connection.send(statements.join(';\n'));
+    await sendAdmitted(connection, opening, statements, options.admit);
     return 'done';
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');

@@ -104,6 +104,7 @@ async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise
       `begin isolation level read committed;\nset local idle_in_transaction_session_timeout = 0;\n${lockGuard(bench.history)}`,
     );
     if (held !== 'done') return 'locked';
+    await bench.admit?.();
     return await use();
   } finally {
     await lock.close();

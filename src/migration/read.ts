@@ -17,6 +17,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import type { Migration } from './migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
 import type { HistoryRow } from './state.ts';
+import { type Admit, sendAdmitted } from './unit.ts';
 
 /** A database as it was found: its history, or that it has none, and then what else is in it. */
 export interface Found extends Copy {
@@ -106,9 +107,13 @@ export async function readRows(connection: Connection, history: HistoryTable): P
 }
 
 /** Creates the history. `locked`: another runner is at it, or at work. */
-export async function bootstrap(connection: Connection, history: HistoryTable): Promise<'done' | 'locked'> {
+export async function bootstrap(
+  connection: Connection,
+  history: HistoryTable,
+  admit?: Admit,
+): Promise<'done' | 'locked'> {
   try {
-    await connection.send(`begin;\n${lockGuard(history)};\n${createHistory(history)};\ncommit`);
+    await sendAdmitted(connection, ['begin', lockGuard(history)], [createHistory(history), 'commit'], admit);
     return 'done';
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');

@@ -1,10 +1,11 @@
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { GUARD, guard, type HistoryTable, lockGuard, type Premises, tableName } from './history.ts';
+import { GUARD, guard, lockGuard, type Premises, tableName } from './history.ts';
 import type { Script } from './migration.ts';
 import { type Found, readPremises } from './read.ts';
 import { mayComment, parseStamp, type Stamp, writeStamp, writeStampBehind } from './stamp.ts';
-import type { Work } from './work.ts';
+import { sendAdmitted } from './unit.ts';
+import type { MigrateOptions, Work } from './work.ts';
 
 /** A comment that somebody writes by hand meanwhile is overwritten: ms. */
 const MEANWHILE = 1000;
@@ -43,7 +44,7 @@ export async function refreshStamp(work: Work, connection: Connection, found: Fo
   // Whoever wrote it in the meantime may have mended it as well.
   const now = await readPremises(connection);
   if (isStamp(now, found)) return;
-  await restamp(connection, work.options.history, writeStamp(found.database, now.comment, found), found);
+  await restamp(connection, work.options, writeStamp(found.database, now.comment, found), found);
 }
 
 function isStamp({ comment }: Premises, { count, fingerprint }: Stamp): boolean {
@@ -54,7 +55,7 @@ function isStamp({ comment }: Premises, { count, fingerprint }: Stamp): boolean 
 /** Writes the stamp, if the history is still as it was found; otherwise whoever moves it on will. */
 async function restamp(
   connection: Connection,
-  history: HistoryTable,
+  { history, admit }: Pick<MigrateOptions, 'history' | 'admit'>,
   comment: string,
   found: Found,
 ): Promise<void> {
@@ -63,7 +64,7 @@ async function restamp(
     GUARD.moved,
   );
   try {
-    await connection.send(`begin;\n${lockGuard(history)};\n${unmoved};\n${comment};\ncommit`);
+    await sendAdmitted(connection, ['begin', lockGuard(history), unmoved], [comment, 'commit'], admit);
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
     if (!isServerError(error) || error.code !== SQLSTATE.invalidText) throw error;

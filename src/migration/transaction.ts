@@ -23,6 +23,7 @@ import {
   BEGIN,
   type Bench,
   compose,
+  openingAlone,
   RELEASE,
   RESTORE,
   SAVEPOINT,
@@ -128,18 +129,20 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
   if (!first) return [];
   const { connection, history } = bench;
   const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
+  const opened: Result[] = [];
   try {
-    await (first.script.kind === 'sql' ? sendAll(units) : runModule(first, first.script));
-    const ends = endsOf(connection.answered);
+    await (first.script.kind === 'sql' ? sendAll(units, opened) : runModule(first, first.script));
+    const ends = endsOf([...opened, ...connection.answered]);
     // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
     const aborted = units[ends.length];
     if (aborted) throw swallowed(aborted);
     return settledOf(units, ends);
   } catch (error) {
-    const { answered } = connection;
+    const unread = connection.answered.length === 0 && isServerError(error);
+    const answered = [...opened, ...connection.answered];
     await rollBack(connection);
     // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
-    if (answered.length === 0 && units.length > 1 && !connection.lost) return await runUnits(bench, [first]);
+    if (unread && units.length > 1 && !connection.lost) return await runUnits(bench, [first]);
     const ends = endsOf(answered);
     const done = settledOf(units, ends);
     const unit = units[done.length];
@@ -159,14 +162,26 @@ function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly Unit[]):
   return Math.min(...units.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
 }
 
-/** One round trip, and a failing statement ends the rest of it. */
-async function sendAll(units: readonly Unit[]): Promise<void> {
-  await units[0]?.bench.connection.send(compose(units).message);
+/**
+ * One round trip, and a failing statement ends the rest of it; two where somebody is asked under the lock.
+ * @param opened takes what the first of two was answered
+ */
+async function sendAll(units: readonly Unit[], opened: Result[]): Promise<void> {
+  const [first] = units;
+  const opening = openingAlone(units);
+  if (!first) return;
+  const { connection, admit } = first.bench;
+  if (opening !== undefined) {
+    opened.push(...(await connection.send(opening)).results);
+    await admit?.();
+  }
+  await connection.send(compose(units).message);
 }
 
 async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
   const { connection } = unit.bench;
   await connection.send(unit.opening.join(';\n'));
+  await unit.bench.admit?.();
   connection.lastError = undefined;
   await script.run(await connection.kysely({ inTransaction: true }));
   if (connection.transaction === 'failed') throw swallowed(unit);

@@ -10,12 +10,16 @@ export interface Timeouts {
   idleInTransactionTimeout: number;
 }
 
+/** Whether a database may be written to, as somebody knows who is asked under the lock. Rejects when it may not. */
+export type Admit = () => Promise<void>;
+
 export interface Bench {
   connection: Connection;
   target: DatabaseTarget;
   history: HistoryTable;
   applier: Applier;
   timeouts: Timeouts;
+  admit?: Admit | undefined;
 }
 
 /** One migration on its bench, and the statements around it. */
@@ -55,12 +59,32 @@ export function setTimeouts(timeouts: Timeouts, options: MigrationOptions): stri
   ];
 }
 
-/** SQL units as one message, and where each one's script begins in it. */
+/** A transaction in one message; where somebody is asked under its lock, which `opening` takes, in two. */
+export async function sendAdmitted(
+  connection: Connection,
+  opening: readonly string[],
+  rest: readonly string[],
+  admit: Admit | undefined,
+): Promise<void> {
+  if (admit) {
+    await connection.send(opening.join(';\n'));
+    await admit();
+  }
+  await connection.send((admit ? rest : [...opening, ...rest]).join(';\n'));
+}
+
+/** The first unit's opening as a message of its own, where somebody is asked under its lock before the rest is sent. */
+export function openingAlone([first]: readonly Unit[]): string | undefined {
+  return first?.bench.admit && first.opening.join(';\n');
+}
+
+/** SQL units as one message, without what is sent alone, and where each one's script begins in it. */
 export function compose(units: readonly Unit[]): { message: string; starts: number[] } {
   let message = '';
-  const starts = units.map(({ script, opening, closing }) => {
+  const alone = openingAlone(units) !== undefined;
+  const starts = units.map(({ script, opening, closing }, index) => {
     if (script.kind !== 'sql') throw new Error('a module is no part of a message');
-    message += `${opening.join(';\n')};\n`;
+    if (index > 0 || !alone) message += `${opening.join(';\n')};\n`;
     const start = message.length;
     // The line break ends a comment in the script's last line.
     message += `${script.sql}\n;${closing.join(';\n')};\n`;

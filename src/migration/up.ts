@@ -40,7 +40,7 @@ export async function goUp(
     await refreshStamp(work, connection, found);
     return 'finished';
   }
-  if (!found.bootstrapped && (await bootstrap(connection, options.history)) === 'locked') {
+  if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
     await waitForLock(connection, options.history, waitOf(options));
     return 'again';
   }

@@ -8,7 +8,7 @@ import type { Refusal } from './plan.ts';
 import { type Found, readStanding, type ReadOptions } from './read.ts';
 import type { Premises } from './history.ts';
 import type { Settled } from './transaction.ts';
-import type { Bench } from './unit.ts';
+import type { Admit, Bench } from './unit.ts';
 
 /** How one database is to be migrated. */
 export interface MigrateOptions extends ReadOptions {
@@ -25,6 +25,11 @@ export interface MigrateOptions extends ReadOptions {
   premises?: ((maxAge: number) => Promise<Premises | undefined>) | undefined;
   /** Nobody copies or renames the database next: its connection's end is not waited for. */
   leave?: boolean;
+  /**
+   * Asked once the lock is had, before anything is written: rejects when this database is not to be touched, or not
+   * any more. Its error is the attempt's.
+   */
+  admit?: Admit | undefined;
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal | undefined;
   /** Once aborted, what runs is cancelled and rolls back. */
@@ -86,6 +91,7 @@ export async function perform(
     history,
     applier: { run, toolVersion, actor },
     timeouts: pace,
+    admit: options.admit,
   };
   const moved = new Error('the history was moved on by another runner');
   const settled = new Map<string, Settled>();
