@@ -80,6 +80,8 @@ export const CODES = {
   TENANT_NOT_READY: EXIT.failed,
   TENANT_BEHIND: EXIT.failed,
   SESSION_TIMEOUT: EXIT.busy,
+  SESSION_STATE: EXIT.failed,
+  TRANSACTION_ABORTED: EXIT.failed,
   FLEET_CLOSED: EXIT.failed,
   // outside programs
   EMBEDDED_MISSING: EXIT.failed,

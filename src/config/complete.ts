@@ -87,6 +87,7 @@ function sessionsOf(sessions: NonNullable<CheckedConfig['sessions']>): SessionLi
     waitTimeout: ms(sessions.waitTimeout, SESSIONS.waitTimeout),
     idleTimeout: ms(sessions.idleTimeout, SESSIONS.idleTimeout),
     ttl: ms(sessions.ttl, SESSIONS.ttl),
+    reset: sessions.reset ?? 'auto',
   };
 }
 

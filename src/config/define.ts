@@ -83,6 +83,12 @@ export interface ConfigInput {
      * default 10s. 0: it is asked each time.
      */
     ttl?: Duration;
+    /**
+     * What keeps one borrower's settings, temporary tables and session locks from the next one. `auto` (default): after
+     * SQL that shows to change such state, the connection is closed when it comes back; behind a transaction pooler
+     * such SQL is refused. `always`: a connection is closed after every use. `never`: it is lent on as it is.
+     */
+    reset?: SessionReset;
   };
   /** Make new tenants from a template database, one per server; default true. */
   templates?: boolean;
@@ -156,6 +162,9 @@ export interface Config {
   actor?: string;
 }
 
+/** When a session's connection is closed instead of lent again. */
+export type SessionReset = 'auto' | 'always' | 'never';
+
 /** Times in ms. */
 export interface SessionLimits {
   connections: number;
@@ -163,6 +172,7 @@ export interface SessionLimits {
   waitTimeout: number;
   idleTimeout: number;
   ttl: number;
+  reset: SessionReset;
 }
 
 /** Times in ms; 0 means none. */

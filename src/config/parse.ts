@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import type { ConfigInput } from './define.ts';
+import type { ConfigInput, SessionReset } from './define.ts';
 import { DURATION_FORM, parseDuration } from './duration.ts';
 import { nearest } from './environment.ts';
 import { historyNameProblem } from './history-name.ts';
@@ -84,6 +84,10 @@ const wave = {
   concurrency: z.optional(whole(1)),
   maxFailures: z.optional(amount),
 };
+const RESETS: readonly unknown[] = ['auto', 'always', 'never'] satisfies SessionReset[];
+const reset = checked<SessionReset>((value) =>
+  RESETS.includes(value) ? undefined : `must be one of ${RESETS.join(', ')}`,
+);
 const userColumns = { email: text, tenant: text };
 const userTable = { table: text, columns: z.strictObject(userColumns) };
 const sessions = {
@@ -92,6 +96,7 @@ const sessions = {
   waitTimeout: z.optional(duration),
   idleTimeout: z.optional(duration),
   ttl: z.optional(duration),
+  reset: z.optional(reset),
 };
 const yesOrNo = checked<boolean>((value) =>
   typeof value === 'boolean' ? undefined : 'must be true or false',

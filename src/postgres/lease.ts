@@ -1,41 +1,111 @@
 import type pg from 'pg';
 import { MpmError } from '../errors.ts';
 import type { Connection } from './connection.ts';
-import { isServerError } from './sqlstate.ts';
+import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+
+/**
+ * Looks at SQL before it is sent.
+ * @returns true when its session must not go to another borrower afterwards
+ * @throws what keeps it from being sent at all
+ */
+export type Watch = (sql: string) => boolean | Promise<boolean>;
 
 /** A pooled connection while somebody has it. */
 export class Lease {
   readonly #connection: Connection;
   readonly #onRelease: (usable: boolean) => void;
+  readonly #watch: Watch | undefined;
   #released = false;
-  #broken = false;
+  /** Not to be lent again: broken, or its session was changed. */
+  #spent = false;
+  #inWork = 0;
+  /** The first that failed in this transaction, or since the last statement that worked outside of one. */
+  #failure: unknown;
 
-  constructor(connection: Connection, onRelease: (usable: boolean) => void) {
+  constructor(connection: Connection, onRelease: (usable: boolean) => void, watch?: Watch) {
     this.#connection = connection;
     this.#onRelease = onRelease;
+    this.#watch = watch;
   }
 
+  /** @throws MpmError TRANSACTION_ABORTED; USAGE once it was given back; what `watch` throws, and the server's errors */
   async query(sql: string, values?: unknown[]): Promise<pg.QueryResult> {
     // It may be somebody else's by now.
-    if (this.#released) throw new MpmError('BUG', 'a query on a connection that was given back');
+    if (this.#released) throw givenBack();
+    this.#inWork += 1;
     try {
-      return await this.#connection.execute(sql, values);
+      if (this.#watch && !this.#spent) {
+        const spent = this.#watch(sql);
+        this.#spent = typeof spent === 'boolean' ? spent : await spent;
+      }
+      const result = await this.#connection.execute(sql, values);
+      if (endedByRollback(sql, result)) throw aborted(this.#failure);
+      if (this.#connection.transaction === 'idle') this.#failure = undefined;
+      return result;
     } catch (error) {
-      if (endsSession(error)) this.#broken = true;
+      if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.#failure ??= error;
+      if (endsSession(error)) this.#spent = true;
       throw error;
+    } finally {
+      this.#inWork -= 1;
+      if (this.#released && !this.#inWork) this.#giveBack();
     }
   }
 
-  /** Gives it back; twice is once. One that is broken, or in the middle of a transaction, is not used again. */
+  /**
+   * Gives it back; twice is once. Nobody else gets it before what was sent is answered, also what nobody waits for:
+   * a `begin` on its way would take in the next borrower's statements. One that is broken or changed, or in the
+   * middle of a transaction, is not used again.
+   */
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    const { lost, transaction } = this.#connection;
-    this.#onRelease(!this.#broken && !lost && transaction === 'idle');
+    if (!this.#inWork) this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const end = () => {
+      const { lost, transaction } = this.#connection;
+      this.#onRelease(!this.#spent && !lost && transaction === 'idle');
+    };
+    if (this.#failure === undefined || this.#spent) return end();
+    // An error comes before the server says in which state it leaves the transaction: that is waited for.
+    this.#connection.execute('').then(end, () => {
+      this.#spent = true;
+      end();
+    });
   }
 }
 
 /** After this error the connection is of no more use; the server says so a moment before the socket ends. */
 export function endsSession(error: unknown): boolean {
+  if (error instanceof MpmError) return false;
   return !isServerError(error) || /^(57P0|08)/.test(error.code);
+}
+
+const COMMITS = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*(?:commit|end|prepare\s+transaction)\b/i;
+
+/** In a transaction whose statement failed, the server answers COMMIT with ROLLBACK, and no error. */
+function endedByRollback(sql: string, result: pg.QueryResult | pg.QueryResult[]): boolean {
+  const [first] = [result].flat();
+  return first?.command === 'ROLLBACK' && COMMITS.test(sql);
+}
+
+function aborted(failure: unknown): MpmError {
+  const why = failure instanceof Error ? `: ${failure.message}` : '';
+  return new MpmError(
+    'TRANSACTION_ABORTED',
+    `the transaction was rolled back, not committed, because a statement in it had failed${why}`,
+    {
+      cause: failure,
+      ...(isServerError(failure) ? { database: databaseFields(failure) } : {}),
+      hint: 'Let the error of a statement end its transaction; or set a savepoint before it, and roll back to that.',
+    },
+  );
+}
+
+function givenBack(): MpmError {
+  return new MpmError('USAGE', 'a query on a connection that was given back', {
+    hint: 'Await each query before what it was borrowed for ends: transaction().execute(…), connection().execute(…).',
+  });
 }

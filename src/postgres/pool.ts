@@ -103,7 +103,9 @@ export class ConnectionPool {
 
   #lend(slot: Slot, connection: Connection): Lease {
     slot.state = 'used';
-    return new Lease(connection, (usable) => this.#takeBack(slot, usable));
+    const { watch } = slot.place;
+    const onRelease = (usable: boolean) => this.#takeBack(slot, usable);
+    return new Lease(connection, onRelease, watch && ((sql) => watch(sql, connection)));
   }
 
   #takeBack(slot: Slot, usable: boolean): void {

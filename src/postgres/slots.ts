@@ -1,5 +1,6 @@
 import type { Connection } from './connection.ts';
 import type { DatabaseTarget } from './connect.ts';
+import type { Watch } from './lease.ts';
 import { mayGo, type PoolLimits, type PoolStats, tenureOf } from './pool-choice.ts';
 
 /** A database to which connections are kept. */
@@ -11,6 +12,8 @@ export interface Place {
   target: DatabaseTarget;
   /** Looks at a new connection before it is used; what it throws is the caller's answer. */
   verify?: (connection: Connection) => Promise<void>;
+  /** Looks at what is sent over one of its connections. */
+  watch?: (sql: string, connection: Connection) => ReturnType<Watch>;
 }
 
 /** A place under the ceiling: taken before a connection is opened, free when the server has let go of it. */

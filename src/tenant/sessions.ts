@@ -11,7 +11,7 @@ import type { PoolStats } from '../postgres/pool-choice.ts';
 import { interrupted, poolClosed } from '../postgres/pool-error.ts';
 import { refusalOf } from './admission.ts';
 import { HeadGuard } from './head-guard.ts';
-import { placeOf } from './place.ts';
+import { placeKey, Places } from './place.ts';
 
 /** A tenant's id, as the central database has it. */
 export type TenantId = number | bigint | string;
@@ -38,14 +38,16 @@ export class Sessions {
   readonly #directory: Directory;
   readonly #pool: ConnectionPool;
   readonly #heads: HeadGuard;
+  readonly #places: Places;
   #closed = false;
   readonly #current = new AsyncLocalStorage<Session<unknown>>();
 
   constructor(config: Config) {
     const { connections, perTenant, waitTimeout, idleTimeout } = config.sessions;
     this.#config = config;
+    this.#places = new Places(config);
     this.#directory = new Directory(config, (tenant) => {
-      this.#pool.retire(placeOf(tenant, config).key);
+      this.#pool.retire(placeKey(tenant));
       this.#heads.forget(tenant.id);
     });
     this.#pool = new ConnectionPool({
@@ -115,13 +117,13 @@ export class Sessions {
   /** A connection to the database that the tenant has now. */
   async #borrow(id: string, signal?: AbortSignal): Promise<Lease> {
     for (let entry = await this.#admit(id); ;) {
-      const place = placeOf(entry.tenant, this.#config);
+      const place = this.#places.of(entry.tenant);
       const lease = await this.#pool.acquire(place, signal);
       if (entry.valid) return lease;
       // Its row has changed while we waited.
       try {
         entry = await this.#admit(id);
-        if (placeOf(entry.tenant, this.#config).key === place.key) return lease;
+        if (placeKey(entry.tenant) === place.key) return lease;
       } catch (error) {
         lease.release();
         throw error;
