@@ -3,11 +3,12 @@ import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
+import { rowIs, unmoved } from './fence.ts';
+import { deleteRow, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
-import { stampOf, writeStamp } from './stamp.ts';
+import { standingOf, stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow, KEPT } from './state.ts';
 import { sendAdmitted } from './unit.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
@@ -68,11 +69,12 @@ async function write(
   const after = rowsAfter(rows, changes);
   const { owner, comment } = await readPremises(connection);
   const journal = journalName(history);
-  const unmoved = `(select count(*) = ${found.count} and coalesce(max(position), 0) = ${found.last} from ${tableName(history)})`;
+  const changed = new Set(changes.map(({ name }) => name));
   const opening = [
     'begin isolation level read committed read write',
     lockGuard(history),
-    guard(unmoved, GUARD.moved),
+    unmoved(history, standingOf(rows)),
+    ...rows.filter(({ name }) => changed.has(name)).map((row) => rowIs(history, row)),
   ];
   const statements = [
     createJournal(journal),

@@ -1,4 +1,4 @@
-import { stampOf } from './stamp.ts';
+import { standingOf } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
 
 /** What a history holds, in short. */
@@ -24,7 +24,7 @@ export function parseCopy(text: string): Copy {
   // It comes as it lies in the table: a row that was changed lies behind the others.
   rows.sort((a, b) => a.position - b.position);
   const central = rows.some(({ source }) => source === 'central');
-  const copy = { ...stampOf(rows), last: rows.at(-1)?.position ?? 0, central };
+  const copy = { ...standingOf(rows), central };
   lately.unshift({ text, copy });
   if (lately.length > MOST) lately.pop();
   return copy;

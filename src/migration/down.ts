@@ -1,11 +1,12 @@
 import type { Connection } from '../postgres/connection.ts';
 import type { Migration } from './migration.ts';
 import { revertOutside } from './outside.ts';
+import { unmoved } from './fence.ts';
 import { type DownOptions, headOf, planDown } from './plan.ts';
 import { readRows, readStanding } from './read.ts';
 import { premisesOf, stampSql } from './restamp.ts';
-import { stampOf } from './stamp.ts';
-import { revertInTransaction } from './transaction.ts';
+import { standingOf, stampOf } from './stamp.ts';
+import { type Reversion, revertInTransaction } from './transaction.ts';
 import { othersAtWork, perform, refused, type Work } from './work.ts';
 
 /** Takes back what was applied last, on an open connection. `again` as for up. */
@@ -38,23 +39,15 @@ export async function goDown(
       const script = step?.migration.down;
       if (!step || !script) throw new Error(`${name} is not in the plan`);
       const left = rows.filter(({ name: other }) => other !== name);
-      const row = { ...step.row, last: Math.max(...rows.map(({ position }) => position)) };
-      const stamp = stampSql(work, premises, stampOf(left), [script]);
+      const reversion: Reversion = {
+        ...step,
+        script,
+        fence: unmoved(options.history, standingOf(rows)),
+        stamp: stampSql(work, premises, stampOf(left), [script]),
+      };
       const settled = script.options.transaction
-        ? await revertInTransaction(bench, script, row, stamp)
-        : [
-            {
-              name,
-              outcome: await revertOutside(
-                bench,
-                work.options.pace.retries,
-                step.migration,
-                script,
-                row,
-                stamp,
-              ),
-            },
-          ];
+        ? await revertInTransaction(bench, reversion)
+        : [{ name, outcome: await revertOutside(bench, options.pace.retries, reversion) }];
       if (settled.every(({ outcome }) => outcome === 'done')) {
         rows = left;
         result.to = headOf(left);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fingerprintLine } from './history.ts';
+import { fingerprintLine } from './fence.ts';
 import type { Migration } from './migration.ts';
 
 const known = new WeakMap<readonly Migration[], string[]>();

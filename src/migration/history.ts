@@ -88,12 +88,6 @@ from pg_catalog.pg_database d left join pg_catalog.pg_shdescription s
 where ${condition}`;
 }
 
-/** One row's part of the fingerprint. */
-export function fingerprintLine(row: { name: string; checksum: string; state?: string }): string {
-  const settled = row.state === undefined || row.state === 'applied' || row.state === 'baseline';
-  return `${row.name} ${row.checksum}${settled ? '' : ` ${row.state}`}\n`;
-}
-
 /**
  * The same facts for a database without a history, and what else is in it (engine 24). All of them are read by the
  * statement's own snapshot: to_regclass answers from caches, which may be of a moment before it, and then another
@@ -169,11 +163,6 @@ export function insertClaim(
 values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', ${progress ? progress.hashes.length : 'null'}, ${hashes}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
 }
 
-/** Whether the history has moved on since this runner read it, so that `position` is taken. */
-export function selectMoved(history: HistoryTable, position: number): string {
-  return `select exists (select from ${tableName(history)} where position >= ${position}) as moved`;
-}
-
 /**
  * The row of a migration that is done; its duration comes back as {@link TOOK}. As in {@link insertClaim} the primary key
  * is the fence behind the lock.
@@ -214,18 +203,10 @@ export function claimAgain(
 ${guard('exists (select from claimed)', GUARD.moved)}`;
 }
 
-/** A row to be taken back, with the greatest position as it was read: that nothing was applied since. */
-export interface RowToRevert extends HistoryRow {
-  last: number;
-}
-
 /** Claims an applied migration's row for `down`: no other runner takes it back. */
-export function claimDown(
-  history: HistoryTable,
-  row: Pick<RowToRevert, 'position' | 'name' | 'last'>,
-): string {
+export function claimDown(history: HistoryTable, row: Pick<HistoryRow, 'position' | 'name'>): string {
   return `with claimed as (update ${tableName(history)} set state = 'running'
-  where position = ${row.position} and name = ${literal(row.name)} and ${row.last} = (select max(position) from ${tableName(history)})
+  where position = ${row.position} and name = ${literal(row.name)}
   returning 1)
 ${guard('exists (select from claimed)', GUARD.moved)}`;
 }

@@ -11,13 +11,11 @@ import {
   lockGuard,
   recordApplied,
   recordFailure,
-  type RowToRevert,
 } from './history.ts';
-import type { Migration, Script } from './migration.ts';
 import { split } from './split.ts';
 import type { HistoryRow } from './state.ts';
 import { runSteps } from './steps.ts';
-import type { UnitOutcome } from './transaction.ts';
+import type { Application, Reversion, UnitOutcome } from './transaction.ts';
 import type { Bench } from './unit.ts';
 
 /**
@@ -27,9 +25,7 @@ import type { Bench } from './unit.ts';
 export async function applyOutside(
   bench: Bench,
   retries: number,
-  migration: Migration,
-  at: HistoryRow | number,
-  stamp: string | undefined,
+  { migration, at, fence, stamp }: Application,
 ): Promise<UnitOutcome> {
   const steps = migration.up.kind === 'sql' ? await split(migration.up) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
@@ -41,7 +37,7 @@ export async function applyOutside(
 
   const { connection } = bench;
   return underLock(bench, async () => {
-    if ((await send(connection, claim)) === 'moved') return 'moved';
+    if ((await send(connection, `${fence};\n${claim}`)) === 'moved') return 'moved';
     const run = { bench, retries, name: migration.name, script: migration.up };
     const forget = leftover ? undefined : deleteRow(bench.history, migration.name);
     await runSteps(run, steps, done, forget, (error) =>
@@ -56,15 +52,13 @@ export async function applyOutside(
 export async function revertOutside(
   bench: Bench,
   retries: number,
-  migration: Migration,
-  script: Script,
-  row: RowToRevert,
-  stamp: string | undefined,
+  { migration, script, row, fence, stamp }: Reversion,
 ): Promise<UnitOutcome> {
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const { connection } = bench;
   return underLock(bench, async () => {
-    if ((await send(connection, claimDown(bench.history, row))) === 'moved') return 'moved';
+    const claim = `${fence};\n${claimDown(bench.history, row)}`;
+    if ((await send(connection, claim)) === 'moved') return 'moved';
     const run = { bench, retries, name: migration.name, script };
     await runSteps(run, steps, 0, undefined, (error) =>
       recordFailure(bench.history, migration, bench.applier, `down: ${error}`),

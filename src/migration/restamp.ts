@@ -1,6 +1,7 @@
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { GUARD, guard, lockGuard, type Premises, tableName } from './history.ts';
+import { unmoved } from './fence.ts';
+import { lockGuard, type Premises } from './history.ts';
 import type { Script } from './migration.ts';
 import { type Found, readPremises } from './read.ts';
 import { mayComment, parseStamp, type Stamp, writeStamp, writeStampBehind } from './stamp.ts';
@@ -59,12 +60,9 @@ async function restamp(
   comment: string,
   found: Found,
 ): Promise<void> {
-  const unmoved = guard(
-    `(select count(*) = ${found.count} and coalesce(max(position), 0) = ${found.last} from ${tableName(history)})`,
-    GUARD.moved,
-  );
+  const opening = ['begin', lockGuard(history), unmoved(history, found)];
   try {
-    await sendAdmitted(connection, ['begin', lockGuard(history), unmoved], [comment, 'commit'], admit);
+    await sendAdmitted(connection, opening, [comment, 'commit'], admit);
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
     if (!isServerError(error) || error.code !== SQLSTATE.invalidText) throw error;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { identifier, literal } from '../postgres/quote.ts';
-import { fingerprintLine } from './history.ts';
+import { fingerprintLine, type Standing } from './fence.ts';
 import type { Script } from './migration.ts';
 import type { HistoryRow } from './state.ts';
 
@@ -46,6 +46,13 @@ end $mpm$`;
 /** Whether the script may write the database's comment: SQL that says so; of a module it is not known. */
 export function mayComment(script: Script): boolean {
   return script.kind === 'module' || /comment\s+on\s+database/i.test(script.sql);
+}
+
+/** Where a history with these rows stands, which must be in the order of their positions. */
+export function standingOf(
+  rows: readonly Pick<HistoryRow, 'position' | 'name' | 'checksum' | 'state'>[],
+): Standing & Stamp {
+  return { ...stampOf(rows), last: rows.at(-1)?.position ?? 0 };
 }
 
 /** The stamp of a history with these rows, which must be in the order of their positions. */

@@ -13,8 +13,6 @@ import {
   lockGuard,
   recordApplied,
   recordFailure,
-  type RowToRevert,
-  selectMoved,
   TOOK,
 } from './history.ts';
 import type { Migration, ModuleScript, Script } from './migration.ts';
@@ -44,11 +42,25 @@ export type Settled =
   | { name: string; outcome: UnitOutcome; durationMs?: number | undefined }
   | { name: string; outcome?: never; error: unknown };
 
+/** What one migration does to the history's surroundings. */
+interface Bounds {
+  /** Fails unless the history is still the one that this was planned from. */
+  fence: string;
+  /** Writes the head stamp, in the transaction that ends the work. */
+  stamp?: string | undefined;
+}
+
 /** A migration to be applied: at the next position, or on the row that an earlier attempt left. */
-export interface Application {
+export interface Application extends Bounds {
   migration: Migration;
   at: HistoryRow | number;
-  stamp?: string | undefined;
+}
+
+/** A migration to be taken back. */
+export interface Reversion extends Bounds {
+  migration: Migration;
+  script: Script;
+  row: HistoryRow;
 }
 
 /**
@@ -75,35 +87,33 @@ export async function applyInTransaction(
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
 export function revertInTransaction(
   bench: Bench,
-  script: Script,
-  row: RowToRevert,
-  stamp: string | undefined,
+  { script, row, fence, stamp }: Reversion,
 ): Promise<Settled[]> {
   const { history } = bench;
   const unit = unitOf(bench, row.name, script, {
-    claim: [claimDown(history, row)],
+    claim: [fence, claimDown(history, row)],
     finish: deleteReverted(history, row.name),
     stamp,
   });
   return runUnits(bench, [unit]);
 }
 
-function unitUp(bench: Bench, { migration, at, stamp }: Application, before: Application | undefined): Unit {
+function unitUp(bench: Bench, { migration, at, fence, stamp }: Application, before?: Application): Unit {
   const { history, applier } = bench;
   const { name, up } = migration;
   if (typeof at !== 'number') {
-    const claim = [claimAgain(history, migration, at, applier)];
+    const claim = [fence, claimAgain(history, migration, at, applier)];
     return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
   }
   if (up.kind === 'module') {
     // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
-    const claim = [insertClaim(history, migration, at, applier)];
+    const claim = [fence, insertClaim(history, migration, at, applier)];
     return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
   }
   const previous = typeof before?.at === 'object' ? before.at.position : before?.at;
   const finish = insertApplied(history, migration, at, applier, previous);
   // SQL leaves all of itself or nothing: its row is written once, at its end.
-  return { ...unitOf(bench, name, up, { claim: [], finish, stamp }), position: at };
+  return unitOf(bench, name, up, { claim: [fence], finish, stamp });
 }
 
 /** What a unit does to the history: before the migration, after it, and to the head stamp. */
@@ -147,7 +157,7 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
     const done = settledOf(units, ends);
     const unit = units[done.length];
     if (!unit || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
-    const outcome = outcomeOf(error, history) ?? (await movedOn(unit, error));
+    const outcome = outcomeOf(error, history);
     if (outcome) return [...done, { name: unit.name, outcome }];
     const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
     const failed =
@@ -229,13 +239,6 @@ function outcomeOf(error: unknown, history: HistoryTable): UnitOutcome | undefin
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.moved)) return 'moved';
   const ours = error.schema === history.schema && error.table === history.table;
   return error.code === SQLSTATE.uniqueViolation && ours ? 'moved' : undefined;
-}
-
-/** What fails because another runner did it in the moment after the history was read is no failure. */
-async function movedOn({ bench, position }: Unit, error: unknown): Promise<'moved' | undefined> {
-  if (position === undefined || !isServerError(error)) return undefined;
-  const [row] = await bench.connection.query<{ moved: boolean }>(selectMoved(bench.history, position));
-  return row?.moved ? 'moved' : undefined;
 }
 
 function isEscape(error: unknown): error is MpmError {

@@ -29,8 +29,6 @@ export interface Unit {
   script: Script;
   opening: string[];
   closing: string[];
-  /** Of the row that it inserts at its end. */
-  position?: number;
 }
 
 // Explicit, because a role's default_transaction_* settings must not decide.

@@ -1,4 +1,5 @@
 import type { Connection } from '../postgres/connection.ts';
+import { headIs, unmoved } from './fence.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { haltable } from './halt.ts';
 import { waitForLock } from './lock.ts';
@@ -54,32 +55,48 @@ async function applyAll(
   plan: Plan,
   migrations: readonly Migration[],
 ): Promise<'finished' | 'again'> {
-  const byName = new Map(plan.pending.map((migration) => [migration.name, migration]));
+  const { pending } = plan;
+  const { history } = work.options;
+  const names = pending.map(({ name }) => name);
   const rows = new Map(plan.entries.flatMap(({ name, row }) => (row ? [[name, row]] : [])));
-  let position = found.last;
   // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
-  const scripts = plan.pending.map(({ up }) => up);
+  const scripts = pending.map(({ up }) => up);
   const premises = await premisesOf(work, connection);
   const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
-  const last = plan.pending.at(-1)?.name;
-  const applicationOf = (name: string, next: number): Application => {
-    const migration = byName.get(name);
-    if (!migration) throw new Error(`${name} is not in the plan`);
-    return { migration, at: rows.get(name) ?? next, stamp: name === last ? stamp : undefined };
+  const lastAfter = (done: number) =>
+    found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
+  /** One of a message that begins with the migration at the index `first`. */
+  const applicationOf = (migration: Migration, index: number, first: number): Application => {
+    const last = lastAfter(index);
+    const before = pending[index - 1];
+    const ends = index === pending.length - 1;
+    const { fingerprint } = stampAfterUp(found, plan, migrations, index);
+    const fence =
+      !before || index === first || ends
+        ? unmoved(history, { last, fingerprint })
+        : headIs(history, last, before);
+    return {
+      migration,
+      at: rows.get(migration.name) ?? last + 1,
+      fence,
+      stamp: ends ? stamp : undefined,
+    };
   };
   let most = 1;
-  return perform(work, connection, 'up', [...byName.keys()], {
-    together: (names) => {
-      const next = names.slice(0, most).map((name, index) => applicationOf(name, position + 1 + index));
-      return fitting(next).map(({ migration }) => migration.name);
+  return perform(work, connection, 'up', names, {
+    together: ([name = '']) => {
+      const first = names.indexOf(name);
+      return fitting(pending.slice(first, first + most), rows);
     },
-    settle: async (bench, names) => {
-      const batch = names.map((name, index) => applicationOf(name, position + 1 + index));
+    settle: async (bench, those) => {
+      const first = names.indexOf(those[0] ?? '');
+      const batch = pending
+        .slice(first, first + those.length)
+        .map((migration, index) => applicationOf(migration, first + index, first));
       const since = performance.now();
       const settled = await apply(work, bench, batch);
       const quick = performance.now() - since < MESSAGE.quick * batch.length;
       most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
-      position += settled.filter(({ name, outcome }) => outcome === 'done' && !rows.has(name)).length;
       return settled;
     },
   });
@@ -92,25 +109,30 @@ async function apply(work: Work, bench: Bench, applications: readonly Applicatio
     return haltable(target, options.history, options.signal, () => applyInTransaction(bench, applications));
   }
   if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
-  const { migration, at, stamp } = first;
-  const outcome = await applyOutside(bench, options.pace.retries, migration, at, stamp);
-  return [{ name: migration.name, outcome }];
+  const outcome = await applyOutside(bench, options.pace.retries, first);
+  return [{ name: first.migration.name, outcome }];
 }
 
 /** Those from the first on that can be one message: SQL in transactions, at the positions that come next. */
-function fitting(applications: readonly Application[]): readonly Application[] {
+function fitting(pending: readonly Migration[], rows: ReadonlyMap<string, unknown>): string[] {
   let length = 0;
-  const end = applications.findIndex(({ migration: { up }, at }) => {
-    if (up.kind !== 'sql' || !up.options.transaction || typeof at !== 'number') return true;
+  const end = pending.findIndex(({ name, up }) => {
+    if (up.kind !== 'sql' || !up.options.transaction || rows.has(name)) return true;
     length += up.sql.length;
     return length > MESSAGE.length;
   });
-  return applications.slice(0, end < 0 ? undefined : Math.max(1, end));
+  return pending.slice(0, end < 0 ? undefined : Math.max(1, end)).map(({ name }) => name);
 }
 
-/** What the stamp will say when all that is pending is applied. */
-function stampAfterUp(found: Found, plan: Plan, migrations: readonly Migration[]): Stamp {
-  const { rows, pending } = plan;
+/** What the stamp will say when the first `done` of what is pending are applied. */
+function stampAfterUp(
+  found: Found,
+  plan: Plan,
+  migrations: readonly Migration[],
+  done = plan.pending.length,
+): Stamp {
+  const { rows } = plan;
+  const pending = plan.pending.slice(0, done);
   if (!rows) {
     const count = found.count + pending.length;
     return { count, fingerprint: fingerprintOf(migrations, count) ?? '' };

@@ -7,8 +7,11 @@ export interface ProxyOptions {
   delay?: number;
   /** Cuts a connection once so many of its bytes went that way; what comes before them arrives. */
   cut?: { after: number; towards: 'server' | 'client' };
-  /** Called with the number of each round trip before it begins; `cut`: its bytes are not passed on any more. */
-  onRoundTrip?(number: number): 'cut' | void;
+  /**
+   * Called with the number of each round trip before it begins; `cut`: its bytes are not passed on any more; a promise:
+   * they are passed on once it is resolved.
+   */
+  onRoundTrip?(number: number): 'cut' | void | Promise<void>;
 }
 
 export interface Proxy extends AsyncDisposable {
@@ -59,7 +62,8 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
       if (!answered) return true;
       proxy.counts.roundTrips += 1;
       answered = false;
-      return proxy.options.onRoundTrip?.(proxy.counts.roundTrips) !== 'cut';
+      const what = proxy.options.onRoundTrip?.(proxy.counts.roundTrips);
+      return what instanceof Promise ? what : what !== 'cut';
     });
     forward(upstream, client, delay, limit('client'), cut, (bytes) => {
       proxy.counts.toClient += bytes;
@@ -100,7 +104,7 @@ function forward(
   limit: number,
   cut: () => void,
   /** False: what was counted last is not passed on. */
-  count: (bytes: number) => boolean,
+  count: (bytes: number) => boolean | Promise<void>,
 ): void {
   let left = limit;
   const later = (act: () => void): void => {
@@ -111,10 +115,18 @@ function forward(
   from.on('data', (chunk: Buffer) => {
     const part = chunk.subarray(0, left);
     left -= part.length;
-    if (!count(part.length)) return cut();
     const last = left <= 0;
-    later(() => {
-      if (!to.destroyed) to.write(part, last ? cut : undefined);
+    const pass = (): void =>
+      later(() => {
+        if (!to.destroyed) to.write(part, last ? cut : undefined);
+      });
+    const counted = count(part.length);
+    if (counted === false) return cut();
+    if (counted === true) return pass();
+    from.pause();
+    void counted.then(() => {
+      pass();
+      from.resume();
     });
   });
   from.on('end', () => later(() => to.end()));
