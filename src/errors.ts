@@ -54,6 +54,7 @@ export const CODES = {
   MIGRATION_FAILED: EXIT.tenantsFailed,
   MIGRATION_SWALLOWED: EXIT.tenantsFailed,
   MIGRATION_ESCAPED: EXIT.tenantsFailed,
+  MIGRATION_LATE: EXIT.failed,
   EXEC_FAILED: EXIT.tenantsFailed,
   NO_DOWN: EXIT.tenantsFailed,
   PLAN_REFUSED: EXIT.tenantsFailed,

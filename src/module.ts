@@ -42,7 +42,8 @@ function cacheFolder(folder: string): string | false {
   return parent !== folder && cacheFolder(parent);
 }
 
-function explain(path: string, code: ErrorCode, error: unknown): MpmError {
+/** Why a module cannot be loaded, with the place in it where that is known. */
+export function explain(path: string, code: ErrorCode, error: unknown): MpmError {
   const place = placeOf(path, error);
   const excerpt = place && excerptOf(path, place);
   const where = excerpt ? `${basename(path)}:${excerpt.line}:${excerpt.column}` : basename(path);

@@ -1,9 +1,10 @@
-import { basename } from 'node:path';
+import { basename, parse } from 'node:path';
 import { DURATION_FORM, parseDuration } from '../config/duration.ts';
 import { MpmError } from '../errors.ts';
-import { importModule } from '../module.ts';
-import { kyselyModule } from '../postgres/kysely-module.ts';
+import { explain, importModule } from '../module.ts';
+import { type FollowText, kyselyModule } from '../postgres/kysely-module.ts';
 import type { MigrationOptions, ModuleScript } from './migration.ts';
+import { currentModule, ModuleCall } from './module-process.ts';
 
 type Run = ModuleScript['run'];
 const KEYS = ['transaction', 'lockTimeout', 'statementTimeout'];
@@ -14,8 +15,14 @@ const KEYS = ['transaction', 'lockTimeout', 'statementTimeout'];
  * @throws MpmError MIGRATION_INVALID
  */
 export async function loadModule(path: string): Promise<{ up: ModuleScript; down?: ModuleScript }> {
-  const provide = { kysely: await kyselyModule() };
-  const exports = await importModule(path, { provide, code: 'MIGRATION_INVALID', keep: true });
+  const provide = { kysely: await (kysely ??= kyselyModule(followText)) };
+  const name = parse(path).name;
+  const call = new ModuleCall({ name, path });
+  const exports = await call.run(() =>
+    importModule(path, { provide, code: 'MIGRATION_INVALID', keep: true }),
+  );
+  const [fault] = call.faults;
+  if (fault) throw explain(path, 'MIGRATION_INVALID', fault.error);
   const migration = [exports['default'], exports].find(isMigration);
   if (!migration) {
     throw invalid(
@@ -29,12 +36,22 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
     throw invalid(path, 'its down is no function', 'export a function down, or none');
   }
   const options = optionsOf(path, migration['config'] ?? exports['config']);
-  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options });
+  const { notices } = call;
+  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options, notices });
   return {
     up: script((db) => up.call(migration, db)),
     ...(down && { down: script((db) => (down as Run).call(migration, db)) }),
   };
 }
+
+let kysely: Promise<unknown> | undefined;
+
+/** A text belongs to the module that made it while it ran; one that was made at its import may serve any function. */
+const followText: FollowText = (text, what, below) =>
+  currentModule()?.statements?.begin(what.length > MOST ? `${what.slice(0, MOST)}…` : what, below, text);
+
+/** Of a text, so many characters are shown. */
+const MOST = 60;
 
 function isMigration(value: unknown): value is { up: Run; [key: string]: unknown } {
   return typeof value === 'object' && value !== null && 'up' in value && typeof value.up === 'function';

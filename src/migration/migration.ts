@@ -29,7 +29,9 @@ export interface SqlScript {
 export interface ModuleScript {
   kind: 'module';
   path: string;
-  run(db: Kysely<unknown>): Promise<unknown>;
+  run(db: Kysely<unknown>): unknown;
+  /** What is worth a notice wherever it is run: what its import did to the process. */
+  notices: readonly string[];
   options: MigrationOptions;
 }
 

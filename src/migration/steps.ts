@@ -4,7 +4,7 @@ import { recordStatement } from './history.ts';
 import { dropInvalidIndex, invalidIndex } from './invalid-index.ts';
 import { locate, locateInModule } from './locate.ts';
 import { pause } from './lock.ts';
-import type { Script, SqlScript } from './migration.ts';
+import type { ModuleScript, Script, SqlScript } from './migration.ts';
 import type { Step } from './split.ts';
 import { type Bench, RESTORE, setTimeouts } from './unit.ts';
 
@@ -33,7 +33,7 @@ export async function runSteps(
   const { connection } = run.bench;
   let current = done;
   try {
-    if (!steps) await runModule(run);
+    if (run.script.kind === 'module') await runOutside(run, run.script);
     for (const step of steps?.slice(done) ?? []) {
       await runStep(run, step, current);
       current += 1;
@@ -49,14 +49,21 @@ export async function runSteps(
   }
 }
 
-async function runModule(run: Run): Promise<void> {
-  const { connection } = run.bench;
-  if (run.script.kind !== 'module') return;
-  await run.script.run(await connection.kysely());
+async function runOutside({ name, bench }: Run, script: ModuleScript): Promise<void> {
+  const { connection, modules } = bench;
+  const { runModule } = await import('./module-run.ts');
+  let notices: string[];
+  try {
+    notices = await runModule({ name, script, connection, inTransaction: false, watch: modules });
+  } catch (error) {
+    if (connection.transaction !== 'idle' && !connection.lost) await connection.query('rollback');
+    throw error;
+  }
   if (connection.transaction !== 'idle') {
     await connection.query('rollback');
     throw new Error('it left a transaction open, which was rolled back');
   }
+  for (const notice of notices) bench.notice(notice);
 }
 
 /** A statement that can share a transaction with the record of its progress does; then both happen or neither. */
@@ -93,6 +100,8 @@ async function untilHad(run: Run, act: () => Promise<unknown>): Promise<void> {
   }
 }
 
+const RESUME = 'Then resume: mpm-migrate up --tenant {tenant} --force';
+
 function stopped(
   run: Run,
   steps: readonly Step[] | undefined,
@@ -101,10 +110,11 @@ function stopped(
   clean = false,
 ): MpmError {
   const step = steps?.[index];
+  const known = error instanceof MpmError ? error : undefined;
   const excerpt = step
     ? locateStep(run, step, error)
     : run.script.kind === 'module'
-      ? locateInModule(run.script, error)
+      ? (known?.excerpt ?? locateInModule(run.script, error))
       : undefined;
   const server = isServerError(error) ? error : undefined;
   const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped half-way';
@@ -118,9 +128,9 @@ function stopped(
       // A retry by the lanes would be refused as interrupted: what is kept is resumed on request only.
       cause: clean ? error : undefined,
       aftermath: clean ? 'nothing was kept' : `${place}; what went before was kept`,
-      ...(clean ? {} : { hint: 'Mend the cause, then resume: mpm-migrate up --tenant {tenant} --force' }),
+      ...(clean ? {} : { hint: `${known?.hint ?? 'Mend the cause.'}\n${RESUME}` }),
       ...(excerpt && { excerpt }),
-      ...(server && { database: databaseFields(server) }),
+      ...(server ? { database: databaseFields(server) } : known?.database && { database: known.database }),
     },
   );
 }

@@ -141,7 +141,7 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
   const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
   const opened: Result[] = [];
   try {
-    await (first.script.kind === 'sql' ? sendAll(units, opened) : runModule(first, first.script));
+    await (first.script.kind === 'sql' ? sendAll(units, opened) : runInUnit(first, first.script));
     const ends = endsOf([...opened, ...connection.answered]);
     // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
     const aborted = units[ends.length];
@@ -188,15 +188,18 @@ async function sendAll(units: readonly Unit[], opened: Result[]): Promise<void> 
   await connection.send(compose(units).message);
 }
 
-async function runModule(unit: Unit, script: ModuleScript): Promise<void> {
-  const { connection } = unit.bench;
+async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
+  const { name, bench } = unit;
+  const { connection } = bench;
   await connection.send(unit.opening.join(';\n'));
   await unit.bench.admit?.();
   connection.lastError = undefined;
-  await script.run(await connection.kysely({ inTransaction: true }));
+  const { runModule } = await import('./module-run.ts');
+  const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
   if (connection.transaction === 'failed') throw swallowed(unit);
   if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
   await connection.send(unit.closing.join(';\n'));
+  for (const notice of notices) bench.notice(notice);
 }
 
 /** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */

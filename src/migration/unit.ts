@@ -2,6 +2,7 @@ import type { Connection } from '../postgres/connection.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import type { Applier, HistoryTable } from './history.ts';
 import type { MigrationOptions, Script } from './migration.ts';
+import type { ModuleWatch } from './module-process.ts';
 
 /** Times in ms; 0 means none. */
 export interface Timeouts {
@@ -20,6 +21,10 @@ export interface Bench {
   applier: Applier;
   timeouts: Timeouts;
   admit?: Admit | undefined;
+  /** Of the run that modules are part of. */
+  modules?: ModuleWatch | undefined;
+  /** Takes what is worth a notice. */
+  notice(text: string): void;
 }
 
 /** One migration on its bench, and the statements around it. */

@@ -4,6 +4,7 @@ import type { Connection } from '../postgres/connection.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { execute } from './execute.ts';
 import { type Wait, waitForLock } from './lock.ts';
+import type { ModuleWatch } from './module-process.ts';
 import type { Refusal } from './plan.ts';
 import { type Found, readStanding, type ReadOptions } from './read.ts';
 import type { Premises } from './history.ts';
@@ -30,6 +31,8 @@ export interface MigrateOptions extends ReadOptions {
    * any more. Its error is the attempt's.
    */
   admit?: Admit | undefined;
+  /** Follows TypeScript migrations beyond their ends, as long as the run lasts. */
+  modules?: ModuleWatch | undefined;
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal | undefined;
   /** Once aborted, what runs is cancelled and rolls back. */
@@ -92,6 +95,10 @@ export async function perform(
     applier: { run, toolVersion, actor },
     timeouts: pace,
     admit: options.admit,
+    modules: options.modules,
+    notice: (text) => {
+      if (!work.result.notices.includes(text)) work.result.notices.push(text);
+    },
   };
   const moved = new Error('the history was moved on by another runner');
   const settled = new Map<string, Settled>();

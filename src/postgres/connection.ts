@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
 import pg from 'pg';
+import type { KyselyOptions } from './kysely.ts';
 import { isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 /** What the server answered to one message of the simple protocol. */
@@ -130,7 +131,7 @@ export class Connection {
   }
 
   /** Kysely on this one pinned connection; transactions are the caller's business. */
-  async kysely<DB>(options: { inTransaction?: boolean } = {}): Promise<Kysely<DB>> {
+  async kysely<DB>(options: KyselyOptions = {}): Promise<Kysely<DB>> {
     const { kyselyOn } = await import('./kysely.ts');
     return kyselyOn<DB>((sql, values) => this.execute(sql, values), options);
   }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Kysely, sql } from 'kysely';
+import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../src/config/duration.ts';
 import { MpmError } from '../../src/errors.ts';
@@ -103,13 +103,13 @@ describe('a folder', () => {
 describe('modules', () => {
   test('import the Kysely that runs, whatever lies around them', async () => {
     write({
-      '1_a.ts': `import { type Kysely, sql } from 'kysely';\nexport async function up(db: Kysely<unknown>): Promise<unknown> { return [db, sql]; }\n`,
-      '2_b.cjs': `const { sql } = require('kysely');\nexports.up = async (db) => [db, sql];\n`,
+      '1_a.ts': `import { Kysely, sql } from 'kysely';\nexport async function up(db: Kysely<unknown>): Promise<unknown> { return [db, Kysely, typeof sql]; }\n`,
+      '2_b.cjs': `const { Kysely, sql } = require('kysely');\nexports.up = async (db) => [db, Kysely, typeof sql];\n`,
     });
     const { migrations } = await readMigrations(folder, 'core');
     const db = {} as Kysely<unknown>;
     for (const { up } of migrations) {
-      expect(up.kind === 'module' && (await up.run(db))).toEqual([db, sql]);
+      expect(up.kind === 'module' && (await up.run(db))).toEqual([db, Kysely, 'function']);
     }
   });
 
