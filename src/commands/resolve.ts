@@ -27,16 +27,16 @@ export default class Resolve extends FleetCommand {
     }),
     applied: Flags.boolean({ description: 'It was completed by hand: record it as applied' }),
     'rolled-back': Flags.boolean({ description: 'What it did was taken back: record that it is pending' }),
-    retry: Flags.boolean({ description: 'Resume it now, at the statement that failed' }),
+    retry: Flags.boolean({ description: 'Resume it now, at the statement where it stopped' }),
+    skip: Flags.boolean({ description: 'That statement was done, or is not needed: resume behind it' }),
     ...pace,
   };
 
   async run(): Promise<MendReport | RunReport> {
     const { args, flags } = await this.parse(Resolve);
-    const { tenant, applied, retry } = flags;
-    const said = [applied, flags['rolled-back'], retry].filter(Boolean).length;
-    if (said !== 1) throw needsOne(said);
-    const as = applied ? 'applied' : retry ? 'retry' : 'rolled-back';
+    const { tenant } = flags;
+    const [as, second] = (['applied', 'rolled-back', 'retry', 'skip'] as const).filter((each) => flags[each]);
+    if (!as || second) throw needsOne(as);
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const { conductOnTerminal } = await import('../cli/conduct.ts');
     const { resolve } = await import('../fleet/verbs/resolve.ts');
@@ -59,8 +59,9 @@ export default class Resolve extends FleetCommand {
   }
 }
 
-function needsOne(said: number): MpmError {
-  const message =
-    said === 0 ? 'What became of it was not said' : '--applied, --rolled-back and --retry exclude each other';
-  return new MpmError('USAGE', message, { hint: 'Give one of --applied, --rolled-back and --retry.' });
+function needsOne(said: string | undefined): MpmError {
+  const message = said
+    ? '--applied, --rolled-back, --retry and --skip exclude each other'
+    : 'What became of it was not said';
+  return new MpmError('USAGE', message, { hint: 'Give one of --applied, --rolled-back, --retry and --skip.' });
 }

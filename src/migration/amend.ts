@@ -4,8 +4,8 @@ import { identifier, literal } from '../postgres/quote.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { rowIs, unmoved } from './fence.ts';
-import { deleteRow, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
-import { waitForLock } from './lock.ts';
+import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
+import { selectAttempts, waitForAttempt, waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
 import { standingOf, stampOf, writeStamp } from './stamp.ts';
@@ -45,6 +45,10 @@ export async function amend(
       const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
       const changes = await decide(rows, connection, found);
       if (!options.write || changes.length === 0) return { changes, written: false };
+      if (rows.some(({ atWork }) => atWork !== null)) {
+        await waitForAttempt(connection, options.history, waitOf(options));
+        continue;
+      }
       if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
         await waitForLock(connection, options.history, waitOf(options));
         continue;
@@ -75,6 +79,7 @@ async function write(
     lockGuard(history),
     unmoved(history, standingOf(rows)),
     ...rows.filter(({ name }) => changed.has(name)).map((row) => rowIs(history, row)),
+    guard(`not exists (${selectAttempts(history)})`, GUARD.moved),
   ];
   const statements = [
     createJournal(journal),

@@ -7,7 +7,7 @@ import { readRows, readStanding } from './read.ts';
 import { premisesOf, stampSql } from './restamp.ts';
 import { standingOf, stampOf } from './stamp.ts';
 import { type Reversion, revertInTransaction } from './transaction.ts';
-import { othersAtWork, perform, refused, type Work } from './work.ts';
+import { attemptAtWork, othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
 
 /** Takes back what was applied last, on an open connection. `again` as for up. */
 export async function goDown(
@@ -23,6 +23,7 @@ export async function goDown(
     found.bootstrapped ? await readRows(connection, options.history) : [],
     depth,
   );
+  if (await attemptAtWork(work, connection, plan.rows)) return 'again';
   if (result.applied.length === 0) result.from = plan.head;
   result.to = plan.head;
   if (plan.refusals.length) {
@@ -47,7 +48,7 @@ export async function goDown(
       };
       const settled = script.options.transaction
         ? await revertInTransaction(bench, reversion)
-        : [{ name, outcome: await revertOutside(bench, options.pace.retries, reversion) }];
+        : [{ name, outcome: await revertOutside(bench, outsideOf(options), reversion) }];
       if (settled.every(({ outcome }) => outcome === 'done')) {
         rows = left;
         result.to = headOf(left);

@@ -134,17 +134,49 @@ create table if not exists ${tableName(history)} (
   database_user text not null,
   actor text,
   source text not null,
-  error text
+  error text,
+  backend_pid integer,
+  backend_start timestamptz,
+  statement_begun integer,
+  reverting boolean not null default false
 )`;
 }
+
+/** What a history made by 0.1.0 does not have. */
+export function addProgressColumns(history: HistoryTable): string {
+  return `alter table ${tableName(history)} add column if not exists backend_pid integer,
+  add column if not exists backend_start timestamptz,
+  add column if not exists statement_begun integer,
+  add column if not exists reverting boolean not null default false`;
+}
+
+/**
+ * The pid of that backend while it is there. Who may not see when another role's backend began takes it for the
+ * same: a pid comes back only after a long time.
+ */
+export function backendOf(pid: string, start: string): string {
+  return `(select a.pid from pg_catalog.pg_stat_get_activity(${pid}) a
+    where a.pid = ${pid} and a.pid <> pg_catalog.pg_backend_pid() and coalesce(a.backend_start = ${start}, true) limit 1)`;
+}
+
+/** To be joined to the history `h`: its row, from which the columns are read also where they are not there yet. */
+export const JOIN_PROGRESS =
+  "cross join lateral (select case when h.state in ('running', 'failed') then pg_catalog.to_jsonb(h) end as row) p";
+
+/** The pid of the backend that is at work at it, another one than this. */
+export const AT_WORK = `(case when h.state = 'running' then ${backendOf("(p.row->>'backend_pid')::int", "(p.row->>'backend_start')::timestamptz")} end)`;
+
+export const SELECT_PROGRESS = `(p.row->>'statement_begun')::int as "statementBegun", (p.row->>'backend_pid')::int as "backendPid",
+  coalesce((p.row->>'reverting')::boolean, false) as reverting, ${AT_WORK} as "atWork"`;
 
 export function selectRows(history: HistoryTable): string {
   const iso = (column: string) =>
     `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   return `select position::int as position, name, version, checksum, state, statements_done as "statementsDone", statements,
-  statement_hashes as "statementHashes", ${iso('started_at')} as "startedAt", ${iso('finished_at')} as "finishedAt",
-  duration_ms as "durationMs", tool_version as "toolVersion", run_id as "runId", database_user as "databaseUser", actor, source, error
-from ${tableName(history)} order by position`;
+  case when state in ('running', 'failed') then statement_hashes end as "statementHashes", ${iso('started_at')} as "startedAt", ${iso('finished_at')} as "finishedAt",
+  duration_ms as "durationMs", tool_version as "toolVersion", run_id as "runId", database_user as "databaseUser", actor, source, error,
+  ${SELECT_PROGRESS}
+from ${tableName(history)} h ${JOIN_PROGRESS} order by position`;
 }
 
 /**
@@ -156,11 +188,9 @@ export function insertClaim(
   migration: Migration,
   position: number | string,
   applier: Applier,
-  progress: { hashes: readonly string[] } | undefined = undefined,
 ): string {
-  const hashes = progress ? `array[${progress.hashes.map(literal).join(', ')}]::text[]` : 'null';
-  return `insert into ${tableName(history)} (position, name, version, checksum, state, statements, statement_hashes, started_at, tool_version, run_id, database_user, actor, source)
-values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', ${progress ? progress.hashes.length : 'null'}, ${hashes}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
+  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, tool_version, run_id, database_user, actor, source)
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
 }
 
 /**
@@ -191,11 +221,9 @@ export function claimAgain(
   migration: Migration,
   row: Pick<HistoryRow, 'position'>,
   applier: Applier,
-  progress: { hashes: readonly string[]; done: number } | undefined = undefined,
 ): string {
-  const hashes = progress ? `array[${progress.hashes.map(literal).join(', ')}]::text[]` : 'null';
   return `with claimed as (update ${tableName(history)} set state = 'running', checksum = ${literal(migration.checksum)},
-    statements = ${progress ? progress.hashes.length : 'null'}, statements_done = ${progress?.done ?? 0}, statement_hashes = ${hashes},
+    statements = null, statements_done = 0, statement_hashes = null,
     started_at = pg_catalog.clock_timestamp(), finished_at = null, error = null, tool_version = ${literal(applier.toolVersion)},
     run_id = ${literal(applier.run)}, database_user = session_user, actor = ${literal(applier.actor ?? null)}
   where position = ${row.position} and name = ${literal(migration.name)} and state in ('running', 'failed')
@@ -229,10 +257,6 @@ export function recordFailure(
 on conflict (name) do nothing;
 update ${tableName(history)} set state = 'failed', finished_at = pg_catalog.clock_timestamp(), error = ${literal(message)}
 where name = ${literal(migration.name)}`;
-}
-
-export function recordStatement(history: HistoryTable, name: string, done: number): string {
-  return `update ${tableName(history)} set state = 'running', statements_done = ${done}, error = null where name = ${literal(name)}`;
 }
 
 export function recordApplied(history: HistoryTable, name: string): string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { type HistoryTable, lockKeys, tryLock } from './history.ts';
+import { AT_WORK, type HistoryTable, JOIN_PROGRESS, lockKeys, tableName, tryLock } from './history.ts';
 
 /** Who is in the way: one backend, as pg_stat_activity shows it. */
 export interface Holder {
@@ -59,33 +59,71 @@ export interface Wait {
  * Waits until nobody holds the history's lock, without blocking on it. Throws BUSY, naming the holder, when
  * that takes longer than `lockWait` ms; INTERRUPTED when it is told to stop.
  */
-export async function waitForLock(
+export async function waitForLock(connection: Connection, history: HistoryTable, wait: Wait): Promise<void> {
+  await waitUntil(wait, {
+    async isFree() {
+      const [free] = await connection.query<{ free: boolean }>(`select ${tryLock(history)} as free`);
+      return free?.free ?? false;
+    },
+    holder: () => holderOfLock(connection, history),
+    busy: (holder) => ({
+      message: `another runner is at work on this database${holder ? `: ${describeHolder(holder)}` : ''}`,
+      hint: 'Try again later, or wait longer with --lock-wait.',
+    }),
+  });
+}
+
+/**
+ * Waits until no backend is at work that an earlier attempt at a migration outside a transaction has left: the server
+ * runs its statement to the end also when its client is gone (engine 40). Throws as {@link waitForLock}.
+ */
+export async function waitForAttempt(
   connection: Connection,
   history: HistoryTable,
-  { lockWait, signal, onWaiting }: Wait,
+  wait: Wait,
 ): Promise<void> {
+  let left: (Holder & { migration: string }) | undefined;
+  await waitUntil(wait, {
+    async isFree() {
+      [left] = await connection.query<Holder & { migration: string }>(selectAttempts(history));
+      return left === undefined;
+    },
+    holder: async () => left,
+    busy: () => ({
+      message: `an earlier attempt at ${left?.migration} is still at work in the server: ${left ? describeHolder(left) : ''}`,
+      hint: `Wait until it is done, or end it: select pg_terminate_backend(${left?.pid}); or wait longer with --lock-wait.`,
+    }),
+  });
+}
+
+/** The backends that earlier attempts have left at work. */
+export function selectAttempts(history: HistoryTable): string {
+  return `select h.name as migration, ${ACTIVITY} from ${tableName(history)} h ${JOIN_PROGRESS}
+  join pg_catalog.pg_stat_activity a on a.pid = ${AT_WORK} where a.pid <> pg_catalog.pg_backend_pid() limit 1`;
+}
+
+/** Something that is in use, and by whom. */
+interface InUse {
+  isFree(): Promise<boolean>;
+  holder(): Promise<Holder | undefined>;
+  busy(holder: Holder | undefined): { message: string; hint: string };
+}
+
+async function waitUntil({ lockWait, signal, onWaiting }: Wait, what: InUse): Promise<void> {
   const deadline = performance.now() + lockWait;
   for (let look = 0; ; look += 1) {
-    const [free] = await connection.query<{ free: boolean }>(`select ${tryLock(history)} as free`);
-    if (free?.free) return;
+    if (await what.isFree()) return;
     if (signal?.aborted) {
       throw new MpmError('INTERRUPTED', 'interrupted while another runner was at work here', {
         aftermath: 'nothing was changed here',
         hint: 'Run the same command again: it goes on from here.',
       });
     }
-    const holder = look % 5 === 0 ? await holderOfLock(connection, history) : undefined;
+    const holder = look % 5 === 0 ? await what.holder() : undefined;
     if (holder) onWaiting?.(describeHolder(holder));
     if (performance.now() >= deadline) {
-      const last = holder ?? (await holderOfLock(connection, history));
-      throw new MpmError(
-        'BUSY',
-        `another runner is at work on this database${last ? `: ${describeHolder(last)}` : ''}`,
-        {
-          aftermath: 'nothing was changed here',
-          hint: 'Try again later, or wait longer with --lock-wait.',
-        },
-      );
+      const { message, hint } = what.busy(holder ?? (await what.holder()));
+      throw new MpmError('BUSY', message, { aftermath: 'nothing was changed here', hint });
     }
     await pause(look);
   }

@@ -32,16 +32,17 @@ export function attemptDown(
   set: { migrations: readonly Migration[] },
   options: MigrateOptions & DownOptions,
 ): Promise<Attempt> {
-  const { to, steps, plugin, force } = options;
+  const { to, steps, plugin, only, force } = options;
   const depth: DownOptions = {
     ...(to !== undefined && { to }),
     ...(steps !== undefined && { steps }),
     ...(plugin !== undefined && { plugin }),
+    ...(only !== undefined && { only }),
     ...(force && { force }),
   };
   // What was taken back in this attempt counts against the steps when another runner makes it plan again.
   return attempt({ target, options, result: emptyResult() }, (work, connection) => {
-    const counted = depth.to === undefined && depth.plugin === undefined;
+    const counted = depth.to === undefined && depth.plugin === undefined && only === undefined;
     const left = counted ? (depth.steps ?? 1) - work.result.applied.length : undefined;
     return goDown(work, connection, set.migrations, left === undefined ? depth : { ...depth, steps: left });
   });

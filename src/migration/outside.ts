@@ -2,85 +2,188 @@ import { MpmError } from '../errors.ts';
 import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { addProgressColumns, GUARD, lockGuard } from './history.ts';
+import { lookUp } from './look-up.ts';
+import type { Migration, Script } from './migration.ts';
 import {
-  claimAgain,
-  claimDown,
-  deleteRow,
-  GUARD,
-  insertClaim,
-  lockGuard,
-  recordApplied,
-  recordFailure,
-} from './history.ts';
-import { split } from './split.ts';
+  claimFirst,
+  claimLeftover,
+  claimReverting,
+  deleteFinished,
+  type Progress,
+  recordFinished,
+} from './progress.ts';
+import { type Step, split } from './split.ts';
 import type { HistoryRow } from './state.ts';
 import { runSteps } from './steps.ts';
 import type { Application, Reversion, UnitOutcome } from './transaction.ts';
 import type { Bench } from './unit.ts';
 
+/** How a migration is run outside a transaction. */
+export interface OutsideOptions {
+  /** Of a statement that fails for what passes by itself. */
+  retries: number;
+  /**
+   * The statement at which an earlier attempt stopped, where nobody can know whether it was done: `retry` runs it again,
+   * `skip` goes on after it. By default the migration is refused.
+   */
+  resume?: 'retry' | 'skip' | undefined;
+}
+
 /**
  * Applies a `transaction:false` migration: the claim is committed first, then statement by statement with its
- * progress, so that a failure or a kill leaves `failed` or `interrupted` at statement n (engine 9 to 11).
+ * progress, so that a failure or a kill leaves `failed` or `interrupted` at statement n (engine 9 to 11, 40).
  */
 export async function applyOutside(
   bench: Bench,
-  retries: number,
+  options: OutsideOptions,
   { migration, at, fence, stamp }: Application,
 ): Promise<UnitOutcome> {
-  const steps = migration.up.kind === 'sql' ? await split(migration.up) : undefined;
-  const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
+  const { history, applier } = bench;
   const leftover = typeof at === 'number' ? undefined : at;
-  const done = leftover ? resumeAt(leftover, hashes) : 0;
-  const claim = leftover
-    ? claimAgain(bench.history, migration, leftover, bench.applier, { hashes, done })
-    : insertClaim(bench.history, migration, at as number, bench.applier, { hashes });
-
-  const { connection } = bench;
-  return underLock(bench, async () => {
-    if ((await send(connection, `${fence};\n${claim}`)) === 'moved') return 'moved';
-    const run = { bench, retries, name: migration.name, script: migration.up };
-    const forget = leftover ? undefined : deleteRow(bench.history, migration.name);
-    await runSteps(run, steps, done, forget, (error) =>
-      recordFailure(bench.history, migration, bench.applier, error),
-    );
-    await connection.query([recordApplied(bench.history, migration.name), stamp].filter(Boolean).join(';\n'));
-    return 'done';
+  return workOff({
+    bench,
+    options,
+    migration,
+    script: migration.up,
+    reverting: false,
+    leftover,
+    fence,
+    claim: (progress) =>
+      typeof at === 'number'
+        ? claimFirst(history, migration, at, applier, progress)
+        : claimLeftover(history, migration, at, applier, progress),
+    finish: [recordFinished(history, migration.name), stamp],
   });
 }
 
 /** Runs a `transaction:false` down section; the row is `running` meanwhile, and gone at the end. */
 export async function revertOutside(
   bench: Bench,
-  retries: number,
+  options: OutsideOptions,
   { migration, script, row, fence, stamp }: Reversion,
 ): Promise<UnitOutcome> {
-  const steps = script.kind === 'sql' ? await split(script) : undefined;
+  const { history, applier } = bench;
+  const leftover = row.reverting ? row : undefined;
+  return workOff({
+    bench,
+    options,
+    migration,
+    script,
+    reverting: true,
+    leftover,
+    fence,
+    claim: (progress) =>
+      leftover
+        ? claimLeftover(history, migration, leftover, applier, progress)
+        : claimReverting(history, row, progress),
+    finish: [deleteFinished(history, row.name), stamp],
+  });
+}
+
+/** A migration, or its way back, that is to be worked off. */
+interface Task {
+  bench: Bench;
+  options: OutsideOptions;
+  migration: Migration;
+  script: Script;
+  reverting: boolean;
+  /** The row that an earlier attempt at the same script left. */
+  leftover: HistoryRow | undefined;
+  /** Fails unless the history is still the one that was planned for. */
+  fence: string;
+  claim(progress: Progress): string;
+  finish: (string | undefined)[];
+}
+
+async function workOff(task: Task): Promise<UnitOutcome> {
+  const { bench, options, migration, script, reverting, leftover } = task;
   const { connection } = bench;
+  const steps = script.kind === 'sql' ? await split(script) : undefined;
+  const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
   return underLock(bench, async () => {
-    const claim = `${fence};\n${claimDown(bench.history, row)}`;
-    if ((await send(connection, claim)) === 'moved') return 'moved';
-    const run = { bench, retries, name: migration.name, script };
-    await runSteps(run, steps, 0, undefined, (error) =>
-      recordFailure(bench.history, migration, bench.applier, `down: ${error}`),
-    );
-    await connection.query([deleteRow(bench.history, row.name), stamp].filter(Boolean).join(';\n'));
+    const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
+    const begun = steps || done > 0 ? undefined : 1;
+    const claim = `${task.fence};\n${task.claim({ hashes, done, begun, reverting })}`;
+    if ((await send(bench, claim)) === 'moved') return 'moved';
+    const { name } = migration;
+    const isFirst = leftover === undefined && !reverting;
+    const run = { bench, retries: options.retries, name, script, steps, done, isFirst, reverting };
+    const owed = await runSteps(run);
+    await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
     return 'done';
   });
 }
 
-function resumeAt(row: HistoryRow, hashes: readonly string[]): number {
-  const before = row.statementHashes?.slice(0, row.statementsDone) ?? [];
-  const changed = before.findIndex((hash, index) => hash !== hashes[index]);
-  if (changed < 0) return before.length;
-  throw new MpmError(
-    'PLAN_REFUSED',
-    `statement ${changed + 1} of ${row.name} was changed after it had been run`,
-    {
-      migration: row.name,
-      aftermath: 'nothing was changed here',
-      hint: `Restore it, or say what is true: mpm-migrate resolve ${row.name} --tenant {tenant} --applied|--rolled-back`,
-    },
+/** How many statements are done, from the row, and from the catalogs where the row does not know. */
+async function resumeAt(
+  { bench, options, script }: Task,
+  row: HistoryRow,
+  steps: readonly Step[] | undefined,
+  hashes: readonly string[],
+): Promise<number> {
+  // 0.1.0 wrote the whole hash.
+  const isAsBefore = (index: number) =>
+    row.statementHashes?.[index]?.startsWith(hashes[index] ?? '-') ?? false;
+  const done = row.statementsDone;
+  for (let index = 0; index < done; index += 1) if (!isAsBefore(index)) throw changedSince(row, index);
+
+  const skip = options.resume === 'skip';
+  if (row.state === 'failed') return skip ? done + 1 : done;
+  const step = steps?.[done];
+  // 0.1.0 did not record that it begins.
+  const isBegun = row.statementBegun !== null || (row.backendPid === null && step?.nature.bare !== false);
+  if (!isBegun) {
+    if (skip) throw nothingToSkip(row);
+    return done;
+  }
+  const isSql = step && script.kind === 'sql' && isAsBefore(done);
+  const { trace } = step?.nature ?? {};
+  if (skip && trace?.kind === 'harmless') return done + 1;
+  const verdict = isSql
+    ? await lookUp(bench.connection, bench.history, script.sql.slice(step.start, step.end), step.nature.trace)
+    : 'unknown';
+  if (verdict === 'unknown' && options.resume === undefined) throw endUnknown(row);
+  return verdict === 'done' || (verdict === 'unknown' && skip) ? done + 1 : done;
+}
+
+function changedSince(row: HistoryRow, index: number): MpmError {
+  return refusal(
+    row.name,
+    `statement ${index + 1} of ${row.name} was changed after it had been run`,
+    `Restore it, or say what is true: mpm-migrate resolve ${row.name} --tenant {tenant} --applied|--rolled-back`,
   );
+}
+
+function nothingToSkip(row: HistoryRow): MpmError {
+  return refusal(
+    row.name,
+    `${row.name} was interrupted in front of statement ${row.statementsDone + 1}, which was not begun: there is nothing to skip`,
+    `Go on with it: mpm-migrate resolve ${row.name} --tenant {tenant} --retry`,
+  );
+}
+
+function endUnknown(row: HistoryRow): MpmError {
+  const place = row.statements === 1 ? '' : ` at statement ${row.statementsDone + 1} of ${row.statements}`;
+  const command = `mpm-migrate resolve ${row.name} --tenant {tenant}`;
+  return refusal(
+    row.name,
+    `${row.name} was interrupted${place}, which runs outside a transaction: whether it was done is not known`,
+    `Look at the database. If it was not done, run it again: ${command} --retry\nIf it was done, go on after it: ${command} --skip`,
+  );
+}
+
+/** `up` does not begin at a migration whose way back is half-done. */
+export function halfReverted(name: string): MpmError {
+  return refusal(
+    name,
+    `the down of ${name} is half-done`,
+    `Resume it: mpm-migrate resolve ${name} --tenant {tenant} --retry`,
+  );
+}
+
+function refusal(migration: string, message: string, hint: string): MpmError {
+  return new MpmError('PLAN_REFUSED', message, { migration, aftermath: 'nothing was changed here', hint });
 }
 
 /**
@@ -93,9 +196,10 @@ async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise
   await refusePooler(connection);
   const lock = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
   try {
-    const held = await send(
-      lock,
-      `begin isolation level read committed;\nset local idle_in_transaction_session_timeout = 0;\n${lockGuard(bench.history)}`,
+    const held = await outcomeOf(
+      lock.send(
+        `begin isolation level read committed;\nset local idle_in_transaction_session_timeout = 0;\n${lockGuard(bench.history)}`,
+      ),
     );
     if (held !== 'done') return 'locked';
     await bench.admit?.();
@@ -114,10 +218,20 @@ async function refusePooler(connection: Connection): Promise<void> {
   });
 }
 
-/** `moved` and `locked` are what the guards say; anything else is thrown. */
-async function send(connection: Connection, sql: string): Promise<UnitOutcome> {
+/** A history that 0.1.0 made gets the columns that it lacks. */
+async function send({ connection, history }: Bench, claim: string): Promise<UnitOutcome> {
   try {
-    await connection.send(sql);
+    return await outcomeOf(connection.send(claim));
+  } catch (error) {
+    if (!isServerError(error) || error.code !== SQLSTATE.undefinedColumn) throw error;
+    return outcomeOf(connection.send(`${addProgressColumns(history)};\n${claim}`));
+  }
+}
+
+/** `moved` and `locked` are what the guards say; anything else is thrown. */
+async function outcomeOf(sent: Promise<unknown>): Promise<UnitOutcome> {
+  try {
+    await sent;
     return 'done';
   } catch (error) {
     if (!isServerError(error)) throw error;

@@ -37,6 +37,7 @@ export interface PlanOptions {
 const REFUSED: ReadonlySet<MigrationState> = new Set([
   'failed',
   'interrupted',
+  'running',
   'out-of-order',
   'changed',
   'missing',
@@ -55,7 +56,7 @@ export function planUp(
   const { only } = options;
   if (only !== undefined) {
     const half = entries.filter(
-      ({ name, state }) => name === only && (state === 'failed' || state === 'interrupted'),
+      ({ name, state }) => name === only && ['failed', 'interrupted', 'running'].includes(state),
     );
     const pending = half.flatMap((entry) => entry.migration ?? []);
     return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
@@ -66,7 +67,7 @@ export function planUp(
   if (future) notices.push(`${future} applied by a newer release: this one has no such files`);
 
   const runnable: MigrationState[] = options.force
-    ? ['pending', 'out-of-order', 'failed', 'interrupted']
+    ? ['pending', 'out-of-order', 'failed', 'interrupted', 'running']
     : ['pending'];
   const pending = entries
     .filter((entry) => runnable.includes(entry.state) && inReach(entry))
@@ -129,6 +130,8 @@ export interface DownOptions {
   to?: string;
   /** Take back all of this plugin, wherever it stands in the history. */
   plugin?: string;
+  /** Resume the half-done way back of this one, and do nothing else. */
+  only?: string;
   force?: boolean;
 }
 
@@ -145,13 +148,22 @@ export function planDown(
     .filter(({ name }) => states.get(name)?.state !== 'kept')
     .filter(({ name }) => plugin === undefined || byName.get(name)?.plugin === plugin)
     .sort((a, b) => b.position - a.position);
-  const taken = plugin === undefined ? applied.slice(0, depthOf(applied, options)) : applied;
+  const taken =
+    options.only !== undefined
+      ? applied.filter(({ name, reverting }) => name === options.only && reverting)
+      : plugin === undefined
+        ? applied.slice(0, depthOf(applied, options))
+        : applied;
 
   const refused = taken.flatMap((row) => {
     const entry = states.get(row.name);
     if (!entry) return [];
     if (entry.state === 'future') return [{ ...entry, state: 'missing' as const }];
-    if (entry.state === 'missing' || (!options.force && REFUSED.has(entry.state))) return [entry];
+    if (
+      entry.state === 'missing' ||
+      (!options.force && options.only === undefined && REFUSED.has(entry.state))
+    )
+      return [entry];
     return [];
   });
   const withoutDown = taken

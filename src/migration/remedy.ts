@@ -26,6 +26,10 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
     remedy:
       'resume: mpm-migrate up --tenant {tenant} --force\nor this one alone: mpm-migrate resolve {name} --tenant {tenant} --retry|--applied|--rolled-back',
   },
+  running: {
+    what: 'is being run at this moment',
+    remedy: 'wait until it is done: mpm-migrate status --tenant {tenant}',
+  },
   'out-of-order': {
     what: 'is older than what is already applied',
     remedy: 'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --force',
@@ -45,7 +49,7 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
 export function describeState(state: MigrationState, entries: readonly StateEntry[]): string {
   const names = entries.map(({ name }) => name);
   const [only] = entries;
-  const stop = entries.length === 1 ? stopOf(only?.row) : undefined;
+  const stop = entries.length === 1 && state !== 'running' ? stopOf(only?.row) : undefined;
   return `${listNames(names)} ${STATES[state].what}${stop ? `: it ${stop}` : ''}`;
 }
 

@@ -1,6 +1,6 @@
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { invalidIndex } from './invalid-index.ts';
+import { invalidIndex } from './look-up.ts';
 import type { Migration } from './migration.ts';
 import { split } from './split.ts';
 
@@ -11,8 +11,8 @@ import { split } from './split.ts';
 export async function requireValidIndexes(connection: Connection, migration: Migration): Promise<void> {
   const { up } = migration;
   if (up.kind !== 'sql' || up.options.transaction) return;
-  for (const { concurrentIndex } of await split(up)) {
-    const invalid = concurrentIndex && (await invalidIndex(connection, concurrentIndex));
+  for (const { nature } of await split(up)) {
+    const invalid = nature.trace.kind === 'index' && (await invalidIndex(connection, nature.trace));
     if (!invalid) continue;
     throw new MpmError('PLAN_REFUSED', `${migration.name} is not applied: its index ${invalid} is invalid`, {
       migration: migration.name,

@@ -69,10 +69,13 @@ const LINE_END = /[\r\n]|$/g;
 /**
  * Splits a SQL text into statements as psql does (psqlscan.l of PostgreSQL 18, `standard_conforming_strings` on),
  * in one pass. Statements with a problem are in the result too, as far as they could be told.
+ * @param each takes the statements one by one; then there are none in the result, which of a big file would be
+ *   bigger than the file
  */
-export function scan(text: string): Scan {
+export function scan(text: string, each?: (statement: Statement) => void): Scan {
   const { length } = text;
   const statements: Statement[] = [];
+  const onStatement = each ?? ((statement: Statement) => void statements.push(statement));
   const problems: ScanProblem[] = [];
   const markers: Marker[] = [];
 
@@ -96,7 +99,7 @@ export function scan(text: string): Scan {
   };
   const finish = (next: number): void => {
     if (parentheses > 0) problems.push({ kind: 'parenthesis', offset: firstParenthesis, end });
-    if (start >= 0) statements.push({ start, end, next, words });
+    if (start >= 0) onStatement({ start, end, next, words });
     if (copiesFromStdin) problems.push({ kind: 'copy-data', offset: start, end: next });
     start = -1;
     words = [];

@@ -2,77 +2,96 @@ import { createHash } from 'node:crypto';
 import { MpmError } from '../errors.ts';
 import { excerptAt, offsetOfPosition } from './excerpt.ts';
 import type { SqlScript } from './migration.ts';
+import { type Nature, natureByText, natureOf, type Node } from './nature.ts';
+import { scan } from './scan.ts';
 
-/** One statement of a script that runs outside a transaction. */
+/** One statement of a script that runs outside a transaction. Offsets are UTF-16 units of the script's `sql`. */
 export interface Step {
-  text: string;
-  /** Where it begins in the script's `sql`, in UTF-16 units. */
   start: number;
-  /** SHA-256 in hex of the text: a resumed attempt compares what was done before (engine 10). */
+  end: number;
+  /** The first 64 bits of the text's SHA-256, in hex: a resumed attempt compares what was done before (engine 10). */
   hash: string;
-  /** Cannot run in a transaction block, not even with the record of its progress. */
-  alone: boolean;
-  /** The index that CREATE INDEX CONCURRENTLY builds, or REINDEX CONCURRENTLY rebuilds. */
-  concurrentIndex?: { schema: string | undefined; table: string; index: string | undefined } | undefined;
+  nature: Nature;
 }
 
 interface RawStatement {
-  stmt: Record<string, Record<string, unknown>>;
+  stmt: Node;
+  /** In bytes of UTF-8. */
   stmt_location?: number;
   stmt_len?: number;
 }
 
+/** The parser takes forty times a statement's size in memory, which it never gives back: longer ones (characters) it is not asked. */
+const LONGEST = 256 * 1024;
+
 /**
- * Splits a script with PostgreSQL's own parser, whose offsets are bytes of UTF-8. Loaded only when it is needed.
- * Throws MIGRATION_INVALID at the place of a syntax error.
+ * Splits a script: our scanner proposes where a statement ends, PostgreSQL's own parser confirms it, one at a time
+ * (engine 45). The parser is loaded only when it is needed.
+ * @throws MpmError MIGRATION_INVALID at the place of a syntax error
  */
 export async function split(script: SqlScript): Promise<Step[]> {
-  const { parse } = await import('libpg-query');
-  const bytes = Buffer.from(script.sql);
-  let statements: RawStatement[];
-  try {
-    statements = ((await parse(script.sql)) as unknown as { stmts?: RawStatement[] }).stmts ?? [];
-  } catch (error) {
-    throw syntaxError(script, error);
-  }
-  let offset = 0;
-  let done = 0;
-  return statements.map((statement) => {
-    const from = statement.stmt_location ?? 0;
-    const to = statement.stmt_len ? from + statement.stmt_len : bytes.length;
-    offset += bytes.toString('utf8', done, from).length;
-    const raw = bytes.toString('utf8', from, to);
-    const text = raw.trim();
-    const start = offset + raw.indexOf(text);
-    offset += raw.length;
-    done = to;
-    const hash = createHash('sha256').update(text).digest('hex');
-    return { text, start, hash, ...natureOf(statement) };
+  const { loadModule, parseSync } = await import('libpg-query');
+  await loadModule();
+  const { sql } = script;
+  const steps: Step[] = [];
+  const add = (start: number, end: number, nature: Nature) => {
+    const hash = createHash('sha256').update(sql.slice(start, end)).digest().toString('hex', 0, 8);
+    steps.push({ start, end, hash, nature });
+  };
+  let behind = 0;
+  // What the parser called unfinished, and goes on in the next piece: a BEGIN ATOMIC that the scanner did not see.
+  let unfinished: { start: number; error: unknown } | undefined;
+  scan(sql, ({ start: first, end: last, next }) => {
+    const start = unfinished?.start ?? startOf(sql, behind);
+    const end = next > last ? next - 1 : sql.length;
+    behind = next;
+    const text = sql.slice(start, end).trimEnd();
+    if (text.length > LONGEST) return add(start, start + text.length, natureByText(sql.slice(first, last)));
+    try {
+      const { stmts = [] } = parseSync(text) as unknown as { stmts?: RawStatement[] };
+      for (const { at, length, node } of placesOf(text, stmts)) {
+        add(start + at, start + at + length, natureOf(node));
+      }
+      unfinished = undefined;
+    } catch (error) {
+      if (next === last || !/at end of input/.test(String(error)))
+        throw syntaxError(script, start, text, error);
+      unfinished = { start, error };
+    }
+  });
+  if (unfinished) throw syntaxError(script, unfinished.start, sql.slice(unfinished.start), unfinished.error);
+  return steps;
+}
+
+/** Where the statement behind `at` begins, with the comments in front of it. */
+function startOf(sql: string, at: number): number {
+  const space = /[\s;]*/y;
+  space.lastIndex = at;
+  space.test(sql);
+  return space.lastIndex;
+}
+
+/** Each statement of a piece, in UTF-16 units of it and without the space around it: mostly there is one. */
+function placesOf(
+  text: string,
+  statements: readonly RawStatement[],
+): { at: number; length: number; node: Node }[] {
+  const [only, second] = statements;
+  if (only && !second) return [{ at: 0, length: text.length, node: only.stmt }];
+  const bytes = Buffer.from(text);
+  return statements.map(({ stmt, stmt_location: from = 0, stmt_len: length }) => {
+    const raw = bytes.toString('utf8', from, length ? from + length : bytes.length);
+    const at = bytes.toString('utf8', 0, from).length + raw.length - raw.trimStart().length;
+    return { at, length: raw.trim().length, node: stmt };
   });
 }
 
-function syntaxError(script: SqlScript, error: unknown): MpmError {
+function syntaxError(script: SqlScript, start: number, text: string, error: unknown): MpmError {
   const details = (error as { sqlDetails?: { message?: string; cursorPosition?: number } }).sqlDetails;
   const message = details?.message ?? (error instanceof Error ? error.message : String(error));
-  const position = (details?.cursorPosition ?? 0) + 1;
-  const offset = script.start + offsetOfPosition(script.sql, position);
+  const offset = script.start + start + offsetOfPosition(text, (details?.cursorPosition ?? 0) + 1);
   return new MpmError('MIGRATION_INVALID', message, {
     subject: script.path,
     excerpt: excerptAt(script.path, script.text, offset),
   });
-}
-
-/** What may end or refuse a transaction: sent alone, and its progress is recorded behind it. */
-const ALONE =
-  /^(?:VacuumStmt|ClusterStmt|RepackStmt|CreatedbStmt|DropdbStmt|CreateTableSpaceStmt|DropTableSpaceStmt|AlterSystemStmt|AlterDatabaseStmt|CallStmt|DoStmt|CreateSubscriptionStmt|DropSubscriptionStmt|AlterSubscriptionStmt|DiscardStmt|TransactionStmt)$/;
-
-function natureOf(statement: RawStatement): Pick<Step, 'alone' | 'concurrentIndex'> {
-  const [kind = '', node = {}] = Object.entries(statement.stmt)[0] ?? [];
-  const concurrent =
-    node['concurrent'] === true || /"concurrent":true|"defname":"concurrently"/.test(JSON.stringify(node));
-  const alone = ALONE.test(kind) || kind === 'ReindexStmt' || concurrent;
-  if (kind !== 'IndexStmt' || !concurrent) return { alone };
-  const relation = node['relation'] as { schemaname?: string; relname: string };
-  const index = node['idxname'] as string | undefined;
-  return { alone, concurrentIndex: { schema: relation.schemaname, table: relation.relname, index } };
 }

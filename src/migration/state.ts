@@ -13,6 +13,14 @@ export interface HistoryRow {
   statementsDone: number;
   statements: number | null;
   statementHashes: string[] | null;
+  /** The bare statement that was begun, and whose end is not recorded; from 1. */
+  statementBegun: number | null;
+  /** The pid of the backend that worked at it last, where it is half-done. */
+  backendPid: number | null;
+  /** It is its `down` that is half-done. */
+  reverting: boolean;
+  /** The pid of the backend that is at work at it now. */
+  atWork: number | null;
   startedAt: string;
   finishedAt: string | null;
   durationMs: number | null;
@@ -34,6 +42,7 @@ export type MigrationState =
   | 'out-of-order'
   | 'failed'
   | 'interrupted'
+  | 'running'
   | 'future'
   | 'kept';
 
@@ -93,7 +102,7 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
 
 function stateOfRow(row: HistoryRow, migration: Migration): MigrationState {
   if (row.state === 'failed') return 'failed';
-  if (row.state === 'running') return 'interrupted';
+  if (row.state === 'running') return row.atWork === null ? 'interrupted' : 'running';
   if (row.checksum !== migration.checksum) return 'changed';
   return row.state;
 }

@@ -1,10 +1,11 @@
 import { MpmError } from '../errors.ts';
-import { databaseFields, isServerError, isTransient } from '../postgres/sqlstate.ts';
-import { recordStatement } from './history.ts';
-import { dropInvalidIndex, invalidIndex } from './invalid-index.ts';
+import { databaseFields, isServerError, isTransient, SQLSTATE } from '../postgres/sqlstate.ts';
+import { GUARD } from './history.ts';
 import { locate, locateInModule } from './locate.ts';
 import { pause } from './lock.ts';
+import { dropInvalidIndex, invalidIndex } from './look-up.ts';
 import type { ModuleScript, Script, SqlScript } from './migration.ts';
+import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
 import type { Step } from './split.ts';
 import { type Bench, RESTORE, setTimeouts } from './unit.ts';
 
@@ -15,35 +16,42 @@ export interface Run {
   retries: number;
   name: string;
   script: Script;
+  /** None of a module, which is one step by itself. */
+  steps: readonly Step[] | undefined;
+  /** How many steps an earlier attempt has done. */
+  done: number;
+  /** Nobody has tried it before: where nothing of it was kept, its row goes. */
+  isFirst: boolean;
+  reverting: boolean;
 }
 
 /**
- * Runs a script from step `done` on, each step with the record of its progress, and leaves the session as it was.
- * @param forget removes the row of one that left nothing behind
- * @param failed records why it stopped
+ * Runs a script from its first open step on, each step with the record of its progress, and leaves the session as it was.
+ * @returns the record that the last step still owes
  * @throws MpmError MIGRATION_FAILED, CONNECTION_LOST: where it stopped, and what was kept
  */
-export async function runSteps(
-  run: Run,
-  steps: readonly Step[] | undefined,
-  done: number,
-  forget: string | undefined,
-  failed: (message: string) => string,
-): Promise<void> {
-  const { connection } = run.bench;
-  let current = done;
+export async function runSteps(run: Run): Promise<string[]> {
+  const { connection, history } = run.bench;
+  let current = run.done;
+  let owed: string[] = [];
   try {
-    if (run.script.kind === 'module') await runOutside(run, run.script);
-    for (const step of steps?.slice(done) ?? []) {
-      await runStep(run, step, current);
+    if (run.script.kind === 'module' && run.done === 0) {
+      await runOutside(run, run.script);
+      owed = [recordDone(history, run.name, 1)];
+    }
+    for (const step of run.steps?.slice(run.done) ?? []) {
+      owed = await runStep(run, step, current + 1, owed);
       current += 1;
     }
+    return owed;
   } catch (error) {
-    if (connection.lost) throw stopped(run, steps, current, error);
+    if (connection.lost) throw stopped(run, current, error);
     // Nothing was kept: as if it had never been tried.
-    const clean = forget !== undefined && current === 0 && steps?.[0]?.alone === false;
-    await connection.query(clean ? forget : failed(error instanceof Error ? error.message : String(error)));
-    throw stopped(run, steps, current, error, clean);
+    const clean = run.isFirst && current === 0 && run.steps?.[0]?.nature.bare === false;
+    const message = `${run.reverting ? 'down: ' : ''}${error instanceof Error ? error.message : String(error)}`;
+    const record = clean ? forgetAttempt(history, run.name) : recordStop(history, run.name, message);
+    await connection.query(record);
+    throw stopped(run, current, error, clean);
   } finally {
     if (!connection.lost) await connection.send(RESTORE.join(';')).catch(() => undefined);
   }
@@ -66,20 +74,47 @@ async function runOutside({ name, bench }: Run, script: ModuleScript): Promise<v
   for (const notice of notices) bench.notice(notice);
 }
 
-/** A statement that can share a transaction with the record of its progress does; then both happen or neither. */
-async function runStep(run: Run, step: Step, index: number): Promise<void> {
+/**
+ * A statement that can share a transaction with the record of its progress does; then both happen or neither. What it
+ * can share none with is the server's to say: nothing has happened by then.
+ * @param number from 1
+ * @param owed records of the step before
+ * @returns records that go in front of the next one's, or of the end
+ */
+async function runStep(run: Run, step: Step, number: number, owed: string[]): Promise<string[]> {
   const { connection, history } = run.bench;
-  const record = recordStatement(history, run.name, index + 1);
-  if (!step.alone) {
-    const message = `${prefixOf(run)}${step.text}\n;${record}`;
+  if (step.nature.bare) return runBare(run, step, number, owed);
+  if (owed.length) await connection.send(owed.join(';\n'));
+  const message = `${prefixOf(run)}${textOf(run, step)}\n;${recordDone(history, run.name, number)}`;
+  try {
     await untilHad(run, () => connection.send(message));
-    return;
+    return [];
+  } catch (error) {
+    if (!isServerError(error) || error.code !== SQLSTATE.activeTransaction) throw error;
+    return runBare(run, step, number, []);
   }
-  if (step.concurrentIndex) await dropInvalidIndex(connection, step.concurrentIndex);
-  await connection.send(step.text);
-  const invalid = step.concurrentIndex && (await invalidIndex(connection, step.concurrentIndex));
+}
+
+async function runBare(run: Run, step: Step, number: number, owed: string[]): Promise<string[]> {
+  const { connection, history } = run.bench;
+  const { trace } = step.nature;
+  if (trace.kind === 'index') await dropInvalidIndex(connection, trace);
+  const begun = recordBegun(history, run.name, number);
+  await connection.send([...owed, ...timeoutsOf(run, step), begun].join(';\n'));
+  await connection.send(textOf(run, step));
+  const invalid = trace.kind === 'index' && (await invalidIndex(connection, trace));
   if (invalid) throw new Error(`index ${invalid} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
-  await connection.query(record);
+  return [recordDone(history, run.name, number)];
+}
+
+/** For the session, because it has no transaction: what the file itself says, but for what has to wait for everybody. */
+function timeoutsOf({ script: { options } }: Run, { nature }: Step): string[] {
+  const { lockTimeout = 0, statementTimeout = 0 } = nature.patient ? {} : options;
+  return [`set lock_timeout = ${lockTimeout}`, `set statement_timeout = ${statementTimeout}`];
+}
+
+function textOf({ script }: Run, { start, end }: Step): string {
+  return (script as SqlScript).sql.slice(start, end);
 }
 
 /** What a step is sent behind. */
@@ -100,26 +135,20 @@ async function untilHad(run: Run, act: () => Promise<unknown>): Promise<void> {
   }
 }
 
-const RESUME = 'Then resume: mpm-migrate up --tenant {tenant} --force';
-
-function stopped(
-  run: Run,
-  steps: readonly Step[] | undefined,
-  index: number,
-  error: unknown,
-  clean = false,
-): MpmError {
+function stopped(run: Run, index: number, error: unknown, clean = false): MpmError {
+  const { name, steps, script } = run;
+  const resume = `Then resume: mpm-migrate resolve ${name} --tenant {tenant} --retry`;
   const step = steps?.[index];
   const known = error instanceof MpmError ? error : undefined;
   const excerpt = step
     ? locateStep(run, step, error)
-    : run.script.kind === 'module'
-      ? (known?.excerpt ?? locateInModule(run.script, error))
+    : script.kind === 'module'
+      ? (known?.excerpt ?? locateInModule(script, error))
       : undefined;
   const server = isServerError(error) ? error : undefined;
   const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped half-way';
-  const message = error instanceof Error ? error.message : String(error);
   const lost = run.bench.connection.lost !== undefined;
+  const message = messageOf(error);
   return new MpmError(
     lost ? 'CONNECTION_LOST' : 'MIGRATION_FAILED',
     lost ? `the connection was lost while ${run.name} ran: ${message}` : message,
@@ -128,19 +157,32 @@ function stopped(
       // A retry by the lanes would be refused as interrupted: what is kept is resumed on request only.
       cause: clean ? error : undefined,
       aftermath: clean ? 'nothing was kept' : `${place}; what went before was kept`,
-      ...(clean ? {} : { hint: `${known?.hint ?? 'Mend the cause.'}\n${RESUME}` }),
+      ...(clean ? {} : { hint: `${known?.hint ?? 'Mend the cause.'}\n${resume}` }),
       ...(excerpt && { excerpt }),
       ...(server ? { database: databaseFields(server) } : known?.database && { database: known.database }),
     },
   );
 }
 
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.includes(GUARD.moved)
+    ? 'the history was changed meanwhile: this attempt holds it no longer'
+    : message;
+}
+
 function locateStep(run: Run, step: Step, error: unknown) {
   if (run.script.kind !== 'sql') return undefined;
   const script: SqlScript = run.script;
-  const prefix = step.alone ? 0 : prefixOf(run).length;
+  const text = textOf(run, step);
+  const prefix = step.nature.bare ? '' : prefixOf(run);
   const server = isServerError(error) ? error : undefined;
-  const message = step.alone ? step.text : `${' '.repeat(prefix)}${step.text}`;
-  const within = { ...script, sql: step.text, start: script.start + step.start };
-  return locate(within, { message, prefix, position: server?.position, where: server?.where, completed: 0 });
+  const within = { ...script, sql: text, start: script.start + step.start };
+  return locate(within, {
+    message: prefix + text,
+    prefix: prefix.length,
+    position: server?.position,
+    where: server?.where,
+    completed: 0,
+  });
 }

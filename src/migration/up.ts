@@ -4,14 +4,14 @@ import { fingerprintOf } from './fingerprint.ts';
 import { haltable } from './halt.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
-import { applyOutside } from './outside.ts';
+import { applyOutside, halfReverted } from './outside.ts';
 import type { Plan } from './plan.ts';
 import { bootstrap, type Found, planFor, readStanding, refuseNonEmpty } from './read.ts';
 import { premisesOf, refreshStamp, stampSql } from './restamp.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 import { type Application, applyInTransaction, type Settled } from './transaction.ts';
 import type { Bench } from './unit.ts';
-import { othersAtWork, perform, refused, waitOf, type Work } from './work.ts';
+import { attemptAtWork, othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
 
 /**
  * So many migrations at most travel in one message, and so much of SQL (characters), while the ones before took no
@@ -29,6 +29,7 @@ export async function goUp(
   const found = await readStanding(connection, options);
   if (!found.bootstrapped && found.objects.length && !options.allowNonEmpty) throw refuseNonEmpty(found);
   const plan = await planFor(connection, found, migrations, options);
+  if (await attemptAtWork(work, connection, plan.rows)) return 'again';
   if (result.applied.length === 0) result.from = plan.head;
   result.to = plan.head;
   result.pending = plan.pending.map(({ name }) => name);
@@ -63,6 +64,8 @@ async function applyAll(
   const scripts = pending.map(({ up }) => up);
   const premises = await premisesOf(work, connection);
   const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
+  const reverted = pending.find(({ name }) => rows.get(name)?.reverting);
+  if (reverted) throw halfReverted(reverted.name);
   const lastAfter = (done: number) =>
     found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
   /** One of a message that begins with the migration at the index `first`. */
@@ -109,7 +112,7 @@ async function apply(work: Work, bench: Bench, applications: readonly Applicatio
     return haltable(target, options.history, options.signal, () => applyInTransaction(bench, applications));
   }
   if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
-  const outcome = await applyOutside(bench, options.pace.retries, first);
+  const outcome = await applyOutside(bench, outsideOf(options), first);
   return [{ name: first.migration.name, outcome }];
 }
 

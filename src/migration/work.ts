@@ -3,11 +3,13 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { execute } from './execute.ts';
-import { type Wait, waitForLock } from './lock.ts';
+import { type Wait, waitForAttempt, waitForLock } from './lock.ts';
 import type { ModuleWatch } from './module-process.ts';
+import type { OutsideOptions } from './outside.ts';
 import type { Refusal } from './plan.ts';
 import { type Found, readStanding, type ReadOptions } from './read.ts';
 import type { Premises } from './history.ts';
+import type { HistoryRow } from './state.ts';
 import type { Settled } from './transaction.ts';
 import type { Admit, Bench } from './unit.ts';
 
@@ -18,6 +20,8 @@ export interface MigrateOptions extends ReadOptions {
   run: string;
   actor?: string | undefined;
   toolVersion: string;
+  /** What to do about a statement of which nobody can know whether it was done. */
+  resume?: OutsideOptions['resume'];
   /** Migrate a database that has objects but no history. */
   allowNonEmpty?: boolean;
   /** False: leave the head stamp alone, as for a second history in the same database. */
@@ -68,6 +72,10 @@ export interface Work {
 /** How long these options wait for another runner. */
 export function waitOf({ pace, signal, onWaiting }: MigrateOptions): Wait {
   return { lockWait: pace.lockWait, signal, onWaiting };
+}
+
+export function outsideOf({ pace, resume }: MigrateOptions): OutsideOptions {
+  return { retries: pace.retries, resume };
 }
 
 /** How migrations are settled. */
@@ -168,6 +176,19 @@ export async function othersAtWork(
   // It may have ended between the look at the history and the look at the lock.
   const now = await readStanding(connection, work.options);
   return now.fingerprint !== found.fingerprint;
+}
+
+/** A migration outside a transaction may still be at work though its process is gone: then its end is waited for. */
+export async function attemptAtWork(
+  { options }: Work,
+  connection: Connection,
+  rows: readonly HistoryRow[] | undefined,
+): Promise<boolean> {
+  if (!rows?.some(({ atWork }) => atWork !== null)) return false;
+  // While its process is there, it is the one to be named.
+  await waitForLock(connection, options.history, waitOf(options));
+  await waitForAttempt(connection, options.history, waitOf(options));
+  return true;
 }
 
 export function refused(refusals: readonly Refusal[]): MpmError {

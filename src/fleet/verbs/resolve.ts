@@ -2,7 +2,7 @@ import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { decideResolve, type Resolution, requireHalfDone } from '../../migration/decide.ts';
 import { inspect } from '../../migration/inspect.ts';
-import { attemptUp } from '../../migration/migrate.ts';
+import { attemptDown, attemptUp } from '../../migration/migrate.ts';
 import { requireValidIndexes } from '../../migration/resolve.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
@@ -16,13 +16,16 @@ import { workOn } from '../work.ts';
 export interface ResolveOptions extends Omit<MendOptions, 'write' | 'concurrency'> {
   /** Id, name or database of the one tenant. */
   tenant: string;
-  /** What is true of it: `applied`, or `rolled-back`; `retry`: neither, resume it at the statement that failed. */
-  as: Resolution | 'retry';
+  /**
+   * What is true of it: `applied`, or `rolled-back`; or how it goes on: `retry` resumes it at the statement that failed or
+   * was interrupted, `skip` behind that statement.
+   */
+  as: Resolution | 'retry' | 'skip';
 }
 
 /**
  * Ends the state of a migration that failed or was interrupted half-way in one tenant. What a person says is
- * recorded, and journalled; `retry` is a run of its own, and touches no other migration.
+ * recorded, and journalled; `retry` and `skip` are runs of their own, and touch no other migration.
  * @throws MpmError UNKNOWN_TENANT; USAGE when that migration is neither failed nor interrupted there
  */
 export async function resolve(
@@ -32,7 +35,7 @@ export async function resolve(
 ): Promise<MendReport | RunReport> {
   const files = await readFleetFiles(config);
   const { id } = await lookUpSingle(config, wanted);
-  if (as === 'retry') return retry(config, name, id, files, options);
+  if (as === 'retry' || as === 'skip') return resume(config, name, id, files, as, options);
   const report = await conductMend(
     config,
     {
@@ -52,12 +55,13 @@ export async function resolve(
   return report;
 }
 
-/** As `up --force`, limited to this one migration. */
-async function retry(
+/** As `up --force`, limited to this one migration; or as its `down`, where that is what is half-done. */
+async function resume(
   config: Config,
   name: string,
   id: string,
   files: FleetFiles,
+  as: 'retry' | 'skip',
   options: Omit<MendOptions, 'write' | 'concurrency'>,
 ): Promise<RunReport> {
   const report = await conductRun(
@@ -69,7 +73,8 @@ async function retry(
         workOn(tenant, context, { files, force: true }, async ({ target, migrations, options: how }) => {
           const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
           requireHalfDone(migrations, rows, name);
-          return triedBy(await attemptUp(target, { migrations }, { ...how, only: name }));
+          const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
+          return triedBy(await attempt(target, { migrations }, { ...how, only: name, resume: as }));
         }),
     },
     options,

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import type { Connection } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import type { HistoryTable } from './history.ts';
+import type { ConcurrentIndex, Trace } from './nature.ts';
+
+/** What became of a bare statement that was begun, as far as the catalogs tell. */
+export type Verdict = 'done' | 'not done' | 'unknown';
+
+/**
+ * Looks up in the catalogs whether a bare statement was done that was begun, and whose end is not known (engine 40);
+ * what it left half-made is cleared away, so that it can be run again.
+ * @param text the statement
+ */
+export async function lookUp(
+  connection: Connection,
+  history: HistoryTable,
+  text: string,
+  trace: Trace,
+): Promise<Verdict> {
+  switch (trace.kind) {
+    case 'harmless':
+      return 'not done';
+    case 'none':
+      return 'unknown';
+    case 'index':
+      return lookUpIndex(connection, history, text, trace);
+    case 'dropped-index':
+      return (await exists(connection, trace.name)) ? 'not done' : 'done';
+    case 'detached':
+      return lookUpDetached(connection, trace.parent, trace.partition);
+  }
+}
+
+async function exists(connection: Connection, name: string): Promise<boolean> {
+  const [row] = await connection.query<{ there: boolean }>(
+    `select pg_catalog.to_regclass(${literal(name)}) is not null as there`,
+  );
+  return row?.there ?? false;
+}
+
+/** A detached partition is a table like any other; one that is half detached must be detached to the end. */
+async function lookUpDetached(connection: Connection, parent: string, partition: string): Promise<Verdict> {
+  const [row] = await connection.query<{ there: boolean; pending: boolean | null }>(
+    `select pg_catalog.to_regclass(${literal(parent)}) is not null and pg_catalog.to_regclass(${literal(partition)}) is not null as there,
+  (select i.inhdetachpending from pg_catalog.pg_inherits i
+    where i.inhparent = pg_catalog.to_regclass(${literal(parent)}) and i.inhrelid = pg_catalog.to_regclass(${literal(partition)})) as pending`,
+  );
+  if (!row?.there) return 'unknown';
+  if (row.pending === null) return 'done';
+  if (!row.pending) return 'not done';
+  await connection.send(`alter table ${parent} detach partition ${partition} finalize`);
+  return 'done';
+}
+
+interface FoundIndex {
+  oid: number;
+  /** Qualified. */
+  name: string;
+  valid: boolean;
+  /** That of the statement. */
+  table: boolean;
+  definition: string;
+}
+
+async function lookUpIndex(
+  connection: Connection,
+  history: HistoryTable,
+  text: string,
+  wanted: ConcurrentIndex,
+): Promise<Verdict> {
+  // One that the server named cannot be told from one that was there before.
+  if (wanted.name === undefined) return 'unknown';
+  const [found] = await connection.query<FoundIndex>(selectIndex(wanted.table, wanted.name));
+  // Another table's of this name: then it cannot have been made, and the server will say so again.
+  if (!found?.table) return 'not done';
+  if (!found.valid) {
+    await dropIndex(connection, found.name);
+    return 'not done';
+  }
+  const said = await definitionOf(connection, history, text, wanted);
+  return said === found.definition ? 'done' : 'unknown';
+}
+
+/** The index of that name in the table's schema, which is where an index is made. */
+function selectIndex(table: string, name: string): string {
+  return `select c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name, i.indisvalid as valid,
+  i.indrelid = t.oid as table, ${DEFINITION} as definition
+from pg_catalog.pg_class t join pg_catalog.pg_class c on c.relnamespace = t.relnamespace join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.pg_index i on i.indexrelid = c.oid
+where t.oid = pg_catalog.to_regclass(${literal(table)}) and c.relname = ${literal(name)}`;
+}
+
+/** All that a CREATE INDEX says, as the server understood it, but for the names of index and table. */
+const DEFINITION = `pg_catalog.concat_ws(' ', c.relam, i.indisunique, pg_catalog.to_jsonb(i)->>'indnullsnotdistinct', i.indnkeyatts, i.indclass, i.indcollation, i.indoption,
+  pg_catalog.array_to_string(array(select pg_catalog.pg_get_indexdef(i.indexrelid, k, false) from pg_catalog.generate_series(1, i.indnatts) k order by k), ', '),
+  'where', pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'with', c.reloptions, 'in', c.reltablespace)`;
+
+/**
+ * What the statement says, in the server's own words: it makes such an index on an empty table with the same columns,
+ * which is rolled back. Undefined where that cannot be done.
+ */
+async function definitionOf(
+  connection: Connection,
+  { schema }: HistoryTable,
+  text: string,
+  { table, unique, tableAt }: ConcurrentIndex,
+): Promise<string | undefined> {
+  const behind = Buffer.from(text).toString('utf8', tableAt);
+  const [name] =
+    /^(?:"(?:[^"]|"")*"|[\w$\u0080-\uffff]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[\w$\u0080-\uffff]+))*/.exec(
+      behind,
+    ) ?? [];
+  if (name === undefined) return undefined;
+  const probe = `probe_${randomBytes(8).toString('hex')}`;
+  const ours = `${identifier(schema)}.${identifier(probe)}`;
+  try {
+    await connection.send(
+      `begin;\ncreate table ${ours} (like ${table});\ncreate ${unique ? 'unique ' : ''}index ${identifier(`${probe}_i`)} on ${ours} ${behind.slice(name.length)}`,
+    );
+    const [made] = await connection.query<FoundIndex>(selectIndex(ours, `${probe}_i`));
+    return made?.definition;
+  } catch (error) {
+    if (connection.lost) throw error;
+    return undefined;
+  } finally {
+    if (!connection.lost) await connection.query('rollback');
+  }
+}
+
+/**
+ * The qualified name of that index when it is invalid: what a failed CREATE INDEX CONCURRENTLY leaves behind, and
+ * what IF NOT EXISTS then takes for the real thing (engine 11). Without a name: any invalid one of the table.
+ */
+export async function invalidIndex(
+  connection: Connection,
+  { table, name }: ConcurrentIndex,
+): Promise<string | undefined> {
+  const named = name === undefined ? 'true' : `c.relname = ${literal(name)}`;
+  const [row] = await connection.query<{
+    name: string;
+  }>(`select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where i.indrelid = pg_catalog.to_regclass(${literal(table)}) and not i.indisvalid and ${named} limit 1`);
+  return row?.name;
+}
+
+/** Drops that index when it is invalid, so that the statement builds it anew. Only one that is named can be ours. */
+export async function dropInvalidIndex(connection: Connection, wanted: ConcurrentIndex): Promise<void> {
+  if (wanted.name === undefined) return;
+  const invalid = await invalidIndex(connection, wanted);
+  if (invalid) await dropIndex(connection, invalid);
+}
+
+async function dropIndex(connection: Connection, name: string): Promise<void> {
+  await connection.send(`drop index concurrently ${name}`);
+}
