@@ -95,7 +95,8 @@ function migrateOptions(
     onMigration: onMigration && ((step) => onMigration({ set, ...step })),
     onWaiting,
     ...(to === undefined ? {} : { to }),
-    ...(force ? { force } : {}),
+    // There is no `resolve` for it: who says --force has looked.
+    ...(force ? { force, resume: 'retry' as const } : {}),
   };
 }
 

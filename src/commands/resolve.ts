@@ -63,5 +63,7 @@ function needsOne(said: string | undefined): MpmError {
   const message = said
     ? '--applied, --rolled-back, --retry and --skip exclude each other'
     : 'What became of it was not said';
-  return new MpmError('USAGE', message, { hint: 'Give one of --applied, --rolled-back, --retry and --skip.' });
+  return new MpmError('USAGE', message, {
+    hint: 'Give one of --applied, --rolled-back, --retry and --skip.',
+  });
 }

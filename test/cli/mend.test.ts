@@ -245,6 +245,34 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
   }
 });
 
+test('engine 40: a statement whose end nobody knows: --force does not guess, --retry and --skip say it', async () => {
+  const files = {
+    'core/1_do.sql':
+      '-- migrate:up transaction:false\ncreate table a (n int);\ndo $$ begin insert into a values (1); commit; end $$;\ncreate table c ();\n',
+  };
+  const fleet = await makeFleet(databases, { count: 2, files });
+  const mpm = await inFolder(fleet);
+  expect(await mpm('up', '--all')).toMatchObject({ code: 0 });
+  for (const tenant of fleet.tenants) {
+    await fleet.of(
+      tenant,
+      "drop table c; update mpm_migrate.history set state = 'running', statements_done = 1, statement_begun = 2, backend_pid = 1",
+    );
+  }
+  const refused = await mpm('up', '--tenant', '1', '--force');
+  expect(refused.code).toBe(3);
+  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant company-1 --retry');
+  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant company-1 --skip');
+  expect(await mpm('resolve', '1_do', '--tenant', 'company-1', '--skip')).toMatchObject({ code: 0 });
+  expect(await fleet.of(fleet.tenants[0], 'select n from a')).toEqual([{ n: 1 }]);
+  expect(await mpm('resolve', '1_do', '--tenant', 'company-2', '--retry')).toMatchObject({ code: 0 });
+  expect(await fleet.of(fleet.tenants[1], 'select n from a')).toEqual([{ n: 1 }, { n: 1 }]);
+  expect(await mpm('status', '--all', '--exit-code')).toMatchObject({ code: 0 });
+  const both = await mpm('resolve', '1_do', '--tenant', '1', '--skip', '--retry');
+  expect(both).toMatchObject({ code: 2 });
+  expect(both.stderr).toContain('exclude each other');
+});
+
 test('fresh: only with the name of the database, and then it is new', async () => {
   const fleet = await makeFleet(databases, { count: 2 });
   const mpm = await inFolder(fleet);

@@ -332,7 +332,7 @@ test('engine 40: a down that stopped half-way is resumed where it stopped, and i
 });
 
 test('engine 40: the server crashes in a bare statement', async () => {
-  await using server = await startEmbedded();
+  await using server = await startEmbedded({ fsync: true });
   const { url } = server;
   const set = await migrations({
     ...TABLE,
