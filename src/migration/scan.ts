@@ -1,3 +1,4 @@
+import { type Lookalike, lookalikeAt } from './lookalike.ts';
 import { commentEnd, copyDataEnd, escapeStringEnd } from './scan-ends.ts';
 
 /** One statement of a SQL text. Offsets are UTF-16 units of that text. */
@@ -39,6 +40,7 @@ export interface Scan {
   statements: Statement[];
   problems: ScanProblem[];
   markers: Marker[];
+  lookalikes: Lookalike[];
 }
 
 /** Enough for `alter table if exists only a.b detach partition c.d concurrently`. */
@@ -63,7 +65,7 @@ const ROUTINE = /^(?:c[fp]|cor[fp])/;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const WORD = /[\w$\u0080-\uffff]+/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
-const MARKER = /--[ \t]*(migrate:[^\r\n]*)/y;
+const MARKER = /--[ \t]*(migrate:\S[^\r\n]*)/y;
 const LINE_END = /[\r\n]|$/g;
 
 /**
@@ -78,6 +80,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   const onStatement = each ?? ((statement: Statement) => void statements.push(statement));
   const problems: ScanProblem[] = [];
   const markers: Marker[] = [];
+  const lookalikes: Lookalike[] = [];
 
   let start = -1;
   let end = 0;
@@ -123,6 +126,12 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
     while (before >= 0 && (text[before] === ' ' || text[before] === '\t')) before--;
     return before < 0 || text[before] === '\n' || text[before] === '\r';
   };
+  const endsLine = (at: number): boolean => text.slice(at, lineEnd(at)).trim() === '';
+  const look = (from: number, to: number, alone: boolean): void => {
+    // A column list or a routine's body may have such comments.
+    const found = parentheses > 0 || depth > 0 ? undefined : lookalikeAt(text, from, to, alone);
+    if (found) lookalikes.push(found);
+  };
   const word = (from: number, to: number): void => {
     const size = to - from;
     // Most words of a big file are not worth a string.
@@ -161,12 +170,15 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
       if (marker !== undefined && startsLine(at)) {
         finish(end);
         markers.push({ offset: at, end: next, text: marker.slice(2).trim() });
+      } else {
+        look(at, next, startsLine(at));
       }
       at = next;
       continue;
     }
     if (code === 47 /* / */ && text.charCodeAt(at + 1) === 42) {
       const close = commentEnd(text, at);
+      if (close >= 0) look(at, close, startsLine(at) && endsLine(close));
       at = close < 0 ? unterminated('comment', at) : close;
       continue;
     }
@@ -220,7 +232,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   if (nul >= 0 && !problems.some((problem) => problem.kind === 'nul')) {
     problems.push({ kind: 'nul', offset: nul, end: nul + 1 });
   }
-  return { statements, problems, markers };
+  return { statements, problems, markers, lookalikes };
 }
 
 function wordEnd(text: string, at: number): number {

@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import { MpmError } from '../errors.ts';
 import { excerptAt } from './excerpt.ts';
+import { instead } from './lookalike.ts';
 import type { MigrationOptions, SqlScript } from './migration.ts';
 import { scan, type ScanProblem } from './scan.ts';
-import { type Complaint, type Direction, readSection, type Section } from './sql-section.ts';
+import { type Complaint, type Direction, readSection, type Section, shorten } from './sql-section.ts';
 import { parseOptions } from './sql-options.ts';
 
 /** The scripts of one `.sql` file, and everything that is wrong with it. */
@@ -38,7 +39,7 @@ const PROBLEMS: Record<ScanProblem['kind'], { what: string; hint: string }> = {
  * @param text the file without its BOM, line ends as they are
  */
 export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'both'): SqlFile {
-  const { statements, problems, markers } = scan(text);
+  const { statements, problems, markers, lookalikes } = scan(text);
   const complaints: Complaint[] = [];
   const blanks: [start: number, end: number][] = [];
 
@@ -65,7 +66,9 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
       complaints.push({
         offset: stray.start,
         message: 'SQL in front of the first marker belongs to no section',
-        hint: `move it below ${firstMarker.text.split(/\s/)[0]}`,
+        hint: markers.some(({ text: marker }) => /^migrate:up(?:\s|$)/.test(marker))
+          ? 'move it below -- migrate:up'
+          : 'write -- migrate:up above it',
       });
     }
   }
@@ -97,6 +100,20 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
       options,
     });
   });
+  for (const found of lookalikes) {
+    const section = markers.findLast((marker) => marker.offset < found.offset);
+    const end = markers.find((marker) => marker.offset > found.offset)?.offset ?? text.length;
+    const within = section ? /^migrate:(up|down)\b/.exec(section.text)?.[1] : kind;
+    // People write a rollback below its heading as comments: nothing of that is run.
+    const runs = statements.some((each) => each.end > found.offset && each.start < end);
+    if (found.plain && (found.direction === within || !runs)) continue;
+    complaints.push({
+      offset: found.offset,
+      kind: 'lookalike',
+      message: `${shorten(found.text)} looks like a marker, but only -- migrate:up and -- migrate:down begin a section`,
+      hint: instead(found, kind === 'both' ? undefined : kind),
+    });
+  }
   const wanted = kind === 'both' ? 'up' : kind;
   if (firstMarker && !sections.has(wanted) && complaints.length === 0) {
     complaints.push({

@@ -181,7 +181,8 @@ function needsNoTransaction({ words, start, end }: Statement, file: string): boo
   }
 }
 
-function shorten(statement: string): string {
+/** A statement or comment on one line, cut to what names it. */
+export function shorten(statement: string): string {
   const line = statement.replace(/\s+/g, ' ');
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }

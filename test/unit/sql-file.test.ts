@@ -247,3 +247,173 @@ describe('engine 32: specific messages', () => {
     expect(problem?.excerpt).toMatchObject({ file: '/m/1_a.sql', line: 2, column: 14 });
   });
 });
+
+describe('engine 43: markers of other tools, and ours in another spelling', () => {
+  const looks = /looks like a marker/;
+  const down = (marker: string) => `create table audit (i int);\n${marker}\ndrop table audit;\n`;
+
+  test.each([
+    '-- Down Migration',
+    '-- +goose Down',
+    '-- +migrate Down',
+    '-- Migrate:Down',
+    '-- MIGRATE:DOWN',
+    '-- @down',
+    '-- DOWN',
+    '-- rambler down',
+    '-- !Downs',
+    '---- create above / drop below ----',
+    '--down',
+    '-- Down:',
+    '-- ===== DOWN =====',
+    '-- ━━━ Down ━━━',
+    '-- #down',
+    '-- [undo]',
+    '-- //@UNDO',
+    '-- Rollback',
+    '-- rollback script',
+    '-- Revert:',
+    '-- downgrade',
+    '--- !Downs',
+    '-- # --- !Downs',
+    '-- migrate: down',
+    '-- migrate :down',
+    '-- migrate down',
+    '-- migrate-down',
+    '-- migrate_down',
+    '-- migrateDown',
+    '-- Migration: Down',
+    '-- migrations:down',
+    '-- migration:down transaction:false',
+    '-- Migrate:Down transaction:false lock_timeout:5s',
+    '--\u00a0migrate:down',
+    '-- migrate：down',
+    '-- dbmate:down',
+    '-- mpm-migrate down',
+    '-- +migrate Down notransaction',
+    '--+goose down',
+    '-- up / down',
+    '-- change',
+    '/* down */',
+    '/*\n * DOWN\n */',
+    'select 1; -- migrate:down',
+    '/* x */ -- migrate:down',
+    '-- +goose StatementBegin',
+    '-- +goose NO TRANSACTION',
+    '--liquibase formatted sql',
+  ])('%j is refused, with its line and what to write', (marker) => {
+    const [problem, ...others] = parseSqlFile('/m/1_a.sql', down(marker)).problems;
+    expect(problem).toMatchObject({ code: 'MIGRATION_INVALID', message: expect.stringMatching(looks) });
+    expect(problem?.excerpt?.line).toBe(2);
+    expect(problem?.hint).toMatch(/-- migrate:(up|down)|take it out/);
+    expect(others).toEqual([]);
+    // Within an explicit section as well.
+    const text = `-- migrate:up\nselect 1;\n${marker}\nselect 2;\n-- migrate:down\n`;
+    expect(problems(text)).toEqual([expect.stringMatching(looks)]);
+  });
+
+  test.each([
+    '-- +goose Up',
+    '-- +migrate Up',
+    '--!Ups',
+    '-- rambler up',
+    '-- #up',
+    '-- Up Migration',
+    '-- UP',
+    '-- Migrate:Up',
+  ])('%j is refused too', (marker) => {
+    const text = `${marker}\ncreate table audit (i int);\n`;
+    expect(problems(text)).toEqual([expect.stringMatching(looks)]);
+  });
+
+  test('ours may stand without a space, and with more of them', () => {
+    expect(read('--migrate:up\nselect 1;\n  --   migrate:down  \nselect 2;')).toMatchObject({
+      up: { sql: '\nselect 1;\n  ' },
+      down: { sql: '\nselect 2;' },
+    });
+  });
+
+  test('what the remedy says is right: written so, the file is read', () => {
+    const text = down('-- +goose Down');
+    expect(parseSqlFile('/m/1_a.sql', text).problems[0]?.hint).toMatch(
+      /^write -- migrate:down on a line of its own/,
+    );
+    const mended = `-- migrate:up\n${text.replace('-- +goose Down', '-- migrate:down')}`;
+    expect(read(mended)).toMatchObject({ down: { sql: '\ndrop table audit;\n' } });
+    const [stray] = parseSqlFile('/m/1_a.sql', 'select 1;\n-- migrate:down\nselect 2;').problems;
+    expect(stray?.hint).toBe('write -- migrate:up above it');
+    const [late] = parseSqlFile('/m/1_a.sql', 'select 1;\n-- migrate:down\n-- migrate:up\n').problems;
+    expect(late?.hint).toBe('move it below -- migrate:up');
+  });
+
+  test('a heading of the direction that the section or the half of a pair has is a comment', () => {
+    read('-- Down\ndrop table a;', 'down');
+    read('-- Rollback\n-- undo\ndrop table a;', 'down');
+    read('-- Up Migration\ncreate table a (i int);', 'up');
+    read('-- migrate:up\n-- UP\nselect 1;\n-- migrate:down\n-- rollback\nselect 2;');
+    expect(problems('create table a (i int);\n-- Down\ndrop table a;', 'up')).toEqual([
+      expect.stringMatching(looks),
+    ]);
+    expect(problems('-- +goose Down\ndrop table a;', 'down')).toEqual([expect.stringMatching(looks)]);
+    const [problem] = parseSqlFile('/m/1_a.up.sql', 'select 1;\n-- DOWN\nselect 2;', 'up').problems;
+    expect(problem?.hint).toMatch(/^move what follows into the \.down\.sql file/);
+  });
+
+  test('a heading with nothing below it but comments is one', () => {
+    read('create table a (i int);\n-- ======\n-- ROLLBACK\n-- ======\n-- drop table a;\n');
+    read('-- migrate:up\nselect 1;\n-- Rollback\n-- select 2;\n-- migrate:down\nselect 2;');
+    expect(problems('select 1;\n-- Rollback\n-- drop table a;\nselect 2;')).toEqual([
+      expect.stringMatching(looks),
+    ]);
+    expect(problems('select 1\n-- Rollback\n, 2;')).toEqual([expect.stringMatching(looks)]);
+    expect(problems('select 1;\n-- Migrate:Down\n')).toEqual([expect.stringMatching(looks)]);
+  });
+
+  test.each([
+    '-- down payment table',
+    '-- UPGRADE',
+    '-- Down payments',
+    '-- roll back to the old prices',
+    '-- rollback the change when it fails',
+    '-- undo the damage of 2024',
+    '-- Migration 12',
+    '-- migrate',
+    '-- Migrate: old rows to the new table',
+    '-- migrate: old rows to the new table',
+    '-- migrate the down payments',
+    '-- Migrate up to 20 rows',
+    '-- changes',
+    '-- Change 1',
+    '-- change the type of amount',
+    '-- set up',
+    '-- up-to-date prices',
+    '-- clean-up',
+    '-- backup',
+    '-- create table',
+    '-- drop',
+    '-- section 2',
+    '-- SQL',
+    '-- Name: up; Type: TABLE; Schema: public; Owner: -',
+    '-- ------------',
+    '--',
+    '-- play',
+    '-- upsert',
+    '-- markdown',
+    '-- countdown',
+    '-- Tern',
+    '/* drop it all */',
+    '/* migration of the tariffs */',
+    'select 1; -- down',
+    '-- abwärts',
+    '-- Update',
+  ])('%j is an ordinary comment', (comment) => {
+    read(`${comment}\nselect 1;\n${comment}\nselect 2;\n${comment}`);
+  });
+
+  test('strings, bodies and column lists may hold such lines', () => {
+    read("select '\n-- down\n';");
+    read('create function f() returns void language sql as $$\n-- down\n-- +goose Down\nselect 1 $$;');
+    read('create table elevator (\n  -- up\n  speed_up int,\n  -- down\n  speed_down int\n);');
+    read('create procedure p() begin atomic\n-- undo\ninsert into a values (1); end;');
+  });
+});
