@@ -45,7 +45,7 @@ export type { UpOptions } from './fleet/verbs/up.ts';
 export type { Tenant, TenantClash } from './central/tenant.ts';
 export type { PoolStats } from './postgres/pool-choice.ts';
 export type { Session, SessionOptions, TenantId } from './tenant/sessions.ts';
-export type { ToolName } from './migration/adopt.ts';
+export type { ToolName } from './migration/other-tools.ts';
 export type { RepairKind, Resolution } from './migration/decide.ts';
 export type { Refusal } from './migration/plan.ts';
 export type { ResultTable } from './postgres/connection.ts';

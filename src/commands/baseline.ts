@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
 import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { MendReport } from '../fleet/mend-report.ts';
-import type { ToolName } from '../migration/adopt.ts';
+import type { ToolName } from '../migration/other-tools.ts';
 
 // Spelt out here: the engine is loaded when the command runs, not when its flags are read.
 const TOOLS: readonly ToolName[] = [

@@ -35,6 +35,12 @@ function rowOf(line: string): Pick<HistoryRow, 'position' | 'name' | 'checksum' 
   return { position: Number(position), name, checksum, state: state as HistoryRow['state'], source };
 }
 
+/** Rows in COPY's text format, null for null. */
+export function parseCopyRows(text: string): (string | null)[][] {
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line) => line.split('\t').map((field) => (field === '\\N' ? null : unescaped(field))));
+}
+
 const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
 
 function unescaped(field: string): string {

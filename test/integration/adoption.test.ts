@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import type { ToolName } from '../../src/migration/adopt.ts';
+import type { ToolName } from '../../src/migration/other-tools.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
@@ -101,6 +101,68 @@ describe('baseline --from', () => {
     expect(await fleet.of(fleet.tenants[0], "select to_regclass('mpm_migrate.history') as t")).toEqual([
       { t: null },
     ]);
+  });
+
+  test('engine 44: a file is not recorded because another one with its version was applied', async () => {
+    const fleet = await makeFleet(databases, {
+      count: 1,
+      files: {
+        'core/20240528214728_add_a.sql': 'create table a (i int);',
+        'core/20240528214729_add_b.sql': 'create table b (i int);',
+      },
+    });
+    await fleet.of(
+      fleet.tenants[0],
+      `create table b (i int);
+       create table _prisma_migrations (migration_name text, finished_at timestamptz, rolled_back_at timestamptz);
+       insert into _prisma_migrations values ('20240528214728_add_b', now(), null)`,
+    );
+    const report = await baseline(fleet.config, { all: true }, { from: 'prisma', write: true });
+    expect(report.failures).toMatchObject([
+      { error: { message: '1 applied by prisma match no file of their own: 20240528214728_add_b' } },
+    ]);
+  });
+
+  test('engine 33: what its owner has hung on the table is not run', async () => {
+    const fleet = await fleetWith(`create sequence caught;
+      create function bait(text) returns text immutable language plpgsql as $$ begin perform nextval('public.caught'); return $1; end $$;
+      create table kept (migration text);
+      create view a_view as select bait(migration) as migration from kept;
+      create table a_policy (migration text);
+      alter table a_policy enable row level security, force row level security;
+      create policy p on a_policy using (bait('x') is null);
+      create table generated (i int, migration text generated always as (bait('x')) stored);
+      create table indexed (migration text);
+      create index on indexed (bait('x')) where bait('y') is not null;
+      create statistics s on bait(migration), bait('z') from indexed;
+      create table parent (migration text);
+      create table child (check (bait(migration) is null)) inherits (parent);
+      insert into kept values ('2024_01_01_000001_meters');
+      insert into indexed select migration from kept; insert into parent select migration from kept`);
+    const [tenant] = fleet.tenants;
+    const before = await fleet.of(tenant, 'select last_value as n from caught');
+    for (const table of ['a_view', 'a_policy', 'generated', 'indexed', 'parent']) {
+      const report = await baseline(fleet.config, { all: true }, { from: 'laravel', table });
+      const read = table === 'indexed' || table === 'parent';
+      expect(report.counts).toMatchObject(
+        // A superuser reads past policies; the rest cannot be copied.
+        read ? { changed: 1 } : table === 'a_policy' ? { unchanged: 1 } : { failed: 1 },
+      );
+    }
+    expect(await fleet.of(tenant, 'select last_value as n from caught')).toEqual(before);
+  });
+
+  test('without a schema, the one in public is meant; of several others one must be named', async () => {
+    const two = `create schema a; create schema b; ${laravel.replaceAll(' migrations ', ' a.migrations ')}
+      create table b.migrations (migration text);`;
+    const fleet = await fleetWith(two);
+    const unclear = await baseline(fleet.config, { all: true }, { from: 'laravel' });
+    expect(unclear.failures[0]?.error.hint).toBe('Say which: --table a.migrations, or --table b.migrations');
+    const named = await baseline(fleet.config, { all: true }, { from: 'laravel', table: 'a.migrations' });
+    expect(named.groups[0]?.changes.map(({ name }) => name)).toEqual(half);
+    await fleet.of(fleet.tenants[0], 'create table migrations (migration text)');
+    const ours = await baseline(fleet.config, { all: true }, { from: 'laravel' });
+    expect(ours).toMatchObject({ failures: [], counts: { unchanged: 1 } });
   });
 
   test('a table of another name is given with --table', async () => {

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { decideAdoption, readTool, type ToolName } from '../../migration/adopt.ts';
+import { decideAdoption } from '../../migration/adopt.ts';
+import { readTool, type ToolName } from '../../migration/other-tools.ts';
 import { decideBaseline } from '../../migration/decide.ts';
 import { readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
