@@ -1,3 +1,6 @@
+import { redact } from './secrets.ts';
+import { bounded } from './text.ts';
+
 /** Exit codes, the one table: `--help`, the README and every command read them from here. */
 export const EXIT = {
   done: 0,
@@ -141,9 +144,9 @@ export class MpmError extends Error {
 
   constructor(code: ErrorCode, message: string, options: MpmErrorOptions = {}) {
     const { cause, ...fields } = options;
-    super(message, cause === undefined ? undefined : { cause });
+    super(redact(message), cause === undefined ? undefined : { cause });
     this.code = code;
-    Object.assign(this, fields);
+    Object.assign(this, redactAll(fields));
   }
 
   get exit(): number {
@@ -188,23 +191,13 @@ function redactAll(value: unknown): unknown {
   return Object.fromEntries(said.map(([key, part]) => [key, redactAll(part)]));
 }
 
+/** What a foreign error says, in so many words as are shown. */
+export function messageOf(error: unknown): string {
+  return bounded(error instanceof Error ? error.message : String(error));
+}
+
 /** Anything thrown, as an MpmError; what is not one is a bug of ours and says so. */
 export function asMpmError(error: unknown): MpmError {
   if (error instanceof MpmError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new MpmError('BUG', redact(message), { cause: error });
-}
-
-/**
- * Takes passwords out of anything that looks like a connection URL, a libpq keyword string, or SQL that sets one;
- * of the last as many stars, so that a caret below it stays in its place.
- */
-export function redact(text: string): string {
-  return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):\S*@/gi, '$1:***@')
-    .replace(/\b(password|pgpassword)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)/gi, '$1$2***')
-    .replace(
-      /\b(password\s+e?')((?:[^']|'')*)'/gi,
-      (_, before: string, secret: string) => `${before}${'*'.repeat(secret.length)}'`,
-    );
+  return new MpmError('BUG', messageOf(error), { cause: error });
 }

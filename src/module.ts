@@ -45,14 +45,16 @@ function cacheFolder(folder: string): string | false {
 /** Why a module cannot be loaded, with the place in it where that is known. */
 export function explain(path: string, code: ErrorCode, error: unknown): MpmError {
   const place = placeOf(path, error);
-  const excerpt = place && excerptOf(path, place);
-  const where = excerpt ? `${basename(path)}:${excerpt.line}:${excerpt.column}` : basename(path);
+  const found = place && excerptOf(path, place);
+  const where = found ? `${basename(path)}:${found.line}:${found.column}` : basename(path);
+  // The lines of a configuration may hold a password, which a syntax error keeps from being known as one.
+  const excerpt = code === 'CONFIG_UNREADABLE' ? undefined : found;
   const isSyntax = error instanceof Error && error.message.startsWith('ParseError: ');
   const raw = error instanceof Error ? error.message : String(error);
   const message = raw.replace(/^ParseError: /, '').split(/\s*\n/, 1)[0];
   const missing = /Cannot find (?:module|package) '([^']+)'/.exec(raw)?.[1];
   return new MpmError(code, `${where}: ${message}`, {
-    cause: error,
+    ...(code === 'CONFIG_UNREADABLE' && isSyntax ? {} : { cause: error }),
     subject: path,
     ...(excerpt && { excerpt }),
     hint: isSyntax

@@ -1,11 +1,14 @@
 import { relative } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
-import { asMpmError, EXIT, type ErrorReport, errorReport, redact } from '../errors.ts';
+import { asMpmError, EXIT, type ErrorReport, errorReport } from '../errors.ts';
+import { redact } from '../secrets.ts';
+import { jsonOf } from '../text.ts';
 import type { OnEvent } from '../fleet/events.ts';
 import type { WaveQuestion } from '../fleet/waves.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
+import type { GithubLog } from './github-log.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
 import type { OutputFlags, Outputs } from './outputs.ts';
 import { setStdoutAside } from './stdout.ts';
@@ -57,11 +60,14 @@ export abstract class FleetCommand extends Command {
   };
 
   private giveStdoutBack = () => {};
+  /** Where the log is GitHub's. */
+  protected githubLog: GithubLog | undefined;
 
   override async init(): Promise<void> {
     await super.init();
     // `2>&1 | head -1` closes stderr under a run that goes on; oclif sees to stdout alone.
     process.stderr.on('error', ignoreClosedPipe);
+    await this.quietenGithub();
     if (this.jsonEnabled()) this.giveStdoutBack = setStdoutAside();
   }
 
@@ -79,6 +85,15 @@ export abstract class FleetCommand extends Command {
       throw usageError(error, (this.id ?? '').replaceAll(':', ' '), Object.keys(flags));
     }
   };
+
+  private async quietenGithub(): Promise<void> {
+    const { environment } = await import('../config/load.ts');
+    const env = environment();
+    if (env['GITHUB_ACTIONS'] !== 'true') return;
+    const { openGithubLog } = await import('./github-log.ts');
+    this.githubLog = openGithubLog(env, (text) => process.stderr.write(text));
+    process.once('exit', () => this.githubLog?.end());
+  }
 
   /** The configuration: flag > environment > file > default. */
   protected async settings(flags: GlobalFlags): Promise<Config> {
@@ -130,8 +145,10 @@ export abstract class FleetCommand extends Command {
     const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs };
     const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
-    if (takesStdout) process.stderr.write(await showReport(report, { ...display, out: display.err }));
-    else this.show(await showReport(report, display));
+    const command = this.githubLog?.command;
+    if (takesStdout)
+      process.stderr.write(await showReport(report, { ...display, out: display.err }, command));
+    else this.show(await showReport(report, display, command));
     const { exitCodeOf } = await import('./exit-code.ts');
     process.exitCode = exitCodeOf(report);
     await this.finishOutputs(outputs, report, display);
@@ -160,7 +177,7 @@ export abstract class FleetCommand extends Command {
 
   override logJson(json: unknown): void {
     this.giveStdoutBack();
-    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+    process.stdout.write(`${jsonOf(json, 2)}\n`);
   }
 
   /** Only what an ErrorReport holds: oclif's own would print every property of a foreign error. */

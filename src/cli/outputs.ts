@@ -6,6 +6,7 @@ import type { OnEvent } from '../fleet/events.ts';
 import type { RunReport } from '../fleet/report.ts';
 import type { AllResults } from '../ui/report/all-results.ts';
 import type { ErrorViewOptions } from '../ui/views/error.ts';
+import { jsonOf } from '../text.ts';
 import { fileSink, type LineSink, stdoutSink } from './line-sink.ts';
 import { openSpool } from './spool.ts';
 
@@ -100,7 +101,7 @@ function eventLines(sink: LineSink): OnEvent {
   return (event) => {
     const line = first ? { schema: EVENTS_SCHEMA, ...event } : event;
     first = false;
-    return sink.write(`${JSON.stringify(line)}\n`);
+    return sink.write(`${jsonOf(line)}\n`);
   };
 }
 

@@ -4,11 +4,15 @@ import { reportText } from '../ui/report/text.ts';
 import type { Display } from './command.ts';
 
 /** The report as text; under GitHub Actions its annotations and step summary are written as well. */
-export async function showReport(report: RunReport, { env, out, shortPath }: Display): Promise<string> {
-  if (env['GITHUB_ACTIONS'] === 'true') {
+export async function showReport(
+  report: RunReport,
+  { env, out, shortPath }: Display,
+  command?: (lines: string) => void,
+): Promise<string> {
+  if (command) {
     const { githubAnnotations, githubSummary } = await import('../ui/report/github.ts');
     // On stderr, where GitHub reads them as well: stdout may be one JSON document.
-    process.stderr.write(githubAnnotations(report, shortPath));
+    command(githubAnnotations(report, shortPath));
     const file = env['GITHUB_STEP_SUMMARY'];
     if (file) await appendSummary(file, githubSummary(report));
   }

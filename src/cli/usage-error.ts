@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { nearest } from '../config/environment.ts';
-import { MpmError, redact } from '../errors.ts';
+import { MpmError } from '../errors.ts';
 
 /**
  * What went wrong while words were parsed, in the form that our own errors have.
@@ -10,7 +10,7 @@ import { MpmError, redact } from '../errors.ts';
 export function usageError(thrown: unknown, command: string, flags: readonly string[]): MpmError {
   if (thrown instanceof MpmError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new MpmError('USAGE', redact(wording(message)), {
+  return new MpmError('USAGE', wording(message), {
     cause: thrown,
     hint: meantFlag(thrown, flags) ?? `mpm-migrate ${command} --help`,
   });

@@ -52,7 +52,7 @@ export default class Resolve extends FleetCommand {
       process.exitCode = mendExitCode(report);
     } else {
       const { showReport } = await import('../cli/show-report.ts');
-      this.show(await showReport(report, display));
+      this.show(await showReport(report, display, this.githubLog?.command));
       process.exitCode = exitCodeOf(report);
     }
     return report;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { MpmError, redact } from '../errors.ts';
+import { MpmError } from '../errors.ts';
+import { rememberSecret } from '../secrets.ts';
 import { type Config, type ConfigInput, defineConfig } from './define.ts';
 import { actorOf, readEnvironment } from './environment.ts';
 import { complete } from './complete.ts';
@@ -31,6 +32,7 @@ export async function loadConfig(
   overrides: ConfigOverrides = {},
   { cwd = process.cwd(), env = environment() }: { cwd?: string; env?: Environment } = {},
 ): Promise<Config> {
+  rememberSecret(env['PGPASSWORD'], [env['PGUSER'], env['PGHOST'], env['PGDATABASE']]);
   const { overlay, problems } = readEnvironment(env);
   const found = await readFile(overrides.file ?? (env['MPM_CONFIG'] || undefined), cwd);
   const centralUrl = overrides.centralUrl ?? overlay.centralUrl;
@@ -150,16 +152,16 @@ function loadJson(file: string, content: string): unknown {
 }
 
 function unreadable(path: string | undefined, error: unknown): MpmError {
-  // Without the piece of the file that parsers quote: it may hold a password.
+  // Without the pieces of the file that parsers quote, and without the error itself: they may hold a password.
   const said = (error instanceof Error ? error.message : String(error))
     .split('\n')
     .slice(0, 2)
     .join(' ')
-    .replace(/, "[^]*/, '');
-  return new MpmError('CONFIG_UNREADABLE', `The configuration cannot be read: ${redact(said)}`, {
+    .replaceAll(/(["'`])(?:(?!\1).){2,}\1|!<[^>]*>/g, '…')
+    .replace(/,? *\.{0,3}["`][^]*$/, '');
+  return new MpmError('CONFIG_UNREADABLE', `The configuration cannot be read: ${said}`, {
     ...(path && { subject: path }),
     hint: 'Mend the file.',
-    cause: error,
   });
 }
 

@@ -1,3 +1,5 @@
+import { rememberUrl } from '../secrets.ts';
+
 /** The environment variables that a configuration reads: its own and libpq's. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -21,6 +23,7 @@ export function completeUrl(
   env: Environment,
   database: { name: string; fromEnv: boolean },
 ): string {
+  rememberUrl(value);
   const url = parse(value);
   if (!url) return value;
   const { PGHOST: host, PGPORT: port, PGUSER: user, PGPASSWORD: password, PGSSLMODE: sslmode } = env;

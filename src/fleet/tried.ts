@@ -4,6 +4,7 @@ import type { Attempt } from '../migration/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { isFailure } from './collect.ts';
 import type { Trial } from './lanes.ts';
+import { bounded } from '../text.ts';
 import { pressureOf } from './limit.ts';
 import type { TenantRef, TenantResult } from './report.ts';
 
@@ -101,7 +102,8 @@ export function asFirst(tried: Tried, first: Tenant, tenant: Tenant): Tried {
 }
 
 export function refOf({ id, name, database, server }: Tenant): TenantRef {
-  return { id, name, database, server };
+  // Whoever registers may call himself a megabyte.
+  return { id, name: name.length > 1000 ? bounded(name) : name, database, server };
 }
 
 export function resultOf(

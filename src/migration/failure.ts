@@ -1,4 +1,4 @@
-import { MpmError, type SourceExcerpt } from '../errors.ts';
+import { messageOf, MpmError, type SourceExcerpt } from '../errors.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { locate, locateInModule } from './locate.ts';
 import { describeHolder, type Holder } from './lock.ts';
@@ -23,7 +23,7 @@ export function failure(
   if (server && isLostSavepoint(server)) return escaped(unit, error);
   if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
   const { connection } = unit.bench;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (connection.lost) return connectionLost(unit.name, error);
   const excerpt =
     script.kind === 'sql' ? locateIn(unit, script, error, place) : locateInModule(script, error);
@@ -38,7 +38,7 @@ export function failure(
 }
 
 export function connectionLost(name: string, cause: unknown): MpmError {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   return new MpmError('CONNECTION_LOST', `the connection was lost while ${name} ran: ${message}`, {
     migration: name,
     cause,

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MpmError } from '../errors.ts';
+import { redact } from '../secrets.ts';
+import { bounded } from '../text.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { AT_WORK, type HistoryTable, JOIN_PROGRESS, lockKeys, tableName, tryLock } from './history.ts';
 
@@ -38,7 +40,7 @@ where a.pid = any (pg_catalog.pg_blocking_pids(${pid})) order by a.xact_start li
 }
 
 export function describeHolder(holder: Holder): string {
-  return `held by pid ${holder.pid}, "${holder.application}" as ${holder.user}, ${holder.state || 'active'} since ${holder.since}: ${holder.query}`;
+  return `held by pid ${holder.pid}, "${holder.application}" as ${holder.user}, ${holder.state || 'active'} since ${holder.since}: ${redact(bounded(holder.query))}`;
 }
 
 /** Waits between two looks at a lock: short at first, a second at most, never in step with other waiters. */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { parse } from 'pg-connection-string';
 import { type DatabaseErrorFields, MpmError } from '../errors.ts';
+import { rememberUrl } from '../secrets.ts';
 import { Connection } from './connection.ts';
 import { rememberKeys } from './scram.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
@@ -71,6 +72,7 @@ interface UrlPlace {
 function parsedUrl(url: string): pg.ClientConfig {
   const known = parsedUrls.get(url);
   if (known) return known;
+  rememberUrl(url);
   const parsed = parse(url, { useLibpqCompat: true }) as unknown as pg.ClientConfig;
   if (parsedUrls.size >= MOST_URLS) parsedUrls.clear();
   if (!/[?&]ssl(cert|key|rootcert)=/.test(url)) parsedUrls.set(url, parsed);

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
 import pg from 'pg';
 import type { KyselyOptions } from './kysely.ts';
-import { isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import { boundError, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 /** What the server answered to one message of the simple protocol. */
 export interface Answer {
@@ -123,6 +123,7 @@ export class Connection {
     try {
       return await query();
     } catch (error) {
+      boundError(error);
       // 25P02 only repeats that an earlier statement failed.
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
       // A FATAL that ended the session says more than the socket's end that follows it.

@@ -1,4 +1,5 @@
 import type { DatabaseErrorFields } from '../errors.ts';
+import { bounded } from '../text.ts';
 
 /** The SQLSTATEs that decide something here (PostgreSQL manual, appendix A). */
 export const SQLSTATE = {
@@ -43,6 +44,17 @@ export type ServerError = Error &
 
 export function isServerError(error: unknown): error is ServerError {
   return error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string';
+}
+
+/** Cuts what the server said to what is shown of it: a tenant's function may raise an error of any length (engine 35). */
+export function boundError(error: unknown): void {
+  if (!isServerError(error)) return;
+  const fields = error as unknown as Record<string, unknown>;
+  const frames = error.stack?.slice(error.stack.indexOf('\n    at ')) ?? '';
+  for (const [key, value] of Object.entries(fields))
+    if (typeof value === 'string') fields[key] = bounded(value);
+  error.message = bounded(error.message);
+  error.stack = `error: ${error.message}${frames}`;
 }
 
 export function sqlstateOf(error: unknown): string | undefined {

@@ -1,5 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
 
+import { withoutCommands } from '../text.ts';
+
+export { harmless, oneLine } from '../text.ts';
+
 // One column each: ASCII, Latin letters, and the signs of our own texts.
 const PLAIN = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u024f–—‘’“”…›→─│━╌▲▸✔✖\u2800-\u28ff]*$/;
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
@@ -52,19 +56,6 @@ export function padEnd(text: string, columns: number): string {
 
 export function padStart(text: string, columns: number): string {
   return ' '.repeat(Math.max(0, columns - widthOf(text))) + text;
-}
-
-/** Text that came from outside, on one line and harmless: a tenant's name may hold escape codes or a line end. */
-export function oneLine(text: string): string {
-  return stripVTControlCharacters(text)
-    .replace(/[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
-    .trim();
-}
-
-/** Text that came from outside, with its line ends, tabs as spaces, and no other control character. */
-export function harmless(text: string): string {
-  const bare = stripVTControlCharacters(text).replace(/\t/g, '  ').replace(/\r\n?/g, '\n');
-  return bare.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '');
 }
 
 /** `0.3s`, `17.3s`, `2m 05s`, `1h 04m`; takes ms. */
@@ -161,7 +152,7 @@ export function wrapLines(texts: readonly string[], columns: number): string[] {
     for (const word of paragraph.split(/(?<=\S) +(?=\S)/)) {
       if (line && widthOf(line) + 1 + widthOf(word) > columns) {
         lines.push(line);
-        line = word;
+        line = withoutCommands(word);
       } else {
         line = line ? `${line} ${word}` : word;
       }

@@ -123,7 +123,12 @@ export class ProgressState {
     const message = oneLine(error.message.split('\n')[0] ?? '') + (code ? ` (${code})` : '');
     const { migration } = error;
     const count = (known?.count ?? 0) + 1;
-    const one = { name: tenantName(tenant), count, message, ...(migration ? { migration } : {}) };
+    const one = {
+      name: tenantName(tenant),
+      count,
+      message,
+      ...(migration ? { migration: oneLine(migration) } : {}),
+    };
     // What is kept of a group is its first tenant; what is returned is this one.
     if (known) known.count = count;
     else this.failures.set(key, key === 'others' ? { ...one, message: 'failed in other ways' } : { ...one });

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { inspect } from 'node:util';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ConfigOverrides, loadConfig } from '../../src/config/load.ts';
@@ -56,6 +57,29 @@ test('MPM_CENTRAL_URL alone is enough to start; everything else has its default'
     },
   });
 });
+
+test.each([
+  ['.config/mpm-migrate.json', `{ "central": { "url": "postgres://u:wib"ble2@h/d" } }`],
+  ['.config/mpm-migrate.json', `{ "central": { "url": wibble2 } }`],
+  ['mpm-migrate.config.ts', `export default {\n  central: { url: 'postgres://u:wib'ble2@h/d' },\n};\n`],
+  [
+    'mpm-migrate.config.ts',
+    'export default {\n  central: {\n    url: "postgres://u:wibble2@h/d,\n  },\n};\n',
+  ],
+  ['mpm-migrate.config.mjs', `const password = wibble2';\nexport default { central: { url: password } };\n`],
+  ['.mpm-migraterc.yaml', 'central:\n  url: "postgres://u:wibble2@h/d\n'],
+  ['.mpm-migraterc.yaml', 'central:\n  password: *wibble2\n'],
+  ['.mpm-migraterc.yaml', 'central:\n  url: !wibble2 x\n'],
+])(
+  'fleet 28: a syntax error in %s names the place and shows nothing of the file: %#',
+  async (file, content) => {
+    write(file, content);
+    const error: unknown = await load({}, { file: join(root, file) }).catch((thrown: unknown) => thrown);
+    if (!(error instanceof MpmError)) throw new Error('it was loaded');
+    expect(error).toMatchObject({ code: 'CONFIG_UNREADABLE', message: expect.stringMatching(/mpm-migrate/) });
+    expect(inspect(error, { depth: null })).not.toMatch(/wib|ble2/);
+  },
+);
 
 test('no configuration at all names the remedies', async () => {
   const { code, hint } = await refused();

@@ -1,5 +1,5 @@
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report.ts';
-import { count, duration, nameList, plural } from '../format.ts';
+import { count, duration, harmless, nameList, oneLine, plural } from '../format.ts';
 import { tenantName, tenantWord } from '../views/tenant.ts';
 
 /** GitHub Actions' own lines: one `::error` per group of equal failures, with the file's place where known. */
@@ -21,12 +21,12 @@ function annotation(
         ['col', String(excerpt.column)],
       ]
     : [];
-  const properties = [...place, ['title', error.migration ? `${title}: ${error.migration}` : title]]
+  const properties = [...place, ['title', oneLine(error.migration ? `${title}: ${error.migration}` : title)]]
     .map(([key = '', value = '']) => `${key}=${escapeProperty(value)}`)
     .join(',');
   const [first] = tenants;
   const hint = error.hint?.replaceAll('{tenant}', first ? tenantWord(first) : 'NAME');
-  const text = [error.message, total > 1 ? names : '', hint].filter(Boolean).join('\n');
+  const text = harmless([error.message, total > 1 ? names : '', hint].filter(Boolean).join('\n'));
   return `::error ${properties}::${escapeData(text)}\n`;
 }
 
@@ -89,7 +89,7 @@ function row(cells: readonly string[]): string {
 
 /** Text that markdown and HTML leave alone. */
 function cell(text: string): string {
-  return text
+  return harmless(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replace(/[\\`*_[\]|]/g, String.raw`\$&`)

@@ -7,6 +7,7 @@ import {
   hintLines,
   messageLines,
 } from '../views/error.ts';
+import { oneLine } from '../format.ts';
 import { tenantName, tenantWord } from '../views/tenant.ts';
 import { themeFor } from '../theme.ts';
 import type { AllResults, ServerSum } from './all-results.ts';
@@ -104,7 +105,7 @@ function problem(
 ): string {
   const { code, message, migration, hint } = error;
   const lines = [
-    ...(migration ? [migration] : []),
+    ...(migration ? [oneLine(migration)] : []),
     ...messageLines(error),
     ...errorDetails(error, plain, options),
     ...aftermathLines(error.aftermath, at),

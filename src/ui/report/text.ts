@@ -37,7 +37,7 @@ function resultLines(results: readonly TenantResult[], theme: Theme): string[] {
   const widest = Math.min(24, Math.max(0, ...done.map(({ tenant }) => widthOf(tenantName(tenant)))));
   return done.flatMap(({ tenant, from, to, applied, durationMs }) => {
     const { tick, arrow } = theme.symbols;
-    const way = `${from ?? '(none)'} ${arrow} ${to ?? '(none)'}`;
+    const way = `${oneLine(from ?? '(none)')} ${arrow} ${oneLine(to ?? '(none)')}`;
     const head = `${theme.good(tick)} ${padEnd(tenantName(tenant), widest)}  ${way}`;
     const time = `${applied.length} in ${duration(durationMs)}`;
     const width = widthOf(`x ${padEnd(tenantName(tenant), widest)}  ${way}  ${time}`);
@@ -49,7 +49,7 @@ function resultLines(results: readonly TenantResult[], theme: Theme): string[] {
 
 function stepLine({ name, direction, durationMs }: TenantResult['applied'][number], theme: Theme): string {
   const sign = direction === 'down' ? '-' : '+';
-  return theme.dim(`    ${sign} ${name}  ${duration(durationMs)}`);
+  return theme.dim(`    ${sign} ${oneLine(name)}  ${duration(durationMs)}`);
 }
 
 /** One way to fail: who, what, where, what became of it, what to type. */
@@ -65,7 +65,10 @@ export function groupLines(group: FailureGroup, theme: Theme, options: ErrorView
     ...prose(aftermathLines(error.aftermath, group.at)),
     ...hintLines(hintOf(error, first && tenantWord(first)), theme),
   ];
-  return [error.migration ? `${title}    ${error.migration}` : title, ...body.map((line) => `    ${line}`)];
+  return [
+    error.migration ? `${title}    ${oneLine(error.migration)}` : title,
+    ...body.map((line) => `    ${line}`),
+  ];
 }
 
 function titleOf({ error, count: total, tenants }: FailureGroup): string {

@@ -53,7 +53,8 @@ export function errorDetails(error: ErrorReport, theme: Theme, options: ErrorVie
 /** `Still at 2026…_add_tariffs: the migration was rolled back.` */
 export function aftermathLines(aftermath: string | undefined, at?: string | null): string[] {
   const said = aftermath && oneLine(aftermath).replace(/\.$/, '');
-  const stand = at === undefined ? undefined : at === null ? 'Still without migrations' : `Still at ${at}`;
+  const stand =
+    at === undefined ? undefined : at === null ? 'Still without migrations' : `Still at ${oneLine(at)}`;
   // The engine says only what became of the migration: "rolled back", "stopped at statement 3 of 7".
   const became = said && (/^[a-z]+ed\b/.test(said) ? `the migration was ${said}` : said);
   if (!became) return stand ? [`${stand}.`] : [];

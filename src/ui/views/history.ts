@@ -19,7 +19,7 @@ export function historyLines(row: StatusRow, history: readonly HistoryEntry[], t
     { title: 'BY', flexible: true },
   ];
   const cells = history.map((entry) => [
-    entry.name,
+    oneLine(entry.name),
     ...(row.plugins ? [oneLine(entry.plugin ?? '')] : []),
     entry.state,
     entry.finishedAt?.replace('T', ' ').slice(0, 19) ?? '',

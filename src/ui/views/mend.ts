@@ -54,7 +54,7 @@ function changeLines({ changes, tenants, count: total }: MendGroup, write: boole
   const more = changes.length - MOST_NAMES;
   const body = [
     ...(total === 1 ? [] : [theme.dim(names)]),
-    ...changes.slice(0, MOST_NAMES).map(({ action, name }) => `${WORDS[action].sign} ${name}`),
+    ...changes.slice(0, MOST_NAMES).map(({ action, name }) => `${WORDS[action].sign} ${oneLine(name)}`),
     ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
   ];
   return [`${symbol} ${who}: ${said.join(', ')}`, ...body.map((line) => `    ${line}`)];

@@ -43,7 +43,9 @@ function groupLines(
   const more = outcome === 'pending' ? pending.length - listed.length : 0;
   const body = [
     ...(reason === undefined ? wrapLines([theme.dim(names)], width) : [theme.dim(names)]),
-    ...listed.map((name) => `+ ${name}${outside.has(name) ? theme.dim('  outside a transaction') : ''}`),
+    ...listed.map(
+      (name) => `+ ${oneLine(name)}${outside.has(name) ? theme.dim('  outside a transaction') : ''}`,
+    ),
     ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
     ...refusals.flatMap(({ message, remedy }) => [
       ...wrapLines([oneLine(message)], width),
@@ -82,7 +84,7 @@ function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions):
   const { name, path, tenants, kind, transaction, sql } = migration;
   const how = transaction ? '' : ', outside a transaction';
   const file = oneLine(shortPath?.(path) ?? path);
-  const header = `-- ${name}  (${file}, ${plural(tenants, 'tenant')}${how})`;
+  const header = `-- ${oneLine(name)}  (${file}, ${plural(tenants, 'tenant')}${how})`;
   if (kind === 'module') return [header, '-- code: what it sends is known when it runs'];
   return [header, harmless(sql ?? '').trim() || '-- nothing: its up section is empty'];
 }

@@ -1,5 +1,6 @@
 import type { TenantRows } from '../../fleet/verbs/exec.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../format.ts';
+import { jsonOf } from '../../text.ts';
 import type { Theme } from '../theme.ts';
 import { tenantName } from './tenant.ts';
 
@@ -94,15 +95,24 @@ export function rowsAsCsv(): RowsFormat {
       let text = '';
       for (const { columns, rows } of tables) {
         if (columns.length === 0) continue;
-        const heading = csvLine(['tenant_id', 'tenant', ...columns.map(({ name }) => name)]);
+        const heading = csvLine(['tenant_id', 'tenant', ...columns.map(({ name }) => guarded(name))]);
         if (heading !== shape) text += (shape ? '\n' : '') + heading;
         shape = heading;
-        for (const row of rows) text += csvLine([tenant.id, tenant.name, ...row]);
+        const plain = columns.map(({ type }) => NUMBERS.has(type));
+        const whose = [guarded(tenant.id), guarded(tenant.name)];
+        for (const row of rows) {
+          text += csvLine([...whose, ...row.map((value, at) => (plain[at] ? value : guarded(value)))]);
+        }
       }
       return text;
     },
     end: () => '',
   };
+}
+
+/** A spreadsheet would take such a text for a formula, and run it (OWASP, CSV injection); numbers stay what they are. */
+function guarded<T extends string | null>(value: T): T | string {
+  return value !== null && /^[=+\-@\t\r]/.test(value) && !/^-?\d+$/.test(value) ? `'${value}` : value;
 }
 
 function csvLine(values: readonly (string | null)[]): string {
@@ -125,7 +135,7 @@ export function rowsAsNdjson(): RowsFormat {
           const names = distinct(columns.map(({ name }) => name));
           return rows.map((row) => ({ ...head, row: namedValues(names, columns, row) }));
         })
-        .map((line) => `${JSON.stringify(line)}\n`)
+        .map((line) => `${jsonOf(line)}\n`)
         .join(''),
     end: () => '',
   };

@@ -50,7 +50,7 @@ export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Th
   const cells = tenants.map((record) => [
     tenantName(record.tenant),
     record.outcome,
-    record.to ?? '(none)',
+    oneLine(record.to ?? '(none)'),
     count(record.applied.length),
     duration(record.durationMs),
     oneLine(record.error?.message ?? record.reason ?? ''),

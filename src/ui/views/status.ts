@@ -49,7 +49,7 @@ function fleetLines(report: StatusReport, rows: readonly StatusRow[], theme: The
   const cells = rows.map((row) => [
     tenantName(row.tenant),
     row.state === 'inactive' ? oneLine(row.status) : row.state,
-    row.head ?? '(none)',
+    oneLine(row.head ?? '(none)'),
     row.state === 'unreachable' ? '?' : count(row.applied),
     row.state === 'unreachable' ? '?' : count(row.pending),
   ]);
@@ -68,7 +68,7 @@ function cohortLines(cohorts: readonly StatusCohort[], theme: Theme): string[] {
     const { head, pending, applied } = cohort;
     const symbol = symbolOf(pending > 0 ? 'pending' : 'current', theme);
     const whom = `${padStart(count(cohort.count), digits)} ${cohort.count === 1 ? 'tenant ' : 'tenants'}`;
-    const where = head === null ? 'without migrations' : `at ${head}`;
+    const where = head === null ? 'without migrations' : `at ${oneLine(head)}`;
     const behind = pending > 0 ? `${count(pending)} behind` : `${count(applied)} applied`;
     const names = nameList(cohort.tenants.map(tenantName), cohort.count);
     return [`${symbol} ${whom} ${where}   ${behind}`, ...(pending > 0 ? [theme.dim(`    ${names}`)] : [])];

@@ -1,9 +1,10 @@
 import type { TenantRef } from '../../fleet/report.ts';
+import { bounded } from '../../text.ts';
 import { oneLine } from '../format.ts';
 
 /** A tenant as people know it. */
 export function tenantName({ name, database, id }: TenantRef): string {
-  return oneLine(name) || oneLine(database) || id;
+  return oneLine(bounded(name)) || oneLine(bounded(database)) || oneLine(id);
 }
 
 /** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */

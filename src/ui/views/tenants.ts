@@ -63,10 +63,10 @@ function historyRows({
 }: NonNullable<TenantDetails['history']>): [string, string][] {
   const from = ownFolder ? ', from a folder of its own' : '';
   const behind = pending.length
-    ? `${count(pending.length)} (${nameList(pending, pending.length, 2)})`
+    ? `${count(pending.length)} (${nameList(pending.map(oneLine), pending.length, 2)})`
     : 'none';
   return [
-    ['at', head ? `${head}  (${plural(applied, 'migration')}${from})` : 'no migrations'],
+    ['at', head ? `${oneLine(head)}  (${plural(applied, 'migration')}${from})` : 'no migrations'],
     ['pending', behind],
   ];
 }
@@ -80,7 +80,7 @@ function bytesOf(bytes: number): string {
 /** A tenant that was just made ready. */
 export function tenantCreatedText(report: ProvisionReport, theme: Theme): string {
   const { tenant, applied, durationMs, head, source, notices } = report;
-  const at = head ? `  at ${head}` : source === 'tenant' ? '' : '  without migrations';
+  const at = head ? `  at ${oneLine(head)}` : source === 'tenant' ? '' : '  without migrations';
   const from = {
     pool: 'from the pool',
     template: 'from the template',
@@ -95,7 +95,7 @@ export function tenantCreatedText(report: ProvisionReport, theme: Theme): string
 
 /** A tenant that was made again from nothing. */
 export function tenantAnewText({ tenant, head, durationMs }: ProvisionReport, theme: Theme): string {
-  const at = head ? `at ${head}` : 'without migrations';
+  const at = head ? `at ${oneLine(head)}` : 'without migrations';
   return (
     `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} has a new database ` +
     `${oneLine(tenant.database)}  ${at}  ${theme.dim(`in ${duration(durationMs)}`)}\n`
