@@ -65,6 +65,7 @@ export const CODES = {
   ADOPTION: EXIT.tenantsFailed,
   TENANT_STATUS: EXIT.tenantsFailed,
   HISTORY_NEWER: EXIT.tenantsFailed,
+  HISTORY_UNTRUSTED: EXIT.tenantsFailed,
   DATABASE_ERROR: EXIT.tenantsFailed,
   CONNECTION_LOST: EXIT.tenantsFailed,
   COMMIT_UNKNOWN: EXIT.tenantsFailed,
@@ -95,6 +96,9 @@ export const CODES = {
 } as const satisfies Record<string, number>;
 
 export type ErrorCode = keyof typeof CODES;
+
+/** What keeps a database from being migrated until somebody has said what is true of it. */
+export const REFUSED: readonly ErrorCode[] = ['PLAN_REFUSED', 'NOT_EMPTY', 'HISTORY_UNTRUSTED'];
 
 /** Where in a migration file an error lies. Lines and columns count from 1; columns count code points. */
 export interface SourceExcerpt {

@@ -6,6 +6,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { connect, describeUrl } from '../postgres/connect.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
 import type { Listing } from './listing.ts';
 import { LEDGER, LEDGER_HISTORY } from './migrations/ledger.ts';
 import { REGISTRY, REGISTRY_HISTORY } from './migrations/registry.ts';
@@ -38,13 +39,17 @@ export async function openCentral(config: Config, what?: string): Promise<Centra
 /** On a connection that is open; it is closed when it does not do. @throws MpmError CENTRAL_BEHIND, CENTRAL_INVALID */
 export async function centralOn(connection: Connection, config: Config): Promise<Central> {
   try {
-    await requireVersion(connection, config);
+    const ledgerOwner = await requireVersion(connection, config);
+    const central: Central = {
+      connection,
+      config: { ...config, history: { ...config.history, ledgerOwner } },
+      db: () => central.connection.kysely<CentralDatabase>(),
+    };
+    return central;
   } catch (error) {
     await connection.close();
     throw error;
   }
-  const central: Central = { connection, config, db: () => central.connection.kysely<CentralDatabase>() };
-  return central;
 }
 
 /** ms before each further attempt to reach it. */
@@ -116,30 +121,38 @@ export function builtInSets(config: Config) {
   return 'builtIn' in config.tenants ? [ledger, registry] : [ledger];
 }
 
-async function requireVersion(connection: Connection, config: Config): Promise<void> {
+/** @returns who owns the ledger: whose histories are ours as well (engine 34) */
+async function requireVersion(connection: Connection, config: Config): Promise<string | undefined> {
   const sets = builtInSets(config);
-  const applied = await readApplied(connection, sets);
+  const { applied, owner } = await readApplied(connection, sets);
   for (const { set, list } of sets) {
     const lacks = list.filter(({ name }) => !applied.has(`${set} ${name}`));
     if (lacks.length) throw behind(connection.database, lacks.length);
   }
+  return owner;
 }
 
-/** What is applied of the built-in sets, in one query: `ledger 0001_runs`. */
+/** What is applied of the built-in sets, `ledger 0001_runs`, and whose they are; in one message. */
 async function readApplied(
   connection: Connection,
   sets: ReturnType<typeof builtInSets>,
-): Promise<Set<string>> {
+): Promise<{ applied: Set<string>; owner?: string }> {
   const each = sets.map(
     ({ set, history }) =>
       `select '${set} ' || name as name from ${history.schema}.${history.table} where state in ('applied', 'baseline')`,
   );
   try {
-    const rows = await connection.query<{ name: string }>(each.join(' union all '));
-    return new Set(rows.map(({ name }) => name));
+    const { results } = await connection.send(`${SELECT_LEDGER_OWNER};\n${each.join(' union all ')}`);
+    const [[ledger], rows = []] = results.map((result) => result.rows) as unknown as [
+      LedgerOwner[],
+      { name: string }[],
+    ];
+    if (ledger?.flaw) throw untrusted(connection.database, ledger.flaw);
+    const applied = new Set(rows.map(({ name }) => name));
+    return { applied, ...(ledger && { owner: ledger.owner }) };
   } catch (error) {
     if (!isServerError(error)) throw error;
-    if (error.code === SQLSTATE.undefinedTable) return new Set();
+    if (error.code === SQLSTATE.undefinedTable) return { applied: new Set() };
     throw new MpmError(
       'CENTRAL_INVALID',
       `the ledger in "${connection.database}" cannot be read: ${error.message}`,
@@ -151,6 +164,13 @@ async function readApplied(
       },
     );
   }
+}
+
+function untrusted(database: string, flaw: string): MpmError {
+  return new MpmError('CENTRAL_INVALID', `the ledger in "${database}" is not to be trusted: ${flaw}`, {
+    subject: database,
+    hint: 'What reads or writes it would run code that is not ours. Take out what does not belong to schema mpm_migrate, or ask who put it there.',
+  });
 }
 
 function behind(database: string, lacks: number): MpmError {

@@ -74,6 +74,11 @@ export class Directory {
     return (await this.get(id)).tenant;
   }
 
+  /** Where histories are, and whose are ours, as the central database said last. */
+  get history(): Config['history'] {
+    return (this.#current?.config ?? this.#config).history;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const central = await this.#central?.catch(() => undefined);

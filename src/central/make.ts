@@ -1,6 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { mayBeRead } from '../migration/trust.ts';
 import { connect, type DatabaseTarget, describeUrl } from '../postgres/connect.ts';
 import { createDatabase } from '../postgres/database.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -55,8 +56,9 @@ async function connectNextTo(config: Config): Promise<Connection> {
 
 async function refuseTenant(connection: Connection, { history }: Config): Promise<void> {
   const table = `${identifier(history.schema)}.${identifier(history.table)}`;
+  // Somebody else's table is not read: `central up` says so, when it comes to it.
   const [found] = await connection.query<{ there: boolean }>(
-    `select to_regclass(${literal(table)}) is not null and to_regclass('mpm_migrate.runs') is null as there`,
+    `select ${mayBeRead(history)} and to_regclass(${literal(table)}) is not null and to_regclass('mpm_migrate.runs') is null as there`,
   );
   if (!found?.there) return;
   const foreign = await connection.query(

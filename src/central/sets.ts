@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import type { HistoryTable } from '../migration/history.ts';
 import type { Migration } from '../migration/migration.ts';
 import { builtInSets } from './central.ts';
 import { builtInMigrations } from './migrations/built-in.ts';
@@ -8,7 +9,7 @@ import { builtInMigrations } from './migrations/built-in.ts';
 /** One set of migrations of the central database: our ledger, our registry, or the product's own. */
 export interface CentralSet {
   set: 'ledger' | 'registry' | 'central';
-  history: { schema: string; table: string };
+  history: HistoryTable;
   migrations: readonly Migration[];
 }
 
@@ -16,7 +17,7 @@ export interface CentralSet {
 export async function centralSets(config: Config): Promise<CentralSet[]> {
   const ours = builtInSets(config).map(({ set, list, history }): CentralSet => ({
     set,
-    history,
+    history: { ...history, owners: config.history.owners },
     migrations: builtInMigrations(set, list),
   }));
   const clash = ours.find(

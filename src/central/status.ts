@@ -3,6 +3,7 @@ import { MpmError } from '../errors.ts';
 import { inspect } from '../migration/inspect.ts';
 import { describeUrl } from '../postgres/connect.ts';
 import { connectCentral } from './central.ts';
+import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
 import { centralTarget } from './make.ts';
 import { type CentralSet, centralSets } from './sets.ts';
 
@@ -35,20 +36,27 @@ export async function centralStatus(config: Config): Promise<CentralStatus> {
   const sets = await centralSets(config);
   const { database, host, port } = describeUrl(config.central.url);
   const place = { database, host, port };
-  const facts = await readFacts(config);
-  if (!facts) {
+  const found = await readFacts(config);
+  if (!found) {
     const pending = sets.map((set) => untouched(set));
     return { ...place, exists: false, serverVersion: null, sets: pending, tables: [], upToDate: false };
   }
-  const found: CentralSetStatus[] = [];
-  for (const set of sets) found.push(await look(config, set));
-  const upToDate = found.every(({ pending, problems }) => !pending.length && !problems.length);
-  return { ...place, exists: true, ...facts, sets: found, upToDate };
+  const { ledgerOwner, ...facts } = found;
+  const looks: CentralSetStatus[] = [];
+  for (const set of sets) {
+    // Who only looks takes the ledger's owner for ours, as in a tenant.
+    const history = { ...config.history, ...set.history, ledgerOwner };
+    looks.push(await look(config, { ...set, history }));
+  }
+  const upToDate = looks.every(({ pending, problems }) => !pending.length && !problems.length);
+  return { ...place, exists: true, ...facts, sets: looks, upToDate };
 }
 
 async function readFacts(
   config: Config,
-): Promise<Pick<CentralStatus, 'serverVersion' | 'tables'> | undefined> {
+): Promise<
+  (Pick<CentralStatus, 'serverVersion' | 'tables'> & { ledgerOwner: string | undefined }) | undefined
+> {
   try {
     const connection = await connectCentral(config);
     try {
@@ -60,7 +68,9 @@ where c.relkind in ('r', 'p') and (n.nspname = 'mpm_migrate' or (n.nspname = 'pu
   ('companies', 'company_databases', 'database_proxies', 'plugins', 'company_plugins')))
 union all select current_setting('server_version'), null, 0 order by 2 nulls first`,
       );
+      const [ledger] = await connection.query<LedgerOwner>(SELECT_LEDGER_OWNER);
       return {
+        ledgerOwner: ledger?.owner,
         serverVersion: rows[0]?.version ?? null,
         tables: rows.flatMap(({ name, rows: count }) => (name === null ? [] : [{ name, rows: count }])),
       };

@@ -37,7 +37,7 @@ export interface Origin {
 
 /** Fills in the defaults, makes paths absolute and times numbers. */
 export function complete(checked: CheckedConfig, { file, root, env, actor }: Origin): Config {
-  const { migrations = {}, tenants, users, sessions = {}, history = {}, pace = {} } = checked;
+  const { migrations = {}, tenants, users, sessions = {}, history = {}, databases = {}, pace = {} } = checked;
   const url = completeUrl(checked.central.url, env, { name: CENTRAL_DATABASE, fromEnv: true });
   const folder = (path: string | undefined, usual: string) => resolve(root, path ?? usual);
   return {
@@ -58,7 +58,12 @@ export function complete(checked: CheckedConfig, { file, root, env, actor }: Ori
     ...(users !== undefined && { users }),
     ...(checked.waves !== undefined && { waves: checked.waves }),
     sessions: sessionsOf(sessions),
-    history: { schema: history.schema ?? 'mpm_migrate', table: history.table ?? 'history' },
+    history: {
+      schema: history.schema ?? 'mpm_migrate',
+      table: history.table ?? 'history',
+      owners: history.owners ?? [],
+    },
+    databases: { connect: databases.connect ?? [] },
     pace: paceOf(pace),
     ...(actor !== undefined && { actor }),
   };

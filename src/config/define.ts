@@ -95,7 +95,23 @@ export interface ConfigInput {
   /** `up` takes them one after the other, those in no wave last; the next begins when the one before ended well. */
   waves?: Wave[];
   /** Where each database keeps its history; default `mpm_migrate.history`. */
-  history?: { schema?: string; table?: string };
+  history?: {
+    schema?: string;
+    table?: string;
+    /**
+     * Roles whose histories are trusted beside those of the user who connects, the role that is set on its login,
+     * superusers, and the owner of the ledger. What mpm-migrate creates is given to the first of them, so that logins
+     * which rotate share it; each login must be its member.
+     */
+    owners?: string[];
+  };
+  databases?: {
+    /**
+     * Roles that may connect to the databases that mpm-migrate creates; others, PUBLIC among them, may not. By default
+     * everybody may, as PostgreSQL has it.
+     */
+    connect?: string[];
+  };
   pace?: {
     /** Tenants in work at once, per server. */
     concurrency?: number;
@@ -156,7 +172,14 @@ export interface Config {
   users?: UsersInput;
   sessions: SessionLimits;
   waves?: readonly Wave[];
-  history: { schema: string; table: string };
+  history: {
+    schema: string;
+    table: string;
+    owners: readonly string[];
+    /** Known once the central database was asked. */
+    ledgerOwner?: string | undefined;
+  };
+  databases: { connect: readonly string[] };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */
   actor?: string;

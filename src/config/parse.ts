@@ -63,7 +63,18 @@ const migrations = {
   seeds: z.optional(text),
   templates: z.optional(text),
 };
-const history = { schema: z.optional(name('schema')), table: z.optional(name('table')) };
+const role = checked<string>((value) =>
+  typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= 63
+    ? undefined
+    : "must be a role's name",
+);
+const roles = z.array(role, { error: 'must be a list of roles' });
+const history = {
+  schema: z.optional(name('schema')),
+  table: z.optional(name('table')),
+  owners: z.optional(roles),
+};
+const databases = { connect: z.optional(roles) };
 const pace = {
   concurrency: z.optional(whole(1)),
   lockTimeout: z.optional(duration),
@@ -112,6 +123,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   templates: z.optional(yesOrNo),
   waves: z.optional(z.array(z.strictObject(wave))),
   history: z.optional(z.strictObject(history)),
+  databases: z.optional(z.strictObject(databases)),
   pace: z.optional(z.strictObject(pace)),
 });
 
@@ -127,6 +139,7 @@ const KEYS: Record<string, string[]> = {
   'users.columns': Object.keys(userColumns),
   sessions: Object.keys(sessions),
   history: Object.keys(history),
+  databases: Object.keys(databases),
   pace: Object.keys(pace),
   'waves.*': Object.keys(wave),
 };

@@ -1,5 +1,5 @@
 import type { Tenant } from '../central/tenant.ts';
-import type { MpmError } from '../errors.ts';
+import { type MpmError, REFUSED } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
 import { remedyFor } from '../migration/remedy.ts';
 import type { MigrationState, StateEntry } from '../migration/state.ts';
@@ -27,7 +27,7 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     const nothing = { head: null, applied: 0, pending: 0 };
     // Of one that is not active it is expected that its database is not there, or not yet.
     if (inactive) return { ...about, state: 'inactive', ...nothing, ...remediesOf(tenant) };
-    const state = look.error.code === 'NOT_EMPTY' ? 'drifted' : 'unreachable';
+    const state = REFUSED.includes(look.error.code) ? 'drifted' : 'unreachable';
     return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
   }
   const { plan, count } = look.inspection;

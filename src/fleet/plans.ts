@@ -1,5 +1,5 @@
 import type { Tenant } from '../central/tenant.ts';
-import type { MpmError } from '../errors.ts';
+import { type MpmError, REFUSED } from '../errors.ts';
 import type { Migration } from '../migration/migration.ts';
 import { compareNames } from '../migration/name.ts';
 import type { Plan } from '../migration/plan.ts';
@@ -20,7 +20,7 @@ type Said = Omit<PlanGroup, 'count' | 'tenants' | 'pending'> & { pending: readon
 
 export function outcomeOf(look: PlanLook): PlanOutcome {
   if ('reason' in look) return 'skipped';
-  if ('error' in look) return look.error.code === 'NOT_EMPTY' ? 'refused' : 'unreachable';
+  if ('error' in look) return REFUSED.includes(look.error.code) ? 'refused' : 'unreachable';
   if (look.plan.refusals.length) return 'refused';
   return look.plan.pending.length ? 'pending' : 'current';
 }

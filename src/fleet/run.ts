@@ -113,7 +113,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     const { signal, cancel } = options;
     const context: RunContext = {
       central,
-      config,
+      config: central.config,
       run: String(run ?? work.verb),
       signal,
       cancel,

@@ -1,6 +1,6 @@
 import type { Connection } from '../postgres/connection.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
-import { identifier, literal } from '../postgres/quote.ts';
+import { literal } from '../postgres/quote.ts';
 import { databaseError } from '../postgres/refusal.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { rowIs, unmoved } from './fence.ts';
@@ -10,6 +10,7 @@ import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
 import { standingOf, stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow, KEPT } from './state.ts';
+import { guardTrusted, isUntrusted, journalTable, refuseUntrusted } from './trust.ts';
 import { sendAdmitted } from './unit.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
 
@@ -82,7 +83,9 @@ async function write(
     guard(`not exists (${selectAttempts(history)})`, GUARD.moved),
   ];
   const statements = [
+    ...guardTrusted(connection, history),
     createJournal(journal),
+    ...guardTrusted(connection, { ...history, table: journalTable(history) }),
     ...changes.flatMap((change) => [
       journalEntry(journal, history, change, options),
       changeSql(history, change, found, changes, options),
@@ -95,6 +98,10 @@ async function write(
     return 'done';
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
+    if (isUntrusted(error)) {
+      await refuseUntrusted(connection, history);
+      return 'again';
+    }
     if (
       isServerError(error) &&
       error.code === SQLSTATE.invalidText &&
@@ -163,7 +170,7 @@ update ${table} set state = 'baseline', finished_at = started_at ${named}`;
 
 /** Beside the history: what was changed by hand, and what was there before. */
 function journalName(history: HistoryTable): string {
-  return `${identifier(history.schema)}.${identifier(`${history.table}_journal`)}`;
+  return tableName({ ...history, table: journalTable(history) });
 }
 
 function createJournal(journal: string): string {

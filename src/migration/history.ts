@@ -7,6 +7,10 @@ import type { HistoryRow } from './state.ts';
 export interface HistoryTable {
   schema: string;
   table: string;
+  /** Roles whose history is taken for ours; what we create is given to the first (engine 34). */
+  owners?: readonly string[] | undefined;
+  /** Who owns the ledger in the central database, and so made the histories. */
+  ledgerOwner?: string | undefined;
 }
 
 /** Who applies, for the row (engine 20). */
@@ -23,6 +27,7 @@ export const TOOK = 'mpm_migrate_took';
 export const GUARD = {
   locked: 'mpm-migrate: locked',
   moved: 'mpm-migrate: moved',
+  untrusted: 'mpm-migrate: untrusted',
 } as const;
 
 /**
@@ -31,7 +36,12 @@ export const GUARD = {
  * which would have RAISE, need not be installed in every database.
  */
 export function guard(condition: string, message: string): string {
-  return `select (case when ${condition} then '0' else ${literal(message)} end)::int`;
+  return `select ${guarded(condition, message)}`;
+}
+
+/** As {@link guard}, for a statement that is there anyway. */
+function guarded(condition: string, message: string): string {
+  return `(case when ${condition} then '0' else ${literal(message)} end)::int`;
 }
 
 /** Schema-qualified, because a migration may have changed the search_path (engine 7). */
@@ -61,9 +71,10 @@ export function lockKeys(history: HistoryTable): [number, number] {
 /**
  * Reads which database this is, and what its history holds ({@link parseCopy}). COPY instead of SELECT: it opens no
  * index and asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
+ * @param trusted a condition without which nothing is copied: it fails with {@link GUARD}.untrusted
  */
-export function copyStanding(history: HistoryTable): string {
-  return `select current_catalog as database;
+export function copyStanding(history: HistoryTable, trusted: string): string {
+  return `select current_catalog as database, ${guarded(trusted, GUARD.untrusted)};
 copy ${tableName(history)} (position, name, checksum, state, source) to stdout`;
 }
 
@@ -114,9 +125,17 @@ export function selectNewcomer(history: HistoryTable): string {
   ) o order by 1 limit 4) as objects`;
 }
 
+/** Gives what we made to whom the configuration names, so that logins which rotate share it. */
+export function handOver(history: HistoryTable): string {
+  const [owner] = history.owners ?? [];
+  return owner === undefined ? '' : `;\nalter table ${tableName(history)} owner to ${identifier(owner)}`;
+}
+
 /** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */
 export function createHistory(history: HistoryTable): string {
-  return `create schema if not exists ${identifier(history.schema)};
+  const [owner] = history.owners ?? [];
+  const authorization = owner === undefined ? '' : ` authorization ${identifier(owner)}`;
+  return `create schema if not exists ${identifier(history.schema)}${authorization};
 create table if not exists ${tableName(history)} (
   position bigint primary key,
   name text collate "C" not null unique,
@@ -139,7 +158,7 @@ create table if not exists ${tableName(history)} (
   backend_start timestamptz,
   statement_begun integer,
   reverting boolean not null default false
-)`;
+)${handOver(history)}`;
 }
 
 /** What a history made by 0.1.0 does not have. */

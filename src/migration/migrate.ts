@@ -1,4 +1,4 @@
-import { asMpmError, MpmError } from '../errors.ts';
+import { asMpmError, MpmError, REFUSED } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseError } from '../postgres/refusal.ts';
@@ -74,12 +74,7 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
   } catch (error) {
     const known = cancelled(work) ?? asMpmError(databaseError(error, work.target.database ?? ''));
     result.error = known;
-    result.outcome =
-      known.code === 'PLAN_REFUSED' || known.code === 'NOT_EMPTY'
-        ? 'refused'
-        : known.code === 'BUSY'
-          ? 'busy'
-          : 'failed';
+    result.outcome = REFUSED.includes(known.code) ? 'refused' : known.code === 'BUSY' ? 'busy' : 'failed';
     result.retryable = isTransient(known.cause ?? known);
   }
   return result;

@@ -17,6 +17,7 @@ import { type Step, split } from './split.ts';
 import type { HistoryRow } from './state.ts';
 import { runSteps } from './steps.ts';
 import type { Application, Reversion, UnitOutcome } from './transaction.ts';
+import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
 import type { Bench } from './unit.ts';
 
 /** How a migration is run outside a transaction. */
@@ -196,12 +197,18 @@ async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise
   await refusePooler(connection);
   const lock = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
   try {
-    const held = await outcomeOf(
-      lock.send(
-        `begin isolation level read committed;\nset local idle_in_transaction_session_timeout = 0;\n${lockGuard(bench.history)}`,
-      ),
-    );
-    if (held !== 'done') return 'locked';
+    const taken = [
+      'begin isolation level read committed',
+      'set local idle_in_transaction_session_timeout = 0',
+      lockGuard(bench.history),
+      ...guardTrusted(connection, bench.history),
+    ];
+    const held = await outcomeOf(lock.send(taken.join(';\n'))).catch(async (error: unknown) => {
+      if (!isUntrusted(error)) throw error;
+      await refuseUntrusted(connection, bench.history);
+      return 'moved' as const;
+    });
+    if (held !== 'done') return held;
     await bench.admit?.();
     return await use();
   } finally {

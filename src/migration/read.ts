@@ -17,6 +17,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import type { Migration } from './migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
 import type { HistoryRow } from './state.ts';
+import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
 import { type Admit, sendAdmitted } from './unit.ts';
 
 /** A database as it was found: its history, or that it has none, and then what else is in it. */
@@ -56,7 +57,7 @@ export async function readStanding(connection: Connection, options: ReadOptions)
 
 async function standingOf(connection: Connection, history: HistoryTable): Promise<Found> {
   try {
-    const { results, copied } = await connection.send(copyStanding(history));
+    const { results, copied } = await connection.send(copyStanding(history, mayBeRead(history)));
     const database = String(results[0]?.rows[0]?.['database']);
     const copy = parseCopy(copied);
     return {
@@ -67,6 +68,7 @@ async function standingOf(connection: Connection, history: HistoryTable): Promis
       objects: [],
     };
   } catch (error) {
+    if (isUntrusted(error)) await refuseUntrusted(connection, history);
     const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
     if (!isServerError(error) || !missing.includes(error.code)) throw error;
   }
@@ -113,11 +115,14 @@ export async function bootstrap(
   admit?: Admit,
 ): Promise<'done' | 'locked'> {
   try {
-    await sendAdmitted(connection, ['begin', lockGuard(history)], [createHistory(history), 'commit'], admit);
+    const create = [createHistory(history), ...guardTrusted(connection, history), 'commit'];
+    await sendAdmitted(connection, ['begin', lockGuard(history)], create, admit);
     return 'done';
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
-    if (isServerError(error) && error.code === SQLSTATE.invalidText) return 'locked';
+    // Somebody else's schema may have been there.
+    if (isUntrusted(error)) await refuseUntrusted(connection, history);
+    else if (isServerError(error) && error.code === SQLSTATE.invalidText) return 'locked';
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import {
 } from './history.ts';
 import type { Migration, ModuleScript, Script } from './migration.ts';
 import type { HistoryRow } from './state.ts';
+import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
 import {
   BEGIN,
   type Bench,
@@ -91,7 +92,7 @@ export function revertInTransaction(
 ): Promise<Settled[]> {
   const { history } = bench;
   const unit = unitOf(bench, row.name, script, {
-    claim: [fence, claimDown(history, row)],
+    claim: [...guardTrusted(bench.connection, history), fence, claimDown(history, row)],
     finish: deleteReverted(history, row.name),
     stamp,
   });
@@ -101,19 +102,21 @@ export function revertInTransaction(
 function unitUp(bench: Bench, { migration, at, fence, stamp }: Application, before?: Application): Unit {
   const { history, applier } = bench;
   const { name, up } = migration;
+  // Whose history it is does not change within a message.
+  const trusted = before ? [] : guardTrusted(bench.connection, history);
   if (typeof at !== 'number') {
-    const claim = [fence, claimAgain(history, migration, at, applier)];
+    const claim = [...trusted, fence, claimAgain(history, migration, at, applier)];
     return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
   }
   if (up.kind === 'module') {
     // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
-    const claim = [fence, insertClaim(history, migration, at, applier)];
+    const claim = [...trusted, fence, insertClaim(history, migration, at, applier)];
     return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
   }
   const previous = typeof before?.at === 'object' ? before.at.position : before?.at;
   const finish = insertApplied(history, migration, at, applier, previous);
   // SQL leaves all of itself or nothing: its row is written once, at its end.
-  return unitOf(bench, name, up, { claim: [fence], finish, stamp });
+  return unitOf(bench, name, up, { claim: [...trusted, fence], finish, stamp });
 }
 
 /** What a unit does to the history: before the migration, after it, and to the head stamp. */
@@ -157,6 +160,10 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
     const done = settledOf(units, ends);
     const unit = units[done.length];
     if (!unit || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
+    if (isUntrusted(error)) {
+      await refuseUntrusted(connection, history);
+      return [...done, { name: unit.name, outcome: 'moved' }];
+    }
     const outcome = outcomeOf(error, history);
     if (outcome) return [...done, { name: unit.name, outcome }];
     const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);

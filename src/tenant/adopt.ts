@@ -38,8 +38,8 @@ export async function adopt(
   checkCompanyName(name);
   checkDatabaseName(database, describeUrl(config.central.url).database);
   stopIfAborted(signal);
-  const found = await look(config, server, database);
   return withCentral(config, async (central) => {
+    const found = await look(central.config, server, database);
     stopIfAborted(signal);
     const newcomer = {
       name,

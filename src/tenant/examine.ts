@@ -5,6 +5,7 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { type HistoryTable, tableName } from '../migration/history.ts';
 import { parseStamp } from '../migration/stamp.ts';
+import { mayBeRead } from '../migration/trust.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, withConnection } from '../postgres/connect.ts';
 import { findDatabases } from '../postgres/database.ts';
@@ -146,7 +147,7 @@ async function isOurs(
   migrations: readonly string[] | undefined,
 ): Promise<boolean> {
   const [found] = await connection.query<{ ours: boolean }>(
-    `select to_regclass(${literal(tableName(history))}) is not null and to_regclass('mpm_migrate.runs') is null as ours`,
+    `select ${mayBeRead(history)} and to_regclass(${literal(tableName(history))}) is not null and to_regclass('mpm_migrate.runs') is null as ours`,
   );
   if (!found?.ours || !migrations) return found?.ours ?? false;
   const rows = await connection.query<{ name: string }>(`select name from ${tableName(history)}`);

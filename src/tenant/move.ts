@@ -36,8 +36,8 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         hint: `Name another server: ${Object.keys(config.servers).join(', ')}`,
       });
     }
-    const now = await newContent(config, tenant, place);
-    if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(config, tenant), now);
+    const now = await newContent(central.config, tenant, place);
+    if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(central.config, tenant), now);
     await changePlace(central, tenant, place);
     const unchecked = 'the old database is gone, so whether this is its copy was not checked';
     return input.withoutOld ? [unchecked] : [];

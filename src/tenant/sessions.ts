@@ -57,7 +57,7 @@ export class Sessions {
       idleTimeout,
       ofServer: (name) => config.servers[name]?.maxConnections ?? connections,
     });
-    this.#heads = new HeadGuard(config);
+    this.#heads = new HeadGuard(config, () => this.#directory.history);
   }
 
   async connect<DB>(id: TenantId, options: SessionOptions = {}): Promise<Kysely<DB>> {

@@ -26,14 +26,17 @@ export interface TenantDetails {
  * @throws MpmError UNKNOWN_TENANT, USAGE for an ambiguous name, errors of the central database
  */
 export async function showTenant(config: Config, wanted: string): Promise<TenantDetails> {
-  const tenant = await withCentral(config, (central) => findTenant(central, wanted));
+  const { tenant, history } = await withCentral(config, async (central) => ({
+    tenant: await findTenant(central, wanted),
+    history: central.config.history,
+  }));
   const details: TenantDetails = { tenant, database: null, history: null };
   try {
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
     details.database = await readFacts(config, tenant);
     if (!details.database.exists) throw missing(tenant);
-    details.history = await readHistory(config, tenant);
+    details.history = await readHistory({ ...config, history }, tenant);
   } catch (error) {
     details.error = errorReport(forTenant(asMpmError(error), tenant));
   }

@@ -30,7 +30,8 @@ export function configOf(centralUrl: string, more: Partial<Config> = {}): Config
       ttl: 10_000,
       reset: 'auto',
     },
-    history: { schema: 'mpm_migrate', table: 'history' },
+    history: { schema: 'mpm_migrate', table: 'history', owners: [] },
+    databases: { connect: [] },
     pace: OPTIONS.pace,
     ...more,
   };

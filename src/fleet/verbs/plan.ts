@@ -55,7 +55,7 @@ export async function plan(
     await sweep<PlanLook>(central, tenants, options, {
       attempt: (tenant) => {
         tell({ type: 'tenant-started', tenant: refOf(tenant) });
-        return lookAt(tenant, config, files, force);
+        return lookAt(tenant, central.config, files, force);
       },
       onRetry: (tenant, { value }, retryInMs) => {
         const reason = 'error' in value ? value.error.message : '';

@@ -83,6 +83,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'PLAN_REFUSED',
   'NOT_EMPTY',
   'HISTORY_NEWER',
+  'HISTORY_UNTRUSTED',
   'TENANT_STATUS',
 ]);
 
