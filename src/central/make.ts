@@ -3,7 +3,7 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { mayBeRead } from '../migration/trust.ts';
 import { connect, type DatabaseTarget, describeUrl } from '../postgres/connect.ts';
-import { createDatabase } from '../postgres/database.ts';
+import { createDatabase, type CreateDatabaseOptions } from '../postgres/database.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { connectCentral } from './central.ts';
 
@@ -26,7 +26,7 @@ export async function ensureDatabase(config: Config): Promise<boolean> {
   const { database } = describeUrl(config.central.url);
   const connection = await connectNextTo(config);
   try {
-    await createDatabase(connection, database);
+    await createDatabase(connection, database, rightsOf(config));
     return true;
   } catch (error) {
     // Another process was faster: it is there, which is all that is needed.
@@ -43,6 +43,11 @@ export async function ensureDatabase(config: Config): Promise<boolean> {
   } finally {
     await connection.close();
   }
+}
+
+/** Whom the databases that we make belong to, and who may connect to them. */
+export function rightsOf({ history, databases }: Config): CreateDatabaseOptions {
+  return { owner: history.owners[0], connect: databases.connect };
 }
 
 /** A database of the same server that is always there, or nearly. */

@@ -78,12 +78,12 @@ async function write(
   const opening = [
     'begin isolation level read committed read write',
     lockGuard(history),
+    ...guardTrusted(connection, history),
     unmoved(history, standingOf(rows)),
     ...rows.filter(({ name }) => changed.has(name)).map((row) => rowIs(history, row)),
     guard(`not exists (${selectAttempts(history)})`, GUARD.moved),
   ];
   const statements = [
-    ...guardTrusted(connection, history),
     createJournal(journal),
     ...guardTrusted(connection, { ...history, table: journalTable(history) }),
     ...changes.flatMap((change) => [

@@ -38,8 +38,10 @@ function isWellFormed(text: string): boolean {
 
 export interface CreateDatabaseOptions {
   /** By default the server's template1. */
-  template?: string;
-  owner?: string;
+  template?: string | undefined;
+  owner?: string | undefined;
+  /** Roles that may connect to it, and nobody else but its owner; by default everybody may. */
+  connect?: readonly string[];
 }
 
 /**
@@ -60,6 +62,31 @@ export async function createDatabase(
   } catch (error) {
     throw createError(error, name, options.template ?? 'template1');
   }
+  if (options.connect?.length) await restrict(connection, name, options.connect);
+}
+
+async function restrict(connection: Connection, name: string, roles: readonly string[]): Promise<void> {
+  try {
+    await connection.query(restrictions(name, roles).join(';\n'));
+  } catch (error) {
+    await dropDatabase(connection, name);
+    if (!isServerError(error)) throw error;
+    throw new MpmError('PROVISION_FAILED', `who may connect to "${name}" cannot be set: ${error.message}`, {
+      subject: name,
+      cause: error,
+      database: databaseFields(error),
+      hint: 'Mend databases.connect in the configuration: the roles that it names must exist on the server.',
+    });
+  }
+}
+
+/** The statements after which only these roles, and the owner, may connect to a database (engine 36). */
+export function restrictions(name: string, roles: readonly string[]): string[] {
+  const on = `on database ${identifier(name)}`;
+  return [
+    `revoke connect, temporary ${on} from public`,
+    ...(roles.length ? [`grant connect ${on} to ${roles.map(identifier).join(', ')}`] : []),
+  ];
 }
 
 /**

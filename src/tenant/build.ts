@@ -112,7 +112,7 @@ async function createFrom(
   } catch (error) {
     if (!onNoTemplate || !isOfTemplate(error)) throw error;
     onNoTemplate(error.message);
-    await createDatabase(connection, name);
+    await createDatabase(connection, name, { ...create, template: undefined });
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { copyInstalled } from '../central/plugins.ts';
+import { rightsOf } from '../central/make.ts';
 import { markActive, markStep, type Provisioning } from '../central/provisioning.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
@@ -82,13 +83,14 @@ export async function carryOut(
   const looking = immediate().then(() => blueprint.isCurrent());
   looking.catch(() => undefined);
   const built = await buildDatabase(connection, building, record, async () => {
-    if (copyOf) return copyOptions(connection, copyOf);
+    if (copyOf) return { ...rightsOf(config), ...(await copyOptions(connection, copyOf)) };
     if (isCore(blueprint, migrations)) {
       template = await ensureTemplate(config, server, { connection, blueprint, found }, options);
     }
-    if (template.name === undefined) return {};
+    const rights = rightsOf(config);
+    if (template.name === undefined) return rights;
     const { name: from, likeness } = template;
-    return { template: from, likeness, onNoTemplate: (why) => void (template = { why }) };
+    return { ...rights, template: from, likeness, onNoTemplate: (why) => void (template = { why }) };
   });
 
   if (!copyOf && !(await looking)) throw new FilesChanged();

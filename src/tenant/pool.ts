@@ -1,4 +1,5 @@
 import { type Central, withCentral } from '../central/central.ts';
+import { rightsOf } from '../central/make.ts';
 import {
   announcePooled,
   forgetPooled,
@@ -156,12 +157,12 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
     if (template.name === undefined) {
       const notice = `made without a template: ${template.why}`;
       if (config.templates && !pool.notices.includes(notice)) pool.notices.push(notice);
-      await createDatabase(connection, database);
+      await createDatabase(connection, database, rightsOf(config));
       const premises = { server, database, purpose: 'pool' };
       const { migrations } = blueprint.core;
       await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
     } else {
-      await createDatabase(connection, database, { template: template.name });
+      await createDatabase(connection, database, { ...rightsOf(config), template: template.name });
       // The first session in a database writes what the later ones start from (`pg_internal.init`).
       await withNewDatabase(config, { server, database, purpose: 'pool' }, () => Promise.resolve());
     }

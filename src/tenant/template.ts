@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/define.ts';
+import { rightsOf } from '../central/make.ts';
 import { MpmError } from '../errors.ts';
 import { tableName } from '../migration/history.ts';
 import type { Connection } from '../postgres/connection.ts';
@@ -111,7 +112,7 @@ async function buildTemplate(
 ): Promise<void> {
   const half = `${templatePrefix(config)}new`;
   await dropDatabase(connection, half, { disconnect: true });
-  await createDatabase(connection, half);
+  await createDatabase(connection, half, rightsOf(config));
   try {
     const premises = { server, database: half, purpose: 'template' };
     await furnish(
