@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { Jiti } from 'jiti';
 import { type ErrorCode, MpmError, type SourceExcerpt } from './errors.ts';
 
 export interface ImportOptions {
@@ -19,12 +20,9 @@ type Exports = Record<string, unknown>;
  */
 export async function importModule(
   path: string,
-  { provide = {}, code, keep = false }: ImportOptions,
+  { provide, code, keep = false }: ImportOptions,
 ): Promise<Exports> {
-  const { createJiti } = await import('jiti');
-  // Never jiti's own default, a folder that all users of the machine share: they could read it, and write to it.
-  const fsCache = keep && cacheFolder(dirname(path));
-  const jiti = createJiti(import.meta.url, { virtualModules: provide, interopDefault: false, fsCache });
+  const jiti = await loaderFor(dirname(path), { provide, keep, code });
   // It may have been edited since this process imported it.
   delete jiti.cache[path];
   try {
@@ -32,6 +30,41 @@ export async function importModule(
   } catch (error) {
     throw explain(path, code, error);
   }
+}
+
+type Loader = Pick<Jiti, 'import' | 'cache'>;
+
+/** Most modules come from the folder of the one before: its tsconfig.json is read once. */
+let last: { folder: string; provide: unknown; keep: boolean; loader: Loader } | undefined;
+
+async function loaderFor(
+  folder: string,
+  { provide, keep, code }: { provide: ImportOptions['provide']; keep: boolean; code: ErrorCode },
+): Promise<Loader> {
+  if (last?.folder === folder && last.provide === provide && last.keep === keep) return last.loader;
+  const { createJiti } = await import('jiti');
+  try {
+    const loader = createJiti(import.meta.url, {
+      virtualModules: provide ?? {},
+      interopDefault: false,
+      // Never jiti's own default, a folder that all users of the machine share: they could read it, and write to it.
+      fsCache: keep && cacheFolder(folder),
+      // Where the search for the nearest tsconfig.json begins.
+      tsconfigPaths: folder,
+    });
+    last = { folder, provide, keep, loader };
+    return loader;
+  } catch (error) {
+    throw new MpmError(code, `the tsconfig.json of ${folder} cannot be read: ${textOf(error)}`, {
+      subject: folder,
+      cause: error,
+      hint: 'Mend it, or what it extends: its paths hold in what is imported from there.',
+    });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** In the nearest node_modules from that folder upwards; none where there is none. */
@@ -50,7 +83,7 @@ export function explain(path: string, code: ErrorCode, error: unknown): MpmError
   // The lines of a configuration may hold a password, which a syntax error keeps from being known as one.
   const excerpt = code === 'CONFIG_UNREADABLE' ? undefined : found;
   const isSyntax = error instanceof Error && error.message.startsWith('ParseError: ');
-  const raw = error instanceof Error ? error.message : String(error);
+  const raw = textOf(error);
   const message = raw.replace(/^ParseError: /, '').split(/\s*\n/, 1)[0];
   const missing = /Cannot find (?:module|package) '([^']+)'/.exec(raw)?.[1];
   return new MpmError(code, `${where}: ${message}`, {
@@ -60,9 +93,15 @@ export function explain(path: string, code: ErrorCode, error: unknown): MpmError
     hint: isSyntax
       ? 'Mend the syntax error; no database was touched.'
       : missing
-        ? `Install ${missing} where the file is, or correct the import.`
+        ? remedyOfMissing(missing)
         : 'The file failed while it was imported: outside its functions it should only import and declare.',
   });
+}
+
+function remedyOfMissing(module: string): string {
+  if (/^[./]/.test(module))
+    return `There is no ${module}, seen from the file that imports it: correct the import.`;
+  return `Install ${module} where the file is, or correct the import. If it is an alias: "paths" hold when they are in the nearest tsconfig.json above the file, or in what that one extends.`;
 }
 
 interface Place {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
+import { followingModules } from '../migration/module-process.ts';
 import { withRetries } from '../migration/retry.ts';
 import { describeUrl } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
@@ -47,13 +48,15 @@ export async function centralUp(config: Config, options: CentralOptions = {}): P
   const sets = await centralSets(config);
   const created = await ensureDatabase(config);
   const results: CentralSetResult[] = [];
-  for (const set of sets) {
-    const { to, ...rest } = options;
-    const own = set.set === 'central' && to !== undefined ? { to } : {};
-    const migrate = migrateOptions(config, set, { ...rest, ...own });
-    const attempt = await withRetries(migrate, () => attemptUp(centralTarget(config), set, migrate));
-    results.push(settled(config, set, attempt));
-  }
+  await followingModules(async (modules) => {
+    for (const set of sets) {
+      const { to, ...rest } = options;
+      const own = set.set === 'central' && to !== undefined ? { to } : {};
+      const migrate = { ...migrateOptions(config, set, { ...rest, ...own }), modules };
+      const attempt = await withRetries(migrate, () => attemptUp(centralTarget(config), set, migrate));
+      results.push(settled(config, set, attempt));
+    }
+  });
   return reportOf(config, { verb: 'central up', created, started, sets: results });
 }
 
@@ -67,7 +70,9 @@ export async function centralDown(
   if (!set) throw noFolder(config);
   const { steps } = options;
   const migrate = { ...migrateOptions(config, set, options), ...(steps === undefined ? {} : { steps }) };
-  const attempt = await withRetries(migrate, () => attemptDown(centralTarget(config), set, migrate));
+  const attempt = await followingModules((modules) =>
+    withRetries(migrate, () => attemptDown(centralTarget(config), set, { ...migrate, modules })),
+  );
   return reportOf(config, {
     verb: 'central down',
     created: false,

@@ -1,12 +1,13 @@
 import { relative } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
-import { asMpmError, EXIT, type ErrorReport, errorReport } from '../errors.ts';
+import { asMpmError, EXIT, type ErrorReport, errorReport, type MpmError } from '../errors.ts';
 import { redact } from '../secrets.ts';
 import { jsonOf } from '../text.ts';
 import type { OnEvent } from '../fleet/events.ts';
 import type { WaveQuestion } from '../fleet/waves.ts';
 import type { RunReport } from '../fleet/report.ts';
+import { ownProcess } from '../migration/module-process.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import type { GithubLog } from './github-log.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
@@ -68,6 +69,7 @@ export abstract class FleetCommand extends Command {
     // `2>&1 | head -1` closes stderr under a run that goes on; oclif sees to stdout alone.
     process.stderr.on('error', ignoreClosedPipe);
     await this.quietenGithub();
+    ownProcess((error) => this.raiseLate(error));
     if (this.jsonEnabled()) this.giveStdoutBack = setStdoutAside();
   }
 
@@ -191,12 +193,27 @@ export abstract class FleetCommand extends Command {
     const error = asMpmError(thrown);
     process.exitCode = error.exit;
     if (this.jsonEnabled()) return this.logJson(this.toErrorJson(error));
+    await this.showError(error);
+    if (error.code === 'BUG') {
+      const { err } = await this.display();
+      process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
+    }
+  }
+
+  /** A migration may leave something running, which fails when the report is long shown. */
+  private raiseLate(error: MpmError): void {
+    process.once('exit', () => {
+      if (process.exitCode !== EXIT.interrupted) process.exitCode = EXIT.failed;
+    });
+    void this.showError(error);
+  }
+
+  private async showError(known: MpmError): Promise<void> {
     const [{ errorView }, { err, shortPath }] = await Promise.all([
       import('../ui/views/error.ts'),
       this.display(),
     ]);
-    process.stderr.write(errorView(errorReport(error), err, { shortPath }));
-    if (error.code === 'BUG') process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
+    process.stderr.write(errorView(errorReport(known), err, { shortPath }));
   }
 }
 

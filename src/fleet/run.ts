@@ -6,6 +6,7 @@ import { beatPart } from '../central/parts.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { errorReport } from '../errors.ts';
+import { ModuleWatch } from '../migration/module-process.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { ReportBuilder } from './collect.ts';
 import type { OnEvent, Unstamped } from './events.ts';
@@ -36,6 +37,7 @@ export interface RunContext {
   signal?: AbortSignal | undefined;
   cancel?: AbortSignal | undefined;
   views: ServerViews;
+  modules: ModuleWatch;
   report: ReportBuilder;
   /** To who follows the run. */
   tell(event: Unstamped): void;
@@ -110,6 +112,10 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       // Who follows slower than the lanes makes them wait, as the ledger does: memory stays flat.
       await Promise.all([pass({ type: 'tenant-finished', result }), ledger.record(result)]);
     };
+    const modules = new ModuleWatch((error) => {
+      if (report.error) notice(error.message);
+      else report.error = errorReport(error);
+    });
     const { signal, cancel } = options;
     const context: RunContext = {
       central,
@@ -118,6 +124,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       signal,
       cancel,
       views,
+      modules,
       report,
       tell,
       settle,
@@ -156,6 +163,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     await ledger.close();
     if (run !== null)
       await ledger.attempt(() => inTurn(central, () => closeRun(central, run, part, finish())));
+    modules.end();
     const finished = finish();
     tell({ type: 'run-finished', report: finished });
     return finished;

@@ -45,7 +45,7 @@ export async function workOn(
 
 async function prepare(
   tenant: Tenant,
-  { config, run, signal, cancel, views, tell }: RunContext,
+  { config, run, signal, cancel, views, modules, tell }: RunContext,
   { files, force = false }: { files: FleetFiles; force?: boolean | undefined },
 ): Promise<TenantWork> {
   const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
@@ -64,6 +64,7 @@ async function prepare(
       leave: true,
       premises: (maxAge) => views.premises(tenant, maxAge),
       force,
+      modules,
       signal,
       cancel,
       onMigration: (step) => tell({ type: 'migration-started', tenant: ref, ...step }),

@@ -15,7 +15,7 @@ const KEYS = ['transaction', 'lockTimeout', 'statementTimeout'];
  * @throws MpmError MIGRATION_INVALID
  */
 export async function loadModule(path: string): Promise<{ up: ModuleScript; down?: ModuleScript }> {
-  const provide = { kysely: await (kysely ??= kyselyModule(followText)) };
+  const provide = (provided ??= { kysely: await kyselyModule(followText) });
   const name = parse(path).name;
   const call = new ModuleCall({ name, path });
   const exports = await call.run(() =>
@@ -44,7 +44,8 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
   };
 }
 
-let kysely: Promise<unknown> | undefined;
+/** The same for all: what was imported with it knows no other. */
+let provided: { kysely: unknown } | undefined;
 
 /** A text belongs to the module that made it while it ran; one that was made at its import may serve any function. */
 const followText: FollowText = (text, what, below) =>

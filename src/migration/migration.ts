@@ -55,4 +55,6 @@ export interface Migration {
   path: string;
   up: Script;
   down?: Script;
+  /** It is still the template that `create` wrote. */
+  untouched?: boolean;
 }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { syncBuiltinESMExports } from 'node:module';
 import { setImmediate as soon } from 'node:timers/promises';
 import { MpmError } from '../errors.ts';
 import type { Statements } from '../postgres/kysely-statements.ts';
@@ -118,6 +119,22 @@ export class ModuleWatch {
   }
 }
 
+/**
+ * Does work whose modules are followed to its end.
+ * @throws what it throws; MpmError MIGRATION_LATE for what a module raised after its own end
+ */
+export async function followingModules<T>(work: (modules: ModuleWatch) => Promise<T>): Promise<T> {
+  const late: MpmError[] = [];
+  const modules = new ModuleWatch((error) => late.push(error));
+  try {
+    const result = await work(modules);
+    if (late[0]) throw late[0];
+    return result;
+  } finally {
+    modules.end();
+  }
+}
+
 let application: ((error: MpmError) => void) | undefined;
 let holdForGood = (): void => {
   holdForGood = () => undefined;
@@ -178,8 +195,11 @@ function replaceAll(): () => void {
       folders.set(call, process.cwd());
     }),
   ];
+  // What was imported by name follows.
+  syncBuiltinESMExports();
   return () => {
     for (const back of undo) back();
+    syncBuiltinESMExports();
   };
 }
 

@@ -1,6 +1,6 @@
 import { MpmError, type MpmErrorOptions } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { followKysely } from '../postgres/kysely-follow.ts';
+import { followKysely, NOT_KYSELY } from '../postgres/kysely-follow.ts';
 import { type Statement, Statements } from '../postgres/kysely-statements.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 import { locateInModule } from './locate.ts';
@@ -56,8 +56,8 @@ function problemOf(
   { faults }: ModuleCall,
   thrown: { error: unknown } | undefined,
 ): MpmError | undefined {
-  const refused = faults.find(({ kind }) => kind === 'refused');
-  if (refused?.error instanceof MpmError) return located(run, refused.error);
+  const refused = faults.find(({ kind }) => kind === 'refused')?.error ?? statements.refused;
+  if (refused instanceof MpmError) return located(run, refused);
   // Any statement fails with this one after another one has failed, which may be one that nobody awaited.
   const cause = thrown && sqlstateOf(thrown.error) !== SQLSTATE.inFailedTransaction ? thrown : undefined;
   if (cause) return thrownProblem(run, statements, cause.error);
@@ -89,7 +89,7 @@ function thrownProblem(run: ModuleRun, statements: Statements, error: unknown): 
   if (what === undefined && !called) return undefined;
   return failed(run, error.message, error, {
     cause: error,
-    hint: `${what === undefined ? 'Kysely is no function' : `Kysely has no ${what}`}: a migration in TypeScript or JavaScript is given Kysely's db, not Knex's or another tool's. Rewrite it for Kysely, or in SQL.`,
+    hint: `${what === undefined ? 'Kysely is no function' : `Kysely has no ${what}`}. ${NOT_KYSELY} Rewrite it for Kysely, or in SQL.`,
   });
 }
 

@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 import { compareNames, compareVersions } from './name.ts';
 import { describeState, listNames, remedyFor } from './remedy.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './state.ts';
+import { refuseUntouched } from './untouched.ts';
 
 /** Why a database is not migrated, one reason for all migrations in the same state. */
 export interface Refusal {
@@ -72,7 +73,14 @@ export function planUp(
   const pending = entries
     .filter((entry) => runnable.includes(entry.state) && inReach(entry))
     .flatMap((entry) => entry.migration ?? []);
-  return { entries, pending, refusals, notices, head: headOf(rows), rows };
+  return {
+    entries,
+    pending,
+    refusals: [...refusals, ...refuseUntouched(pending)],
+    notices,
+    head: headOf(rows),
+    rows,
+  };
 }
 
 const plansAfter = new WeakMap<readonly Migration[], Map<string, Plan>>();
@@ -101,7 +109,8 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
   // Nothing of such a history is half-done.
   const none = count === migrations.length || only !== undefined;
   const pending = none ? [] : migrations.slice(count).filter(inReach);
-  return { entries, pending, refusals: [], notices: [], head: migrations[count - 1]?.name ?? null };
+  const refusals = refuseUntouched(pending);
+  return { entries, pending, refusals, notices: [], head: migrations[count - 1]?.name ?? null };
 }
 
 /** The migration that was applied last. */

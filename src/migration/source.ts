@@ -7,6 +7,7 @@ import { type FolderListing, listFolder, type MigrationFiles } from './files.ts'
 import { loadModule } from './load.ts';
 import type { Migration, Source } from './migration.ts';
 import { parseSqlFile, type SqlFileKind } from './sql-file.ts';
+import { isUntouched } from './untouched.ts';
 
 /** The migrations of a folder, in order. Folders of equal content may share one list. */
 export interface MigrationSet {
@@ -117,7 +118,15 @@ async function readMigration(
   if (known) return known;
 
   const { name, version } = files;
-  const identity = { name, version, checksum, source, ...(plugin === undefined ? {} : { plugin }), path };
+  const identity = {
+    name,
+    version,
+    checksum,
+    source,
+    ...(plugin === undefined ? {} : { plugin }),
+    path,
+    ...(isUntouched(content) && { untouched: true }),
+  };
   let migration: Migration;
   if (files.kind === 'module') {
     migration = { ...identity, ...(await loadModule(path)) };

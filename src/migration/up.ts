@@ -33,7 +33,8 @@ export async function goUp(
   if (result.applied.length === 0) result.from = plan.head;
   result.to = plan.head;
   result.pending = plan.pending.map(({ name }) => name);
-  result.notices = plan.notices;
+  // A plan is shared by all databases that stand alike, and what was noted before another look stays noted.
+  result.notices = [...new Set([...result.notices, ...plan.notices])];
   if (plan.refusals.length) {
     if (await othersAtWork(work, connection, plan.refusals, found)) return 'again';
     throw refused(plan.refusals);

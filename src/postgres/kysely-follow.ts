@@ -22,6 +22,9 @@ const BEGIN: ReadonlySet<string> = new Set([
   'withRecursive',
 ]);
 
+export const NOT_KYSELY =
+  "A migration in TypeScript or JavaScript is given Kysely's db, not Knex's or another tool's.";
+
 /** What leads from one Kysely to another. */
 const LEADING = [
   Kysely,
@@ -79,11 +82,20 @@ class Follower {
       const [name] = args;
       const what = `${owner}${key}(${typeof name === 'string' ? `'${name}'` : ''})`;
       if (owner && args.some((arg) => typeof arg === 'function'))
-        throw notKysely(`${owner}${key} with a function`);
+        this.#refuse(`${owner}${key} with a function`);
       const followed = target.withPlugin(this.#statements.begin(what, call));
       return Reflect.apply(Reflect.get(followed, key) as typeof member, followed, args);
     };
     return call;
+  }
+
+  /** It counts also where the module catches it. */
+  #refuse(what: string): never {
+    const error = new MpmError('MIGRATION_FAILED', `${what} is not Kysely's`, {
+      hint: `${NOT_KYSELY} Rewrite it for Kysely, or in SQL.`,
+    });
+    this.#statements.refused ??= error;
+    throw error;
   }
 
   #followedCallback(value: unknown): unknown {
@@ -96,11 +108,4 @@ function begins(target: object, key: string): target is Kysely<unknown> | Schema
   return target instanceof SchemaModule
     ? !key.startsWith('with')
     : target instanceof Kysely && BEGIN.has(key);
-}
-
-/** @param what was called, as it was written */
-export function notKysely(what: string): MpmError {
-  return new MpmError('MIGRATION_FAILED', `${what} is not Kysely's`, {
-    hint: "A migration in TypeScript or JavaScript is given Kysely's db, not Knex's or another tool's: rewrite it for Kysely, or in SQL.",
-  });
 }

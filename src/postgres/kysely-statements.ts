@@ -63,12 +63,16 @@ export class Statements implements QueryWatch {
   readonly #failed = new WeakMap<object, Statement | undefined>();
   /** Used just now: to be executed if it is compiled next, else as part of another one. */
   #last: Statement | undefined;
+  /** The end of the query that was sent last. */
+  #turn: Promise<unknown> = Promise.resolve();
   #over = false;
   #unawaited: { statement: Statement | undefined } | undefined;
   /** Whether anything was sent. */
   sent = false;
   /** What the module asked for and Kysely does not have: `raw`, `schema.hasTable`. */
   readonly missing: string[] = [];
+  /** Of a call that Kysely would not have understood. */
+  refused: Error | undefined;
 
   /** @param below the function that the module called; its caller is the place */
   begin(what: string, below: object, text?: RawBuilder<unknown>): Statement {
@@ -108,7 +112,7 @@ export class Statements implements QueryWatch {
     for (const [other, text] of [...this.#compiled].slice(0, LOOKED_FOR)) {
       if (query.sql.includes(text)) this.#drop(other);
     }
-    const sending = send();
+    const sending = this.#inTurn(send);
     this.#onTheirWay.set(sending, statement);
     try {
       return await sending;
@@ -118,6 +122,19 @@ export class Statements implements QueryWatch {
     } finally {
       this.#onTheirWay.delete(sending);
     }
+  }
+
+  /** One after the other: pg takes no second query while one is on its way. */
+  #inTurn<R>(send: () => Promise<R>): Promise<R> {
+    const sending = this.#turn.then(() => {
+      if (this.#over) throw new LateStatement(undefined);
+      return send();
+    });
+    this.#turn = sending.then(
+      () => undefined,
+      () => undefined,
+    );
+    return sending;
   }
 
   /** From here on a query is refused. Resolves when those on their way have come to an end. */

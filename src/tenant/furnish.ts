@@ -2,6 +2,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { type Attempt, attemptUp, type MigrateOptions } from '../migration/migrate.ts';
 import type { Migration } from '../migration/migration.ts';
+import { followingModules } from '../migration/module-process.ts';
 import { withRetries } from '../migration/retry.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
@@ -41,25 +42,28 @@ export async function furnish(
     applicationName: `mpm-migrate/create/${purpose}`,
     connectTimeout: config.pace.connectTimeout,
   };
-  const options: MigrateOptions = {
-    history: config.history,
-    pace: config.pace,
-    run: 'create',
-    actor: config.actor,
-    toolVersion: TOOL_VERSION,
-    // It is our own: what is in it came from the server's template1, or from a migration that was killed.
-    allowNonEmpty: true,
-    // A migration outside a transaction that was killed is resumed, as --resume promises.
-    force: true,
-    signal,
-    onMigration,
-    onWaiting,
-  };
-  const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
-  if (attempt.error) throw attempt.error;
-  const planted = seeds.length ? await sow(target, seeds, options) : undefined;
-  if (planted?.error) throw planted.error;
-  const left = attempt.pending.length + (planted?.pending.length ?? 0);
-  if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
-  return attempt;
+  return followingModules(async (modules) => {
+    const options: MigrateOptions = {
+      modules,
+      history: config.history,
+      pace: config.pace,
+      run: 'create',
+      actor: config.actor,
+      toolVersion: TOOL_VERSION,
+      // It is our own: what is in it came from the server's template1, or from a migration that was killed.
+      allowNonEmpty: true,
+      // A migration outside a transaction that was killed is resumed, as --resume promises.
+      force: true,
+      signal,
+      onMigration,
+      onWaiting,
+    };
+    const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
+    if (attempt.error) throw attempt.error;
+    const planted = seeds.length ? await sow(target, seeds, options) : undefined;
+    if (planted?.error) throw planted.error;
+    const left = attempt.pending.length + (planted?.pending.length ?? 0);
+    if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
+    return attempt;
+  });
 }
