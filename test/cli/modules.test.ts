@@ -106,7 +106,9 @@ const flag = async (db: Kysely<any>): Promise<string> =>
     const after = await cli(['up', '--tenant', '1'], where);
     expect(after.code).toBe(1);
     expect(after.stdout).toContain('1 migrated');
-    expect(after.stdout + after.stderr).toContain('3_late raised an error after it was done: a statement was not awaited');
+    expect(after.stdout + after.stderr).toContain(
+      '3_late raised an error after it was done: a statement was not awaited',
+    );
     expect(after.stderr).not.toContain('node:internal');
   });
 
