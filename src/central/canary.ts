@@ -6,7 +6,7 @@ import { resolveFilter } from './resolve.ts';
 export async function pickTenants(listing: Listing, filter: TenantFilter, most: number): Promise<string[]> {
   const values: unknown[] = [];
   const condition = conditionOf(await resolveFilter(listing, filter), values);
-  const rows = await listing.connection
+  const rows = await listing.connection.application
     .prepared<{ id: string }>(
       `select t.id::text as id from ${listingOf(listing.config.tenants)} t
 where ${condition} and t.status = 'active' group by t.id order by ${PLACE}, t.id limit $${values.push(most)}`,

@@ -24,7 +24,7 @@ export async function changeStatus(
   { id, name }: Pick<Tenant, 'id' | 'name'>,
   { from, to, reason }: { from: readonly string[]; to: string; reason: string | null },
 ): Promise<void> {
-  const rows = await connection.query(
+  const rows = await connection.application.query(
     `update public.company_databases set status = ${literal(to)}, reason = ${literal(reason)}, updated_at = now()
 where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${from.map(literal).join(', ')}) returning company_id`,
   );
@@ -42,7 +42,7 @@ where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${fro
 /** Renames the company. @throws MpmError TENANT_EXISTS */
 export async function changeName({ connection }: Listing, id: string, name: string): Promise<void> {
   try {
-    const { results } = await connection.send(
+    const { results } = await connection.application.send(
       `begin;\n${ONE_AT_A_TIME};\nselect id::text as id from public.companies where name = ${literal(name)} and id::text <> ${literal(id)} limit 1`,
     );
     const same = results.at(-1)?.rows[0] as { id: string } | undefined;
@@ -52,7 +52,7 @@ export async function changeName({ connection }: Listing, id: string, name: stri
         hint: 'Give a name that tells the two apart.',
       });
     }
-    await connection.send(
+    await connection.application.send(
       `update public.companies set name = ${literal(name)}, updated_at = now() where id = ${literal(id)};\ncommit`,
     );
   } catch (error) {
@@ -67,7 +67,7 @@ export async function changeLabels(
   { set, remove }: { set: Readonly<Record<string, string>>; remove: readonly string[] },
 ): Promise<void> {
   const without = `array[${remove.map(literal).join(', ')}]::text[]`;
-  await connection.query(
+  await connection.application.query(
     `update public.company_databases set labels = (coalesce(labels::jsonb, '{}') - ${without}) || ${literal(JSON.stringify(set))}::jsonb, updated_at = now()
 where company_id = ${literal(id)}`,
   );
@@ -80,7 +80,7 @@ export async function changePlace(
   { server, database }: Pick<Tenant, 'server' | 'database'>,
 ): Promise<void> {
   try {
-    await connection.query(
+    await connection.application.query(
       `update public.company_databases set server = ${literal(server)}, database_name = ${literal(database)}, updated_at = now()
 where company_id = ${literal(id)}`,
     );
@@ -99,7 +99,7 @@ export async function removeTenant(
   meanwhile: () => Promise<void>,
 ): Promise<void> {
   try {
-    await connection.query(`begin;
+    await connection.application.query(`begin;
 set local idle_in_transaction_session_timeout = 0;
 delete from public.company_plugins where company_id = ${literal(id)};
 delete from public.company_databases where company_id = ${literal(id)};

@@ -87,7 +87,7 @@ async function missingColumns(connection: Connection, query: string): Promise<st
   const missing: string[] = [];
   for (const name of ['id', 'name', 'database']) {
     try {
-      await connection.query(`select q.${name} from (${bareQuery(query)}\n) q limit 0`);
+      await connection.application.query(`select q.${name} from (${bareQuery(query)}\n) q limit 0`);
     } catch (error) {
       const ofOurs = isServerError(error) && error.message.includes(`column q.${name} does not exist`);
       if (ofOurs) missing.push(name);

@@ -16,7 +16,7 @@ interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'plugins'> 
 export async function lookUpTenant(listing: Listing, id: string): Promise<Tenant | undefined> {
   const list = listingOf(listing.config.tenants);
   try {
-    const rows = await listing.connection.prepared<Row>(
+    const rows = await listing.connection.application.prepared<Row>(
       `select t.id::text as id, coalesce(t.name, '') as name, t.database, t.server, t.status, t.reason, t.labels,
   (select min(o.id::text) from ${list} o where o.database = t.database and o.server = t.server and o.id < t.id) as first
 from ${list} t where t.id = $1 limit 2`,

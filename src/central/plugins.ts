@@ -29,7 +29,7 @@ export function requireOwnPlugins({ config }: Pick<Listing, 'config'>): void {
 /** In the order of names; none when the product lists its tenants itself. */
 export async function listInstallable({ connection, config }: Listing): Promise<InstallablePlugin[]> {
   if (!('builtIn' in config.tenants)) return [];
-  return connection.query<InstallablePlugin>(
+  return connection.application.query<InstallablePlugin>(
     'select name::text as name, min(title) as title from public.plugins group by name order by name collate "C"',
   );
 }
@@ -56,8 +56,8 @@ export async function addPlugin(
 ): Promise<boolean> {
   try {
     // An adopted table need not keep names apart by itself.
-    await connection.query(`begin;\n${ONE_AT_A_TIME}`);
-    const changed = await connection.query(`with changed as (
+    await connection.application.query(`begin;\n${ONE_AT_A_TIME}`);
+    const changed = await connection.application.query(`with changed as (
   update public.plugins set title = ${literal(title ?? null)}, updated_at = now()
   where name = ${literal(name)} and ${title === undefined ? 'false' : `title is distinct from ${literal(title)}`} returning id
 ), added as (
@@ -77,7 +77,7 @@ export async function countInstalled(listing: Listing): Promise<Map<string, numb
   const text = `select p.name, count(distinct t.id)::int as count
 from ${listingOf(listing.config.tenants)} t, jsonb_array_elements_text(t.plugins) as p(name) group by p.name`;
   try {
-    const rows = await listing.connection.query<{ name: string; count: number }>(text);
+    const rows = await listing.connection.application.query<{ name: string; count: number }>(text);
     return new Map(rows.map(({ name, count }) => [name, count]));
   } catch (error) {
     throw await listingError(error, listing);
@@ -86,7 +86,7 @@ from ${listingOf(listing.config.tenants)} t, jsonb_array_elements_text(t.plugins
 
 /** Records that a tenant has a plugin; false when it had it already. */
 export async function recordInstalled({ connection }: Listing, id: string, name: string): Promise<boolean> {
-  const rows = await connection.query(`insert into public.company_plugins (company_id, plugin_id)
+  const rows = await connection.application.query(`insert into public.company_plugins (company_id, plugin_id)
 select c.id, (select min(p.id) from public.plugins p where p.name = ${literal(name)}) from public.companies c
 where c.id = ${literal(id)} and not exists (select from public.company_plugins i
   join public.plugins p on p.id = i.plugin_id where i.company_id = c.id and p.name = ${literal(name)})
@@ -96,14 +96,14 @@ on conflict do nothing returning company_id`);
 
 /** Records that a tenant has a plugin no more; false when it did not have it. */
 export async function recordUninstalled({ connection }: Listing, id: string, name: string): Promise<boolean> {
-  const rows = await connection.query(`delete from public.company_plugins i using public.plugins p
+  const rows = await connection.application.query(`delete from public.company_plugins i using public.plugins p
 where p.id = i.plugin_id and p.name = ${literal(name)} and i.company_id = ${literal(id)} returning i.company_id`);
   return rows.length > 0;
 }
 
 /** Gives a copy of a tenant the plugins of its original, whose tables it has. */
 export async function copyInstalled({ connection }: Listing, from: string, to: string): Promise<void> {
-  await connection.query(`insert into public.company_plugins (company_id, plugin_id)
+  await connection.application.query(`insert into public.company_plugins (company_id, plugin_id)
 select c.id, i.plugin_id from public.company_plugins i, public.companies c
 where i.company_id = ${literal(from)} and c.id = ${literal(to)} on conflict do nothing`);
 }

@@ -24,7 +24,7 @@ export async function readProvisioning(
   { connection }: Listing,
   id: string,
 ): Promise<Provisioning | undefined> {
-  const rows = await connection
+  const rows = await connection.application
     .prepared<Provisioning>(
       `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
   d.building_as as "buildingAs", d.database_oid::text as oid
@@ -40,7 +40,7 @@ from public.companies c join public.company_databases d on d.company_id = c.id w
 
 /** The names under which databases of creations that have not ended are made. */
 export async function readBuildingNames({ connection }: Listing): Promise<string[]> {
-  const rows = await connection.query<{ name: string }>(
+  const rows = await connection.application.query<{ name: string }>(
     'select building_as as name from public.company_databases where building_as is not null',
   );
   return rows.map(({ name }) => name);
@@ -72,7 +72,7 @@ export async function markStep(
  * @returns false when the tenant is not active
  */
 export async function beginAgain({ connection }: Listing, id: string, oid: string): Promise<boolean> {
-  const rows = await connection.prepared(
+  const rows = await connection.application.prepared(
     `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
   provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
 where company_id = $1 and status = 'active' returning company_id`,
@@ -97,7 +97,7 @@ async function setRow(
   columns: Record<string, string | null>,
 ): Promise<void> {
   const sets = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
-  await connection.query(
+  await connection.application.query(
     `update public.company_databases set ${sets.join(', ')}, updated_at = now()
 where company_id = ${literal(id)} and status in ('provisioning', 'failed')`,
   );
@@ -105,7 +105,7 @@ where company_id = ${literal(id)} and status in ('provisioning', 'failed')`,
 
 /** Takes a tenant out again that was entered by a creation which is undone. */
 export async function unregisterTenant({ connection }: Listing, id: string): Promise<void> {
-  await connection.query(
+  await connection.application.query(
     `with gone as (delete from public.company_databases where company_id = ${literal(id)}
   and status in ('provisioning', 'failed') returning company_id)
 delete from public.companies where id in (select company_id from gone)`,

@@ -51,10 +51,10 @@ export async function registerTenant(
       const count = id === undefined ? [] : [countOn()];
       // The lock is had for one message, not while an answer is on its way.
       const sent = ['begin', ONE_AT_A_TIME, insert, ...count, 'commit'];
-      const { results } = await connection.send(sent.join(';\n'));
+      const { results } = await connection.application.send(sent.join(';\n'));
       const [row] = results[sent.indexOf(insert)]?.rows ?? [];
       if (row) return row as { id: string; database: string };
-      if (!sameName) refuseSameName(name, await connection.query<SameName>(selectSameName(name)));
+      if (!sameName) refuseSameName(name, await connection.application.query<SameName>(selectSameName(name)));
       refused = offered.at(-1)?.name ?? '';
     }
     throw databaseTaken(`another tenant has the database "${refused}" of server "${server}"`, {

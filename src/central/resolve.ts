@@ -37,7 +37,7 @@ function hasAny({ words, ranges }: { words: string[]; ranges: unknown[] }): bool
 
 async function matchWords(listing: Listing, words: string[]): Promise<Map<string, Match[]>> {
   if (!words.length) return new Map();
-  const rows = await listing.connection
+  const rows = await listing.connection.application
     .prepared<Match>(
       `select distinct t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t
 where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = any($1::text[])`,
@@ -74,7 +74,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
     const word = `${from}..${to}`;
     const list = listingOf(listing.config.tenants);
     try {
-      const [kind] = await listing.connection.query<{ type: string }>(
+      const [kind] = await listing.connection.application.query<{ type: string }>(
         `select pg_typeof(t.id)::text as type from ${list} t limit 1`,
       );
       if (kind && !/^(smallint|integer|bigint|numeric)$/.test(kind.type)) {
@@ -85,7 +85,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
       }
       const found =
         kind &&
-        (await listing.connection.prepared(
+        (await listing.connection.application.prepared(
           `select from ${list} t where t.id::numeric between $1::numeric and $2::numeric limit 1`,
           [from, to],
         ));
@@ -103,7 +103,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
 /** Reads names only in this case, page by page, and keeps the nearest few. */
 async function unknownTenant(listing: Listing, word: string): Promise<MpmError> {
   const near = new NearMatches(word);
-  const rows = await listing.connection.prepared<Match>(
+  const rows = await listing.connection.application.prepared<Match>(
     `select t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t limit 20000`,
     [],
   );

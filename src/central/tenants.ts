@@ -165,7 +165,7 @@ function tenantOf({ id, name, database, reason, labels, plugins, ...row }: Row, 
 async function listed<R>(listing: Listing, values: unknown[], sql: (list: string) => string): Promise<R[]> {
   const text = sql(listingOf(listing.config.tenants));
   try {
-    return await listing.connection.prepared<R>(text, values);
+    return await listing.connection.application.prepared<R>(text, values);
   } catch (error) {
     throw await listingError(error, listing);
   }

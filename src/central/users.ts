@@ -12,7 +12,7 @@ export async function findTenantOfUser({ connection, config }: Listing, email: s
   const address = email.trim();
   // The server takes no NUL, so nobody's address holds one.
   if (address.includes('\0')) throw unknownUser(address);
-  const rows = await connection
+  const rows = await connection.application
     .prepared<Record<string, unknown>>(selectTenant(config), [address])
     .catch((error: unknown) => {
       throw usersError(error);

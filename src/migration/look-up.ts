@@ -32,24 +32,44 @@ export async function lookUp(
   }
 }
 
-async function exists(connection: Connection, name: string): Promise<boolean> {
-  const [row] = await connection.query<{ there: boolean }>(
-    `select pg_catalog.to_regclass(${literal(name)}) is not null as there`,
+/**
+ * The rows of a query over relations that a migration names: its path says which ones it means, and nothing else is
+ * looked up in it.
+ * @param sql is given an expression for the oid of each, 0 where there is none
+ */
+async function named<R>(
+  connection: Connection,
+  names: readonly string[],
+  sql: (oids: readonly string[]) => string,
+): Promise<R[]> {
+  const setting = (index: number) => `'mpm_migrate.named_${index}'`;
+  const found = names.map(
+    (name, index) =>
+      `pg_catalog.set_config(${setting(index)}, coalesce(pg_catalog.to_regclass(${literal(name)})::pg_catalog.oid::pg_catalog.text, '0'), true)`,
   );
+  const oids = names.map((_, index) => `pg_catalog.current_setting(${setting(index)})::pg_catalog.oid`);
+  const { closing } = await connection.settingsAround();
+  const { rows } = await connection.raw([`select ${found.join(', ')}`, ...closing, sql(oids)].join(';\n'));
+  return rows as R[];
+}
+
+async function exists(connection: Connection, name: string): Promise<boolean> {
+  const [row] = await named<{ there: boolean }>(connection, [name], ([oid]) => `select ${oid} <> 0 as there`);
   return row?.there ?? false;
 }
 
 /** A detached partition is a table like any other; one that is half detached must be detached to the end. */
 async function lookUpDetached(connection: Connection, parent: string, partition: string): Promise<Verdict> {
-  const [row] = await connection.query<{ there: boolean; pending: boolean | null }>(
-    `select pg_catalog.to_regclass(${literal(parent)}) is not null and pg_catalog.to_regclass(${literal(partition)}) is not null as there,
-  (select i.inhdetachpending from pg_catalog.pg_inherits i
-    where i.inhparent = pg_catalog.to_regclass(${literal(parent)}) and i.inhrelid = pg_catalog.to_regclass(${literal(partition)})) as pending`,
+  const [row] = await named<{ there: boolean; pending: boolean | null }>(
+    connection,
+    [parent, partition],
+    ([above, below]) => `select ${above} <> 0 and ${below} <> 0 as there,
+  (select i.inhdetachpending from pg_catalog.pg_inherits i where i.inhparent = ${above} and i.inhrelid = ${below}) as pending`,
   );
   if (!row?.there) return 'unknown';
   if (row.pending === null) return 'done';
   if (!row.pending) return 'not done';
-  await connection.send(`alter table ${parent} detach partition ${partition} finalize`);
+  await connection.raw(`alter table ${parent} detach partition ${partition} finalize`);
   return 'done';
 }
 
@@ -71,7 +91,8 @@ async function lookUpIndex(
 ): Promise<Verdict> {
   // One that the server named cannot be told from one that was there before.
   if (wanted.name === undefined) return 'unknown';
-  const [found] = await connection.query<FoundIndex>(selectIndex(wanted.table, wanted.name));
+  const { table, name } = wanted;
+  const [found] = await named<FoundIndex>(connection, [table], ([oid]) => selectIndex(oid, name));
   // Another table's of this name: then it cannot have been made, and the server will say so again.
   if (!found?.table) return 'not done';
   if (!found.valid) {
@@ -83,12 +104,12 @@ async function lookUpIndex(
 }
 
 /** The index of that name in the table's schema, which is where an index is made. */
-function selectIndex(table: string, name: string): string {
+function selectIndex(table: string | undefined, name: string): string {
   return `select c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name, i.indisvalid as valid,
   i.indrelid = t.oid as table, ${DEFINITION} as definition
 from pg_catalog.pg_class t join pg_catalog.pg_class c on c.relnamespace = t.relnamespace join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_index i on i.indexrelid = c.oid
-where t.oid = pg_catalog.to_regclass(${literal(table)}) and c.relname = ${literal(name)}`;
+where t.oid = ${table} and c.relname = ${literal(name)}`;
 }
 
 /** All that a CREATE INDEX says, as the server understood it, but for the names of index and table. */
@@ -115,10 +136,10 @@ async function definitionOf(
   const probe = `probe_${randomBytes(8).toString('hex')}`;
   const ours = `${identifier(schema)}.${identifier(probe)}`;
   try {
-    await connection.send(
+    await connection.raw(
       `begin;\ncreate table ${ours} (like ${table});\ncreate ${unique ? 'unique ' : ''}index ${identifier(`${probe}_i`)} on ${ours} ${behind.slice(name.length)}`,
     );
-    const [made] = await connection.query<FoundIndex>(selectIndex(ours, `${probe}_i`));
+    const [made] = await named<FoundIndex>(connection, [ours], ([oid]) => selectIndex(oid, `${probe}_i`));
     return made?.definition;
   } catch (error) {
     if (connection.lost) throw error;
@@ -136,12 +157,14 @@ export async function invalidIndex(
   connection: Connection,
   { table, name }: ConcurrentIndex,
 ): Promise<string | undefined> {
-  const named = name === undefined ? 'true' : `c.relname = ${literal(name)}`;
-  const [row] = await connection.query<{
-    name: string;
-  }>(`select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  const which = name === undefined ? 'true' : `c.relname = ${literal(name)}`;
+  const [row] = await named<{ name: string }>(
+    connection,
+    [table],
+    ([oid]) => `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
 from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where i.indrelid = pg_catalog.to_regclass(${literal(table)}) and not i.indisvalid and ${named} limit 1`);
+where i.indrelid = ${oid} and not i.indisvalid and ${which} limit 1`,
+  );
   return row?.name;
 }
 
@@ -153,5 +176,5 @@ export async function dropInvalidIndex(connection: Connection, wanted: Concurren
 }
 
 async function dropIndex(connection: Connection, name: string): Promise<void> {
-  await connection.send(`drop index concurrently ${name}`);
+  await connection.raw(`drop index concurrently ${name}`);
 }

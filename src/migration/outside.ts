@@ -216,9 +216,9 @@ async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise
   }
 }
 
+/** The session keeps what the statements set in it, and what they need of it: neither is to be had behind a pooler. */
 async function refusePooler(connection: Connection): Promise<void> {
-  const [row] = await connection.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
-  if (row?.pid === connection.backendPid) return;
+  if (await connection.holdSession()) return;
   throw new MpmError('CONNECTION', 'transaction:false needs a connection past the pooler', {
     aftermath: 'nothing was changed here',
     hint: 'Give the server a directUrl in the configuration (servers.<name>.directUrl).',

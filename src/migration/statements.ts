@@ -2,6 +2,7 @@ import { MpmError } from '../errors.ts';
 import type { Connection, ResultTable } from '../postgres/connection.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
+import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { excerptAt, offsetOfPosition } from './excerpt.ts';
 import { BEGIN, setTimeouts, type Timeouts } from './unit.ts';
 
@@ -47,18 +48,18 @@ interface Opened {
 
 /**
  * Opens the transaction; when it began. After its first query, a read-only one cannot be made a writing one any
- * more. Strings are read as the check of the statements read them, whatever the database's own setting.
+ * more. What comes next in it is not ours.
  */
 async function open(connection: Connection, { write, timeouts }: Statements): Promise<string> {
   const begin = write ? BEGIN : 'begin isolation level repeatable read read only';
-  const [found] = await connection.query<Opened>(
+  const { results } = await connection.send(
     `${begin};
-set local standard_conforming_strings = on;
-set local datestyle = iso;
 ${setTimeouts(timeouts, { transaction: true }).join(';\n')};
 select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
-  pg_catalog.transaction_timestamp()::text as began`,
+  pg_catalog.transaction_timestamp()::text as began;
+${SESSION_SETTINGS.join(';\n')}`,
   );
+  const found = results.flatMap(({ rows }) => rows)[0] as Opened | undefined;
   if (!found || found.database !== connection.database || found.central) {
     throw new MpmError('WRONG_DATABASE', `"${found?.database}" is not the tenant's database`, {
       subject: connection.database,

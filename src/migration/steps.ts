@@ -53,7 +53,8 @@ export async function runSteps(run: Run): Promise<string[]> {
     await connection.query(record);
     throw stopped(run, current, error, clean);
   } finally {
-    if (!connection.lost) await connection.send(RESTORE.join(';')).catch(() => undefined);
+    if (!connection.lost) await connection.raw(RESTORE.join(';')).catch(() => undefined);
+    connection.sessionChanged();
   }
 }
 
@@ -85,9 +86,10 @@ async function runStep(run: Run, step: Step, number: number, owed: string[]): Pr
   const { connection, history } = run.bench;
   if (step.nature.bare) return runBare(run, step, number, owed);
   if (owed.length) await connection.send(owed.join(';\n'));
-  const message = `${prefixOf(run)}${textOf(run, step)}\n;${recordDone(history, run.name, number)}`;
+  // What the migration set for its session is its statements', not ours: in the rest of this message it is set aside.
+  const message = `${prefixOf(run)}${textOf(run, step)}\n;${[...run.bench.settings.closing, recordDone(history, run.name, number)].join(';\n')}`;
   try {
-    await untilHad(run, () => connection.send(message));
+    await untilHad(run, () => connection.raw(message));
     return [];
   } catch (error) {
     if (!isServerError(error) || error.code !== SQLSTATE.activeTransaction) throw error;
@@ -101,7 +103,7 @@ async function runBare(run: Run, step: Step, number: number, owed: string[]): Pr
   if (trace.kind === 'index') await dropInvalidIndex(connection, trace);
   const begun = recordBegun(history, run.name, number);
   await connection.send([...owed, ...timeoutsOf(run, step), begun].join(';\n'));
-  await connection.send(textOf(run, step));
+  await connection.raw(textOf(run, step));
   const invalid = trace.kind === 'index' && (await invalidIndex(connection, trace));
   if (invalid) throw new Error(`index ${invalid} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
   return [recordDone(history, run.name, number)];

@@ -1,5 +1,6 @@
 import { MpmError } from '../errors.ts';
 import type { Connection, Result } from '../postgres/connection.ts';
+import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { escaped, failure, swallowed, withHolders } from './failure.ts';
 import {
@@ -127,13 +128,22 @@ interface Records {
 }
 
 function unitOf(bench: Bench, name: string, script: Script, { claim, finish, stamp }: Records): Unit {
+  const { opening, closing } = bench.settings;
   const timeouts = setTimeouts(bench.timeouts, script.options);
   return {
     bench,
     name,
     script,
-    opening: [BEGIN, ...timeouts, lockGuard(bench.history), ...claim, SAVEPOINT],
-    closing: [...RESTORE, RELEASE, finish, ...(stamp ? [stamp] : []), 'commit'],
+    opening: [
+      ...opening,
+      BEGIN,
+      ...timeouts,
+      lockGuard(bench.history),
+      ...claim,
+      SAVEPOINT,
+      ...SESSION_SETTINGS,
+    ],
+    closing: [...RESTORE, ...closing, RELEASE, finish, ...(stamp ? [stamp] : []), 'commit'],
   };
 }
 
@@ -171,6 +181,7 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
       error instanceof MpmError ? error : failure(error, unit, placeOf(units, done.length, completed));
     return [...done, { name: unit.name, error: withHolders(failed, await watch.stop()) }];
   } finally {
+    connection.sessionChanged();
     await watch.stop();
   }
 }
@@ -189,23 +200,23 @@ async function sendAll(units: readonly Unit[], opened: Result[]): Promise<void> 
   if (!first) return;
   const { connection, admit } = first.bench;
   if (opening !== undefined) {
-    opened.push(...(await connection.send(opening)).results);
+    opened.push(...(await connection.raw(opening)).results);
     await admit?.();
   }
-  await connection.send(compose(units).message);
+  await connection.raw(compose(units).message);
 }
 
 async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
   const { name, bench } = unit;
   const { connection } = bench;
-  await connection.send(unit.opening.join(';\n'));
+  await connection.raw(unit.opening.join(';\n'));
   await unit.bench.admit?.();
   connection.lastError = undefined;
   const { runModule } = await import('./module-run.ts');
   const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
   if (connection.transaction === 'failed') throw swallowed(unit);
   if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
-  await connection.send(unit.closing.join(';\n'));
+  await connection.raw(unit.closing.join(';\n'));
   for (const notice of notices) bench.notice(notice);
 }
 

@@ -1,4 +1,4 @@
-import type { Connection } from '../postgres/connection.ts';
+import type { Connection, SettingsAround } from '../postgres/connection.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import type { Applier, HistoryTable } from './history.ts';
 import type { MigrationOptions, Script } from './migration.ts';
@@ -20,6 +20,8 @@ export interface Bench {
   history: HistoryTable;
   applier: Applier;
   timeouts: Timeouts;
+  /** The connection's, around what is not ours. */
+  settings: SettingsAround;
   admit?: Admit | undefined;
   /** Of the run that modules are part of. */
   modules?: ModuleWatch | undefined;

@@ -102,6 +102,7 @@ export async function perform(
     history,
     applier: { run, toolVersion, actor },
     timeouts: pace,
+    settings: await connection.settingsAround(),
     admit: options.admit,
     modules: options.modules,
     notice: (text) => {

@@ -1,7 +1,17 @@
 import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
 import pg from 'pg';
+import { bind } from './bind.ts';
 import type { KyselyOptions } from './kysely.ts';
+import { knownLoginRole, type LoginRole, rememberLoginRoles, SELECT_LOGIN_ROLES } from './login-role.ts';
+import {
+  holdSession,
+  keepIdleSession,
+  ownSettings,
+  SESSION_PATH,
+  SESSION_STATEMENTS,
+  type SettingsFacts,
+} from './settings.ts';
 import { boundError, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 /** What the server answered to one message of the simple protocol. */
@@ -27,10 +37,20 @@ class Message extends pg.Query {
   /** pg's own. */
   declare readonly _results: Results | Results[];
   readonly #copied: string[] = [];
+  readonly #skip: number;
+
+  /** @param skip so many statements at its beginning are not the sender's, and their results nobody's */
+  constructor(config: pg.QueryConfig, skip: number, done: (error: Error) => void) {
+    super(config, done);
+    this.#skip = skip;
+  }
 
   /** One per statement that is done. */
   get results(): Results[] {
-    return [this._results].flat().filter(({ command }) => command);
+    return [this._results]
+      .flat()
+      .filter(({ command }) => command)
+      .slice(this.#skip);
   }
 
   get copied(): string {
@@ -53,11 +73,42 @@ export interface ResultTable {
   rows: (string | null)[][];
 }
 
-/** One connection to one database. A dead connection is an error of the query in work, never of the process. */
-export class Connection {
+/** The settings of a transaction of ours around statements that are not: at its beginning, and behind theirs. */
+export interface SettingsAround {
+  opening: readonly string[];
+  closing: readonly string[];
+}
+
+/** Sends statements of ours, behind {@link ownSettings}. */
+export interface Sender {
+  /** Any number of statements in one message; the last one's rows. */
+  query<R = Record<string, unknown>>(sql: string): Promise<R[]>;
+  /** As `query`, with what each statement returned. */
+  send(sql: string): Promise<Answer>;
+  /** As `query`, one statement with values for $1, $2, … */
+  prepared<R = Record<string, unknown>>(sql: string, values: readonly unknown[]): Promise<R[]>;
+}
+
+/**
+ * One connection to one database. A dead connection is an error of the query in work, never of the process.
+ *
+ * `query`, `send` and `prepared` are for statements of ours: they run behind {@link ownSettings}, so that nothing that
+ * a role, a database or a tenant's objects do changes what they mean, and cost no round trip for it. Tables and types
+ * are always qualified, because pg_temp is searched first for those. `alone` is for what must stand alone in its
+ * message. `raw`, `execute` and `read` send what is not ours, as it is.
+ */
+export class Connection implements Sender {
   readonly #client: pg.Client;
+  readonly #reported = new Map<string, string>();
   #answered: readonly Result[] = [];
   #lost: Error | undefined;
+  #role: { role: string | undefined } | undefined;
+  /** What is set for the session: nothing yet, that idling does not end it, or all that `alone` needs. */
+  #session: 'as it came' | 'kept' | 'held' = 'as it came';
+  #pooled = false;
+  /** Whether the server has not said yet, after what was sent last, that it takes more. */
+  #busy = false;
+  #onReady: (() => void)[] = [];
   /** The error of the last query that failed; what a migration swallowed. */
   lastError: unknown;
 
@@ -67,31 +118,106 @@ export class Connection {
     client.on('error', (error) => {
       this.#lost ??= error;
     });
+    const wire = client.connection as unknown as NodeJS.EventEmitter;
+    wire.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+      this.#reported.set(message.parameterName, message.parameterValue);
+    });
+    const ready = () => {
+      this.#busy = false;
+      for (const tell of this.#onReady.splice(0)) tell();
+    };
+    wire.on('readyForQuery', ready);
+    client.on('end', ready);
   }
 
-  /** Simple protocol, any number of statements in one message; the last one's rows. */
   async query<R = Record<string, unknown>>(sql: string): Promise<R[]> {
     return (await this.send(sql)).rows as R[];
   }
 
-  /** As {@link query}, with what each statement returned. */
-  async send(sql: string): Promise<Answer> {
-    const message = await this.#message({ text: sql });
-    const results = message.results as unknown as Result[];
-    return { rows: results.at(-1)?.rows ?? [], results, copied: message.copied };
+  send(sql: string): Promise<Answer> {
+    return this.#send(sql, []);
   }
 
-  /** Extended protocol: one statement with values for $1, $2, …. */
-  async prepared<R = Record<string, unknown>>(sql: string, values: unknown[]): Promise<R[]> {
-    return ((await this.execute(sql, values)) as { rows: R[] }).rows;
+  async prepared<R = Record<string, unknown>>(sql: string, values: readonly unknown[]): Promise<R[]> {
+    return this.query<R>(bind(sql, values));
   }
 
-  /** One statement with all that pg says of its outcome; with values by the extended protocol. */
+  /**
+   * For the application's tables in the central database, which are in no tenant's reach: their types, triggers and
+   * defaults find names as the session does.
+   */
+  readonly application: Sender = {
+    query: async <R>(sql: string) => (await this.application.send(sql)).rows as R[],
+    send: (sql) => this.#send(sql, [SESSION_PATH]),
+    prepared: <R>(sql: string, values: readonly unknown[]) => this.application.query<R>(bind(sql, values)),
+  };
+
+  async #send(sql: string, also: readonly string[]): Promise<Answer> {
+    const own = await this.ownSettings();
+    const inFront = own.length ? [...own, ...also] : [];
+    const keeps = this.#session === 'as it came' && this.transaction === 'idle';
+    const keep = keeps ? `${keepIdleSession(this.backendPid)};\n` : '';
+    const message = `${keep}${inFront.map((each) => `${each};\n`).join('')}${sql}`;
+    const skip = inFront.length + (keeps ? SESSION_STATEMENTS : 0);
+    const answer = answerOf(await this.#message({ text: message }, skip));
+    if (keeps) this.#session = 'kept';
+    return answer;
+  }
+
+  /**
+   * A statement of ours that must stand alone in its message, as CREATE DATABASE. What its settings need is set for the
+   * session before, once; not behind a pooler.
+   */
+  async alone<R = Record<string, unknown>>(sql: string): Promise<R[]> {
+    await this.holdSession();
+    return answerOf(await this.#message({ text: sql })).rows as R[];
+  }
+
+  /**
+   * Sets for the session what statements that stand alone need of it (engine 49).
+   * @returns false behind a pooler, where nothing is set
+   */
+  async holdSession(): Promise<boolean> {
+    if (this.#session !== 'held') {
+      await this.#learnRole();
+      const { results } = await this.raw(holdSession(this.#facts, this.backendPid));
+      this.#pooled = !results.some(({ rows }) => rows.length);
+      this.#session = 'held';
+    }
+    return !this.#pooled;
+  }
+
+  /** The statements in front of ours; none in an aborted transaction, which takes only its end. */
+  async ownSettings(): Promise<readonly string[]> {
+    if (this.transaction === 'failed') return [];
+    await this.#learnRole();
+    return ownSettings(this.#facts, this.transaction === 'idle');
+  }
+
+  async settingsAround(): Promise<SettingsAround> {
+    await this.#learnRole();
+    return { opening: ownSettings(this.#facts, true), closing: ownSettings(this.#facts, false) };
+  }
+
+  /** Any number of statements in one message, as they are: not ours, or with settings of their own. */
+  async raw(sql: string): Promise<Answer> {
+    return answerOf(await this.#message({ text: sql }));
+  }
+
+  /** A migration or `reset all` may have changed what was set for the session: it is set again when it is needed. */
+  sessionChanged(): void {
+    this.#session = 'as it came';
+  }
+
+  /** One statement as it is, with all that pg says of its outcome; with values by the extended protocol. */
   execute(sql: string, values?: unknown[]): Promise<pg.QueryResult> {
     return this.#run(() => this.#client.query(sql, values?.length ? values : undefined));
   }
 
-  /** As {@link send}, with what is to be shown of it: columns, and rows as the texts that the server sent. */
+  /**
+   * As {@link raw}, in a transaction of ours: the statements are not ours and have the session's settings, with what is
+   * to be shown of them, columns, and rows as the texts that the server sent.
+   */
   async read(sql: string): Promise<ResultTable[]> {
     const types = { getTypeParser: () => (text: string) => text };
     const { results } = await this.#message({ text: sql, rowMode: 'array', types } as pg.QueryConfig);
@@ -103,11 +229,34 @@ export class Connection {
     }));
   }
 
-  async #message(config: pg.QueryConfig): Promise<Message> {
+  get #facts(): SettingsFacts {
+    return {
+      version: Number.parseInt(this.#reported.get('server_version') ?? '', 10) || 0,
+      standby: this.#reported.get('in_hot_standby') === 'on',
+      role: this.#role?.role,
+    };
+  }
+
+  /** Asks the server for the roles of its logins, where that was not done lately: once a server, not once a database. */
+  async #learnRole(): Promise<void> {
+    if (this.#role) return;
+    const { host, port, user = '' } = this.#client;
+    const server = `${host}:${port}`;
+    const login = this.#reported.get('session_authorization') ?? user;
+    this.#role = knownLoginRole(server, login, this.database) ?? undefined;
+    if (this.#role || this.transaction !== 'idle') return;
+    const settings = ownSettings(this.#facts, true);
+    const sql = [...settings, SELECT_LOGIN_ROLES].join(';\n');
+    const message = await this.#message({ text: sql }, settings.length);
+    rememberLoginRoles(server, answerOf(message).rows as unknown as LoginRole[]);
+    this.#role = knownLoginRole(server, login, this.database) ?? undefined;
+  }
+
+  async #message(config: pg.QueryConfig, skip = 0): Promise<Message> {
     return this.#run(
       () =>
         new Promise<Message>((resolve, reject) => {
-          const message = new Message(config, (error) => {
+          const message = new Message(config, skip, (error) => {
             this.#answered = message.results as unknown as Result[];
             if (error) reject(error);
             else resolve(message);
@@ -120,10 +269,13 @@ export class Connection {
   async #run<T>(query: () => Promise<T>): Promise<T> {
     if (this.#lost) throw this.#lost;
     this.#answered = [];
+    this.#busy = true;
     try {
       return await query();
     } catch (error) {
       boundError(error);
+      // The server reports an error before it says what became of the transaction.
+      if (this.#busy && isServerError(error)) await new Promise<void>((tell) => this.#onReady.push(tell));
       // 25P02 only repeats that an earlier statement failed.
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
       // A FATAL that ended the session says more than the socket's end that follows it.
@@ -193,4 +345,9 @@ export class Connection {
     if (this.#lost) this.#client.connection.stream.destroy();
     else await this.#client.end().catch(() => undefined);
   }
+}
+
+function answerOf(message: Message): Answer {
+  const results = message.results as unknown as Result[];
+  return { rows: results.at(-1)?.rows ?? [], results, copied: message.copied };
 }

@@ -58,7 +58,7 @@ export async function createDatabase(
   const owner = options.owner === undefined ? '' : ` owner ${identifier(options.owner)}`;
   const sql = `create database ${identifier(name)}${owner}${template}`;
   try {
-    await patiently(() => connection.query(sql));
+    await patiently(() => connection.alone(sql));
   } catch (error) {
     throw createError(error, name, options.template ?? 'template1');
   }
@@ -102,7 +102,7 @@ export async function dropDatabase(
 ): Promise<void> {
   const force = options.disconnect ? ' with (force)' : '';
   try {
-    await patiently(() => connection.query(`drop database if exists ${identifier(name)}${force}`));
+    await patiently(() => connection.alone(`drop database if exists ${identifier(name)}${force}`));
   } catch (error) {
     if (sqlstateOf(error) === SQLSTATE.objectInUse) throw inUseError(name, error);
     throw isServerError(error) ? dropError(name, error) : error;

@@ -73,9 +73,10 @@ async function locked<T>(connection: Connection, id: string, use: () => Promise<
 /** True: held until the connection's transaction ends. */
 async function tryLock(connection: Connection, key: string): Promise<boolean> {
   const keys = [0x6d_70_6e, createHash('sha256').update(key).digest().readInt32BE(0)];
-  // Literals, because a bind parameter leaves a portal open, and with it a snapshot.
   const [row] = await connection.query<{ had: boolean }>(
-    `rollback;\nbegin;\nset local idle_in_transaction_session_timeout = 0;\nselect pg_try_advisory_xact_lock(${keys.join(', ')}) as had`,
+    `begin;\nselect pg_try_advisory_xact_lock(${keys.join(', ')}) as had`,
   );
-  return row?.had ?? false;
+  if (row?.had) return true;
+  await connection.query('rollback');
+  return false;
 }

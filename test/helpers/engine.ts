@@ -49,8 +49,9 @@ export function down(
 
 /** Rows of one query in that database. */
 export function rowsIn<R = Record<string, unknown>>(url: string, sql: string): Promise<R[]> {
-  return withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, (connection) =>
-    connection.query<R>(sql),
+  return withConnection(
+    { url, applicationName: 'test-helper', connectTimeout: 5000 },
+    async (connection) => (await connection.raw(sql)).rows as R[],
   );
 }
 

@@ -15,9 +15,9 @@ const FILES = { '1_t.sql': 'create table t (id int);', '2_alter.sql': 'alter tab
 /** Holds a lock on t for `ms`, as a reader that takes its time does. */
 function readSlowly(url: string, ms: number): Promise<unknown> {
   return withConnection({ url, applicationName: 'slow-report', connectTimeout: 5000 }, async (connection) => {
-    await connection.query('begin; lock table t in access share mode');
+    await connection.raw('begin; lock table t in access share mode');
     await sleep(ms);
-    await connection.query('commit');
+    await connection.raw('commit');
   });
 }
 
@@ -68,7 +68,7 @@ test('engine 18: a reader behind a waiting ALTER is not delayed for longer than 
   await withConnection({ url, applicationName: 'test-helper', connectTimeout: 5000 }, async (connection) => {
     while (performance.now() < end) {
       const since = performance.now();
-      await connection.query('select count(*) from t');
+      await connection.raw('select count(*) from t');
       longest = Math.max(longest, performance.now() - since);
       await sleep(5);
     }
@@ -117,9 +117,9 @@ test('engine 18: a deadlock is tried again', async () => {
   const other = withConnection(
     { url, applicationName: 'other', connectTimeout: 5000 },
     async (connection) => {
-      await connection.query("begin; set local deadlock_timeout = '60s'; lock table y");
+      await connection.raw("begin; set local deadlock_timeout = '60s'; lock table y");
       await backendDoing(url, "wait_event = 'PgSleep'");
-      await connection.query('lock table x; commit');
+      await connection.raw('lock table x; commit');
     },
   );
   const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 5 } };

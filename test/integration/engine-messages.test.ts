@@ -120,7 +120,7 @@ test('engine 13: what waits for the lock to end a message does not outlive the m
     ).length === 1;
   const other = { url, applicationName: 'another runner', connectTimeout: 5000 };
   await withConnection(other, async (connection) => {
-    await connection.query(
+    await connection.raw(
       `begin isolation level read committed; select pg_advisory_xact_lock(${lockKeys(OPTIONS.history).join(', ')})`,
     );
     await haltable(targetOf(url), OPTIONS.history, stop.signal, async () => {

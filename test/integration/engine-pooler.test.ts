@@ -57,12 +57,12 @@ export async function up(db) { await sql\`set search_path to pg_catalog\`.execut
     });
     expect(await up(pooler.through(url), set)).toMatchObject({ outcome: 'migrated' });
     const stranger = { url: pooler.through(url), applicationName: 'stranger', connectTimeout: 5000 };
-    const [seen] = await withConnection(stranger, (connection) =>
-      connection.query(
+    const { rows } = await withConnection(stranger, (connection) =>
+      connection.raw(
         "select current_setting('search_path') as path, current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock, current_user = session_user as own, to_regclass('pg_temp.leftover') is null as clean",
       ),
     );
-    expect(seen).toEqual({ path: '"$user", public', statement: '0', lock: '0', own: true, clean: true });
+    expect(rows[0]).toEqual({ path: '"$user", public', statement: '0', lock: '0', own: true, clean: true });
     expect(await rowsIn(url, "select count(*)::int as n from pg_locks where locktype = 'advisory'")).toEqual([
       { n: 0 },
     ]);

@@ -295,9 +295,9 @@ describe('tenants and their sets', () => {
     const sets = new Map<unknown, number>();
     const queries: string[] = [];
     await withCentral(fleet.config, async (central) => {
-      const { connection } = central;
-      const prepared = connection.prepared.bind(connection);
-      connection.prepared = (text, values) => {
+      const { application } = central.connection;
+      const { prepared } = application;
+      application.prepared = (text, values) => {
         queries.push(text);
         return prepared(text, values);
       };
