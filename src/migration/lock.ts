@@ -3,6 +3,7 @@ import { MpmError } from '../errors.ts';
 import { redact } from '../secrets.ts';
 import { bounded } from '../text.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { literal } from '../postgres/quote.ts';
 import { AT_WORK, type HistoryTable, JOIN_PROGRESS, lockKeys, tableName, tryLock } from './history.ts';
 
 /** Who is in the way: one backend, as pg_stat_activity shows it. */
@@ -15,9 +16,12 @@ export interface Holder {
   query: string;
 }
 
+/** What our messages begin with says nothing of what they do. */
+const PREAMBLE = literal(String.raw`^(\s*(begin|set local|savepoint)\M[^;]*;)+`);
+
 const ACTIVITY = `a.pid, coalesce(nullif(a.application_name, ''), '(no name)') as application, coalesce(a.usename, '') as "user",
   coalesce(a.state, '') as state, to_char(coalesce(a.xact_start, a.query_start) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as since,
-  left(regexp_replace(a.query, '\\s+', ' ', 'g'), 200) as query`;
+  left(btrim(regexp_replace(regexp_replace(a.query, ${PREAMBLE}, ''), '\\s+', ' ', 'g')), 200) as query`;
 
 /** The backend that holds the history's lock. */
 export async function holderOfLock(

@@ -135,8 +135,8 @@ function unitOf(bench: Bench, name: string, script: Script, { claim, finish, sta
     name,
     script,
     opening: [
-      ...opening,
       BEGIN,
+      ...opening,
       ...timeouts,
       lockGuard(bench.history),
       ...claim,

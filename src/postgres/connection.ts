@@ -7,9 +7,11 @@ import { knownLoginRole, type LoginRole, rememberLoginRoles, SELECT_LOGIN_ROLES 
 import {
   holdSession,
   keepIdleSession,
+  openingSettings,
   ownSettings,
   SESSION_PATH,
   SESSION_STATEMENTS,
+  settingsBehindBegin,
   type SettingsFacts,
 } from './settings.ts';
 import { boundError, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
@@ -191,12 +193,12 @@ export class Connection implements Sender {
   async ownSettings(): Promise<readonly string[]> {
     if (this.transaction === 'failed') return [];
     await this.#learnRole();
-    return ownSettings(this.#facts, this.transaction === 'idle');
+    return this.transaction === 'idle' ? openingSettings(this.#facts) : ownSettings(this.#facts);
   }
 
   async settingsAround(): Promise<SettingsAround> {
     await this.#learnRole();
-    return { opening: ownSettings(this.#facts, true), closing: ownSettings(this.#facts, false) };
+    return { opening: settingsBehindBegin(this.#facts), closing: ownSettings(this.#facts) };
   }
 
   /** Any number of statements in one message, as they are: not ours, or with settings of their own. */
@@ -245,7 +247,7 @@ export class Connection implements Sender {
     const login = this.#reported.get('session_authorization') ?? user;
     this.#role = knownLoginRole(server, login, this.database) ?? undefined;
     if (this.#role || this.transaction !== 'idle') return;
-    const settings = ownSettings(this.#facts, true);
+    const settings = openingSettings(this.#facts);
     const sql = [...settings, SELECT_LOGIN_ROLES].join(';\n');
     const message = await this.#message({ text: sql }, settings.length);
     rememberLoginRoles(server, answerOf(message).rows as unknown as LoginRole[]);

@@ -24,43 +24,59 @@ const FORMATS = [
   ['client_encoding', 'utf8'],
 ] as const;
 
-const setLocal = (name: string, value: string) => `set local ${name} = ${value}`;
+// Short, because pg_stat_activity shows the first kilobyte of a message: who looks there looks for what comes behind.
+const setLocal = (name: string, value: string) => `set local ${name}=${value}`;
 
 /** `none` is the login, whatever role the database sets for whoever connects (engine 34). */
 const roleSql = (role: string | undefined) => (role === undefined ? 'none' : identifier(role));
 
 /**
- * The statements in front of a message of ours: names are looked up where no tenant can write, policies are errors,
- * and no setting of a role or a database decides anything (engine 33, 49). SET LOCAL, because session-level settings
- * leak to strangers behind a pooler (engine 15), and SET rather than `set_config`, because that takes a snapshot,
- * after which a transaction's mode cannot be changed any more.
- * @param begins whether the message begins a transaction, which then reads and writes at READ COMMITTED
+ * What our statements mean depends on nothing but us: names are looked up where no tenant can write, policies are
+ * errors (engine 33, 49). SET LOCAL, because session-level settings leak to strangers behind a pooler (engine 15), and
+ * SET rather than `set_config`, because that takes a snapshot, after which a transaction's mode cannot be changed.
  */
-export function ownSettings(facts: SettingsFacts, begins: boolean): string[] {
+function meaning({ role }: SettingsFacts): string[] {
   return [
-    setLocal('search_path', 'pg_catalog, pg_temp'),
-    setLocal('role', roleSql(facts.role)),
+    setLocal('search_path', 'pg_catalog,pg_temp'),
+    setLocal('role', roleSql(role)),
     setLocal('row_security', 'off'),
     ...FORMATS.map(([name, value]) => setLocal(name, value)),
     setLocal('timezone', "'UTC'"),
-    setLocal('lock_timeout', '0'),
-    setLocal('statement_timeout', '0'),
-    ...(begins
-      ? [
-          setLocal('idle_in_transaction_session_timeout', '0'),
-          ...(facts.version >= 17 ? [setLocal('transaction_timeout', '0')] : []),
-          setLocal('transaction_isolation', "'read committed'"),
-          ...(facts.standby ? [] : [setLocal('transaction_read_only', 'off')]),
-        ]
-      : []),
   ];
+}
+
+const NO_TIMEOUTS = [setLocal('lock_timeout', '0'), setLocal('statement_timeout', '0')];
+
+/** Unlike the other time-outs it goes on through all messages of a transaction. */
+const noTransactionTimeout = ({ version }: SettingsFacts) =>
+  version >= 17 ? [setLocal('transaction_timeout', '0')] : [];
+
+/** The statements in front of a message of ours that is part of a transaction of ours. */
+export function ownSettings(facts: SettingsFacts): string[] {
+  return [...meaning(facts), ...NO_TIMEOUTS];
+}
+
+/** The same where the message begins a transaction, which reads and writes at READ COMMITTED unless it says more. */
+export function openingSettings(facts: SettingsFacts): string[] {
+  return [
+    ...ownSettings(facts),
+    setLocal('idle_in_transaction_session_timeout', '0'),
+    ...noTransactionTimeout(facts),
+    setLocal('transaction_isolation', "'read committed'"),
+    ...(facts.standby ? [] : [setLocal('transaction_read_only', 'off')]),
+  ];
+}
+
+/** The same behind a BEGIN with a mode, where time-outs of its own follow. */
+export function settingsBehindBegin(facts: SettingsFacts): string[] {
+  return [...meaning(facts), ...noTransactionTimeout(facts)];
 }
 
 /** Names are found as the session finds them. */
 export const SESSION_PATH = 'set local search_path to default';
 
 /**
- * After {@link ownSettings}, for statements that are not ours: they find names, see rows and tell the time as their
+ * Behind {@link ownSettings}, for statements that are not ours: they find names, see rows and tell the time as their
  * session does. The formats and the role stay.
  */
 export const SESSION_SETTINGS: readonly string[] = [

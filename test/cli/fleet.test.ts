@@ -226,7 +226,7 @@ async function sleeping(count: number): Promise<void> {
   for (;;) {
     const rows = await databases.query(
       `select from pg_stat_activity where starts_with(datname, '${databases.prefix}')
-       and state = 'active' and query like '%pg_sleep%'`,
+       and wait_event = 'PgSleep'`,
     );
     if (rows.length >= count) return;
     await sleep(20);

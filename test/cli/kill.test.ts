@@ -68,7 +68,7 @@ test('fleet 6: a second SIGTERM cancels the statements, which roll back; exit co
   const where = await folder(fleet);
   const started = Date.now();
   const { child, result } = await startCli(['up', '--all', '--concurrency', '2'], where);
-  const sleeping = `select from pg_stat_activity where query like '%pg_sleep(20)%' and state = 'active'
+  const sleeping = `select from pg_stat_activity where wait_event = 'PgSleep'
     and starts_with(datname, '${databases.prefix}') and application_name like 'mpm-migrate/%'`;
   while ((await databases.query(sleeping)).length < 2) await sleep(50);
   child.kill('SIGTERM');

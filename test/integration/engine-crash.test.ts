@@ -25,7 +25,7 @@ const POINTS: Record<string, { file: string; text: string; at: string }> = {
   'in the middle of the SQL': {
     file: '2_middle.sql',
     text: "insert into log values ('middle'); select pg_sleep(1.5); insert into log values ('end');",
-    at: "query like '%pg_sleep(1.5)%' and wait_event = 'PgSleep'",
+    at: "wait_event = 'PgSleep'",
   },
   'between the last statement and COMMIT': {
     file: '2_module.mjs',

@@ -166,7 +166,7 @@ describe('install', () => {
     const running = await startCli(['plugin', 'install', 'slow', '--tenant', '1'], {
       cwd: fleet.config.root,
     });
-    const sleeping = `select pid from pg_stat_activity where datname = '${tenant?.database}' and query like '%pg_sleep%' and state = 'active' and application_name like 'mpm-migrate%'`;
+    const sleeping = `select pid from pg_stat_activity where datname = '${tenant?.database}' and wait_event = 'PgSleep' and application_name like 'mpm-migrate%'`;
     await until(async () => (await databases.query(sleeping)).length > 0);
     running.child.kill('SIGKILL');
     await running.result;

@@ -115,7 +115,7 @@ describe('up in trouble', () => {
       for (let tries = 0; tries < 100; tries++) {
         const [killed] = await databases.query<{ done: boolean }>(
           `select pg_terminate_backend(pid) as done from pg_stat_activity
-           where datname = '${second?.database}' and state = 'active' and query like '%pg_sleep%'`,
+           where datname = '${second?.database}' and wait_event = 'PgSleep'`,
         );
         if (killed?.done) return;
         await new Promise((resolve) => setTimeout(resolve, 20));
