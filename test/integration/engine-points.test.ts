@@ -108,7 +108,7 @@ export async function up(db) { await sleep(1500); await sql\`create table t (id 
     await up(url, await migrations({ '1_t.sql': files['1_t.sql'] }));
     // What it waits for: a transaction that has written to the table.
     const writer = await connect({ url, applicationName: 'writer', connectTimeout: 5000 });
-    await writer.query('begin; insert into t values (1)');
+    await writer.raw('begin; insert into t values (1)');
     const building = "query like 'create index concurrently%' and wait_event_type = 'Lock'";
     const folder = await folderOf(files);
     const runner = await startRunner(url, folder);
@@ -120,7 +120,7 @@ export async function up(db) { await sleep(1500); await sql\`create table t (id 
       `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and ${building}`,
     );
     await runner.finished;
-    await writer.query('commit');
+    await writer.raw('commit');
     await writer.close();
     await backendsGone(url);
     expect(await rowsIn(url, "select indisvalid from pg_index where indexrelid = 'i'::regclass")).toEqual([
@@ -201,8 +201,8 @@ test('engine 17, 24: what another runner has just made is never seen without its
   let begun = 0;
   const write = async (): Promise<void> => {
     for (const end = performance.now() + 2000; performance.now() < end; begun++) {
-      await writer.send(`begin; ${createHistory(OPTIONS.history)}; commit; begin; create table t (); commit`);
-      await writer.send(`begin; drop table t; drop schema ${OPTIONS.history.schema} cascade; commit`);
+      await writer.raw(`begin; ${createHistory(OPTIONS.history)}; commit; begin; create table t (); commit`);
+      await writer.raw(`begin; drop table t; drop schema ${OPTIONS.history.schema} cascade; commit`);
     }
     written.abort();
   };
