@@ -204,7 +204,7 @@ create table t (id int); create index i on t (id);`,
     await rowsIn(url, 'alter table p attach partition p2 for values from (9) to (19)');
     // A reader of the parent keeps DETACH CONCURRENTLY waiting between its two transactions.
     const reader = await connect({ url, applicationName: 'reader', connectTimeout: 60_000 });
-    await reader.query('begin; select * from p');
+    await reader.raw('begin; select * from p');
     const running = up(url, set, { force: true });
     const pid = await backendDoing(
       url,
