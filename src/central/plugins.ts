@@ -21,7 +21,7 @@ export function requireOwnPlugins({ config }: Pick<Listing, 'config'>): void {
     subject: where,
     hint:
       'query' in config.tenants
-        ? 'Let the query return a column "plugins", a JSON array of names; then: mpm-migrate up'
+        ? 'Let the query return a column "plugins", a JSON array of names; then: mpm-migrate up --all'
         : 'Use tenants.query, and let it return a column "plugins", a JSON array of names.',
   });
 }

@@ -6,7 +6,8 @@ import type { MigrationState, StateEntry } from '../migration/state.ts';
 import type { Outcome, TenantResult } from './report.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
 import { inactiveReason } from './work.ts';
-import { refOf, reportFor, wordFor } from './tried.ts';
+import { wordFor } from './group-hint.ts';
+import { refOf, reportFor } from './tried.ts';
 
 const SHOWN = 5;
 const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future', 'kept']);
@@ -15,7 +16,7 @@ const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pendi
 export type Look = { inspection: Inspection; lacksCore?: number; stamped?: boolean } | { error: MpmError };
 
 /** One tenant's line. */
-export function rowOf(tenant: Tenant, look: Look): StatusRow {
+export function rowOf(tenant: Tenant, look: Look, { ourRows }: { ourRows: boolean }): StatusRow {
   const inactive = inactiveReason(tenant) !== undefined;
   const about = {
     tenant: refOf(tenant),
@@ -26,7 +27,7 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
   if ('error' in look) {
     const nothing = { head: null, applied: 0, pending: 0 };
     // Of one that is not active it is expected that its database is not there, or not yet.
-    if (inactive) return { ...about, state: 'inactive', ...nothing, ...remediesOf(tenant) };
+    if (inactive) return { ...about, state: 'inactive', ...nothing, ...(ourRows ? remediesOf(tenant) : {}) };
     const state = REFUSED.includes(look.error.code) ? 'drifted' : 'unreachable';
     return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
   }
@@ -48,7 +49,9 @@ export function rowOf(tenant: Tenant, look: Look): StatusRow {
     ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
     ...(drift
       ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', wordFor(tenant))) }
-      : remediesOf(tenant)),
+      : ourRows
+        ? remediesOf(tenant)
+        : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ErrorReport } from '../errors.ts';
+import { hintForAll, hintTemplate, wordFor } from './group-hint.ts';
 import type {
   FailureGroup,
   Outcome,
@@ -68,7 +69,7 @@ export class ReportBuilder {
       interrupted: end.interrupted || this.stopped,
       counts: { ...this.#counts },
       failures: [...this.#groups.values()]
-        .map((group) => ({ ...group, tenants: group.tenants.toSorted(byTenantId) }))
+        .map((group) => withHint({ ...group, tenants: group.tenants.toSorted(byTenantId) }, this.#head.run))
         .sort((a, b) => b.count - a.count),
       skipped: [...this.#skipped]
         .map(([reason, count]) => ({ reason, count }))
@@ -97,7 +98,14 @@ export class ReportBuilder {
       group.tenants.push(tenant);
       if (group.at !== to) delete group.at;
     } else {
-      this.#groups.set(key, { error, count: 1, tenants: [tenant], ...this.#standing(error, to) });
+      const { hint } = error;
+      const template = hint === undefined ? {} : { hint: hintTemplate(hint, wordFor(tenant)) };
+      this.#groups.set(key, {
+        error: { ...error, ...template },
+        count: 1,
+        tenants: [tenant],
+        ...this.#standing(error, to),
+      });
     }
   }
 }
@@ -146,6 +154,18 @@ export function emptyCounts(): RunCounts {
     skipped: 0,
     executed: 0,
   };
+}
+
+/** What to type, for all of the group. */
+function withHint(group: FailureGroup, run: number | null): FailureGroup {
+  const { error, tenants } = group;
+  const [first] = tenants;
+  if (error.hint === undefined || first === undefined) return group;
+  const hint =
+    tenants.length === 1
+      ? error.hint.replaceAll('{tenant}', wordFor(first))
+      : hintForAll(error.hint, tenants, run);
+  return { ...group, error: { ...error, hint } };
 }
 
 function byId(a: TenantResult, b: TenantResult): number {

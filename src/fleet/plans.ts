@@ -7,7 +7,8 @@ import { failureKey } from './collect.ts';
 import { Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
 import type { TenantRef } from './report.ts';
-import { refOf, reportFor, wordFor } from './tried.ts';
+import { wordFor } from './group-hint.ts';
+import { refOf, reportFor } from './tried.ts';
 
 /** What was found at one tenant. */
 export type PlanLook =

@@ -52,18 +52,24 @@ export function judgeTenants(
   );
   for (const [server, facts] of servers) {
     const own = sound.filter((tenant) => tenant.server === server && promisesDatabase(tenant));
-    judgeDatabases(own, server, facts, add);
+    judgeDatabases(own, server, facts, { ours: 'builtIn' in config.tenants, add });
   }
 }
 
-function judgeDatabases(tenants: readonly Tenant[], server: string, facts: ServerFacts, add: Add): void {
+function judgeDatabases(
+  tenants: readonly Tenant[],
+  server: string,
+  facts: ServerFacts,
+  { ours, add }: { ours: boolean; add: Add },
+): void {
   const about = `server ${server}`;
   const there = new Map(facts.databases.map((database) => [database.name, database]));
   addEach(
     tenants.filter(({ database }) => !there.has(database)),
     ({ id }) => id,
     ({ id, name, database }) => {
-      const remedy = `Restore it; or, if it is gone for good: mpm-migrate tenant drop ${id}`;
+      const gone = ours ? `: mpm-migrate tenant drop ${id}` : ', take out its row';
+      const remedy = `Restore it; or, if it is gone for good${gone}`;
       add(about, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
     },
     (count, ids) =>
@@ -106,7 +112,9 @@ export async function judgeOrphans(
     const migrations = blueprint?.core.migrations.map(({ name }) => name);
     const orphans = await findOrphans(config, server, others, migrations);
     if (orphans.length) {
-      const remedy = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}, or drop it`;
+      const adopt = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}`;
+      const remedy =
+        'builtIn' in config.tenants ? `${adopt}, or drop it` : 'Give it a row in your tables, or drop it';
       const message = `with a history, but no tenant's of this fleet: ${quoted(orphans)}`;
       add(about, 'warning', message, remedy, orphans);
     }

@@ -3,6 +3,7 @@ import { type ErrorReport, MpmError, asMpmError, errorReport } from '../errors.t
 import type { Attempt } from '../migration/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { isFailure } from './collect.ts';
+import { wordFor } from './group-hint.ts';
 import type { Trial } from './lanes.ts';
 import { bounded } from '../text.ts';
 import { pressureOf } from './limit.ts';
@@ -74,13 +75,7 @@ export function joined(before: Tried | undefined, now: Tried): Tried {
   return { ...now, outcome, from: before.from, applied: [...before.applied, ...now.applied] };
 }
 
-/** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
-export function wordFor({ name, id }: Pick<Tenant, 'name' | 'id'>): string {
-  return /^[A-Za-z][\w.-]*$/.test(name) ? name : id;
-}
-
-const MISSING_HINT = `Restore it, or take the tenant out of the way: mpm-migrate tenant hold {tenant} --reason "…"
-Its row: mpm-migrate tenant show {tenant}`;
+const MISSING_HINT = 'Restore it, or mend its row: mpm-migrate tenant show {tenant}';
 
 /** An error in its serialisable form, its hint with this tenant's name. */
 export function reportFor(error: MpmError, tenant: Tenant): ErrorReport {

@@ -93,7 +93,9 @@ export function escaped(unit: Unit, cause?: unknown): MpmError {
     migration: unit.name,
     cause,
     aftermath: 'what it committed was kept; it was not rolled back',
-    hint: `Take COMMIT or ROLLBACK out of it, look at what it left, then: mpm-migrate resolve ${unit.name} --tenant {tenant} --applied|--rolled-back`,
+    hint: `Take COMMIT or ROLLBACK out of it, and look at what it left.
+If all of it is there: mpm-migrate resolve ${unit.name} --tenant {tenant} --applied
+If you took back what it left: mpm-migrate resolve ${unit.name} --tenant {tenant} --rolled-back`,
   });
 }
 

@@ -64,7 +64,9 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
         complain(
           file,
           `${file} has no numeric prefix, so it has no place in the order`,
-          `rename it to 20260131120000_${file}, or move what is no migration into a sub-folder`,
+          /^(?:index|main)\./.test(file)
+            ? 'move what is no migration into a sub-folder'
+            : `move what is no migration into a sub-folder; a migration is called 20260131120000_${file}`,
         );
       continue;
     }

@@ -152,7 +152,8 @@ function changedSince(row: HistoryRow, index: number): MpmError {
   return refusal(
     row.name,
     `statement ${index + 1} of ${row.name} was changed after it had been run`,
-    `Restore it, or say what is true: mpm-migrate resolve ${row.name} --tenant {tenant} --applied|--rolled-back`,
+    `Restore it. Or finish it by hand, then: mpm-migrate resolve ${row.name} --tenant {tenant} --applied
+Or take back what it did, then: mpm-migrate resolve ${row.name} --tenant {tenant} --rolled-back`,
   );
 }
 

@@ -3,6 +3,11 @@ import type { MigrationState, StateEntry } from './state.ts';
 /** So many names stand in a command; of more, `--all-names` says the same. */
 const MOST_NAMES = 3;
 
+const HALF_DONE = `mpm-migrate up --tenant {tenant} --force
+this one alone: mpm-migrate resolve {name} --tenant {tenant} --retry
+if you finished it by hand: mpm-migrate resolve {name} --tenant {tenant} --applied
+if you took back what it did: mpm-migrate resolve {name} --tenant {tenant} --rolled-back`;
+
 /** What each state means for `up`, and the exact command to type, with {names}, {name} and {tenant} to be filled in. */
 const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   applied: { what: 'is applied' },
@@ -18,13 +23,11 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   },
   failed: {
     what: 'failed before and was left half-done',
-    remedy:
-      'mend the cause, then resume: mpm-migrate up --tenant {tenant} --force\nor this one alone: mpm-migrate resolve {name} --tenant {tenant} --retry|--applied|--rolled-back',
+    remedy: `mend the cause, then resume: ${HALF_DONE}`,
   },
   interrupted: {
     what: 'was interrupted',
-    remedy:
-      'resume: mpm-migrate up --tenant {tenant} --force\nor this one alone: mpm-migrate resolve {name} --tenant {tenant} --retry|--applied|--rolled-back',
+    remedy: `resume: ${HALF_DONE}`,
   },
   running: {
     what: 'is being run at this moment',

@@ -148,13 +148,24 @@ async function readMigration(
 }
 
 function parse(path: string, content: Uint8Array, kind: SqlFileKind) {
-  if (!isUtf8(content)) {
+  const utf16 = utf16Of(content);
+  if (utf16 || !isUtf8(content)) {
     throw new MpmError('MIGRATION_INVALID', `${basename(path)} is not UTF-8`, {
       subject: path,
-      hint: 'Save it as UTF-8, for instance: iconv -f latin1 -t utf-8',
+      hint: `Save it as UTF-8: iconv -f ${utf16 ?? 'LATIN1'} -t UTF-8 ${basename(path)} > new.sql`,
     });
   }
   return parseSqlFile(path, Buffer.from(withoutBom(content)).toString('utf8'), kind);
+}
+
+/** UTF-16 has a mark at its start, or a NUL in every other byte. */
+function utf16Of(content: Uint8Array): string | undefined {
+  const [first = 0, second = 0] = content;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return 'UTF-16';
+  const start = content.subarray(0, 1000);
+  const nuls = (odd: number) => start.filter((byte, at) => byte === 0 && at % 2 === odd).length;
+  if (nuls(1) > start.length / 4) return 'UTF-16LE';
+  return nuls(0) > start.length / 4 ? 'UTF-16BE' : undefined;
 }
 
 function read(path: string): Uint8Array {

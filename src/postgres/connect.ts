@@ -130,20 +130,24 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
         ...options,
         hint: "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
       });
+    case undefined:
+      // What pg says when the server asks for one and there is none.
+      if (/password must be a (?:non-empty )?string/.test(reasonOf(error))) {
+        return new MpmError('PASSWORD', `${at} asks for a password of user "${user}", and none was given`, {
+          ...options,
+          hint: 'Put it into the URL, PGPASSWORD or .pgpass.',
+        });
+      }
+      break;
     case SQLSTATE.unknownDatabase:
       return databaseMissing(target, options);
-    default:
-      return new MpmError(
-        'CONNECTION',
-        `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`,
-        {
-          ...options,
-          hint:
-            (sqlstate && HINTS[sqlstate]) ??
-            `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
-        },
-      );
   }
+  return new MpmError('CONNECTION', `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
+    ...options,
+    hint:
+      (sqlstate && HINTS[sqlstate]) ??
+      `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
+  });
 }
 
 /** What a connection to it would end with. */

@@ -3,6 +3,8 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 
+const THEIRS = 'Its row in the central database says so.';
+
 /**
  * Why an application gets no session of a tenant; undefined when it does.
  * @returns TENANT_SUSPENDED, TENANT_NOT_READY, or what is wrong with its row
@@ -12,6 +14,7 @@ export function refusalOf(tenant: Tenant, config: Config): MpmError | undefined 
   const who = name ? `${name} (${id})` : `tenant ${id}`;
   const why = reason ? `: ${reason}` : '';
   const subject = name || id;
+  const ours = 'builtIn' in config.tenants;
   switch (status) {
     case 'active':
       return tenantProblem(tenant, config);
@@ -19,17 +22,17 @@ export function refusalOf(tenant: Tenant, config: Config): MpmError | undefined 
     case 'failed':
       return new MpmError('TENANT_NOT_READY', `${who} is half-provisioned${why}`, {
         subject,
-        hint: `mpm-migrate tenant create --resume ${id}`,
+        hint: ours ? `mpm-migrate tenant create --resume ${id}` : THEIRS,
       });
     case 'hold':
       return new MpmError('TENANT_SUSPENDED', `${who} is on hold${why}`, {
         subject,
-        hint: `mpm-migrate tenant release ${id}`,
+        hint: ours ? `mpm-migrate tenant release ${id}` : THEIRS,
       });
     default:
       return new MpmError('TENANT_SUSPENDED', `${who} is not active (${status})${why}`, {
         subject,
-        hint: 'Its row in the central database says so.',
+        hint: THEIRS,
       });
   }
 }

@@ -194,7 +194,9 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
 
     ✖ company-1  1 failed
         mend the cause, then resume: mpm-migrate up --tenant company-1 --force
-        or this one alone: mpm-migrate resolve 1_half --tenant company-1 --retry|--applied|--rolled-back
+        this one alone: mpm-migrate resolve 1_half --tenant company-1 --retry
+        if you finished it by hand: mpm-migrate resolve 1_half --tenant company-1 --applied
+        if you took back what it did: mpm-migrate resolve 1_half --tenant company-1 --rolled-back
 
     ✖ 1 drifted   1 tenant in 0.0s
     "

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, test } from 'vitest';
+import { connect } from '../../src/postgres/connect.ts';
 import { startEmbedded } from '../../src/postgres/embedded.ts';
 
 const bin = process.env['MPM_TEST_SERVER_BIN'];
@@ -28,6 +29,13 @@ test('a wrong password is refused', async () => {
   const server = await startEmbedded({ ...programs, password: 'right' });
   const client = new pg.Client(server.url.replace('right', 'wrong'));
   await expect(client.connect()).rejects.toThrow('password authentication failed');
+  // engine 46: it is up, and it says what it wants.
+  const target = { url: server.url.replace(':right@', '@'), applicationName: 'test', connectTimeout: 5000 };
+  await expect(connect(target)).rejects.toMatchObject({
+    code: 'PASSWORD',
+    message: expect.stringContaining('none was given'),
+    hint: expect.stringContaining('PGPASSWORD'),
+  });
   await server.stop();
 });
 
@@ -67,7 +75,7 @@ test('a setting that PostgreSQL does not know is reported in its words', async (
 });
 
 async function reachable(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connectSocket(port, '127.0.0.1');
   const answer = await Promise.race([
     once(socket, 'connect').then(() => true),
     once(socket, 'error').then(

@@ -94,6 +94,25 @@ describe('a folder', () => {
     }
   });
 
+  test.each([
+    ['UTF-16', Buffer.from('\ufeffselect 1;', 'utf16le')],
+    ['UTF-16LE', Buffer.from('select 1;', 'utf16le')],
+    ['UTF-16BE', Buffer.from('select 1; ', 'utf16le').swap16()],
+    ['LATIN1', Buffer.from("select 'caf\xe9';", 'latin1')],
+  ])('engine 46: a file in %s is told how to become UTF-8', async (encoding, content) => {
+    write({ '1_a.sql': content });
+    const { message, hint } = await refused();
+    expect(message).toContain('1_a.sql is not UTF-8');
+    expect(hint).toContain(`iconv -f ${encoding} -t UTF-8 1_a.sql`);
+  });
+
+  test('engine 46: a file without a number is no migration before it is said to be one', async () => {
+    write({ 'index.ts': 'export {};' });
+    expect((await refused()).hint).toBe('move what is no migration into a sub-folder');
+    write({ 'noprefix.sql': 'select 1;' });
+    expect((await refused()).hint).not.toContain('index');
+  });
+
   test('with the same name twice names both files', async () => {
     write({ '1_a.sql': '', '1_a.ts': 'export const up = async () => {};' });
     expect((await refused()).message).toBe('1_a.sql and 1_a.ts have the same name');

@@ -83,7 +83,7 @@ async function look(
         tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason, retryInMs });
       },
       onSettled: async (tenant, { value }, attempts) => {
-        const row = rowOf(tenant, value);
+        const row = rowOf(tenant, value, { ourRows: 'builtIn' in central.config.tenants });
         const fine = row.state === 'current' || row.state === 'inactive';
         await tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
         // Only those with something to do were selected.

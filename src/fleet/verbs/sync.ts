@@ -209,7 +209,7 @@ function problemOf(tenant: TenantRef, { clashes, edited }: FolderPlan): MpmError
   const more = edited.length > 1 ? ` and ${edited.length - 1} more` : '';
   return new MpmError('TENANT_FOLDER', `${edited[0]}${more}: edited by hand after it was copied from core`, {
     subject,
-    hint: 'It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ' + tenant.id,
+    hint: `It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ${tenant.id}`,
   });
 }
 

@@ -37,6 +37,13 @@ function mark([first, ...rest]: string[], symbol: string, paint: (text: string) 
   return first === undefined ? [] : [`${symbol} ${paint(first)}`, ...rest.map(paint)];
 }
 
+const HALF_DONE = /\bstopped (?:at statement|half-way)/;
+
+/** `down`, `resolve` and the like are repeated by hand: they have no `--failed`. */
+export function hasFailed(verb: string): boolean {
+  return /^(?:up|exec|plugin (?:un)?install)\b/.test(verb);
+}
+
 /** The last line: what to type now, when something is left to do. */
 export function nextStep(report: RunReport, theme: Theme): string[] {
   const { counts, run, verb, selection, interrupted } = report;
@@ -45,7 +52,13 @@ export function nextStep(report: RunReport, theme: Theme): string[] {
   const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : which}`);
   const failed = counts.failed + counts.busy;
   if (verb === 'exec' && run === null) return interrupted ? ['Interrupted: not all were asked.'] : [];
+  if (run !== null && !hasFailed(verb)) {
+    if (!failed && !interrupted) return [];
+    return [`Who is left:  ${theme.command(`mpm-migrate run show ${run} --failed`)}`];
+  }
   if (interrupted) return [`Interrupted: what finished is recorded. Go on:  ${again}`];
+  // One that was left half-done has its remedy above: a plain second try is refused.
+  if (report.failures.some(({ error }) => HALF_DONE.test(error.aftermath ?? ''))) return [];
   if (failed === 1) return [`Try it again:  ${again}`];
   return failed > 1 ? [`Try the ${inWords(failed)} again:  ${again}`] : [];
 }

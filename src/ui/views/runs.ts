@@ -1,5 +1,6 @@
 import type { RunRow, TenantRecord } from '../../central/runs.ts';
 import { count, duration, oneLine, plural, table } from '../format.ts';
+import { hasFailed } from '../report/summary.ts';
 import type { Theme } from '../theme.ts';
 import { tenantName } from './tenant.ts';
 
@@ -78,8 +79,10 @@ export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Th
     ...(run.total === null ? [] : [plural(run.total, 'tenant')]),
   ].join('   ');
   const next =
-    failedOf(run) > 0
-      ? [`Try them again:  ${theme.command(`mpm-migrate ${run.verb} --failed=${run.number}`)}`]
+    failedOf(run) > 0 && hasFailed(run.verb)
+      ? [
+          `Try them again:  ${theme.command(`mpm-migrate ${run.verb} --failed=${run.number}${run.verb === 'exec' ? ' …' : ''}`)}`,
+        ]
       : [];
   return `${[head, lines, [total, ...next].filter(Boolean)]
     .filter((block) => block.length > 0)
