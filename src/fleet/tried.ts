@@ -50,9 +50,9 @@ export function failedBy(error: unknown): Tried {
 /** What the engine's attempt came to, in the words of a run. */
 export function triedBy(attempt: Attempt): Tried {
   const { error, ...rest } = attempt;
-  // Stopped between two of its migrations: nothing failed, and --failed takes it up again.
+  // Stopped, or cancelled in a migration: nothing failed, and --failed takes it up again.
   if (error?.code === 'INTERRUPTED') {
-    return { ...rest, outcome: 'skipped', reason: 'interrupted between two migrations', retryable: false };
+    return { ...rest, outcome: 'skipped', reason: error.message, retryable: false };
   }
   return attempt;
 }

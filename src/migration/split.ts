@@ -63,6 +63,19 @@ export async function split(script: SqlScript): Promise<Step[]> {
   return steps;
 }
 
+/** Whether our parser takes the statements; an older server may take what it refuses (engine 62). */
+export async function parses(sql: string): Promise<boolean> {
+  if (sql.length > LONGEST) return true;
+  const { loadModule, parseSync } = await import('libpg-query');
+  await loadModule();
+  try {
+    parseSync(sql);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Where the statement behind `at` begins, with the comments in front of it. */
 function startOf(sql: string, at: number): number {
   const space = /[\s;]*/y;

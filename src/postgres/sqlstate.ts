@@ -16,6 +16,7 @@ export const SQLSTATE = {
   unknownDatabase: '3D000',
   undefinedSchema: '3F000',
   undefinedTable: '42P01',
+  syntaxError: '42601',
   undefinedColumn: '42703',
   insufficientPrivilege: '42501',
   objectInUse: '55006',

@@ -1,7 +1,9 @@
 import type { Config } from '../../config/define.ts';
 import { requirePlainStatements } from '../../migration/plain-statements.ts';
+import { parses } from '../../migration/split.ts';
 import { runStatements } from '../../migration/statements.ts';
 import type { ResultTable } from '../../postgres/connection.ts';
+import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { tenantProblem } from '../../central/problem.ts';
 import type { RunReport, TenantRef } from '../report.ts';
 import { type RunOptions, conductRun } from '../run.ts';
@@ -45,6 +47,7 @@ export async function exec(
   const { write = false, source = 'the statements', onRows, ...runOptions } = options;
   requireSelection(selection);
   requirePlainStatements(sql, source, { write });
+  const one = (await parses(sql)) ? undefined : new OneFirst();
   const gathered: TenantRows[] = [];
   const deliver = onRows ?? ((rows: TenantRows) => gathered.push(rows));
   const report = await conductRun(
@@ -60,7 +63,9 @@ export async function exec(
         const problem = tenantProblem(tenant, config);
         if (problem) return failedBy(problem);
         const target = targetOf(tenant, config, run);
-        const tables = await runStatements(target, { sql, source, write, timeouts: config.pace });
+        const ask = () => runStatements(target, { sql, source, write, timeouts: config.pace });
+        const tables = one ? await one.ask(ask) : await ask();
+        if (!tables) return skipped('not sent: another server calls it a syntax error');
         await deliver({ tenant: refOf(tenant), tables });
         return EXECUTED;
       },
@@ -68,6 +73,22 @@ export async function exec(
     runOptions,
   );
   return onRows ? report : { ...report, rows: gathered };
+}
+
+/** What looks like a syntax error is asked of one server, and goes to the others when that one took it. */
+class OneFirst {
+  #isWrong: Promise<boolean> | undefined;
+
+  /** Undefined: it was not sent. */
+  async ask<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isWrong) return (await this.#isWrong) ? undefined : ask();
+    const answer = ask();
+    this.#isWrong = answer.then(
+      () => false,
+      (error: unknown) => sqlstateOf(error) === SQLSTATE.syntaxError,
+    );
+    return answer;
+  }
 }
 
 const EXECUTED: Tried = {
