@@ -5,7 +5,19 @@ import { Fleet } from './fleet/fleet.ts';
 export { defineConfig } from './config/define.ts';
 export { MpmError } from './errors.ts';
 export type { Fleet };
-export type { ConfigInput, Duration, ServerInput, TenantsInput, UsersInput } from './config/define.ts';
+export type {
+  CentralInput,
+  ConfigInput,
+  Duration,
+  ServerInput,
+  SessionReset,
+  TenantsInput,
+  UrlInput,
+  UsersInput,
+} from './config/define.ts';
+export type { ConnectionFunction } from './config/connection-function.ts';
+export type { UrlSecret } from './config/secret-url.ts';
+export type { ConnectionConfig, ConnectionRequest } from './postgres/address.ts';
 export type { DatabaseErrorFields, ErrorCode, ErrorReport, SourceExcerpt } from './errors.ts';
 export type { OnEvent, RunEvent } from './fleet/events.ts';
 export type {
@@ -76,7 +88,7 @@ export interface OpenOptions {
 export async function openFleet(config?: ConfigInput | string, options: OpenOptions = {}): Promise<Fleet> {
   const { cwd, actor } = options;
   // A library leaves the environment to its caller.
-  const origin = { env: {}, ...(cwd === undefined ? {} : { cwd }) };
+  const origin = { env: {}, library: true, ...(cwd === undefined ? {} : { cwd }) };
   const said = actor === undefined ? {} : { actor };
   if (typeof config === 'object') return new Fleet(await configFrom(config, said, origin));
   return new Fleet(await loadConfig({ ...said, ...(config === undefined ? {} : { file: config }) }, origin));

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { connect, describeUrl } from '../postgres/connect.ts';
+import { connect, placeOf } from '../postgres/connect.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
@@ -75,7 +75,7 @@ export async function reopen(central: Central): Promise<void> {
 
 /** The connection alone, whatever is in the database. */
 export async function connectCentral(config: Config, what = 'central'): Promise<Connection> {
-  checkUrl(config);
+  await checkUrl(config);
   const target = {
     url: config.central.url,
     applicationName: `mpm-migrate/${what}`,
@@ -98,8 +98,8 @@ export async function connectCentral(config: Config, what = 'central'): Promise<
 }
 
 /** A longer name would be cut off by the server, and another database be opened. */
-function checkUrl(config: Config): void {
-  const { database } = describeUrl(config.central.url);
+async function checkUrl(config: Config): Promise<void> {
+  const { database } = await placeOf(config.central.url);
   const bytes = Buffer.byteLength(database);
   const wrong =
     database === 'template0' || database === 'template1'

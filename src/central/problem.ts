@@ -70,22 +70,15 @@ function nameOf({ id, name }: Tenant): string {
 
 /** By name and place; a central database behind another host name is noticed once connected. */
 function isCentral({ database, server }: Tenant, config: Config): boolean {
-  const central = centralPlace(config.central.url);
+  const central = describeUrl(config.central.url);
   if (database !== central.database) return false;
   const url = config.servers[server]?.url;
   if (url === undefined || server === 'default') return true;
-  const place = centralPlace(url);
-  return place.host === central.host && place.port === central.port;
+  const place = describeUrl(url);
+  return nearness(place.host) === nearness(central.host) && place.port === central.port;
 }
 
-const places = new Map<string, { host: string; port: number; database: string }>();
-
-/** Taking a URL apart costs more than the rest of the check, which is made for every tenant. */
-function centralPlace(url: string): { host: string; port: number; database: string } {
-  const known = places.get(url);
-  if (known) return known;
-  const { host, port, database } = describeUrl(url);
-  const place = { host: /^(localhost|127\.|::1|\/)/.test(host) ? 'localhost' : host, port, database };
-  places.set(url, place);
-  return place;
+/** This machine has several names. */
+function nearness(host: string): string {
+  return /^(localhost|127\.|::1|\/)/.test(host) ? 'localhost' : host;
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { inspect } from '../migration/inspect.ts';
-import { describeUrl } from '../postgres/connect.ts';
+import { placeOf } from '../postgres/connect.ts';
 import { connectCentral } from './central.ts';
 import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
 import { centralTarget } from './make.ts';
@@ -34,7 +34,7 @@ export interface CentralStatus {
 /** Looks at the central database, and changes nothing. */
 export async function centralStatus(config: Config): Promise<CentralStatus> {
   const sets = await centralSets(config);
-  const { database, host, port } = describeUrl(config.central.url);
+  const { database, host, port } = await placeOf(config.central.url);
   const place = { database, host, port };
   const found = await readFacts(config);
   if (!found) {

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import type { Config, Duration, Pace, SessionLimits } from './define.ts';
 import { parseDuration } from './duration.ts';
 import type { CheckedConfig } from './parse.ts';
-import { completeUrl, type Environment, withDatabase } from './url.ts';
+import { addressesOf } from './addresses.ts';
+import type { Environment } from './url.ts';
 
 const MINUTE = 60_000;
 
@@ -24,8 +25,6 @@ const SESSIONS = {
   ttl: 10_000,
 } as const;
 
-const CENTRAL_DATABASE = 'micro_power_manager';
-
 /** Where a configuration came from. */
 export interface Origin {
   file?: string;
@@ -37,14 +36,14 @@ export interface Origin {
 
 /** Fills in the defaults, makes paths absolute and times numbers. */
 export function complete(checked: CheckedConfig, { file, root, env, actor }: Origin): Config {
-  const { migrations = {}, tenants, users, sessions = {}, history = {}, databases = {}, pace = {} } = checked;
-  const url = completeUrl(checked.central.url, env, { name: CENTRAL_DATABASE, fromEnv: true });
+  const paced = paceOf(checked.pace ?? {});
+  const reach = addressesOf(checked, { root, env, timeLimit: paced.connectTimeout });
+  const { migrations = {}, tenants, users, sessions = {}, history = {}, databases = {} } = checked;
   const folder = (path: string | undefined, usual: string) => resolve(root, path ?? usual);
   return {
     ...(file !== undefined && { file }),
     root,
-    central: { url },
-    servers: servers(checked, url, env),
+    ...reach,
     migrations: {
       core: folder(migrations.core, 'migrations/core'),
       central: folder(migrations.central, 'migrations/central'),
@@ -64,24 +63,9 @@ export function complete(checked: CheckedConfig, { file, root, env, actor }: Ori
       owners: history.owners ?? [],
     },
     databases: { connect: databases.connect ?? [] },
-    pace: paceOf(pace),
+    pace: paced,
     ...(actor !== undefined && { actor }),
   };
-}
-
-function servers(checked: CheckedConfig, centralUrl: string, env: Environment): Config['servers'] {
-  const onServer = { name: 'postgres', fromEnv: false };
-  const named = Object.entries(checked.servers ?? {}).map(([name, { url, directUrl, maxConnections }]) => [
-    name,
-    {
-      name,
-      url: completeUrl(url, env, onServer),
-      ...(directUrl !== undefined && { directUrl: completeUrl(directUrl, env, onServer) }),
-      ...(maxConnections !== undefined && { maxConnections }),
-    },
-  ]);
-  const fallback = { name: 'default', url: withDatabase(centralUrl, 'postgres') };
-  return { default: fallback, ...Object.fromEntries(named) } as Config['servers'];
 }
 
 function sessionsOf(sessions: NonNullable<CheckedConfig['sessions']>): SessionLimits {

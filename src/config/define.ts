@@ -1,17 +1,36 @@
+import type { Address } from '../postgres/address.ts';
+import type { ConnectionFunction } from './connection-function.ts';
+import type { UrlSecret } from './secret-url.ts';
+
 /** A time: a number of ms, or text like `500ms`, `5s`, `2min`. `0` means none. */
 export type Duration = number | string;
 
-/** How to reach a server that hosts tenant databases. */
+/**
+ * A connection URL; or the shell command that prints it, or the file that holds it. A command runs once a run, for 10 s
+ * at most, and once more when the server refuses the login.
+ */
+export type UrlInput = string | UrlSecret;
+
+/** How to reach a server that hosts tenant databases: `url` or `connection`. */
 export interface ServerInput {
   /** A connection URL; its database is only used to reach the server (default `postgres`). */
-  url: string;
+  url?: UrlInput;
   /**
    * Past a pooler such as PgBouncer, which keeps a connection for each database that it was asked for: where it is
    * given, everything but the sessions of an application goes there.
    */
-  directUrl?: string;
+  directUrl?: UrlInput;
+  /** Called for each connection: for tokens that expire, a login of its own per tenant, TLS objects. */
+  connection?: ConnectionFunction;
   /** At most so many connections of ours at once; by default a quarter of what is free, never above 32. */
   maxConnections?: number;
+}
+
+/** How to reach the central database: `url` or `connection`. */
+export interface CentralInput {
+  url?: UrlInput;
+  /** Called for each connection; its server hosts tenants too, unless `servers.default` names another. */
+  connection?: ConnectionFunction;
 }
 
 /** Which tables or which query list the tenants. By default `companies` and `company_databases`. */
@@ -49,7 +68,7 @@ export type UsersInput =
 
 /** The content of `mpm-migrate.config.ts`. */
 export interface ConfigInput {
-  central: { url: string };
+  central: CentralInput;
   servers?: Record<string, ServerInput | string>;
   migrations?: {
     /** Default `migrations/core`. */
@@ -155,8 +174,8 @@ export interface Config {
   file?: string;
   /** The folder that relative paths start from: the file's, or the working directory. */
   root: string;
-  central: { url: string };
-  servers: Record<string, { name: string; url: string; directUrl?: string; maxConnections?: number }>;
+  central: { url: Address };
+  servers: Record<string, { name: string; url: Address; directUrl?: Address; maxConnections?: number }>;
   migrations: {
     core: string;
     central: string;

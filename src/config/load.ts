@@ -24,19 +24,27 @@ export function environment(): Environment {
   return process.env;
 }
 
+export interface LoadOptions {
+  cwd?: string;
+  env?: Environment;
+  /** For a program that opens the library: it reads no environment, and remedies name none. */
+  library?: boolean;
+}
+
 /**
  * Loads the configuration: flag > environment > file > default.
  * @throws MpmError CONFIG_MISSING; CONFIG_UNREADABLE; CONFIG_INVALID with every problem at once
  */
 export async function loadConfig(
   overrides: ConfigOverrides = {},
-  { cwd = process.cwd(), env = environment() }: { cwd?: string; env?: Environment } = {},
+  { cwd = process.cwd(), env = environment(), library = false }: LoadOptions = {},
 ): Promise<Config> {
   rememberSecret(env['PGPASSWORD'], [env['PGUSER'], env['PGHOST'], env['PGDATABASE']]);
+  const remedy = centralRemedy(env, library);
   const { overlay, problems } = readEnvironment(env);
   const found = await readFile(overrides.file ?? (env['MPM_CONFIG'] || undefined), cwd);
   const centralUrl = overrides.centralUrl ?? overlay.centralUrl;
-  if (!found && centralUrl === undefined && !problems.length) throw missing(cwd);
+  if (!found && centralUrl === undefined && !problems.length) throw missing(cwd, remedy, library);
 
   let checked: CheckedConfig | undefined;
   if (found) {
@@ -49,7 +57,7 @@ export async function loadConfig(
         : undefined;
     const merged =
       isObject(raw) && centralUrl !== undefined && (central !== undefined || raw['central'] === undefined)
-        ? { ...raw, central: { ...central, url: centralUrl } }
+        ? { ...raw, central: { ...central, connection: undefined, url: centralUrl } }
         : raw;
     const parsed = parseConfig(merged);
     if ('config' in parsed) checked = parsed.config;
@@ -57,7 +65,7 @@ export async function loadConfig(
   } else if (centralUrl !== undefined) {
     checked = { central: { url: centralUrl } };
   }
-  if (problems.length || !checked) throw invalid(found?.file, problems);
+  if (problems.length || !checked) throw invalid(found?.file, problems, remedy);
 
   const actor = overrides.actor ?? actorOf(env);
   const config = complete(
@@ -91,7 +99,7 @@ export async function configFrom(
 ): Promise<Config> {
   const { parseConfig } = await import('./parse.ts');
   const parsed = parseConfig(content);
-  if ('problems' in parsed) throw invalid('configuration', parsed.problems);
+  if ('problems' in parsed) throw invalid('configuration', parsed.problems, centralRemedy({}, true));
   const config = complete(parsed.config, { root: cwd, env, ...(actor && { actor }) });
   const clash = historyPairProblem(config.history);
   if (clash) throw invalid('configuration', [clash]);
@@ -165,21 +173,37 @@ function unreadable(path: string | undefined, error: unknown): MpmError {
   });
 }
 
-function missing(cwd: string): MpmError {
-  return new MpmError('CONFIG_MISSING', `There is no configuration in ${cwd} or above`, {
-    hint: 'mpm-migrate init writes one; or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=postgres://user@host/micro_power_manager',
+const EXAMPLE = 'postgres://user@host:5432/micro_power_manager';
+
+/** How to say which the central database is. */
+function centralRemedy(env: Environment, library: boolean): string {
+  if (library) {
+    return `Name the central database in central.url of the configuration, or pass it in: openFleet({ central: { url: '${EXAMPLE}' } })`;
+  }
+  const other = env['DATABASE_URL']
+    ? '\nDATABASE_URL is set, and not read. If it leads to the central database: MPM_CENTRAL_URL="$DATABASE_URL"'
+    : '';
+  return `Set central.url in mpm-migrate.config.ts, which mpm-migrate init writes, or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=${EXAMPLE}${other}`;
+}
+
+function missing(cwd: string, remedy: string, library: boolean): MpmError {
+  const unset = library ? '' : ', and MPM_CENTRAL_URL is not set';
+  return new MpmError('CONFIG_MISSING', `There is no configuration in ${cwd} or above${unset}`, {
+    hint: remedy,
   });
 }
 
-function invalid(file: string | undefined, problems: string[]): MpmError {
+/** @param remedy where the central database is not named */
+function invalid(file: string | undefined, problems: string[], remedy?: string): MpmError {
   const where = file ? basename(file) : 'The environment';
   const [only] = problems;
   const message =
     problems.length === 1
       ? `${where}: ${only}`
       : `${where} has ${problems.length} problems\n${problems.map((each) => `  ${each}`).join('\n')}`;
+  const unnamed = problems.some((each) => each.startsWith('central.url: is missing'));
   return new MpmError('CONFIG_INVALID', message, {
     ...(file && { subject: file }),
-    hint: 'Mend them all, then run the command again.',
+    hint: unnamed && remedy ? remedy : 'Mend them all, then run the command again.',
   });
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
-import type { ConfigInput, SessionReset } from './define.ts';
+import type { ConnectionFunction } from './connection-function.ts';
+import type { ConfigInput, ServerInput, SessionReset, UrlInput } from './define.ts';
 import { DURATION_FORM, parseDuration } from './duration.ts';
 import { nearest } from './environment.ts';
 import { historyNameProblem } from './history-name.ts';
@@ -7,7 +8,7 @@ import { urlProblem } from './url.ts';
 
 /** Checked: says the same as {@link ConfigInput}, with every server as an object. */
 export interface CheckedConfig extends Omit<ConfigInput, 'servers'> {
-  servers?: Record<string, { url: string; directUrl?: string; maxConnections?: number }>;
+  servers?: Record<string, ServerInput>;
 }
 
 /** A check whose problem is told in our own words. */
@@ -24,13 +25,20 @@ const text = checked<string>((value) =>
       ? undefined
       : 'must be a text that is not empty',
 );
-const url = checked<string>((value) => {
-  if (value === undefined || value === null)
-    return 'is missing; give a URL like postgres://user@host:5432/database';
-  return typeof value === 'string'
-    ? urlProblem(value)
-    : 'must be a URL like postgres://user@host:5432/database';
+const URL_FORM = 'a URL like postgres://user@host:5432/database';
+const url = checked<UrlInput>((value) => {
+  if (typeof value === 'string') return urlProblem(value);
+  if (!isObject(value)) return `must be ${URL_FORM}, or { command } or { file } that gives one`;
+  const [key, ...more] = Object.keys(value);
+  const known = (key === 'command' || key === 'file') && !more.length;
+  if (!known) return `must be ${URL_FORM}, or an object with either command or file`;
+  return typeof value[key] === 'string' && value[key] ? undefined : `${key} must be a text that is not empty`;
 });
+const connection = checked<ConnectionFunction>((value) =>
+  typeof value === 'function'
+    ? undefined
+    : 'must be a function, which only a configuration in TypeScript or JavaScript can hold',
+);
 const duration = checked<number | string>((value) => {
   const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
   return ms === undefined ? `must be ${DURATION_FORM}` : undefined;
@@ -44,7 +52,13 @@ const whole = (least: number) =>
 
 const name = (part: 'schema' | 'table') => checked<string>((value) => historyNameProblem(value, part));
 
-const server = { url, directUrl: z.optional(url), maxConnections: z.optional(whole(1)) };
+const central = { url: z.optional(url), connection: z.optional(connection) };
+const server = {
+  url: z.optional(url),
+  directUrl: z.optional(url),
+  connection: z.optional(connection),
+  maxConnections: z.optional(whole(1)),
+};
 const columns = {
   id: text,
   name: text,
@@ -114,7 +128,7 @@ const yesOrNo = checked<boolean>((value) =>
 );
 
 const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
-  central: z.strictObject({ url }),
+  central: z.strictObject(central),
   servers: z.optional(z.record(z.string(), z.strictObject(server))),
   migrations: z.optional(z.strictObject(migrations)),
   tenants: z.optional(tenants === 'query' ? z.strictObject(query) : z.strictObject(table)),
@@ -130,7 +144,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
 /** The keys of each object, for "did you mean"; `*` is any name. */
 const KEYS: Record<string, string[]> = {
   '': Object.keys(root('table', 'table')),
-  central: ['url'],
+  central: Object.keys(central),
   'servers.*': Object.keys(server),
   migrations: Object.keys(migrations),
   tenants: ['query', 'table', 'columns'],
@@ -148,19 +162,41 @@ const KEYS: Record<string, string[]> = {
 export function parseConfig(raw: unknown): { config: CheckedConfig } | { problems: string[] } {
   if (!isObject(raw)) return { problems: ['it holds no configuration object'] };
   const form = (key: string) => (isObject(raw[key]) && 'query' in raw[key] ? 'query' : 'table');
-  const result = z.strictObject(root(form('tenants'), form('users'))).safeParse(normalized(raw));
-  if (!result.success) return { problems: result.error.issues.flatMap((issue) => describe(issue, raw)) };
-  return { config: result.data as CheckedConfig };
+  const whole = normalized(raw);
+  const result = z.strictObject(root(form('tenants'), form('users'))).safeParse(whole);
+  const problems = result.success ? [] : result.error.issues.flatMap((issue) => describe(issue, raw));
+  problems.push(...unreachable(whole));
+  return problems.length ? { problems } : { config: result.data as CheckedConfig };
+}
+
+/** What says not, or twice, how it is reached. */
+function unreachable({ central, servers }: Record<string, unknown>): string[] {
+  const named = Object.entries(isObject(servers) ? servers : {}).map(
+    ([name, each]) => [`servers.${name}`, each] as const,
+  );
+  return [['central', central] as const, ...named].flatMap(([at, each]) => {
+    if (!isObject(each)) return [];
+    const { url: address, directUrl, connection: ask } = each;
+    if (address === undefined && ask === undefined) return [`${at}.url: is missing; give ${URL_FORM}`];
+    if (ask === undefined) return [];
+    return [
+      ...(address === undefined ? [] : [`${at}.connection: does not go with a url`]),
+      ...(directUrl === undefined
+        ? []
+        : [`${at}.directUrl: does not go with a connection, which is told what it is for`]),
+    ];
+  });
 }
 
 function normalized(raw: Record<string, unknown>): Record<string, unknown> {
-  const { servers } = raw;
-  if (!isObject(servers)) return raw;
+  const { servers, central: given } = raw;
+  const central = given ?? {};
+  if (!isObject(servers)) return { ...raw, central };
   const objects = Object.entries(servers).map(([name, value]) => [
     name,
     typeof value === 'string' ? { url: value } : value,
   ]);
-  return { ...raw, servers: Object.fromEntries(objects) };
+  return { ...raw, central, servers: Object.fromEntries(objects) };
 }
 
 function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {

@@ -5,6 +5,7 @@ import { type Premises, selectPremises } from '../migration/history.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type Plan, planAfter, type PlanOptions } from '../migration/plan.ts';
 import { parseStamp } from '../migration/stamp.ts';
+import type { Address } from '../postgres/address.ts';
 import { describeUrl, withConnection } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { directUrlOf } from '../tenant/server.ts';
@@ -115,7 +116,8 @@ const SELECT_HEADROOM = `select pg_catalog.pg_backend_pid() as pid, current_sett
   (select count(*)::int from pg_catalog.pg_stat_activity where backend_type = 'client backend') as used`;
 
 /** The same user on the same server, and nothing else said of how to get there. */
-function isSameServer(one: string, other: string): boolean {
+function isSameServer(one: Address, other: Address): boolean {
+  if (typeof one !== 'string' || typeof other !== 'string') return false;
   const [a, b] = [one, other].map((url) => ({ ...describeUrl(url), options: url.split('?')[1] }));
   return a?.host === b?.host && a?.port === b?.port && a?.user === b?.user && a?.options === b?.options;
 }

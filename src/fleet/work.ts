@@ -74,11 +74,12 @@ async function prepare(
 }
 
 /** Where a tenant's database is; named for the run and the tenant (engine 29). */
-export function targetOf({ id, database, server }: Tenant, config: Config, run: string): DatabaseTarget {
+export function targetOf(tenant: Tenant, config: Config, run: string): DatabaseTarget {
   return {
-    url: directUrlOf(config, server),
-    database,
-    applicationName: `mpm-migrate/${run}/${id}`,
+    url: directUrlOf(config, tenant.server),
+    database: tenant.database,
+    tenant,
+    applicationName: `mpm-migrate/${run}/${tenant.id}`,
     connectTimeout: config.pace.connectTimeout,
   };
 }

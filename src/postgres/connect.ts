@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { parse } from 'pg-connection-string';
 import { type DatabaseErrorFields, MpmError } from '../errors.ts';
-import { rememberUrl } from '../secrets.ts';
+import { rememberSecret, rememberUrl } from '../secrets.ts';
+import type { Address, AddressSource, ConnectionRequest, UrlPlace } from './address.ts';
 import { Connection } from './connection.ts';
 import { rememberKeys } from './scram.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
@@ -11,26 +12,87 @@ rememberKeys();
 const MOST_URLS = 200;
 
 export interface DatabaseTarget {
-  url: string;
+  url: Address;
   /** Overrides the database of the URL. */
   database?: string;
+  /** Whose database it is, for who asks for a login of its own. */
+  tenant?: ConnectionRequest['tenant'];
+  /** For a session of an application. */
+  session?: boolean;
   applicationName: string;
   /** ms */
   connectTimeout: number;
 }
 
-/** Opens a connection. Throws MpmError PASSWORD, DATABASE_MISSING or CONNECTION; the URL's password is in none of them. */
+/** A target that has been looked up. */
+type Known = Omit<DatabaseTarget, 'url'> & { config: pg.ClientConfig; url?: string; source?: AddressSource };
+
+/**
+ * Opens a connection.
+ * @throws MpmError PASSWORD, DATABASE_MISSING or CONNECTION, and what looking up the address throws; the password is
+ *   in none of them
+ */
 export async function connect(target: DatabaseTarget): Promise<Connection> {
-  const config = clientConfig(target);
+  const { url } = target;
+  if (typeof url === 'string') return openKnown(knownUrl(target, url));
+  const found = await lookUp(target, url);
+  if (typeof found !== 'string') return openKnown({ ...target, config: found, source: url, url: '' });
+  try {
+    return await openKnown({ ...knownUrl(target, found), source: url });
+  } catch (error) {
+    if (!(error instanceof MpmError) || error.code !== 'PASSWORD') throw error;
+    const other = await url.again?.(found);
+    if (other === undefined) throw error;
+    return openKnown({ ...knownUrl(target, other), source: url });
+  }
+}
+
+function knownUrl(target: DatabaseTarget, url: string): Known {
+  return { ...target, url, config: { ...parsedUrl(url), ...settingsOf(target) } };
+}
+
+/** What an address leads to. @throws MpmError as {@link connect}, of what looks it up */
+async function lookUp(target: DatabaseTarget, source: AddressSource): Promise<string | pg.ClientConfig> {
+  const { session = false, database } = target;
+  const tenant = target.tenant && { id: target.tenant.id, name: target.tenant.name };
+  const found = await source.lookUp({ tenant, session, database });
+  const { connectionString, ...given } = typeof found === 'string' ? { connectionString: found } : found;
+  const config: pg.ClientConfig = {
+    ...(connectionString === undefined ? {} : parsedUrl(connectionString)),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...settingsOf(target),
+  };
+  if (!config.database && source.database !== undefined) config.database = source.database;
+  source.place = describe(config);
+  config.password = noted(config);
+  return typeof found === 'string' ? found : config;
+}
+
+/** Its password, which is masked from then on. */
+function noted({ password, user, host, database }: pg.ClientConfig): pg.ClientConfig['password'] {
+  const note = (secret: string | undefined) => rememberSecret(secret, [user, host, database]);
+  if (typeof password !== 'function') {
+    note(password);
+    return password;
+  }
+  return async () => {
+    const secret = await password();
+    note(secret);
+    return secret;
+  };
+}
+
+async function openKnown(known: Known): Promise<Connection> {
+  const { config, url = '' } = known;
   try {
     return await open(config);
   } catch (error) {
     // libpq's `prefer` and `allow` go on without TLS where the server has none; pg does not.
-    if (!/sslmode=(prefer|allow)\b/.test(target.url) || !/does not support SSL/.test(String(error))) {
-      throw connectError(error, target);
+    if (!/sslmode=(prefer|allow)\b/.test(url) || !/does not support SSL/.test(String(error))) {
+      throw connectError(error, known);
     }
     return open({ ...config, ssl: false }).catch((again: unknown) => {
-      throw connectError(again, target);
+      throw connectError(again, known);
     });
   }
 }
@@ -60,14 +122,6 @@ export async function withConnection<T>(
 const parsedUrls = new Map<string, pg.ClientConfig>();
 const describedUrls = new Map<string, UrlPlace>();
 
-/** Where a URL leads. */
-interface UrlPlace {
-  host: string;
-  port: number;
-  database: string;
-  user: string;
-}
-
 /** A fleet has few servers and many databases: each URL is taken apart once, unless it names files. */
 function parsedUrl(url: string): pg.ClientConfig {
   const known = parsedUrls.get(url);
@@ -79,10 +133,9 @@ function parsedUrl(url: string): pg.ClientConfig {
   return parsed;
 }
 
-/** pg's own form of a target; `sslmode` means what libpq means by it. */
-export function clientConfig(target: DatabaseTarget): pg.ClientConfig {
+/** What of pg's configuration is ours to say; `sslmode` in a URL means what libpq means by it. */
+function settingsOf(target: Omit<DatabaseTarget, 'url'>): pg.ClientConfig {
   return {
-    ...parsedUrl(target.url),
     ...(target.database === undefined ? {} : { database: target.database }),
     application_name: Buffer.from(target.applicationName).subarray(0, 63).toString(),
     connectionTimeoutMillis: target.connectTimeout,
@@ -90,17 +143,30 @@ export function clientConfig(target: DatabaseTarget): pg.ClientConfig {
   };
 }
 
-/** Where a URL leads, without its password. */
-export function describeUrl(url: string): UrlPlace {
-  const known = describedUrls.get(url);
+/** Where an address leads, without its password; of one that is looked up, where it led the last time. */
+export function describeUrl(address: Address): UrlPlace {
+  if (typeof address !== 'string') return address.place ?? NOWHERE;
+  const known = describedUrls.get(address);
   if (known) return known;
-  const { host, port, database, user } = new pg.Client(
-    clientConfig({ url, applicationName: '', connectTimeout: 0 }),
-  );
-  const place = { host, port, database: database ?? '', user: user ?? '' };
+  const place = describe(parsedUrl(address));
   if (describedUrls.size >= MOST_URLS) describedUrls.clear();
-  describedUrls.set(url, place);
+  describedUrls.set(address, place);
   return place;
+}
+
+const NOWHERE: UrlPlace = { host: '', port: 0, database: '', user: '' };
+
+/** Where an address leads; it is looked up if it was not yet. @throws MpmError of what looks it up */
+export async function placeOf(address: Address): Promise<UrlPlace> {
+  if (typeof address !== 'string' && !address.place) {
+    await lookUp({ url: address, applicationName: '', connectTimeout: 0 }, address);
+  }
+  return describeUrl(address);
+}
+
+function describe(config: pg.ClientConfig): UrlPlace {
+  const { host, port, database, user } = new pg.Client(config);
+  return { host, port, database: database ?? '', user: user ?? '' };
 }
 
 /** Where somebody answers, but not as hoped. */
@@ -113,9 +179,9 @@ const HINTS: Record<string, string> = {
   [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
 };
 
-function connectError(error: unknown, target: DatabaseTarget): MpmError {
-  const { host, port, database: inUrl, user } = describeUrl(target.url);
-  const database = target.database ?? inUrl;
+function connectError(error: unknown, { config, source }: Known): MpmError {
+  const place = describe(config);
+  const { host, port, database, user } = place;
   const at = `${host}:${port}`;
   const options = {
     subject: database,
@@ -128,19 +194,21 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
     case SQLSTATE.invalidAuthorization:
       return new MpmError('PASSWORD', `${at} does not let user "${user}" in: ${(error as Error).message}`, {
         ...options,
-        hint: "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
+        hint: source
+          ? `Check the login that ${source.name} gives, and the server's pg_hba.conf.`
+          : "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
       });
     case undefined:
       // What pg says when the server asks for one and there is none.
       if (/password must be a (?:non-empty )?string/.test(reasonOf(error))) {
         return new MpmError('PASSWORD', `${at} asks for a password of user "${user}", and none was given`, {
           ...options,
-          hint: 'Put it into the URL, PGPASSWORD or .pgpass.',
+          hint: source ? `${source.name} gives none.` : 'Put it into the URL, PGPASSWORD or .pgpass.',
         });
       }
       break;
     case SQLSTATE.unknownDatabase:
-      return databaseMissing(target, options);
+      return missingAt(place, options);
   }
   return new MpmError('CONNECTION', `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
     ...options,
@@ -151,14 +219,17 @@ function connectError(error: unknown, target: DatabaseTarget): MpmError {
 }
 
 /** What a connection to it would end with. */
-export function databaseMissing(
-  { url, database }: Pick<DatabaseTarget, 'url' | 'database'>,
+export function databaseMissing({ url, database }: Pick<DatabaseTarget, 'url' | 'database'>): MpmError {
+  const place = describeUrl(url);
+  return missingAt({ ...place, database: database ?? place.database });
+}
+
+function missingAt(
+  { host, port, database }: UrlPlace,
   options: { cause?: unknown; database?: DatabaseErrorFields } = {},
 ): MpmError {
-  const { host, port, database: inUrl } = describeUrl(url);
-  const name = database ?? inUrl;
-  return new MpmError('DATABASE_MISSING', `database "${name}" does not exist on ${host}:${port}`, {
-    subject: name,
+  return new MpmError('DATABASE_MISSING', `database "${database}" does not exist on ${host}:${port}`, {
+    subject: database,
     ...options,
   });
 }

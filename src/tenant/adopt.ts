@@ -4,7 +4,7 @@ import { registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { readStanding } from '../migration/read.ts';
-import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';
@@ -36,7 +36,7 @@ export async function adopt(
   const name = input.name.trim();
   requireBuiltIn(config);
   checkCompanyName(name);
-  checkDatabaseName(database, describeUrl(config.central.url).database);
+  checkDatabaseName(database, (await placeOf(config.central.url)).database);
   stopIfAborted(signal);
   return withCentral(config, async (central) => {
     const found = await look(central.config, server, database);

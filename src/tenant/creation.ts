@@ -100,7 +100,7 @@ export async function carryOut(
     options.onStep?.('migrations', tenant);
     row.step = 'migrations';
     await mark('applying its migrations');
-    const premises = { server, database, purpose: id };
+    const premises = { server, database, purpose: id, tenant: { id, name } };
     attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
   }
   if (copyOf) await copyInstalled(central, copyOf.id, id);

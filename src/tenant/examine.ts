@@ -7,7 +7,7 @@ import { type HistoryTable, tableName } from '../migration/history.ts';
 import { parseStamp } from '../migration/stamp.ts';
 import { mayBeRead } from '../migration/trust.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { describeUrl, withConnection } from '../postgres/connect.ts';
+import { placeOf, withConnection } from '../postgres/connect.ts';
 import { findDatabases } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
 import { directUrlOf, withServer } from './server.ts';
@@ -115,7 +115,7 @@ export async function findOrphans(
   databases: readonly DatabaseFact[],
   migrations: readonly string[] | undefined,
 ): Promise<string[]> {
-  const central = describeUrl(config.central.url).database;
+  const { database: central } = await placeOf(config.central.url);
   const candidates = databases
     .filter(({ name, valid, open, owned }) => name !== central && valid && open && owned)
     .toSorted((a, b) => Number(b.stamped) - Number(a.stamped));

@@ -23,6 +23,7 @@ export interface Premises {
   database: string;
   /** For application_name: who it is for. */
   purpose: string;
+  tenant?: DatabaseTarget['tenant'];
 }
 
 /**
@@ -32,13 +33,14 @@ export interface Premises {
  */
 export async function furnish(
   config: Config,
-  { server, database, purpose }: Premises,
+  { server, database, purpose, tenant }: Premises,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
   { signal, onMigration, onWaiting }: FurnishOptions,
 ): Promise<Attempt> {
   const target: DatabaseTarget = {
     url: directUrlOf(config, server),
     database,
+    tenant,
     applicationName: `mpm-migrate/create/${purpose}`,
     connectTimeout: config.pace.connectTimeout,
   };

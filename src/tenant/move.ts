@@ -80,14 +80,15 @@ async function oldContent(config: Config, tenant: Tenant): Promise<Content> {
 
 async function contentAt(
   config: Config,
-  { id }: Tenant,
+  tenant: Tenant,
   { server, database }: Pick<Tenant, 'server' | 'database'>,
 ): Promise<Content> {
   const { connectTimeout } = config.pace;
   const target = {
     url: directUrlOf(config, server),
     database,
-    applicationName: `mpm-migrate/move/${id}`,
+    tenant,
+    applicationName: `mpm-migrate/move/${tenant.id}`,
     connectTimeout,
   };
   return withConnection(target, async (connection) => {

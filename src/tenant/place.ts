@@ -28,6 +28,8 @@ export class Places {
       target: {
         url: servers[server]?.url ?? '',
         database,
+        tenant,
+        session: true,
         applicationName: `mpm-migrate/session/${id}`,
         connectTimeout: pace.connectTimeout,
       },

@@ -11,7 +11,7 @@ import { type Candidate, registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { describeUrl } from '../postgres/connect.ts';
+import { describeUrl, placeOf } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
@@ -67,7 +67,7 @@ export async function create(
   checkCompanyName(name);
   requireBuiltIn(config);
   serverOf(config, server);
-  if (database !== undefined) checkDatabaseName(database, describeUrl(config.central.url).database);
+  if (database !== undefined) checkDatabaseName(database, (await placeOf(config.central.url)).database);
   const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
   const look = (connection: Connection, files: Promise<Blueprint>) =>
     lookAround(connection, config, wanted, files);

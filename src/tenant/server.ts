@@ -1,5 +1,6 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import type { Address } from '../postgres/address.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { connect, withConnection } from '../postgres/connect.ts';
 
@@ -35,7 +36,7 @@ export function serverOf(config: Config, name: string): Config['servers'][string
  * each database that it was asked for.
  * @throws MpmError UNKNOWN_SERVER
  */
-export function directUrlOf(config: Config, name: string): string {
+export function directUrlOf(config: Config, name: string): Address {
   const { url, directUrl } = serverOf(config, name);
   return directUrl ?? url;
 }

@@ -64,6 +64,7 @@ async function readHistory(config: Config, tenant: Tenant): Promise<NonNullable<
   const target = {
     url: directUrlOf(config, tenant.server),
     database: tenant.database,
+    tenant,
     applicationName: `mpm-migrate/show/${tenant.id}`,
     connectTimeout: config.pace.connectTimeout,
   };

@@ -10,7 +10,7 @@ import type { Config } from '../../src/config/define.ts';
 import { startEmbedded } from '../../src/postgres/embedded.ts';
 import { fillPool } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
-import { configOf } from '../helpers/central.ts';
+import { configOf, type TestConfig } from '../helpers/central.ts';
 import { type CliResult, cli, startCli } from '../helpers/cli.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { historyOf, rowsIn } from '../helpers/engine.ts';
@@ -35,7 +35,7 @@ interface Row {
 
 /** A server of the test's own, so that every database on it can be accounted for. */
 interface Place {
-  config: Config;
+  config: TestConfig;
   /** Of the server's database `postgres`. */
   url: string;
   cwd: string;

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import type { Config } from '../../src/config/define.ts';
 import { OPTIONS } from './options.ts';
 
+/** A configuration whose addresses are URLs. */
+export type TestConfig = Config & { central: { url: string }; servers: Record<string, { url: string }> };
+
 /** A configuration as the code uses it, of a central database and the server it is on; folders that do not exist. */
-export function configOf(centralUrl: string, more: Partial<Config> = {}): Config {
+export function configOf(centralUrl: string, more: Partial<Config> = {}): TestConfig {
   const root = join(tmpdir(), `mpm-none-${randomUUID()}`);
   const url = new URL(centralUrl);
   url.pathname = '/postgres';
@@ -34,5 +37,5 @@ export function configOf(centralUrl: string, more: Partial<Config> = {}): Config
     databases: { connect: [] },
     pace: OPTIONS.pace,
     ...more,
-  };
+  } as TestConfig;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { centralUp } from '../../src/central/up.ts';
 import type { Config } from '../../src/config/define.ts';
-import { configOf } from './central.ts';
+import { configOf, type TestConfig } from './central.ts';
 import type { TestDatabases } from './database.ts';
 import { OPTIONS } from './options.ts';
 
@@ -16,7 +16,7 @@ export interface TestTenant {
 
 /** A central database with companies, their databases, and a folder of migrations. */
 export interface TestFleet {
-  config: Config;
+  config: TestConfig;
   /** In the order of ids. */
   tenants: TestTenant[];
   /** Rows of the central database. */

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { inspect } from 'node:util';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ConfigOverrides, loadConfig } from '../../src/config/load.ts';
+import type { ConfigInput } from '../../src/config/define.ts';
+import { configFrom, type ConfigOverrides, loadConfig } from '../../src/config/load.ts';
 import { completeUrl, urlProblem } from '../../src/config/url.ts';
 import { MpmError } from '../../src/errors.ts';
+import { openFleet } from '../../src/index.ts';
 
 const URL = 'postgres://app:secret@db.example:5433/central';
 let root: string;
@@ -81,10 +83,59 @@ test.each([
   },
 );
 
-test('no configuration at all names the remedies', async () => {
-  const { code, hint } = await refused();
-  expect(code).toBe('CONFIG_MISSING');
-  expect(hint).toMatch(/mpm-migrate init.*MPM_CENTRAL_URL/);
+test('fleet 30: without a central URL commands name where it goes, and DATABASE_URL where that is set', async () => {
+  const none = await refused();
+  expect(none.code).toBe('CONFIG_MISSING');
+  expect(none.hint).toMatch(/central\.url.*mpm-migrate init.*MPM_CENTRAL_URL=postgres/);
+  expect(none.hint).not.toContain('DATABASE_URL');
+  const other = await refused({ DATABASE_URL: URL });
+  expect(other.hint).toContain('MPM_CENTRAL_URL="$DATABASE_URL"');
+  for (const content of ['{}', '{"central": {}}', '{"servers": {"a": "postgres://a"}}']) {
+    write('mpm-migrate.config.json', content);
+    const file = await refused({ DATABASE_URL: URL });
+    expect(file.message).toContain('central.url: is missing');
+    expect(file.hint).toBe(other.hint);
+  }
+});
+
+test('fleet 30: the library names central.url and shows it passed in; it knows no environment', async () => {
+  const hint = expect.stringMatching(
+    /^Name the central database in central\.url.*openFleet\(\{ central: \{ url: 'postgres:/,
+  );
+  const cases = [
+    () => openFleet(undefined, { cwd: root }),
+    () => openFleet({} as ConfigInput, { cwd: root }),
+    () => openFleet({ central: {} }, { cwd: root }),
+  ];
+  for (const open of cases) {
+    const error: unknown = await open().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ hint });
+    expect(JSON.stringify([(error as MpmError).message, (error as MpmError).hint])).not.toMatch(
+      /MPM_|DATABASE_URL/,
+    );
+  }
+});
+
+test('fleet 31: one of url and connection, for the central database and each server', async () => {
+  const connection = () => ({});
+  const wrong: [ConfigInput, string][] = [
+    [{ central: { url: URL, connection } }, 'central.connection: does not go with a url'],
+    [
+      { central: { url: URL }, servers: { eu: { connection, directUrl: URL } } },
+      'servers.eu.directUrl: does not go with a connection',
+    ],
+  ];
+  for (const [input, message] of wrong) {
+    await expect(configFrom(input, {})).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(message),
+    });
+  }
+});
+
+test('fleet 31: MPM_CENTRAL_URL goes before a connection in the file', async () => {
+  write('mpm-migrate.config.mjs', 'export default { central: { connection: () => ({}) } };');
+  expect((await load({ MPM_CENTRAL_URL: URL })).central.url).toBe(URL);
 });
 
 describe('files', () => {
@@ -189,7 +240,21 @@ describe('files', () => {
   });
 
   test.each([
-    ['{}', 'mpm-migrate.config.json: central: is missing'],
+    ['{}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
+    [
+      '{"central": {"url": {"command": "x", "file": "y"}}}',
+      'central.url: must be a URL like postgres://user@host:5432/database, or an object with either command or file',
+    ],
+    ['{"central": {"url": {"file": ""}}}', 'central.url: file must be a text that is not empty'],
+    [
+      '{"central": {"connection": "x"}}',
+      'central.connection: must be a function, which only a configuration in TypeScript or JavaScript can hold',
+    ],
+    [`{"central": {"url": "${URL}"}, "servers": {"a": {}}}`, 'servers.a.url: is missing'],
+    [
+      `{"central": {"url": "${URL}"}, "sessions": {"reset": "sometimes"}}`,
+      'sessions.reset: must be one of auto, always, never',
+    ],
     ['{"central": "postgres://a"}', 'mpm-migrate.config.json: central: must be an object'],
     ['{"central": {}}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
     ['[]', 'mpm-migrate.config.json: it holds no configuration object'],
