@@ -2,6 +2,7 @@ import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
+import type { Namesake } from './namesakes.ts';
 import { takeFromPool } from './pool.ts';
 
 /** A tenant to be entered. */
@@ -22,6 +23,14 @@ export interface Newcomer {
   databases: Iterable<Candidate>;
 }
 
+/** A tenant that was entered. */
+export interface Registered {
+  id: string;
+  database: string;
+  /** Those whose databases have the same name on other servers, which may be this one under another name. */
+  namesakes: Namesake[];
+}
+
 export interface Candidate {
   name: string;
   /** The pool's databases may become this one. */
@@ -38,10 +47,7 @@ export const ONE_AT_A_TIME = `select pg_advisory_xact_lock(${0x6d_70_6d}, 1)`;
  * Enters a tenant in state `provisioning`, before anything of it exists.
  * @throws MpmError TENANT_EXISTS, DATABASE_EXISTS, USAGE, CENTRAL_INVALID
  */
-export async function registerTenant(
-  { connection }: Listing,
-  newcomer: Newcomer,
-): Promise<{ id: string; database: string }> {
+export async function registerTenant({ connection }: Listing, newcomer: Newcomer): Promise<Registered> {
   const { name, server, id, sameName } = newcomer;
   const databases = newcomer.databases[Symbol.iterator]();
   let refused = '';
@@ -53,7 +59,7 @@ export async function registerTenant(
       const sent = ['begin', ONE_AT_A_TIME, insert, ...count, 'commit'];
       const { results } = await connection.application.send(sent.join(';\n'));
       const [row] = results[sent.indexOf(insert)]?.rows ?? [];
-      if (row) return row as { id: string; database: string };
+      if (row) return row as unknown as Registered;
       if (!sameName) refuseSameName(name, await connection.application.query<SameName>(selectSameName(name)));
       refused = offered.at(-1)?.name ?? '';
     }
@@ -105,7 +111,11 @@ function insertTenant(
   select company.id, chosen.name, ${literal(server)}, ${standing}, now(), now() from company, chosen
   returning company_id, database_name
 )
-select company_id::text as id, database_name::text as database from database`;
+select d.company_id::text as id, d.database_name::text as database,
+  (select coalesce(json_agg(json_build_object('id', c.id::text, 'name', c.name, 'server', o.server) order by c.id), '[]')
+    from public.company_databases o join public.companies c on c.id = o.company_id
+    where o.database_name = d.database_name and o.server <> ${literal(server)}) as namesakes
+from database d`;
 }
 
 /** An id that was given must not come up again by counting. */

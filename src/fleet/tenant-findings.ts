@@ -3,7 +3,13 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import type { Blueprint } from '../tenant/blueprint.ts';
 import { isUnfinishedName } from '../tenant/build.ts';
-import { findAbandoned, findOrphans, promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
+import {
+  type Aliases,
+  findAbandoned,
+  findOrphans,
+  promisesDatabase,
+  type ServerFacts,
+} from '../tenant/examine.ts';
 import { templatePrefix } from '../tenant/template.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 
@@ -18,6 +24,7 @@ export function judgeTenants(
   config: Config,
   { tenants }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
+  { groups }: Aliases,
   add: Add,
 ): void {
   const judged = tenants.map((tenant) => ({ tenant, problem: tenantProblem(tenant, config) }));
@@ -50,10 +57,35 @@ export function judgeTenants(
       add('tenants', 'warning', `the dropping of ${count} more did not end`, remedy, ids);
     },
   );
+  judgeShared(sound, groups, add);
   for (const [server, facts] of servers) {
     const own = sound.filter((tenant) => tenant.server === server && promisesDatabase(tenant));
     judgeDatabases(own, server, facts, { ours: 'builtIn' in config.tenants, add });
   }
+}
+
+/** Rows that lead to one database, because their servers are one under several names. */
+function judgeShared(tenants: readonly Tenant[], groups: Aliases['groups'], add: Add): void {
+  const pairs: { first: Tenant; second: Tenant }[] = [];
+  for (const group of groups.filter(({ length }) => length > 1)) {
+    const byDatabase = new Map<string, Tenant>();
+    for (const tenant of tenants.filter(({ server }) => group.includes(server))) {
+      const first = byDatabase.get(tenant.database);
+      if (first) pairs.push({ first, second: tenant });
+      else byDatabase.set(tenant.database, tenant);
+    }
+  }
+  const remedy = 'Each tenant has a database of its own: correct one of the two rows.';
+  addEach(
+    pairs,
+    ({ second }) => second.id,
+    ({ first, second }) => {
+      const who = `${first.name} (${first.id}) and ${second.name} (${second.id})`;
+      const why = `servers "${first.server}" and "${second.server}" are one`;
+      add('tenants', 'error', `${who} have one database, "${first.database}": ${why}`, remedy);
+    },
+    (count, ids) => add('tenants', 'error', `${count} more share a database like that`, remedy, ids),
+  );
 }
 
 function judgeDatabases(
@@ -88,15 +120,15 @@ export async function judgeOrphans(
   config: Config,
   { tenants, pooled }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
+  { groups }: Aliases,
   blueprint: Blueprint | undefined,
   add: Add,
 ): Promise<void> {
-  const seen = new Set<string>();
-  for (const [server, facts] of servers) {
-    if (seen.has(facts.identity)) continue;
-    seen.add(facts.identity);
+  for (const names of groups) {
+    const [server = ''] = names;
+    const facts = servers.get(server);
+    if (!facts) continue;
     const about = `server ${server}`;
-    const names = [...servers].filter(([, other]) => other.identity === facts.identity).map(([name]) => name);
     const rows = [...tenants, ...pooled].filter((row) => names.includes(row.server));
     const known = new Set(rows.map(({ database }) => database));
     const prefix = templatePrefix(config);

@@ -10,6 +10,7 @@ import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
+import { refuseSharedDatabase } from './same-database.ts';
 import { directUrlOf } from './server.ts';
 
 export interface AdoptInput {
@@ -40,6 +41,7 @@ export async function adopt(
   stopIfAborted(signal);
   return withCentral(config, async (central) => {
     const found = await look(central.config, server, database);
+    await refuseSharedDatabase(config, { server, database, name }, central);
     stopIfAborted(signal);
     const newcomer = {
       name,

@@ -12,6 +12,7 @@ import { dropBuilding } from './build.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSessions } from './in-use.ts';
 import { requireBuiltIn } from './provision.ts';
+import { refuseSharedDatabase } from './same-database.ts';
 import { withServer } from './server.ts';
 
 export interface DropOptions extends ChangeOptions {
@@ -48,6 +49,7 @@ export async function drop(config: Config, wanted: string, options: DropOptions)
     if (!tenant.database) return removeTenant(central, tenant, async () => undefined);
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
+    await refuseSharedDatabase(config, tenant, central);
     await withServer(config, tenant.server, (server) => dropBoth(central, server, tenant, options));
   };
   return change(config, wanted, 'dropped', act, options);

@@ -10,6 +10,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { placeOf, withConnection } from '../postgres/connect.ts';
 import { findDatabases } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
+import { compareServers, systemIdentifier } from '../postgres/same-server.ts';
 import { directUrlOf, withServer } from './server.ts';
 
 /** What a server says of itself and of us. */
@@ -17,8 +18,8 @@ export interface ServerFacts {
   /** As `server_version_num`. */
   version: number;
   versionText: string;
-  /** Equal for two names of one server. */
-  identity: string;
+  /** The system identifier; copies and standbys have their original's. Undefined where we may not read it. */
+  identity?: string;
   /** Another process answers than the one we connected to. */
   pooled: boolean;
   user: string;
@@ -51,7 +52,7 @@ export async function examineServer(config: Config, name: string): Promise<Serve
       Omit<ServerFacts, 'pooled' | 'clock' | 'databases'> & { now: string; pid: number }
     >(
       `select current_setting('server_version_num')::int as version, current_setting('server_version') as "versionText",
-  concat(pg_postmaster_start_time(), current_setting('port')) as identity, pg_backend_pid() as pid, session_user::text as user,
+  pg_backend_pid() as pid, session_user::text as user,
   (extract(epoch from clock_timestamp()) * 1000)::text as now, r.rolcreatedb or r.rolsuper as createdb,
   least(case when r.rolconnlimit < 0 then m.most else r.rolconnlimit end, m.most) as connections,
   least(case when r.rolconnlimit < 0 then m.most else r.rolconnlimit - a.own end, m.most - a.used)::int as free
@@ -62,13 +63,47 @@ where r.rolname = session_user`,
     );
     if (!facts) throw new Error('the server knows nothing of its user');
     const { now, pid, ...rest } = facts;
+    const identity = await systemIdentifier(connection);
     return {
       ...rest,
+      ...(identity === undefined ? {} : { identity }),
       clock: Number(now) - (before + Date.now()) / 2,
       pooled: pid !== connection.backendPid,
       databases: await readDatabases(connection),
     };
   });
+}
+
+/** Names of servers that lead to one server, and those of which one is a copy or a standby of the other. */
+export interface Aliases {
+  /** Each name in one group. */
+  groups: string[][];
+  copies: { name: string; of: string }[];
+}
+
+/** Finds out which names lead to one server; who has another system identifier is not asked. */
+export async function findAliases(
+  config: Config,
+  servers: ReadonlyMap<string, Pick<ServerFacts, 'identity'>>,
+): Promise<Aliases> {
+  const groups: string[][] = [];
+  const copies: Aliases['copies'] = [];
+  for (const [name, { identity }] of servers) {
+    let own: string[] | undefined;
+    for (const group of groups) {
+      const [first = ''] = group;
+      const other = servers.get(first)?.identity;
+      if (own || (identity !== undefined && other !== undefined && identity !== other)) continue;
+      const sameness = await withServer(config, first, (one) =>
+        withServer(config, name, (two) => compareServers(one, two)),
+      );
+      if (sameness === 'same') own = group;
+      else if (sameness === 'copy') copies.push({ name, of: first });
+    }
+    if (own) own.push(name);
+    else groups.push([name]);
+  }
+  return { groups, copies };
 }
 
 async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {

@@ -9,6 +9,7 @@ import { literal } from '../postgres/quote.ts';
 import type { ProvisionOptions, ProvisionReport } from './creation.ts';
 import { withTenantLock } from './lock.ts';
 import { resumeProvision } from './provision.ts';
+import { refuseSharedDatabase } from './same-database.ts';
 import { withServer } from './server.ts';
 
 /**
@@ -24,8 +25,9 @@ export async function makeAnew(
   { disconnect = false, ...options }: ProvisionOptions & { disconnect?: boolean },
 ): Promise<ProvisionReport> {
   const { id, database, server } = tenant;
-  await withTenantLock(config, id, () =>
-    withServer(config, server, async (connection) => {
+  await withTenantLock(config, id, async () => {
+    await refuseSharedDatabase(config, tenant);
+    await withServer(config, server, async (connection) => {
       const [there] = await findDatabases(connection, [database]);
       if (!there) {
         throw new MpmError(
@@ -49,8 +51,8 @@ export async function makeAnew(
         const known = asMpmError(error);
         throw left[0]?.valid ? known.with({ aftermath: 'nothing was changed' }) : known;
       }
-    }),
-  );
+    });
+  });
   return resumeProvision(config, id, options);
 }
 

@@ -8,6 +8,7 @@ import type { HistoryRow } from '../migration/state.ts';
 import { withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
+import { refuseSharedDatabase } from './same-database.ts';
 import { directUrlOf, serverOf } from './server.ts';
 import { differenceOf, readTraces, type Traces } from './traces.ts';
 
@@ -36,6 +37,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         hint: `Name another server: ${Object.keys(config.servers).join(', ')}`,
       });
     }
+    await refuseSharedDatabase(config, { ...tenant, ...place }, central);
     const now = await newContent(central.config, tenant, place);
     if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(central.config, tenant), now);
     await changePlace(central, tenant, place);

@@ -9,7 +9,7 @@ import {
 } from '../central/provisioning.ts';
 import { type Candidate, registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
+import { asMpmError, MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, placeOf } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
@@ -25,6 +25,7 @@ import {
 import { type Hands, type IdleHands, withHands } from './hands.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName, databaseNames } from './name.ts';
+import { refuseNamesakes } from './same-database.ts';
 import { serverOf } from './server.ts';
 import { lookAround, type Surroundings } from './surroundings.ts';
 import { keepFailed, onCentral, undo } from './undo.ts';
@@ -128,13 +129,18 @@ export function requireBuiltIn({ tenants }: Config): void {
   );
 }
 
+/** So many names are given up because they are another tenant's databases, under other names of the server. */
+const MOST_SHARED = 10;
+
 async function register(
   hands: Hands,
-  { name, database, server, labels = {}, id }: ProvisionInput & { server: string },
+  input: ProvisionInput & { server: string },
   { existing, template }: Surroundings,
   copyOf: Original | undefined,
+  shared: ReadonlySet<string> = new Set(),
 ): Promise<Creation> {
   const { central, blueprint } = hands;
+  const { name, database, server, labels = {}, id } = input;
   const { config } = central;
   const registered = await registerTenant(central, {
     name,
@@ -144,9 +150,21 @@ async function register(
     buildingAs: copyOf ? newCopyName() : newBuildingName(),
     pool: copyOf ? undefined : blueprint.key,
     sameName: database !== undefined,
-    databases: candidates(config, name, database, existing),
+    databases: candidates(config, name, database, new Set([...existing, ...shared])),
   });
-  return { ...hands, copyOf, template, id: registered.id, resumed: false };
+  const creation: Creation = { ...hands, copyOf, template, id: registered.id, resumed: false };
+  const place = { server, database: registered.database };
+  try {
+    await refuseNamesakes(config, place, registered.namesakes);
+    return creation;
+  } catch (error) {
+    const row = await readProvisioning(central, creation.id);
+    const undone = row ? await undo(creation, row, error) : asMpmError(error);
+    // Of a name that we chose there are others.
+    if (database !== undefined || shared.size > MOST_SHARED) throw undone;
+    const others = new Set([...shared, registered.database]);
+    return register(hands, input, { existing, template }, copyOf, others);
+  }
 }
 
 function* candidates(

@@ -197,7 +197,9 @@ test("fleet 16: move changes the row only when the database there has the tenant
     code: 'DATABASE_MISSING',
     hint: expect.stringContaining('pg_dump') as string,
   });
-  expect(await failure(move(config, id, { server: 'eu', database: other.database }))).toMatchObject({
+  const strange = await databases.clone(other.database, 'strange');
+  await rowsIn(strange.url, 'update mpm_migrate.history set started_at = now()');
+  expect(await failure(move(config, id, { server: 'eu', database: strange.name }))).toMatchObject({
     code: 'WRONG_DATABASE',
   });
   expect((await move(config, id, { server: 'eu', database: copy.name })).tenant).toMatchObject({

@@ -6,7 +6,7 @@ import type { Config } from '../../config/define.ts';
 import { asMpmError, stopIfAborted } from '../../errors.ts';
 import { redact } from '../../secrets.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
-import { examineServer, type ServerFacts } from '../../tenant/examine.ts';
+import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
 import { listTemplates, templatePrefix } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
@@ -69,9 +69,11 @@ export async function doctor(
     judgeServer(config, name, facts, add);
     if (blueprint) await attempt(`server ${name}`, () => judgeTemplate(config, name, blueprint, add));
   }
+  const aliases = (await attempt('servers', () => findAliases(config, servers))) ?? unknownAliases(servers);
+  judgeAliases(aliases, add);
   if (listed) {
-    judgeTenants(config, listed, servers, add);
-    await attempt('tenants', () => judgeOrphans(config, listed, servers, blueprint, add));
+    judgeTenants(config, listed, servers, aliases, add);
+    await attempt('tenants', () => judgeOrphans(config, listed, servers, aliases, blueprint, add));
   }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
@@ -132,6 +134,20 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
       `dropping was interrupted, they can only be dropped again: ${quoted(broken)}`,
       `drop database "${broken[0]}";`,
     );
+  }
+}
+
+function unknownAliases(servers: ReadonlyMap<string, ServerFacts>): Aliases {
+  return { groups: [...servers.keys()].map((name) => [name]), copies: [] };
+}
+
+function judgeAliases({ groups, copies }: Aliases, add: Add): void {
+  for (const [first = '', ...others] of groups) {
+    for (const name of others) add(`server ${name}`, 'ok', `it is the server "${first}" under another name`);
+  }
+  for (const { name, of } of copies) {
+    const remedy = `Its tenants would be looked for in the copy: check that servers.${name} leads where you mean.`;
+    add(`server ${name}`, 'warning', `it is a copy or a standby of the server "${of}"`, remedy);
   }
 }
 
