@@ -10,7 +10,7 @@ export async function findNamesakes(
   { id = '', server, database }: Pick<Tenant, 'server' | 'database'> & { id?: string },
 ): Promise<Namesake[]> {
   try {
-    return await listing.connection.prepared<Namesake>(
+    return await listing.connection.application.prepared<Namesake>(
       `select t.id::text as id, coalesce(t.name, '') as name, t.server from ${listingOf(listing.config.tenants)} t
 where t.database = $1 and t.server <> $2 and t.id::text <> $3 order by t.id`,
       [database, server, id],

@@ -197,8 +197,9 @@ test('fleet 31: pg’s own configuration fits, connectionString and TLS objects 
   const config: pg.ClientConfig = { connectionString: url, ssl: false, statement_timeout: 4321 };
   const { central } = await configFrom({ central: { connection: async () => config } }, {});
   const connection = await connect({ url: central.url, applicationName: 'test', connectTimeout: 5000 });
-  expect(
-    await connection.query("select current_database() as name, current_setting('statement_timeout') as t"),
-  ).toEqual([{ name: new URL(url).pathname.slice(1), t: '4321ms' }]);
+  const { rows } = await connection.execute(
+    "select current_database() as name, current_setting('statement_timeout') as t",
+  );
   await connection.close();
+  expect(rows).toEqual([{ name: new URL(url).pathname.slice(1), t: '4321ms' }]);
 });
