@@ -22,7 +22,7 @@ export async function importModule(
   path: string,
   { provide, code, keep = false }: ImportOptions,
 ): Promise<Exports> {
-  const jiti = await loaderFor(dirname(path), { provide, keep, code });
+  const jiti = await loaderFor(dirname(path), { ...(provide && { provide }), keep, code });
   // It may have been edited since this process imported it.
   delete jiti.cache[path];
   try {
@@ -32,16 +32,18 @@ export async function importModule(
   }
 }
 
-type Loader = Pick<Jiti, 'import' | 'cache'>;
+export type Loader = Pick<Jiti, 'import' | 'cache' | 'transform' | 'esmResolve'>;
 
 /** Most modules come from the folder of the one before: its tsconfig.json is read once. */
-let last: { folder: string; provide: unknown; keep: boolean; loader: Loader } | undefined;
+const last = new Map<boolean, { folder: string; provide: unknown; loader: Loader }>();
 
-async function loaderFor(
+/** What modules of that folder are loaded with. */
+export async function loaderFor(
   folder: string,
-  { provide, keep, code }: { provide: ImportOptions['provide']; keep: boolean; code: ErrorCode },
+  { provide, code, keep = false }: ImportOptions,
 ): Promise<Loader> {
-  if (last?.folder === folder && last.provide === provide && last.keep === keep) return last.loader;
+  const known = last.get(keep);
+  if (known?.folder === folder && known.provide === provide) return known.loader;
   const { createJiti } = await import('jiti');
   try {
     const loader = createJiti(import.meta.url, {
@@ -52,7 +54,7 @@ async function loaderFor(
       // Where the search for the nearest tsconfig.json begins.
       tsconfigPaths: folder,
     });
-    last = { folder, provide, keep, loader };
+    last.set(keep, { folder, provide, loader });
     return loader;
   } catch (error) {
     throw new MpmError(code, `the tsconfig.json of ${folder} cannot be read: ${textOf(error)}`, {

@@ -1,13 +1,14 @@
 import { basename, parse } from 'node:path';
 import { DURATION_FORM, parseDuration } from '../config/duration.ts';
 import { MpmError } from '../errors.ts';
+import { stateOf } from '../module-state.ts';
 import { explain, importModule } from '../module.ts';
 import { type FollowText, kyselyModule } from '../postgres/kysely-module.ts';
 import type { MigrationOptions, ModuleScript } from './migration.ts';
 import { currentModule, ModuleCall } from './module-process.ts';
 
 type Run = ModuleScript['run'];
-const KEYS = ['transaction', 'lockTimeout', 'statementTimeout'];
+const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];
 
 /**
  * Loads a Kysely migration: a module that exports `up`, perhaps `down` and `config`, or a default export that
@@ -36,8 +37,17 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
     throw invalid(path, 'its down is no function', 'export a function down, or none');
   }
   const options = optionsOf(path, migration['config'] ?? exports['config']);
-  const { notices } = call;
-  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options, notices });
+  const config = migration['config'] ?? exports['config'];
+  const said = (config as { serial?: boolean } | undefined)?.serial ?? false;
+  const state = said ? undefined : await stateOf(path);
+  const notices = [...call.notices];
+  if (state) {
+    notices.push(
+      `${name} runs at one tenant at a time: it keeps "${state.variable}" between calls (${basename(state.path)})`,
+    );
+  }
+  const serial = said || state !== undefined;
+  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options, notices, serial });
   return {
     up: script((db) => up.call(migration, db)),
     ...(down && { down: script((db) => (down as Run).call(migration, db)) }),
@@ -69,6 +79,9 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
       if (typeof value !== 'boolean')
         throw invalid(path, 'config.transaction is neither true nor false', 'write transaction: false');
       options.transaction = value;
+    } else if (key === 'serial') {
+      if (typeof value !== 'boolean')
+        throw invalid(path, 'config.serial is neither true nor false', 'write serial: true');
     } else if (key === 'lockTimeout' || key === 'statementTimeout') {
       const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
       if (ms === undefined) throw invalid(path, `config.${key} is no time`, `give it ${DURATION_FORM}`);

@@ -32,6 +32,8 @@ export interface ModuleScript {
   run(db: Kysely<unknown>): unknown;
   /** What is worth a notice wherever it is run: what its import did to the process. */
   notices: readonly string[];
+  /** It runs at one database at a time. */
+  serial: boolean;
   options: MigrationOptions;
 }
 

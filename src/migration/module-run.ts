@@ -5,7 +5,7 @@ import { type Statement, Statements } from '../postgres/kysely-statements.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 import { locateInModule } from './locate.ts';
 import type { ModuleScript } from './migration.ts';
-import { ModuleCall, type ModuleWatch } from './module-process.ts';
+import { currentModule, ModuleCall, type ModuleWatch } from './module-process.ts';
 
 export interface ModuleRun {
   /** The migration's name. */
@@ -24,7 +24,7 @@ export interface ModuleRun {
  */
 export async function runModule(run: ModuleRun): Promise<string[]> {
   const { name, script, connection, inTransaction, watch } = run;
-  const statements = new Statements();
+  const statements = new Statements(() => refuseOthers(call));
   const call = new ModuleCall({ name, path: script.path }, { statements, watch });
   const db = await connection.kysely<unknown>({ inTransaction, watch: statements });
   let thrown: { error: unknown } | undefined;
@@ -47,6 +47,23 @@ export async function runModule(run: ModuleRun): Promise<string[]> {
   }
   if (!statements.sent) call.notices.push(`${name} sent nothing to the database`);
   return [...script.notices, ...call.notices];
+}
+
+/** Modules are shared by all lanes, and so is what one keeps: a handle, for instance (engine 58). */
+function refuseOthers(call: ModuleCall): void {
+  const caller = currentModule();
+  if (!caller || caller === call) return;
+  const error = new MpmError(
+    'MIGRATION_FAILED',
+    `a statement of ${caller.name} was sent on the handle that ${call.name} was given for another call`,
+    {
+      hint: 'Use the db that the function is given, and keep nothing between calls: all tenants share the module, and what it imports.',
+    },
+  );
+  for (const each of [caller, call]) {
+    if (!each.over) each.raise(error, 'refused');
+  }
+  throw error;
 }
 
 /** What says more than the error that the module threw, if it threw one. */

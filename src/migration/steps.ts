@@ -5,6 +5,7 @@ import { locate, locateInModule } from './locate.ts';
 import { pause } from './lock.ts';
 import { dropInvalidIndex, invalidIndex } from './look-up.ts';
 import type { ModuleScript, Script, SqlScript } from './migration.ts';
+import { inModuleTurn } from './module-turn.ts';
 import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
 import type { Step } from './split.ts';
 import { type Bench, RESTORE, setTimeouts } from './unit.ts';
@@ -36,7 +37,8 @@ export async function runSteps(run: Run): Promise<string[]> {
   let owed: string[] = [];
   try {
     if (run.script.kind === 'module' && run.done === 0) {
-      await runOutside(run, run.script);
+      const { script } = run;
+      await (script.serial ? inModuleTurn(() => runOutside(run, script)) : runOutside(run, script));
       owed = [recordDone(history, run.name, 1)];
     }
     for (const step of run.steps?.slice(run.done) ?? []) {

@@ -17,6 +17,7 @@ import {
   TOOK,
 } from './history.ts';
 import type { Migration, ModuleScript, Script } from './migration.ts';
+import { inModuleTurn } from './module-turn.ts';
 import type { HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
 import {
@@ -147,7 +148,14 @@ function unitOf(bench: Bench, name: string, script: Script, { claim, finish, sta
   };
 }
 
-async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
+/** Before its transaction begins: one that waits holds no lock of a database meanwhile. */
+function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
+  const script = units[0]?.script;
+  const serial = script?.kind === 'module' && script.serial;
+  return serial ? inModuleTurn(() => runNow(bench, units)) : runNow(bench, units);
+}
+
+async function runNow(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
   const [first] = units;
   if (!first) return [];
   const { connection, history } = bench;
@@ -165,7 +173,7 @@ async function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]
     const answered = [...opened, ...connection.answered];
     await rollBack(connection);
     // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
-    if (unread && units.length > 1 && !connection.lost) return await runUnits(bench, [first]);
+    if (unread && units.length > 1 && !connection.lost) return await runNow(bench, [first]);
     const ends = endsOf(answered);
     const done = settledOf(units, ends);
     const unit = units[done.length];

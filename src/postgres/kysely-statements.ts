@@ -65,6 +65,7 @@ export class Statements implements QueryWatch {
   #last: Statement | undefined;
   /** The end of the query that was sent last. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #admit: () => void;
   #over = false;
   #unawaited: { statement: Statement | undefined } | undefined;
   /** Whether anything was sent. */
@@ -73,6 +74,11 @@ export class Statements implements QueryWatch {
   readonly missing: string[] = [];
   /** Of a call that Kysely would not have understood. */
   refused: Error | undefined;
+
+  /** @param admit throws for a query that is not its module's */
+  constructor(admit: () => void) {
+    this.#admit = admit;
+  }
 
   /** @param below the function that the module called; its caller is the place */
   begin(what: string, below: object, text?: RawBuilder<unknown>): Statement {
@@ -102,6 +108,7 @@ export class Statements implements QueryWatch {
   }
 
   async send<R>(query: CompiledQuery, send: () => Promise<R>): Promise<R> {
+    this.#admit();
     const statement = this.#byId.get(query.queryId);
     if (this.#over) {
       this.#unawaited ??= { statement };
