@@ -3,6 +3,7 @@ import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts
 import { locate, locateInModule } from './locate.ts';
 import { describeHolder, type Holder } from './lock.ts';
 import type { SqlScript } from './migration.ts';
+import { scan } from './scan.ts';
 import type { Unit } from './unit.ts';
 
 /** Where in the message that was sent the unit's script begins, and how many of the unit's statements were done. */
@@ -31,7 +32,7 @@ export function failure(
     migration: unit.name,
     cause: error,
     ...(server && { database: databaseFields(server) }),
-    aftermath: `${excerpt ? '' : stageOf(unit, place)}the migration was rolled back`,
+    aftermath: `${excerpt || !server ? '' : stageOf(unit, place)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
     ...(server?.hint && { hint: server.hint }),
   });
@@ -53,9 +54,12 @@ function isLostSavepoint({ code, message }: { code: string; message: string }): 
 }
 
 /** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf({ script, opening, closing }: Unit, { completed }: Place): string {
-  if (script.kind === 'module') return completed === closing.length - 1 ? 'it failed at COMMIT; ' : '';
-  return completed < opening.length ? 'it failed before its first statement; ' : 'it failed at COMMIT; ';
+function stageOf({ script, opening, closing, isClosing }: Unit, { completed }: Place): string {
+  const isCommit = (index: number) => index === closing.length - 1;
+  if (script.kind === 'module') return isClosing && isCommit(completed) ? 'it failed at COMMIT; ' : '';
+  if (completed < opening.length) return 'it failed before its first statement; ';
+  const behind = completed - opening.length - scan(script.sql).statements.length;
+  return isCommit(behind) ? 'it failed at COMMIT; ' : 'it failed behind its last statement; ';
 }
 
 function locateIn(

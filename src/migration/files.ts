@@ -81,7 +81,11 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
     if (!first || compareVersions(first.version, second.version) !== 0) continue;
     const same =
       first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
-    complain(second.file, `${first.file} and ${second.file} ${same}`, 'give one of them another number');
+    complain(
+      second.file,
+      `${first.file} and ${second.file} ${same}`,
+      'give the one that is applied nowhere yet another number',
+    );
   }
   for (const pair of found) {
     const down = downs.get(pair.name);

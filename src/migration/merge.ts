@@ -16,7 +16,7 @@ export function mergeMigrations(lists: readonly (readonly Migration[])[]): reado
   if (!clashes.length) return merged;
   throw new MpmError('MIGRATION_INVALID', clashes.slice(0, 5).join('\n'), {
     subject: clashes[0] ?? '',
-    hint: 'Give one of them another number. Core and the plugins of a tenant have one order.',
+    hint: 'Give the one that is applied nowhere yet another number. Core and the plugins of a tenant have one order.',
   });
 }
 

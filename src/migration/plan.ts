@@ -65,7 +65,10 @@ export function planUp(
   const refusals = options.force ? [] : held;
   const notices = options.force ? held.map((refusal) => `--force: ${refusal.message}`) : [];
   const future = entries.filter((entry) => entry.state === 'future').length;
-  if (future) notices.push(`${future} applied by a newer release: this one has no such files`);
+  if (future)
+    notices.push(
+      `${future} applied, newer than all files here, without a file: by a newer release, or the file is gone`,
+    );
 
   const runnable: MigrationState[] = options.force
     ? ['pending', 'out-of-order', 'failed', 'interrupted', 'running']

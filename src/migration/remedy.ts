@@ -14,8 +14,8 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   baseline: { what: 'was there before: recorded, not run' },
   pending: { what: 'is pending', remedy: 'mpm-migrate up --tenant {tenant}' },
   future: {
-    what: 'was applied by a newer release',
-    remedy: 'nothing to mend: run the release that has its file',
+    what: 'is applied, newer than all files here, and has no file',
+    remedy: 'nothing to mend where a newer release has its file: run that one; else restore the file',
   },
   kept: {
     what: 'was left by a plugin that was uninstalled',

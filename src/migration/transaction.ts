@@ -224,6 +224,7 @@ async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
   const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
   if (connection.transaction === 'failed') throw swallowed(unit);
   if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
+  unit.isClosing = true;
   await connection.raw(unit.closing.join(';\n'));
   for (const notice of notices) bench.notice(notice);
 }

@@ -36,6 +36,8 @@ export interface Unit {
   script: Script;
   opening: string[];
   closing: string[];
+  /** Of a module: what stands around it is being closed, and what fails now is not its own code. */
+  isClosing?: boolean;
 }
 
 // Explicit, because a role's default_transaction_* settings must not decide.

@@ -176,6 +176,10 @@ const HINTS: Record<string, string> = {
   // PgBouncer says everything with this one, and hands on what the server said.
   [SQLSTATE.protocolViolation]:
     'A pooler says so: see its log, or give the server a directUrl past it (servers.<name>.directUrl).',
+  [SQLSTATE.notInPrerequisiteState]:
+    'The server is up, but this database admits nobody: alter database … allow_connections true.',
+  [SQLSTATE.insufficientPrivilege]:
+    'The server is up, but this user may not connect: grant connect on database … to …',
   [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
 };
 

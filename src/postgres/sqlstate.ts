@@ -20,6 +20,7 @@ export const SQLSTATE = {
   undefinedColumn: '42703',
   insufficientPrivilege: '42501',
   objectInUse: '55006',
+  notInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
   duplicateDatabase: '42P04',
   duplicateObject: '42710',

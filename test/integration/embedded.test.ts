@@ -36,6 +36,15 @@ test('a wrong password is refused', async () => {
     message: expect.stringContaining('none was given'),
     hint: expect.stringContaining('PGPASSWORD'),
   });
+  const right = new pg.Client(server.url);
+  await right.connect();
+  await right.query('create database closed allow_connections false');
+  await right.end();
+  const closed = { ...target, url: server.url, database: 'closed' };
+  await expect(connect(closed)).rejects.toMatchObject({
+    code: 'CONNECTION',
+    hint: expect.stringMatching(/^The server is up, but this database admits nobody/),
+  });
   await server.stop();
 });
 

@@ -82,6 +82,20 @@ export async function down(db: Kysely<unknown>): Promise<void> { await db.schema
     expect(await exists(url, 'half')).toBe(false);
   });
 
+  test.each(['', 'await sql`select 1`.execute(db);'])(
+    'what a module throws is not said to have failed at COMMIT: %j',
+    async (before) => {
+      const { url } = await databases.create();
+      const set = await migrations({
+        '1_throws.ts': `import { sql, type Kysely } from 'kysely';\nexport async function up(db: Kysely<unknown>) { ${before} throw 'text'; }\n`,
+      });
+      expect((await up(url, set)).error).toMatchObject({
+        message: 'text',
+        aftermath: 'the migration was rolled back',
+      });
+    },
+  );
+
   test('engine 1: a deferred constraint fails at COMMIT, and nothing is kept', async () => {
     const { url } = await databases.create();
     const set = await migrations({
