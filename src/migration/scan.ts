@@ -59,6 +59,10 @@ for (let code = 0; code < 128; code++) {
 
 /** Statements of which a file may hold very many, and whose first words are enough. */
 const SHORT = new Set(['insert', 'select', 'update', 'delete']);
+/** The first words of such statements, shared by all that begin alike. */
+const shared = new Map<string, string[]>();
+const MOST_SHARED = 1000;
+
 const SHAPING = new Set(['create', 'function', 'procedure', 'or', 'replace']);
 const ROUTINE = /^(?:c[fp]|cor[fp])/;
 
@@ -102,7 +106,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   };
   const finish = (next: number): void => {
     if (parentheses > 0) problems.push({ kind: 'parenthesis', offset: firstParenthesis, end });
-    if (start >= 0) onStatement({ start, end, next, words });
+    if (start >= 0) onStatement({ start, end, next, words: limit === 2 ? share(words) : words });
     if (copiesFromStdin) problems.push({ kind: 'copy-data', offset: start, end: next });
     start = -1;
     words = [];
@@ -233,6 +237,14 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
     problems.push({ kind: 'nul', offset: nul, end: nul + 1 });
   }
   return { statements, problems, markers, lookalikes };
+}
+
+function share(words: string[]): string[] {
+  const key = words.join(' ');
+  const known = shared.get(key);
+  if (known) return known;
+  if (shared.size < MOST_SHARED) shared.set(key, words);
+  return words;
 }
 
 function wordEnd(text: string, at: number): number {
