@@ -1,8 +1,8 @@
 import { MpmError } from '../errors.ts';
-import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { addProgressColumns, GUARD, lockGuard } from './history.ts';
+import { HeldLock } from './held-lock.ts';
+import { addProgressColumns, GUARD } from './history.ts';
 import { lookUp } from './look-up.ts';
 import type { Migration, Script } from './migration.ts';
 import {
@@ -17,7 +17,6 @@ import { type Step, split } from './split.ts';
 import type { HistoryRow } from './state.ts';
 import { runSteps } from './steps.ts';
 import type { Application, Reversion, UnitOutcome } from './transaction.ts';
-import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
 import type { Bench } from './unit.ts';
 
 /** How a migration is run outside a transaction. */
@@ -102,14 +101,15 @@ async function workOff(task: Task): Promise<UnitOutcome> {
   const { connection } = bench;
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
-  return underLock(bench, async () => {
+  return underLock(bench, script, async (lock) => {
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
     const begun = steps || done > 0 ? undefined : 1;
     const claim = `${task.fence};\n${task.claim({ hashes, done, begun, reverting })}`;
     if ((await send(bench, claim)) === 'moved') return 'moved';
+    await lock.remember();
     const { name } = migration;
     const isFirst = leftover === undefined && !reverting;
-    const run = { bench, retries: options.retries, name, script, steps, done, isFirst, reverting };
+    const run = { bench, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
     const owed = await runSteps(run);
     await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
     return 'done';
@@ -188,30 +188,19 @@ function refusal(migration: string, message: string, hint: string): MpmError {
   return new MpmError('PLAN_REFUSED', message, { migration, aftermath: 'nothing was changed here', hint });
 }
 
-/**
- * The lock is held by a second connection with an open transaction, because a transaction-level lock needs one
- * and the statements must not be in it. Literals only: a bind parameter leaves a portal open that pins a
- * snapshot, and CREATE INDEX CONCURRENTLY waits for it for ever (engine 14).
- */
-async function underLock(bench: Bench, use: () => Promise<UnitOutcome>): Promise<UnitOutcome> {
-  const { connection, target } = bench;
-  await refusePooler(connection);
-  const lock = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
+async function underLock(
+  bench: Bench,
+  script: Script,
+  use: (lock: HeldLock) => Promise<UnitOutcome>,
+): Promise<UnitOutcome> {
+  await refusePooler(bench.connection);
+  // A module sends its statements itself: where the lock cannot be had again, it can send no more.
+  const onGone = script.kind === 'module' ? () => bench.connection.cut() : undefined;
+  const lock = await HeldLock.take(bench, onGone);
+  if (typeof lock === 'string') return lock;
   try {
-    const taken = [
-      'begin isolation level read committed',
-      'set local idle_in_transaction_session_timeout = 0',
-      lockGuard(bench.history),
-      ...guardTrusted(connection, bench.history),
-    ];
-    const held = await outcomeOf(lock.send(taken.join(';\n'))).catch(async (error: unknown) => {
-      if (!isUntrusted(error)) throw error;
-      await refuseUntrusted(connection, bench.history);
-      return 'moved' as const;
-    });
-    if (held !== 'done') return held;
     await bench.admit?.();
-    return await use();
+    return await use(lock);
   } finally {
     await lock.close();
   }
@@ -236,7 +225,7 @@ async function send({ connection, history }: Bench, claim: string): Promise<Unit
   }
 }
 
-/** `moved` and `locked` are what the guards say; anything else is thrown. */
+/** `moved` is what the guards say; anything else is thrown. */
 async function outcomeOf(sent: Promise<unknown>): Promise<UnitOutcome> {
   try {
     await sent;
@@ -244,7 +233,6 @@ async function outcomeOf(sent: Promise<unknown>): Promise<UnitOutcome> {
   } catch (error) {
     if (!isServerError(error)) throw error;
     if (error.code === SQLSTATE.uniqueViolation || error.message.includes(GUARD.moved)) return 'moved';
-    if (error.message.includes(GUARD.locked)) return 'locked';
     throw error;
   }
 }

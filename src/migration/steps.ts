@@ -1,6 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../postgres/sqlstate.ts';
 import { GUARD } from './history.ts';
+import type { HeldLock } from './held-lock.ts';
 import { locate, locateInModule } from './locate.ts';
 import { pause } from './lock.ts';
 import { dropInvalidIndex, invalidIndex } from './look-up.ts';
@@ -13,6 +14,7 @@ import { type Bench, RESTORE, setTimeouts } from './unit.ts';
 /** A script in work outside a transaction. */
 export interface Run {
   bench: Bench;
+  lock: HeldLock;
   /** Of a step that fails for what passes by itself. */
   retries: number;
   name: string;
@@ -42,12 +44,19 @@ export async function runSteps(run: Run): Promise<string[]> {
       owed = [recordDone(history, run.name, 1)];
     }
     for (const step of run.steps?.slice(run.done) ?? []) {
+      await run.lock.ensure();
       owed = await runStep(run, step, current + 1, owed);
       current += 1;
     }
+    await run.lock.ensure();
     return owed;
   } catch (error) {
     if (connection.lost) throw stopped(run, current, error);
+    if (error instanceof MpmError && error.code === 'INTERRUPTED') {
+      // Nothing more is sent, but that the last one is done: the row is still this backend's.
+      if (owed.length) await connection.send(owed.join(';\n'));
+      throw stopped(run, current, error);
+    }
     // Nothing was kept: as if it had never been tried.
     const clean = run.isFirst && current === 0 && run.steps?.[0]?.nature.bare === false;
     const message = `${run.reverting ? 'down: ' : ''}${error instanceof Error ? error.message : String(error)}`;
@@ -154,7 +163,7 @@ function stopped(run: Run, index: number, error: unknown, clean = false): MpmErr
   const lost = run.bench.connection.lost !== undefined;
   const message = messageOf(error);
   return new MpmError(
-    lost ? 'CONNECTION_LOST' : 'MIGRATION_FAILED',
+    lost ? 'CONNECTION_LOST' : known?.code === 'INTERRUPTED' ? known.code : 'MIGRATION_FAILED',
     lost ? `the connection was lost while ${run.name} ran: ${message}` : message,
     {
       migration: run.name,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { lockKeys } from '../../src/migration/history.ts';
 import { inspect } from '../../src/migration/inspect.ts';
 import { readMigrations } from '../../src/migration/source.ts';
 import { connect } from '../../src/postgres/connect.ts';
@@ -308,6 +309,57 @@ vacuum t;`;
   }
   expect(step).toBeGreaterThan(8);
   expect(await rowsIn(url, "select indexname from pg_indexes where tablename = 't'")).toEqual([]);
+});
+
+describe('engine 60: the connection that holds the lock is ended', () => {
+  const files = {
+    ...TABLE,
+    '2_ran.sql': `${OUTSIDE}insert into t select 1 from pg_sleep(2);\ninsert into t select 2 from pg_sleep(1);`,
+  };
+  const LOCK = "application_name = 'mpm-migrate/7/42/lock' and state = 'idle in transaction'";
+
+  test('it is taken again, and nobody else runs it meanwhile', async () => {
+    const { url } = await databases.create();
+    const set = await migrations(files);
+    const running = up(url, set);
+    await backendDoing(url, "wait_event = 'PgSleep'");
+    const pid = await backendDoing(url, LOCK);
+    await rowsIn(url, `select pg_terminate_backend(${pid})`);
+    const { plan } = await inspect(targetOf(url), set, OPTIONS);
+    expect(plan.refusals).toMatchObject([{ state: 'running' }]);
+    const second = await up(url, set, { force: true, pace: { ...OPTIONS.pace, lockWait: 60_000 } });
+    expect(await running).toMatchObject({ outcome: 'migrated' });
+    expect(second).toMatchObject({ outcome: 'current' });
+    expect(await rowsIn(url, 'select id from t order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+  });
+
+  test('where another one has the lock by then, nothing more is sent: interrupted', async () => {
+    const { url } = await databases.create();
+    const set = await migrations(files);
+    const running = up(url, set);
+    await backendDoing(url, "wait_event = 'PgSleep'");
+    const pid = await backendDoing(url, LOCK);
+    const other = await connect({ url, applicationName: 'other', connectTimeout: 60_000 });
+    try {
+      // Who waits for it has it as soon as it is free.
+      const had = other.raw(`begin; select pg_advisory_xact_lock(${lockKeys(OPTIONS.history).join(', ')})`);
+      await backendDoing(url, "wait_event = 'advisory'");
+      await rowsIn(url, `select pg_terminate_backend(${pid})`);
+      await had;
+      expect(await running).toMatchObject({
+        outcome: 'failed',
+        error: {
+          code: 'INTERRUPTED',
+          aftermath: 'it stopped at statement 2 of 2; what went before was kept',
+        },
+      });
+    } finally {
+      await other.close();
+    }
+    expect(await rowOf(url, '2_ran')).toEqual({ state: 'running', done: 1, begun: null });
+    expect(await up(url, set, { force: true })).toMatchObject({ outcome: 'migrated' });
+    expect(await rowsIn(url, 'select id from t order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+  });
 });
 
 test('engine 40: a down that stopped half-way is resumed where it stopped, and is no up', async () => {
