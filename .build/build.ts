@@ -53,7 +53,8 @@ async function bundle(): Promise<string[]> {
     format: 'cjs',
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    minify: true,
+    // Without white space a file is one line, which Node shows whole under an error that nobody caught.
+    minify: { compress: true, mangle: true, codegen: { removeWhitespace: false } },
     sourcemap: true,
     codeSplitting: { groups },
     // Node 20 loses track of where an import() of kept code stands; require() loads ES modules as well.

@@ -157,6 +157,11 @@ export class MpmError extends Error {
     return CODES[this.code];
   }
 
+  /** What `JSON.stringify` shows of it: what an {@link ErrorReport} holds, without its cause. */
+  toJSON(): ErrorReport {
+    return errorReport(this);
+  }
+
   /** The same error with more said about it; what is already said stays. */
   with(options: MpmErrorOptions): MpmError {
     const { hint, subject, excerpt, database, aftermath, migration, cause } = this;

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { connect, placeOf } from '../postgres/connect.ts';
+import { connect, lossOf, placeOf } from '../postgres/connect.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
@@ -81,7 +81,7 @@ export async function connectCentral(config: Config, what = 'central'): Promise<
     applicationName: `mpm-migrate/${what}`,
     connectTimeout: config.pace.connectTimeout,
   };
-  return connect(target).catch((error: unknown) => {
+  const connection = await connect(target).catch((error: unknown) => {
     if (!(error instanceof MpmError)) throw error;
     const hint =
       error.code === 'DATABASE_MISSING'
@@ -95,6 +95,8 @@ export async function connectCentral(config: Config, what = 'central'): Promise<
       ...hint,
     });
   });
+  connection.describeLoss = lossOf('the central database');
+  return connection;
 }
 
 /** A longer name would be cut off by the server, and another database be opened. */

@@ -238,6 +238,16 @@ function missingAt(
   });
 }
 
+/** For {@link Connection.describeLoss}. @param what it was connected to: `the central database` */
+export function lossOf(what: string): (cause: unknown) => MpmError {
+  return (cause) =>
+    new MpmError('CONNECTION', `the connection to ${what} was lost: ${reasonOf(cause)}`, {
+      cause,
+      ...(isServerError(cause) ? { database: databaseFields(cause) } : {}),
+      hint: 'Is the server up and reachable? Then try again: what is done is recorded, and not done twice.',
+    });
+}
+
 /** Happy Eyeballs throws an AggregateError with an empty message: its parts say what happened. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');

@@ -14,7 +14,7 @@ import {
   settingsBehindBegin,
   type SettingsFacts,
 } from './settings.ts';
-import { boundError, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import { boundError, endsConnection, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 /** What the server answered to one message of the simple protocol. */
 export interface Answer {
@@ -113,6 +113,8 @@ export class Connection implements Sender {
   #onReady: (() => void)[] = [];
   /** The error of the last query that failed; what a migration swallowed. */
   lastError: unknown;
+  /** Makes what is thrown when the connection is lost; without it, the driver's own error is. */
+  describeLoss: ((cause: unknown) => Error) | undefined;
 
   constructor(client: pg.Client) {
     this.#client = client;
@@ -269,7 +271,7 @@ export class Connection implements Sender {
   }
 
   async #run<T>(query: () => Promise<T>): Promise<T> {
-    if (this.#lost) throw this.#lost;
+    if (this.#lost) throw this.#described(this.#lost);
     this.#answered = [];
     this.#busy = true;
     try {
@@ -281,8 +283,15 @@ export class Connection implements Sender {
       // 25P02 only repeats that an earlier statement failed.
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
       // A FATAL that ended the session says more than the socket's end that follows it.
-      throw this.#lost && !isServerError(error) ? this.#lost : error;
+      throw this.#described(this.#lost && !isServerError(error) ? this.#lost : error);
     }
+  }
+
+  #described(error: unknown): unknown {
+    if (!this.describeLoss || !(this.#lost || endsConnection(error))) return error;
+    // The server says so a moment before the socket ends.
+    if (error instanceof Error) this.#lost ??= error;
+    return this.describeLoss(error);
   }
 
   /** Kysely on this one pinned connection; transactions are the caller's business. */

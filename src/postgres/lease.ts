@@ -64,16 +64,8 @@ export class Lease {
   }
 
   #giveBack(): void {
-    const end = () => {
-      const { lost, transaction } = this.#connection;
-      this.#onRelease(!this.#spent && !lost && transaction === 'idle');
-    };
-    if (this.#failure === undefined || this.#spent) return end();
-    // An error comes before the server says in which state it leaves the transaction: that is waited for.
-    this.#connection.execute('').then(end, () => {
-      this.#spent = true;
-      end();
-    });
+    const { lost, transaction } = this.#connection;
+    this.#onRelease(!this.#spent && !lost && transaction === 'idle');
   }
 }
 

@@ -88,6 +88,11 @@ export function isConnectionLoss(error: unknown): boolean {
   );
 }
 
+/** After it nothing more can be sent: the connection is gone, or the server ends it. */
+export function endsConnection(error: unknown): boolean {
+  return isConnectionLoss(error) || (isServerError(error) && error.code.startsWith('57P0'));
+}
+
 const CLUSTER_WIDE =
   /\bpg_(authid|auth_members|database|tablespace|shdepend|shdescription|db_role_setting|parameter_acl)\b/;
 

@@ -4,7 +4,7 @@ import { registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { readStanding } from '../migration/read.ts';
-import { placeOf, withConnection } from '../postgres/connect.ts';
+import { lossOf, placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';
@@ -66,9 +66,10 @@ async function look(config: Config, server: string, database: string) {
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/adopt', connectTimeout };
   try {
-    return await withConnection(target, (connection) =>
-      readStanding(connection, { history: config.history }),
-    );
+    return await withConnection(target, (connection) => {
+      connection.describeLoss = lossOf(`database "${database}"`);
+      return readStanding(connection, { history: config.history });
+    });
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
     throw new MpmError('DATABASE_MISSING', `database "${database}" does not exist on server "${server}"`, {

@@ -5,7 +5,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { readRows, readStanding } from '../migration/read.ts';
 import type { HistoryRow } from '../migration/state.ts';
-import { withConnection } from '../postgres/connect.ts';
+import { lossOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSharedDatabase } from './same-database.ts';
@@ -94,6 +94,7 @@ async function contentAt(
     connectTimeout,
   };
   return withConnection(target, async (connection) => {
+    connection.describeLoss = lossOf(`database "${database}"`);
     const { bootstrapped } = await readStanding(connection, { history: config.history });
     const rows = bootstrapped ? await readRows(connection, config.history) : [];
     return { rows, traces: await readTraces(connection) };

@@ -2,7 +2,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Address } from '../postgres/address.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { connect, withConnection } from '../postgres/connect.ts';
+import { connect, lossOf, withConnection } from '../postgres/connect.ts';
 
 /**
  * Connects to a server to create and drop databases there: to its URL's database, or one that is always there.
@@ -50,7 +50,10 @@ export function withNewDatabase<T>(
   const url = directUrlOf(config, server);
   const { connectTimeout } = config.pace;
   const applicationName = `mpm-migrate/create/${purpose}`;
-  return withConnection({ url, database, applicationName, connectTimeout }, use);
+  return withConnection({ url, database, applicationName, connectTimeout }, (connection) => {
+    connection.describeLoss = lossOf(`database "${database}"`);
+    return use(connection);
+  });
 }
 
 /** As {@link withServer}, for who closes it. */
@@ -61,11 +64,13 @@ export async function connectServer(config: Config, name: string): Promise<Conne
     connectTimeout: config.pace.connectTimeout,
   };
   const missing = (error: unknown) => error instanceof MpmError && error.code === 'DATABASE_MISSING';
-  return connect(target).catch((error: unknown) => {
+  const connection = await connect(target).catch((error: unknown) => {
     if (!missing(error)) throw error;
     return connect({ ...target, database: 'postgres' }).catch((again: unknown) => {
       if (!missing(again)) throw again;
       return connect({ ...target, database: 'template1' });
     });
   });
+  connection.describeLoss = lossOf(`server "${name}"`);
+  return connection;
 }
