@@ -31,6 +31,8 @@ export class Directory {
   readonly #config: Config;
   readonly #onChange: (tenant: Tenant) => void;
   readonly #entries = new Map<string, Entry>();
+  /** Ids as they were given, where the central database writes them otherwise. */
+  readonly #spellings = new Map<string, string>();
   readonly #asking = new Map<string, Promise<Entry>>();
   #central: Promise<Central> | undefined;
   #current: Central | undefined;
@@ -47,7 +49,7 @@ export class Directory {
 
   /** What is known of a tenant without asking; undefined when it must be asked for. */
   peek(id: string): Entry | undefined {
-    const entry = this.#entries.get(id);
+    const entry = this.#entries.get(this.#keyOf(id));
     return entry?.valid && performance.now() - entry.readAt < this.#config.sessions.ttl ? entry : undefined;
   }
 
@@ -86,7 +88,7 @@ export class Directory {
   }
 
   async #ask(id: string): Promise<Entry> {
-    const before = this.#entries.get(id);
+    const before = this.#entries.get(this.#keyOf(id));
     try {
       for (let tries = 1; ; tries += 1) {
         const changes = this.#changes;
@@ -103,16 +105,26 @@ export class Directory {
   }
 
   #remember(id: string, tenant: Tenant | undefined, before: Entry | undefined): Entry {
-    this.#entries.delete(id);
+    if (tenant && tenant.id !== id) this.#keep(this.#spellings, id, tenant.id);
+    this.#entries.delete(this.#keyOf(id));
     if (before) before.valid = false;
     if (before && !isSamePlace(before.tenant, tenant)) this.#onChange(before.tenant);
     if (!tenant) throw unknown(id);
     // While changes pour in, the answer is right but may be old by the time it is asked for again.
     const entry = { tenant, readAt: performance.now(), valid: true };
-    this.#entries.set(id, entry);
-    const [oldest] = this.#entries.keys();
-    if (this.#entries.size > REMEMBERED && oldest !== undefined) this.#entries.delete(oldest);
+    this.#keep(this.#entries, tenant.id, entry);
     return entry;
+  }
+
+  /** What the central database calls it: one tenant has many spellings (`003`, a uuid in capitals). */
+  #keyOf(id: string): string {
+    return this.#spellings.get(id) ?? id;
+  }
+
+  #keep<V>(map: Map<string, V>, key: string, value: V): void {
+    map.set(key, value);
+    const [oldest] = map.keys();
+    if (map.size > REMEMBERED && oldest !== undefined) map.delete(oldest);
   }
 
   /** One query, and once more on a new connection if the one that was there turns out to be gone. */

@@ -17,6 +17,9 @@ import { drop, type DropOptions } from '../tenant/drop.ts';
 import { IdleHands } from '../tenant/hands.ts';
 import { move, type MoveInput } from '../tenant/move.ts';
 import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenant/pool.ts';
+import { tenantWord } from '../tenant/argument.ts';
+import type { OnEvent } from './events.ts';
+import { guardEvents } from './guarded-events.ts';
 import type { RunReport } from './report.ts';
 import type { Selection } from './select.ts';
 import type { StatusReport } from './status-report.ts';
@@ -147,8 +150,8 @@ export class Fleet implements AsyncDisposable {
    * @throws MpmError CONFIRMATION unless `confirm` is its database's name, DATABASE_IN_USE, TENANT_STATUS, BUSY;
    *   PROVISION_FAILED with what to go on with
    */
-  fresh(tenant: string, options: FreshOptions): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => fresh(this.#config, tenant, rest));
+  fresh(tenant: TenantId, options: FreshOptions): Promise<ProvisionReport> {
+    return this.#run(options, (rest) => fresh(this.#config, tenantWord(tenant), rest));
   }
 
   /**
@@ -160,8 +163,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Goes on with a creation that failed half-way, by the tenant's id. Throws as {@link provision}. */
-  resumeProvision(id: string, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => resumeTenant(this.#config, id, rest));
+  resumeProvision(id: TenantId, options: ProvisionOptions = {}): Promise<ProvisionReport> {
+    return this.#run(options, (rest) => resumeTenant(this.#config, tenantWord(id), rest));
   }
 
   /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */
@@ -170,42 +173,42 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Creates a tenant with a copy of another one's database. Throws as {@link provision}, and DATABASE_IN_USE. */
-  clone(tenant: string, input: CloneInput, options: ProvisionOptions = {}): Promise<ProvisionReport> {
-    return this.#run(options, (rest) => clone(this.#config, tenant, input, rest, this.#idle));
+  clone(tenant: TenantId, input: CloneInput, options: ProvisionOptions = {}): Promise<ProvisionReport> {
+    return this.#run(options, (rest) => clone(this.#config, tenantWord(tenant), input, rest, this.#idle));
   }
 
   /** `up` passes the tenant by, and sessions refuse it. @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, BUSY */
-  hold(tenant: string, options: { reason: string } & ChangeOptions): Promise<TenantChange> {
-    return this.#run(options, (rest) => hold(this.#config, tenant, rest));
+  hold(tenant: TenantId, options: { reason: string } & ChangeOptions): Promise<TenantChange> {
+    return this.#run(options, (rest) => hold(this.#config, tenantWord(tenant), rest));
   }
 
   /** Ends a {@link hold}. */
-  release(tenant: string, options: ChangeOptions = {}): Promise<TenantChange> {
-    return this.#run(options, (rest) => release(this.#config, tenant, rest));
+  release(tenant: TenantId, options: ChangeOptions = {}): Promise<TenantChange> {
+    return this.#run(options, (rest) => release(this.#config, tenantWord(tenant), rest));
   }
 
   /** Renames the company; its database keeps its name. @throws MpmError TENANT_EXISTS, UNKNOWN_TENANT */
-  rename(tenant: string, name: string, options: ChangeOptions = {}): Promise<TenantChange> {
-    return this.#run(options, (rest) => rename(this.#config, tenant, name, rest));
+  rename(tenant: TenantId, name: string, options: ChangeOptions = {}): Promise<TenantChange> {
+    return this.#run(options, (rest) => rename(this.#config, tenantWord(tenant), name, rest));
   }
 
   /** Sets labels; null removes one. */
   label(
-    tenant: string,
+    tenant: TenantId,
     labels: Readonly<Record<string, string | null>>,
     options: ChangeOptions = {},
   ): Promise<TenantChange> {
-    return this.#run(options, (rest) => label(this.#config, tenant, labels, rest));
+    return this.#run(options, (rest) => label(this.#config, tenantWord(tenant), labels, rest));
   }
 
   /** Points the tenant's row to where its database was moved. @throws MpmError WRONG_DATABASE when that is not its copy */
-  move(tenant: string, input: MoveInput): Promise<TenantChange> {
-    return this.#run(input, (rest) => move(this.#config, tenant, rest));
+  move(tenant: TenantId, input: MoveInput): Promise<TenantChange> {
+    return this.#run(input, (rest) => move(this.#config, tenantWord(tenant), rest));
   }
 
   /** Drops the tenant's database and its row. @throws MpmError CONFIRMATION, DATABASE_IN_USE, BUSY */
-  drop(tenant: string, options: DropOptions): Promise<TenantChange> {
-    return this.#run(options, (rest) => drop(this.#config, tenant, rest));
+  drop(tenant: TenantId, options: DropOptions): Promise<TenantChange> {
+    return this.#run(options, (rest) => drop(this.#config, tenantWord(tenant), rest));
   }
 
   /** Makes finished databases until so many are ready for {@link provision}. @throws MpmError BUSY, UNKNOWN_SERVER */
@@ -264,19 +267,22 @@ export class Fleet implements AsyncDisposable {
     await this.close();
   }
 
-  async #run<O extends { signal?: AbortSignal | undefined }, R>(
-    options: O,
+  async #run<O extends { signal?: AbortSignal | undefined; onEvent?: OnEvent }, R>(
+    options: O | undefined,
     verb: (options: O) => Promise<R>,
   ): Promise<R> {
     const closing = this.#closing.signal;
     if (closing.aborted) {
       throw new MpmError('FLEET_CLOSED', 'the fleet is closed', { hint: 'Open another one: openFleet(…)' });
     }
-    const signal = options.signal ? AbortSignal.any([options.signal, closing]) : closing;
-    const running = verb({ ...options, signal });
+    const signal = options?.signal ? AbortSignal.any([options.signal, closing]) : closing;
+    const events = options?.onEvent && guardEvents(options.onEvent);
+    const running = verb({ ...options, signal, ...(events && { onEvent: events.onEvent }) } as O);
     this.#running.add(running);
     try {
-      return await running;
+      const result = await running;
+      events?.tell(result);
+      return result;
     } finally {
       this.#running.delete(running);
     }

@@ -4,6 +4,7 @@ import type { Tenant } from '../central/tenant.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
+import { text } from './argument.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
@@ -28,6 +29,7 @@ export function hold(
   wanted: string,
   { reason, ...options }: { reason: string } & ChangeOptions,
 ): Promise<TenantChange> {
+  text('reason', reason, "For instance: fleet.hold(42, { reason: 'moves tonight' })");
   const to = { from: ['active', 'hold'], to: 'hold', reason };
   return change(config, wanted, 'held', (central, tenant) => changeStatus(central, tenant, to), options);
 }
@@ -45,7 +47,7 @@ export async function rename(
   name: string,
   options: ChangeOptions = {},
 ): Promise<TenantChange> {
-  const to = name.trim();
+  const to = text('name', name, "For instance: fleet.rename(42, 'Acme Ltd')").trim();
   checkCompanyName(to);
   return change(config, wanted, 'renamed', (central, { id }) => changeName(central, id, to), options);
 }

@@ -3,6 +3,7 @@ import { copyInstalled } from '../central/plugins.ts';
 import { rightsOf } from '../central/make.ts';
 import { markActive, markStep, type Provisioning } from '../central/provisioning.ts';
 import type { Attempt } from '../migration/migrate.ts';
+import { MpmError } from '../errors.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { FilesChanged, isCore } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
@@ -104,6 +105,7 @@ export async function carryOut(
     attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
   }
   if (copyOf) await copyInstalled(central, copyOf.id, id);
+  if (options.signal?.aborted) throw new MpmError('INTERRUPTED', 'interrupted');
   await markActive(central, id);
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
   const meant = !copyOf && config.templates && migrations.length && isCore(blueprint, migrations);

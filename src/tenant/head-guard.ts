@@ -1,7 +1,7 @@
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { isOlder, selectHead } from '../migration/head.ts';
+import { type Reached, selectReached } from '../migration/head.ts';
 import { GUARD, guard, type HistoryTable } from '../migration/history.ts';
 import { isUntrusted, mayBeRead } from '../migration/trust.ts';
 import type { Lease } from '../postgres/lease.ts';
@@ -15,8 +15,9 @@ const AGAIN = 1_000;
 export class HeadGuard {
   readonly #config: Config;
   readonly #history: () => HistoryTable;
-  readonly #heads = new Map<string, { head: string | null; readAt: number }>();
-  readonly #reading = new Map<string, Promise<string | null>>();
+  /** By tenant, and by the migration that was asked for. */
+  readonly #heads = new Map<string, Map<string, Reached & { readAt: number }>>();
+  readonly #reading = new Map<string, Promise<Reached>>();
 
   /** @param history with who owns the ledger, as the central database said last */
   constructor(config: Config, history: () => HistoryTable) {
@@ -26,17 +27,17 @@ export class HeadGuard {
 
   /** @throws MpmError TENANT_BEHIND, and what `borrow` throws */
   async require(tenant: Tenant, atLeast: string, borrow: () => Promise<Lease>): Promise<void> {
-    const known = this.#heads.get(tenant.id);
+    const select = selectReached(this.#history(), atLeast);
+    const known = this.#heads.get(tenant.id)?.get(atLeast);
     const age = known ? performance.now() - known.readAt : Infinity;
     if (known) {
-      const older = isOlder(known.head, atLeast);
-      if (!older && age < this.#config.sessions.ttl) return;
-      if (older && age < Math.min(AGAIN, this.#config.sessions.ttl)) {
+      if (known.there && age < this.#config.sessions.ttl) return;
+      if (!known.there && age < Math.min(AGAIN, this.#config.sessions.ttl)) {
         throw behindError(tenant, known.head, atLeast);
       }
     }
-    const head = await this.#read(tenant.id, borrow);
-    if (isOlder(head, atLeast)) throw behindError(tenant, head, atLeast);
+    const { head, there } = await this.#read(tenant.id, atLeast, select, borrow);
+    if (!there) throw behindError(tenant, head, atLeast);
   }
 
   forget(id: string): void {
@@ -44,22 +45,31 @@ export class HeadGuard {
   }
 
   /** Those who ask at the same time get the same answer. */
-  #read(id: string, borrow: () => Promise<Lease>): Promise<string | null> {
-    const reading = this.#reading.get(id);
+  #read(id: string, atLeast: string, select: string, borrow: () => Promise<Lease>): Promise<Reached> {
+    const key = `${id}\n${atLeast}`;
+    const reading = this.#reading.get(key);
     if (reading) return reading;
-    const read = this.#readNow(id, borrow).finally(() => this.#reading.delete(id));
-    this.#reading.set(id, read);
+    const read = this.#readNow(id, atLeast, select, borrow).finally(() => this.#reading.delete(key));
+    this.#reading.set(key, read);
     return read;
   }
 
-  async #readNow(id: string, borrow: () => Promise<Lease>): Promise<string | null> {
+  async #readNow(
+    id: string,
+    atLeast: string,
+    select: string,
+    borrow: () => Promise<Lease>,
+  ): Promise<Reached> {
     const lease = await borrow();
     try {
-      const head = await readHead(lease, this.#history());
-      this.#heads.set(id, { head, readAt: performance.now() });
-      return head;
+      const reached = await readReached(lease, this.#history(), select);
+      const known = this.#heads.get(id) ?? new Map();
+      this.#heads.set(id, known.set(atLeast, { ...reached, readAt: performance.now() }));
+      return reached;
     } catch (error) {
-      if (isServerError(error) && error.code === SQLSTATE.undefinedTable) return null;
+      if (isServerError(error) && error.code === SQLSTATE.undefinedTable) {
+        return { head: null, there: false };
+      }
       if (isUntrusted(error)) throw untrusted(id, error);
       throw error;
     } finally {
@@ -69,11 +79,13 @@ export class HeadGuard {
 }
 
 /** Only of a history that is ours (engine 34). */
-async function readHead(lease: Lease, history: HistoryTable): Promise<string | null> {
-  const message = `${guard(mayBeRead(history), GUARD.untrusted)};\n${selectHead(history)}`;
+async function readReached(lease: Lease, history: HistoryTable, select: string): Promise<Reached> {
+  // The session's own path and policies are the tenant's to set (engine 33).
+  const ours = 'set local search_path = pg_catalog, pg_temp;\nset local row_security = off';
+  const message = `${ours};\n${guard(mayBeRead(history), GUARD.untrusted)};\n${select}`;
   const answers = [await lease.query(message)].flat();
-  const [row] = (answers.at(-1)?.rows ?? []) as { name: string }[];
-  return row?.name ?? null;
+  const [row] = (answers.at(-1)?.rows ?? []) as Reached[];
+  return row ?? { head: null, there: false };
 }
 
 function untrusted(id: string, cause: unknown): MpmError {

@@ -9,10 +9,11 @@ import {
 } from '../central/provisioning.ts';
 import { type Candidate, registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
-import { asMpmError, MpmError } from '../errors.ts';
+import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, placeOf } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
+import { text } from './argument.ts';
 import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
@@ -63,8 +64,9 @@ export async function create(
   options: ProvisionOptions,
   { copyOf, idle }: { copyOf?: Original; idle: IdleHands | undefined },
 ): Promise<ProvisionReport> {
+  stopIfAborted(options.signal);
   const { database, server = 'default' } = input;
-  const name = input.name.trim();
+  const name = text('name', input.name, "For instance: { name: 'Acme Ltd' }").trim();
   checkCompanyName(name);
   requireBuiltIn(config);
   serverOf(config, server);
@@ -98,6 +100,7 @@ export async function resumeProvision(
   options: ProvisionOptions = {},
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
+  stopIfAborted(options.signal);
   const { server, name, buildingAs } = await withCentral(config, async (central) =>
     requireUnfinished(await readProvisioning(central, id), id),
   );

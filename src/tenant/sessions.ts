@@ -10,6 +10,7 @@ import { ConnectionPool } from '../postgres/pool.ts';
 import type { PoolStats } from '../postgres/pool-choice.ts';
 import { interrupted, poolClosed } from '../postgres/pool-error.ts';
 import { refusalOf } from './admission.ts';
+import { tenantWord, text } from './argument.ts';
 import { HeadGuard } from './head-guard.ts';
 import { placeKey, Places } from './place.ts';
 
@@ -64,9 +65,10 @@ export class Sessions {
     return (await this.#open<DB>(id, options)).db;
   }
 
-  async resolve({ email }: { email: string }): Promise<Tenant> {
+  async resolve(user: { email: string }): Promise<Tenant> {
     if (this.#closed) throw poolClosed();
-    return this.#directory.ofUser(email);
+    const hint = "For instance: fleet.resolve({ email: 'ada@acme.example' })";
+    return this.#directory.ofUser(text('email', (user as { email?: unknown } | undefined)?.email, hint));
   }
 
   async run<DB, T>(
@@ -98,7 +100,7 @@ export class Sessions {
 
   async #open<DB>(given: TenantId, options: SessionOptions): Promise<Session<DB>> {
     const { signal, atLeast } = options;
-    const id = String(given);
+    const id = tenantWord(given);
     if (this.#closed) throw poolClosed();
     if (signal?.aborted) throw interrupted(signal);
     const { tenant } = await this.#admit(id);
