@@ -164,7 +164,11 @@ function withHint(group: FailureGroup, run: number | null): FailureGroup {
   const hint =
     tenants.length === 1
       ? error.hint.replaceAll('{tenant}', wordFor(first))
-      : hintForAll(error.hint, tenants, run);
+      : hintForAll(
+          error.hint,
+          tenants.map(({ id }) => id),
+          run === null ? {} : { where: `mpm-migrate run show ${run} --failed` },
+        );
   return { ...group, error: { ...error, hint } };
 }
 

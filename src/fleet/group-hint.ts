@@ -21,34 +21,35 @@ export function hintTemplate(hint: string, word: string): string {
 }
 
 /**
- * A hint for tenants that failed the same way: each command names them all, or one stands there for each.
- * @param tenants in the order of their ids
- * @param run the run that has their names, when they are too many
+ * A hint for tenants in the same state: each command names them all, or one stands there for each.
+ * @param ids in their order; fewer than `total` when not all of them are kept
+ * @param where the command that names them, when they are too many
  */
-export function hintForAll(template: string, tenants: readonly TenantRef[], run: number | null): string {
-  const ids = tenants.map(({ id }) => id);
+export function hintForAll(
+  template: string,
+  ids: readonly string[],
+  { total = ids.length, where }: { total?: number; where?: string | undefined } = {},
+): string {
+  const named = where === undefined ? '' : `: ${where}`;
   return template
     .split('\n')
     .flatMap((line) => {
       if (!line.includes('{tenant}')) return [line];
       const each = (id: string) => line.replaceAll('{tenant}', shellWord(id));
       if (FOR_ONE.test(line)) {
-        const more = ids.length - MOST_LINES;
+        const more = total - MOST_LINES;
         return [
           ...ids.slice(0, MOST_LINES).map(each),
-          ...(more > 0 ? [`the same for ${more} more${named(run)}`] : []),
+          ...(more > 0 ? [`the same for ${more} more${named}`] : []),
         ];
       }
       const words = ranges(ids);
-      if (words.length > MOST_WORDS) return [`${each('ID')}   for each of the ${ids.length}${named(run)}`];
+      if (words.length > MOST_WORDS || total > ids.length)
+        return [`${each('ID')}   for each of the ${total}${named}`];
       const all = words.map((word) => `--tenant ${word}`).join(' ');
       return [line.replaceAll('--tenant {tenant}', all)];
     })
     .join('\n');
-}
-
-function named(run: number | null): string {
-  return run === null ? '' : `: mpm-migrate run show ${run} --failed`;
 }
 
 /** `1 2 3 5` as `1..3 5`: a range of ids that are all among them means exactly those. */

@@ -125,7 +125,7 @@ export async function conductMend(
       busy: counts.busy,
       skipped: counts.skipped,
     },
-    groups: groups.list().map(({ what, ...group }) => ({ changes: what, ...group })),
+    groups: groups.list().map(({ what: changes, count, tenants }) => ({ changes, count, tenants })),
     failures,
     skipped: passed,
     notices: [...notices, ...others],

@@ -16,7 +16,7 @@ export interface PlanGroup {
   tenants: TenantRef[];
   /** Names in the order in which `up` would run them; of refused ones, what it would run once they are mended. */
   pending: string[];
-  /** Why it would be refused, with the command that mends it, made out for the first of the tenants. */
+  /** Why it would be refused, with the command that mends it, made out for all of the tenants. */
   refusals: Refusal[];
   error?: ErrorReport;
   reason?: string;

@@ -4,10 +4,9 @@ import type { Migration } from '../migration/migration.ts';
 import { compareNames } from '../migration/name.ts';
 import type { Plan } from '../migration/plan.ts';
 import { failureKey } from './collect.ts';
-import { Groups } from './groups.ts';
+import { type Group, Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
-import type { TenantRef } from './report.ts';
-import { wordFor } from './group-hint.ts';
+import { hintForAll, hintTemplate, wordFor } from './group-hint.ts';
 import { refOf, reportFor } from './tried.ts';
 
 /** What was found at one tenant. */
@@ -56,7 +55,9 @@ export class Plans {
       this.#groups.add(ref, `skipped ${look.reason}`, () => said({ reason: look.reason }));
     } else if ('error' in look) {
       const error = reportFor(look.error, tenant);
-      this.#groups.add(ref, `${outcome} ${failureKey(error, ref)}`, () => said({ error }));
+      const { hint } = error;
+      const whole = hint === undefined ? error : { ...error, hint: hintTemplate(hint, wordFor(ref)) };
+      this.#groups.add(ref, `${outcome} ${failureKey(error, ref)}`, () => said({ error: whole }));
     } else {
       const { pending, refusals, notices } = look.plan;
       const words = refusals.map(({ message }) => message);
@@ -72,14 +73,16 @@ export class Plans {
 
   /** What needs a look first, then the largest. */
   groups(): PlanGroup[] {
-    const groups = this.#groups.list().map(({ what, count, tenants }): PlanGroup => {
-      const { pending, refusals, ...rest } = what;
+    const groups = this.#groups.list().map(({ what, count, tenants, ids }): PlanGroup => {
+      const { pending, refusals, error, ...rest } = what;
+      const group = { count, tenants, ids };
       return {
         ...rest,
+        ...(error && { error: { ...error, ...(error.hint && { hint: forAll(error.hint, group) }) } }),
         count,
         tenants,
         pending: pending.map(({ name }) => name),
-        refusals: refusals.map((refusal) => forTenant(refusal, tenants[0])),
+        refusals: refusals.map((refusal) => ({ ...refusal, remedy: forAll(refusal.remedy, group) })),
       };
     });
     return groups.sort((a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome));
@@ -121,6 +124,11 @@ function plannedOf(migration: Migration, tenants: number, sql: boolean): Planned
   };
 }
 
-function forTenant<T extends { remedy: string }>(refusal: T, tenant: TenantRef | undefined): T {
-  return { ...refusal, remedy: refusal.remedy.replaceAll('{tenant}', tenant ? wordFor(tenant) : 'NAME') };
+/** A remedy for all of a group. */
+function forAll(
+  template: string,
+  { count, tenants: [only], ids }: Pick<Group<unknown>, 'count' | 'tenants' | 'ids'>,
+): string {
+  if (count === 1 && only) return template.replaceAll('{tenant}', wordFor(only));
+  return hintForAll(template, ids, { total: count, where: 'mpm-migrate status' });
 }

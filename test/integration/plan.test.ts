@@ -45,8 +45,10 @@ describe('plan', () => {
       ['current', 1, '2', 0],
     ]);
     expect(JSON.stringify(report)).not.toContain('{tenant}');
-    // Made out for the first that is listed.
-    expect(report.groups[2]?.refusals[0]?.remedy).toContain('repair 1_meters --tenant company-3 --checksums');
+    // Made out for all that are listed.
+    expect(report.groups[2]?.refusals[0]?.remedy).toContain(
+      'repair 1_meters --tenant 3 --tenant 4 --checksums',
+    );
     expect(report.groups[3]?.error?.hint).toContain('mpm-migrate baseline --tenant company-5 --to NAME');
     expect(report.groups[5]?.reason).toBe('on hold: audit');
     expect(report.migrations).toMatchObject([
