@@ -96,35 +96,42 @@ test('fleet 27: the central connection cut while it is made, or while TLS is, to
   }
 });
 
-test('fleet 27: whatever is cut while it runs, the ledger says of each migration that it was applied, or that it is lost', async () => {
-  const fleet = await makeFleet(databases, { count: 2 });
-  const { config, tenants } = fleet;
-  await up(config, { all: true });
-  await using proxy = await startProxy(config.central.url);
-  const through: Config = { ...config, central: { url: proxy.through(config.central.url) } };
-  for (let turn = 1; ; turn += 1) {
-    const name = `${100 + turn}_t`;
-    await fleet.write({ [`core/${name}.sql`]: `create table t${turn} (id int);` });
-    let cut = false;
-    const first = proxy.counts.roundTrips + turn;
-    proxy.options.onRoundTrip = (number) => {
-      if (number !== first) return undefined;
-      cut = true;
-      return 'cut';
-    };
-    const report = await up(through, { all: true }).catch((error: unknown) => expectReadable(error));
-    const [ledger] = await fleet.central<{ count: number }>(
-      `select count(*)::int as count from mpm_migrate.run_tenants where applied @> '[{"name": "${name}"}]'`,
-    );
-    let applied = 0;
-    for (const tenant of tenants) if ((await fleet.historyOf(tenant)).includes(name)) applied += 1;
-    if (report && !report.error) expect({ turn, ledger: ledger?.count }).toEqual({ turn, ledger: applied });
-    else if (report) expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
-    else expect({ turn, applied }).toEqual({ turn, applied: 0 });
-    if (!cut) break;
+test.each(['central', 'tenants'] as const)(
+  'fleet 27: whatever is cut of %s while it runs, the ledger says of each migration that it was applied, or that it is lost',
+  async (which) => {
+    const fleet = await makeFleet(databases, { count: 1 });
+    const { config, tenants } = fleet;
     await up(config, { all: true });
-  }
-});
+    await using proxy = await startProxy(config.central.url);
+    const server = config.servers['default']!;
+    const through: Config =
+      which === 'central'
+        ? { ...config, central: { url: proxy.through(config.central.url) } }
+        : { ...config, servers: { default: { ...server, url: proxy.through(server.url) } } };
+    for (let turn = 1; ; turn += 1) {
+      const name = `${100 + turn}_t`;
+      await fleet.write({ [`core/${name}.sql`]: `create table t${turn} (id int);` });
+      let cut = false;
+      const first = proxy.counts.roundTrips + turn;
+      proxy.options.onRoundTrip = (number) => {
+        if (number !== first) return undefined;
+        cut = true;
+        return 'cut';
+      };
+      const report = await up(through, { all: true }).catch((error: unknown) => expectReadable(error));
+      const [ledger] = await fleet.central<{ count: number }>(
+        `select count(*)::int as count from mpm_migrate.run_tenants where applied @> '[{"name": "${name}"}]'`,
+      );
+      let applied = 0;
+      for (const tenant of tenants) if ((await fleet.historyOf(tenant)).includes(name)) applied += 1;
+      if (report && !report.error) expect({ turn, ledger: ledger?.count }).toEqual({ turn, ledger: applied });
+      else if (report) expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
+      else expect({ turn, applied }).toEqual({ turn, applied: 0 });
+      if (!cut) break;
+      await up(config, { all: true });
+    }
+  },
+);
 
 test('fleet 27: a loss is told as such where a server of tenants is lost', async () => {
   const { config, tenants, central } = await makeFleet(databases, { count: 1 });
