@@ -30,6 +30,11 @@ export function rememberLoginRoles(server: string, rows: readonly LoginRole[]): 
   servers.set(server, { readAt: performance.now(), roles });
 }
 
+/** Asks the servers anew: who begins something wants what is true now. */
+export function forgetLoginRoles(): void {
+  servers.clear();
+}
+
 /** The role of a login in a database; null when the server has to be asked. */
 export function knownLoginRole(
   server: string,
