@@ -47,6 +47,8 @@ export const CODES = {
   DATABASE_MISSING: EXIT.failed,
   DATABASE_NAME: EXIT.usage,
   WRONG_DATABASE: EXIT.failed,
+  READ_ONLY: EXIT.failed,
+  ROW_SECURITY: EXIT.failed,
   UNKNOWN_SERVER: EXIT.failed,
   // central
   CENTRAL_BEHIND: EXIT.failed,

@@ -80,9 +80,10 @@ export async function sendAdmitted(
   await connection.send((admit ? rest : [...opening, ...rest]).join(';\n'));
 }
 
-/** The first unit's opening as a message of its own, where somebody is asked under its lock before the rest is sent. */
+/** The first unit's opening as a message of its own, where something is to happen before the rest is sent. */
 export function openingAlone([first]: readonly Unit[]): string | undefined {
-  return first?.bench.admit && first.opening.join(';\n');
+  const apart = first && (first.bench.admit !== undefined || first.bench.settings.apart);
+  return apart ? first.opening.join(';\n') : undefined;
 }
 
 /** SQL units as one message, without what is sent alone, and where each one's script begins in it. */

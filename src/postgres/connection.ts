@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
 import pg from 'pg';
+import { MpmError } from '../errors.ts';
 import { bind } from './bind.ts';
 import type { KyselyOptions } from './kysely.ts';
 import { knownLoginRole, type LoginRole, rememberLoginRoles, SELECT_LOGIN_ROLES } from './login-role.ts';
+import { identifier } from './quote.ts';
 import {
   holdSession,
   keepIdleSession,
@@ -14,7 +16,15 @@ import {
   settingsBehindBegin,
   type SettingsFacts,
 } from './settings.ts';
-import { boundError, endsConnection, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import {
+  boundError,
+  databaseFields,
+  endsConnection,
+  isRowSecurity,
+  isServerError,
+  SQLSTATE,
+  sqlstateOf,
+} from './sqlstate.ts';
 
 /** What the server answered to one message of the simple protocol. */
 export interface Answer {
@@ -77,6 +87,8 @@ export interface ResultTable {
 
 /** The settings of a transaction of ours around statements that are not: at its beginning, and behind theirs. */
 export interface SettingsAround {
+  /** They must be in force before the message with the statements is sent: the server reads its strings at once. */
+  apart: boolean;
   opening: readonly string[];
   closing: readonly string[];
 }
@@ -163,7 +175,7 @@ export class Connection implements Sender {
     const keep = keeps ? `${keepIdleSession(this.backendPid)};\n` : '';
     const message = `${keep}${inFront.map((each) => `${each};\n`).join('')}${sql}`;
     const skip = inFront.length + (keeps ? SESSION_STATEMENTS : 0);
-    const answer = answerOf(await this.#message({ text: message }, skip));
+    const answer = answerOf(await this.#message({ text: message }, skip).catch(this.#explain));
     if (keeps) this.#session = 'kept';
     return answer;
   }
@@ -174,8 +186,37 @@ export class Connection implements Sender {
    */
   async alone<R = Record<string, unknown>>(sql: string): Promise<R[]> {
     await this.holdSession();
-    return answerOf(await this.#message({ text: sql })).rows as R[];
+    return answerOf(await this.#message({ text: sql }).catch(this.#explain)).rows as R[];
   }
+
+  /** What a statement of ours can meet anywhere, in our own words. */
+  readonly #explain = (error: unknown): never => {
+    if (!isServerError(error)) throw error;
+    const options = { subject: this.database, cause: error, database: databaseFields(error) };
+    const user = this.#role?.role ?? this.#login;
+    if (isRowSecurity(error)) {
+      throw new MpmError('ROW_SECURITY', `a policy hides rows from "${user}": ${error.message}`, {
+        ...options,
+        hint: `What a policy may shorten is not relied on. Let the user see all rows: alter role ${identifier(user)} bypassrls;`,
+      });
+    }
+    if (error.code !== SQLSTATE.readOnly) throw error;
+    if (this.#facts.standby) {
+      const { host, port } = this.#client;
+      throw new MpmError(
+        'READ_ONLY',
+        `"${this.database}" on ${host}:${port} is a hot standby: it takes no writes`,
+        {
+          ...options,
+          hint: 'Give the URL of the primary server: central.url, or servers.<name>.url.',
+        },
+      );
+    }
+    throw new MpmError('READ_ONLY', `"${this.database}" takes no writes: ${error.message}`, {
+      ...options,
+      hint: `See what sets its transactions read-only; for a role: alter role ${identifier(user)} reset default_transaction_read_only;`,
+    });
+  };
 
   /**
    * Sets for the session what statements that stand alone need of it (engine 49).
@@ -200,7 +241,8 @@ export class Connection implements Sender {
 
   async settingsAround(): Promise<SettingsAround> {
     await this.#learnRole();
-    return { opening: settingsBehindBegin(this.#facts), closing: ownSettings(this.#facts) };
+    const apart = this.#reported.get('standard_conforming_strings') === 'off';
+    return { apart, opening: settingsBehindBegin(this.#facts), closing: ownSettings(this.#facts) };
   }
 
   /** Any number of statements in one message, as they are: not ours, or with settings of their own. */
@@ -241,12 +283,16 @@ export class Connection implements Sender {
     };
   }
 
+  get #login(): string {
+    return this.#reported.get('session_authorization') ?? this.#client.user ?? '';
+  }
+
   /** Asks the server for the roles of its logins, where that was not done lately: once a server, not once a database. */
   async #learnRole(): Promise<void> {
     if (this.#role) return;
-    const { host, port, user = '' } = this.#client;
+    const { host, port } = this.#client;
     const server = `${host}:${port}`;
-    const login = this.#reported.get('session_authorization') ?? user;
+    const login = this.#login;
     this.#role = knownLoginRole(server, login, this.database) ?? undefined;
     if (this.#role || this.transaction !== 'idle') return;
     const settings = openingSettings(this.#facts);

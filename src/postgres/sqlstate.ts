@@ -10,6 +10,7 @@ export const SQLSTATE = {
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
   activeTransaction: '25001',
+  readOnly: '25006',
   inFailedTransaction: '25P02',
   noActiveTransaction: '25P01',
   invalidSavepoint: '3B001',
@@ -70,6 +71,15 @@ export function databaseFields(error: ServerError): DatabaseErrorFields {
   return Object.fromEntries(
     Object.entries(all).filter(([, value]) => value),
   ) as unknown as DatabaseErrorFields;
+}
+
+/** A policy would have decided which rows there are; told by the server's function, because its words are translated. */
+export function isRowSecurity(error: unknown): boolean {
+  return (
+    isServerError(error) &&
+    error.code === SQLSTATE.insufficientPrivilege &&
+    error.routine === 'check_enable_rls'
+  );
 }
 
 /** The connection is gone, and the server did not say that somebody ended it on purpose. */
