@@ -30,10 +30,7 @@ export class Lease {
 
   /** @throws MpmError TRANSACTION_ABORTED; USAGE once it was given back; what `watch` throws, and the server's errors */
   async query(sql: string, values?: unknown[]): Promise<pg.QueryResult> {
-    // It may be somebody else's by now.
-    if (this.#released) throw givenBack();
-    this.#inWork += 1;
-    try {
+    return this.#work(async () => {
       if (this.#watch && !this.#spent) {
         const spent = this.#watch(sql);
         this.#spent = typeof spent === 'boolean' ? spent : await spent;
@@ -42,6 +39,20 @@ export class Lease {
       if (endedByRollback(sql, result)) throw aborted(this.#failure);
       if (this.#connection.transaction === 'idle') this.#failure = undefined;
       return result;
+    });
+  }
+
+  /** Statements of ours, behind settings of our own; the last one's rows. Throws as `query`. */
+  own<R>(sql: string): Promise<R[]> {
+    return this.#work(() => this.#connection.query<R>(sql));
+  }
+
+  async #work<T>(act: () => Promise<T>): Promise<T> {
+    // It may be somebody else's by now.
+    if (this.#released) throw givenBack();
+    this.#inWork += 1;
+    try {
+      return await act();
     } catch (error) {
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.#failure ??= error;
       if (endsSession(error)) this.#spent = true;

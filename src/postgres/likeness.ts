@@ -41,9 +41,13 @@ export function giveLikeness(database: string, { comment, grants, owner, setting
         ),
       ]
     : [];
-  const set = settings.flatMap(({ role, name, value }) => {
+  // A path in force would be that of the statements behind it.
+  const pathLast = settings.toSorted((a, b) => Number(isPath(a)) - Number(isPath(b)));
+  const set = pathLast.flatMap(({ role, name, value }) => {
     const whose = role === null ? 'database' : `role ${identifier(role)} in database`;
     const setting = name.split('.').map(identifier).join('.');
+    // In force, it would take us the right to what comes next.
+    if (name === 'role') return [`alter ${whose} ${identifier(database)} set role = ${literal(value)}`];
     // From the current value, because how a value must be quoted differs from setting to setting.
     return [
       `select pg_catalog.set_config(${literal(name)}, ${literal(value)}, true)`,
@@ -51,4 +55,8 @@ export function giveLikeness(database: string, { comment, grants, owner, setting
     ];
   });
   return [...said, ...rights, ...set];
+}
+
+function isPath({ name }: Likeness['settings'][number]): boolean {
+  return name === 'search_path';
 }

@@ -80,11 +80,7 @@ export class HeadGuard {
 
 /** Only of a history that is ours (engine 34). */
 async function readReached(lease: Lease, history: HistoryTable, select: string): Promise<Reached> {
-  // The session's own path and policies are the tenant's to set (engine 33).
-  const ours = 'set local search_path = pg_catalog, pg_temp;\nset local row_security = off';
-  const message = `${ours};\n${guard(mayBeRead(history), GUARD.untrusted)};\n${select}`;
-  const answers = [await lease.query(message)].flat();
-  const [row] = (answers.at(-1)?.rows ?? []) as Reached[];
+  const [row] = await lease.own<Reached>(`${guard(mayBeRead(history), GUARD.untrusted)};\n${select}`);
   return row ?? { head: null, there: false };
 }
 

@@ -32,6 +32,11 @@ beforeAll(async () => {
   await databases.query(`create role ${owner} login createdb password 'secret'; create role ${group}`);
 });
 afterAll(async () => {
+  // Reassigning what a role owns in one database takes all its databases along.
+  const templates = await databases.query<{ datname: string }>(
+    `select datname from pg_database where datdba = '${odd}'::regrole and not starts_with(datname, '${databases.prefix}')`,
+  );
+  for (const { datname } of templates) await databases.query(`drop database ${datname} with (force)`);
   const made = await databases.query<{ datname: string }>(
     `select datname from pg_database where starts_with(datname, '${databases.prefix}')`,
   );
@@ -44,7 +49,7 @@ afterAll(async () => {
       datname,
     );
   }
-  await databases.query(`drop owned by ${owner}; drop role ${odd}, ${owner}, ${group}`);
+  await databases.query(`drop owned by ${odd}, ${owner}; drop role ${odd}, ${owner}, ${group}`);
 });
 
 function as(role: string, url: string): string {

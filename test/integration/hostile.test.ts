@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Fleet } from '../../src/fleet/fleet.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
+import { hostile, SELECT_CALLS, squatted } from '../helpers/hostile.ts';
+
+const databases = withDatabases();
+const eve = `${databases.prefix}eve`;
+
+beforeAll(() => databases.query(`create role ${eve} login password 'secret'`));
+afterAll(async () => {
+  const made = await databases.query<{ datname: string }>(
+    `select datname from pg_database where datdba = '${eve}'::regrole or starts_with(datname, '${databases.prefix}')`,
+  );
+  for (const { datname } of made) {
+    await databases.query(`alter database ${datname} owner to postgres; alter database ${datname} reset all`);
+    await databases.query(`drop owned by ${eve} cascade`, datname);
+  }
+  await databases.query(`drop owned by ${eve}; drop role ${eve}`);
+});
+
+const FILES = {
+  'core/1_meters.sql':
+    '-- migrate:up\ncreate table public.meters (id int primary key);\n-- migrate:down\ndrop table public.meters;\n',
+  'core/2_note.sql':
+    '-- migrate:up\nalter table public.meters add note pg_catalog.text;\n-- migrate:down\nalter table public.meters drop note;\n',
+  'core/3_index.sql':
+    '-- migrate:up transaction:false\ncreate index concurrently meters_note on public.meters (id);\n-- migrate:down\ndrop index public.meters_note;\n',
+  'core/4_module.mjs':
+    "import { sql } from 'kysely';\nexport async function up(db) { await sql`create table public.modules (id int)`.execute(db); }\nexport async function down(db) { await sql`drop table public.modules`.execute(db); }\n",
+};
+
+/** One row, whatever the database's own settings. */
+async function calls(database: string): Promise<{ sang: boolean; made: string }> {
+  const [row] = await databases.query<{ sang: boolean; made: string }>(SELECT_CALLS, database);
+  return row as { sang: boolean; made: string };
+}
+
+async function hostileFleet(count: number): Promise<{ fleet: TestFleet; own: Fleet }> {
+  const fleet = await makeFleet(databases, { count, files: FILES });
+  for (const { database } of fleet.tenants) await databases.query(hostile(database, eve), database);
+  return { fleet, own: new Fleet({ ...fleet.config, templates: false }) };
+}
+
+test('engine 37: nothing of a hostile tenant is called by statements of ours', async () => {
+  const { fleet, own: opened } = await hostileFleet(1);
+  await using own = opened;
+  const [tenant] = fleet.tenants;
+  const database = tenant?.database ?? '';
+  expect(Number((await calls(database)).made)).toBeGreaterThan(1000);
+  const all = { all: true } as const;
+  const steps: [string, () => Promise<unknown>][] = [
+    ['status', () => own.status(all, { deep: true })],
+    ['plan', () => own.plan(all)],
+    ['baseline', () => own.baseline(all, { to: '1_meters' })],
+    ['baseline --from', () => own.baseline(all, { from: 'kysely' })],
+    ['up refuses', () => own.up(all)],
+    ['baseline --write', () => own.baseline(all, { to: '1_meters', write: true })],
+    ['up', () => own.up(all)],
+    ['up again', () => own.up(all)],
+    ['down', () => own.down(all, { steps: 3 })],
+    ['up once more', () => own.up(all)],
+    ['repair', () => own.repair(all, { changed: true, write: true } as never)],
+    ['exec', () => own.exec(all, 'select 1')],
+    ['exec --write', () => own.exec(all, 'create table public.executed ()', { write: true })],
+    ['doctor', () => own.doctor()],
+    ['connect', () => own.connect('1', { atLeast: '2_note' }).then((db) => db.destroy())],
+    ['hold', () => own.hold('1', { reason: 'why not' })],
+    ['release', () => own.release('1')],
+    ['clone', () => own.clone('1', { name: 'copy', database: `${databases.prefix}copy` })],
+    ['rename', () => own.rename('1', 'Evil Ltd')],
+    ['drop', () => own.drop('copy', { confirm: 'copy' })],
+    ['fresh', () => own.fresh('1', { confirm: database })],
+  ];
+  databases.adopt(`${databases.prefix}copy`);
+  const outcomes: Record<string, string> = {};
+  for (const [name, step] of steps) {
+    if (name === 'up')
+      await fleet.of(tenant, 'set role none; create table public.meters (id int primary key)');
+    if (name === 'fresh') {
+      expect(await calls(database), 'before fresh').toMatchObject({ sang: false });
+    }
+    outcomes[name] = await step().then(
+      (report) => JSON.stringify((report as { counts?: unknown } | undefined)?.counts ?? 'done'),
+      (error: Error & { code?: string }) => `${error.code}: ${error.message}`,
+    );
+    if (name !== 'fresh')
+      expect(await calls(database), `${name}: ${outcomes[name]}`).toMatchObject({ sang: false });
+  }
+  const failed = Object.entries(outcomes).filter(([, outcome]) => !/^["{]/.test(outcome));
+  expect(Object.fromEntries(failed)).toEqual({});
+  expect(outcomes['up once more']).toContain('"migrated":1');
+});
+
+test('engine 37: a squatted history is refused, and nothing in it is called', async () => {
+  const { fleet, own: opened } = await hostileFleet(1);
+  await using own = opened;
+  const [tenant] = fleet.tenants;
+  const database = tenant?.database ?? '';
+  await databases.query(squatted(eve), database);
+  const all = { all: true } as const;
+  for (const [nr, step] of [
+    () => own.status(all, { deep: true }),
+    () => own.plan(all),
+    () => own.up(all),
+    () => own.down(all),
+    () => own.baseline(all, { to: '1_meters', write: true }),
+    () => own.connect('1', { atLeast: '1_meters' }),
+    () => own.doctor(),
+    () => own.exec(all, 'select 1'),
+  ].entries()) {
+    await step().catch(() => undefined);
+    expect(await calls(database), `step ${nr}`).toMatchObject({ sang: false });
+  }
+});
