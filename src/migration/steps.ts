@@ -98,9 +98,10 @@ async function runStep(run: Run, step: Step, number: number, owed: string[]): Pr
   if (step.nature.bare) return runBare(run, step, number, owed);
   if (owed.length) await connection.send(owed.join(';\n'));
   // What the migration set for its session is its statements', not ours: in the rest of this message it is set aside.
-  const message = `${prefixOf(run)}${textOf(run, step)}\n;${[...run.bench.settings.closing, recordDone(history, run.name, number)].join(';\n')}`;
+  const record = [...run.bench.settings.closing, recordDone(history, run.name, number)].join(';\n');
+  const parts = [prefixOf(run), textOf(run, step), `\n;${record}`];
   try {
-    await untilHad(run, () => connection.raw(message));
+    await untilHad(run, () => connection.run(parts));
     return [];
   } catch (error) {
     if (!isServerError(error) || error.code !== SQLSTATE.activeTransaction) throw error;
@@ -114,7 +115,7 @@ async function runBare(run: Run, step: Step, number: number, owed: string[]): Pr
   if (trace.kind === 'index') await dropInvalidIndex(connection, trace);
   const begun = recordBegun(history, run.name, number);
   await connection.send([...owed, ...timeoutsOf(run, step), begun].join(';\n'));
-  await connection.raw(textOf(run, step));
+  await connection.run([textOf(run, step)]);
   const invalid = trace.kind === 'index' && (await invalidIndex(connection, trace));
   if (invalid) throw new Error(`index ${invalid} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
   return [recordDone(history, run.name, number)];

@@ -211,7 +211,7 @@ async function sendAll(units: readonly Unit[], opened: Result[]): Promise<void> 
     opened.push(...(await connection.raw(opening)).results);
     await admit?.();
   }
-  await connection.raw(compose(units).message);
+  await connection.run(compose(units).parts, TOOK);
 }
 
 async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
@@ -259,7 +259,8 @@ function settledOf(units: readonly Unit[], ends: readonly End[]): Settled[] {
 /** Where the unit's part of the message is, and how much of it was done. */
 function placeOf(units: readonly Unit[], index: number, completed: number) {
   if (units[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
-  const { message, starts } = compose(units);
+  const { parts, starts } = compose(units);
+  const message = parts.join('');
   return { message, prefix: starts[index] ?? 0, completed };
 }
 

@@ -86,17 +86,23 @@ export function openingAlone([first]: readonly Unit[]): string | undefined {
   return apart ? first.opening.join(';\n') : undefined;
 }
 
-/** SQL units as one message, without what is sent alone, and where each one's script begins in it. */
-export function compose(units: readonly Unit[]): { message: string; starts: number[] } {
-  let message = '';
+/** SQL units as one message in pieces, without what is sent alone, and where each one's script begins in it. */
+export function compose(units: readonly Unit[]): { parts: string[]; starts: number[] } {
+  const parts: string[] = [];
+  let length = 0;
+  const add = (part: string) => {
+    parts.push(part);
+    length += part.length;
+  };
   const alone = openingAlone(units) !== undefined;
   const starts = units.map(({ script, opening, closing }, index) => {
     if (script.kind !== 'sql') throw new Error('a module is no part of a message');
-    if (index > 0 || !alone) message += `${opening.join(';\n')};\n`;
-    const start = message.length;
+    if (index > 0 || !alone) add(`${opening.join(';\n')};\n`);
+    const start = length;
+    add(script.sql);
     // The line break ends a comment in the script's last line.
-    message += `${script.sql}\n;${closing.join(';\n')};\n`;
+    add(`\n;${closing.join(';\n')};\n`);
     return start;
   });
-  return { message, starts };
+  return { parts, starts };
 }

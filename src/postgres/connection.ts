@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { MpmError } from '../errors.ts';
 import { bind } from './bind.ts';
+import { Drain } from './drain.ts';
 import type { KyselyOptions } from './kysely.ts';
 import { knownLoginRole, type LoginRole, rememberLoginRoles, SELECT_LOGIN_ROLES } from './login-role.ts';
 import { identifier } from './quote.ts';
@@ -302,11 +303,23 @@ export class Connection implements Sender {
     this.#role = knownLoginRole(server, login, this.database) ?? undefined;
   }
 
+  /**
+   * Statements that are not ours, in one message that is given in pieces. Their rows are dropped as they come, but for
+   * those with a column of the name `keep` (engine 45).
+   */
+  async run(parts: readonly string[], keep?: string): Promise<Answer> {
+    return answerOf(await this.#submit((done) => new Drain(parts, keep, done)));
+  }
+
   async #message(config: pg.QueryConfig, skip = 0): Promise<Message> {
+    return this.#submit((done) => new Message(config, skip, done));
+  }
+
+  #submit<M extends Message | Drain>(make: (done: (error: Error) => void) => M): Promise<M> {
     return this.#run(
       () =>
-        new Promise<Message>((resolve, reject) => {
-          const message = new Message(config, skip, (error) => {
+        new Promise<M>((resolve, reject) => {
+          const message = make((error) => {
             this.#answered = message.results as unknown as Result[];
             if (error) reject(error);
             else resolve(message);
@@ -404,7 +417,7 @@ export class Connection implements Sender {
   }
 }
 
-function answerOf(message: Message): Answer {
+function answerOf(message: Message | Drain): Answer {
   const results = message.results as unknown as Result[];
   return { rows: results.at(-1)?.rows ?? [], results, copied: message.copied };
 }

@@ -8,4 +8,5 @@ const [url = '', folder = ''] = process.argv.slice(2);
 const set = await readMigrations(folder, 'core');
 const options = { ...OPTIONS, pace: { ...OPTIONS.pace, retries: 3, lockWait: 60_000 } };
 const result = await withRetries(options, () => attemptUp(targetOf(url), set, options));
-process.stdout.write(JSON.stringify({ ...result, error: result.error?.message }));
+const peak = process.resourceUsage().maxRSS * 1024;
+process.stdout.write(JSON.stringify({ ...result, error: result.error?.message, peak }));
