@@ -64,6 +64,7 @@ export const CODES = {
   NO_DOWN: EXIT.tenantsFailed,
   PLAN_REFUSED: EXIT.tenantsFailed,
   NOT_EMPTY: EXIT.tenantsFailed,
+  HISTORY_LOST: EXIT.tenantsFailed,
   ADOPTION: EXIT.tenantsFailed,
   TENANT_STATUS: EXIT.tenantsFailed,
   HISTORY_NEWER: EXIT.tenantsFailed,
@@ -100,7 +101,13 @@ export const CODES = {
 export type ErrorCode = keyof typeof CODES;
 
 /** What keeps a database from being migrated until somebody has said what is true of it. */
-export const REFUSED: readonly ErrorCode[] = ['PLAN_REFUSED', 'NOT_EMPTY', 'HISTORY_UNTRUSTED'];
+export const REFUSED: readonly ErrorCode[] = [
+  'PLAN_REFUSED',
+  'NOT_EMPTY',
+  'HISTORY_LOST',
+  'HISTORY_NEWER',
+  'HISTORY_UNTRUSTED',
+];
 
 /** Where in a migration file an error lies. Lines and columns count from 1; columns count code points. */
 export interface SourceExcerpt {

@@ -96,6 +96,8 @@ function migrateOptions(
     central: true,
     // It is the product's database as well: its tables were there before us, or come from elsewhere.
     allowNonEmpty: true,
+    // Several histories are there, and nobody asks for their stamps.
+    stamp: false,
     signal,
     onMigration: onMigration && ((step) => onMigration({ set, ...step })),
     onWaiting,

@@ -29,7 +29,7 @@ export default class Baseline extends FleetCommand {
 
   static override flags = {
     to: Flags.string({
-      description: 'Every migration up to this one: name or version',
+      description: 'Every migration up to this one: name or version; 0: none was applied',
       helpValue: 'NAME',
       exclusive: ['from'],
     }),

@@ -13,6 +13,7 @@ is written down beside the history, with who made it and what was there before.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> 20260801101500_add_tariffs --tenant 42 --checksums',
     '<%= config.bin %> <%= command.id %> --all-names --all --missing --write',
+    '<%= config.bin %> <%= command.id %> --tenant 42 --stamp --write',
   ];
 
   static override strict = false;
@@ -21,9 +22,13 @@ is written down beside the history, with who made it and what was there before.`
   static override flags = {
     checksums: Flags.boolean({
       description: 'Changed files: take them as they are now for what was applied',
-      exclusive: ['missing'],
+      exclusive: ['missing', 'stamp'],
     }),
-    missing: Flags.boolean({ description: 'Applied, but without a file: forget that they were applied' }),
+    missing: Flags.boolean({
+      description: 'Applied, but without a file: forget that they were applied',
+      exclusive: ['stamp'],
+    }),
+    stamp: Flags.boolean({ description: 'The head stamp: let it say again what the history says' }),
     'all-names': Flags.boolean({ description: 'Every migration that is so, instead of names' }),
     write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
     ...selectionFlags,
@@ -33,9 +38,14 @@ is written down beside the history, with who made it and what was there before.`
   async run(): Promise<MendReport> {
     const { flags, argv } = await this.parse(Repair);
     const names = argv.map(String);
-    if (!flags.checksums && !flags.missing)
-      throw usage('Nothing to repair was named', 'Give --checksums or --missing.');
-    if (names.length > 0 === Boolean(flags['all-names'])) {
+    if (!flags.checksums && !flags.missing && !flags.stamp)
+      throw usage('Nothing to repair was named', 'Give --checksums, --missing or --stamp.');
+    if (flags.stamp && (names.length || flags['all-names']))
+      throw usage(
+        '--stamp goes with no names',
+        'A head stamp is of the whole history: give no names with it.',
+      );
+    if (!flags.stamp && names.length > 0 === Boolean(flags['all-names'])) {
       const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
       throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
     }
@@ -43,7 +53,7 @@ is written down beside the history, with who made it and what was there before.`
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const { showMend } = await import('../cli/show-mend.ts');
     const { repair } = await import('../fleet/verbs/repair.ts');
-    const kind = flags.missing ? 'missing' : 'checksums';
+    const kind = flags.stamp ? 'stamp' : flags.missing ? 'missing' : 'checksums';
     const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'repair' };
     const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
       repair(config, selection, { kind, names, write: flags.write, onEvent, signal }),

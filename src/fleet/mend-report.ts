@@ -1,10 +1,13 @@
 import type { ErrorReport } from '../errors.ts';
 import type { FailureGroup, TenantRef } from './report.ts';
 
-/** One change of a history; nothing is run. `record`: enters it as baseline. `accept`: takes the file as it is now
- * for what was applied. `mark-applied`: what was half-done is done. `forget`: removes its row. `source`: says whose it is. */
+/**
+ * One change of a history; nothing is run. `record`: enters it as baseline. `accept`: takes the file as it is now
+ * for what was applied. `mark-applied`: what was half-done is done. `forget`: removes its row. `source`: says whose it is.
+ * `empty`: that it is empty because nothing is applied. `stamp`: the head stamp says again what the history says.
+ */
 export interface HistoryChange {
-  action: 'record' | 'accept' | 'mark-applied' | 'forget' | 'source';
+  action: 'record' | 'accept' | 'mark-applied' | 'forget' | 'source' | 'empty' | 'stamp';
   name: string;
   /** As the journal says it. */
   why: string;

@@ -159,6 +159,7 @@ async function mend(
         toolVersion: TOOL_VERSION,
         signal,
         write,
+        migrations,
         onWaiting: (reason) => tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason }),
       },
       (rows, connection, found) =>

@@ -2,14 +2,24 @@ import type { Connection } from '../postgres/connection.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { literal } from '../postgres/quote.ts';
 import { databaseError } from '../postgres/refusal.ts';
-import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { rowIs, unmoved } from './fence.ts';
-import { deleteRow, GUARD, guard, type HistoryTable, insertClaim, lockGuard, tableName } from './history.ts';
+import { isGuard, rowIs, unmoved } from './fence.ts';
+import {
+  deleteRow,
+  GUARD,
+  guard,
+  type HistoryTable,
+  insertClaim,
+  lockGuard,
+  markEmptied,
+  tableName,
+  unmarkEmptied,
+} from './history.ts';
 import { selectAttempts, waitForAttempt, waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import { bootstrap, type Found, readPremises, readRows, readStanding } from './read.ts';
 import { standingOf, stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow, KEPT } from './state.ts';
+import { isOld, takeOver } from './takeover.ts';
 import { guardTrusted, isUntrusted, journalTable, refuseUntrusted } from './trust.ts';
 import { sendAdmitted } from './unit.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
@@ -21,6 +31,10 @@ export type Change =
   /** Without a file there is no checksum to take over. */
   | { action: 'mark-applied'; name: string; migration?: Migration | undefined; why: string }
   | { action: 'forget'; name: string; why: string }
+  /** That the history is empty because nothing is applied. */
+  | { action: 'empty'; name: string; why: string }
+  /** The head stamp alone, from what the history says. */
+  | { action: 'stamp'; name: string; why: string }
   /** Whose row it is: of a plugin, or left by one that was uninstalled. */
   | { action: 'source'; name: string; source: 'plugin' | typeof KEPT; why: string };
 
@@ -37,7 +51,7 @@ export interface Amendment {
  */
 export async function amend(
   target: DatabaseTarget,
-  options: MigrateOptions & { write: boolean },
+  options: MigrateOptions & { write: boolean; migrations?: readonly Migration[] },
   decide: (rows: readonly HistoryRow[], connection: Connection, found: Found) => Change[] | Promise<Change[]>,
 ): Promise<Amendment> {
   return withConnection(target, async (connection) => {
@@ -52,6 +66,11 @@ export async function amend(
       }
       if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
         await waitForLock(connection, options.history, waitOf(options));
+        continue;
+      }
+      const { migrations = [] } = options;
+      if (isOld(found, rows, migrations)) {
+        await takeOver(connection, found, rows, migrations, options);
         continue;
       }
       const outcome = await write(connection, found, rows, changes, options);
@@ -86,10 +105,12 @@ async function write(
   const statements = [
     createJournal(journal),
     ...guardTrusted(connection, { ...history, table: journalTable(history) }),
+    ...(rows.length === 0 && after.length > 0 ? [unmarkEmptied(history)] : []),
     ...changes.flatMap((change) => [
       journalEntry(journal, history, change, options),
-      changeSql(history, change, found, changes, options),
+      ...changeSql(history, change, found, changes, options),
     ]),
+    ...(after.length === 0 && rows.length > 0 ? [markEmptied(history)] : []),
     ...(owner ? [writeStamp(found.database, comment, stampOf(after))] : []),
     'commit',
   ];
@@ -102,12 +123,7 @@ async function write(
       await refuseUntrusted(connection, history);
       return 'again';
     }
-    if (
-      isServerError(error) &&
-      error.code === SQLSTATE.invalidText &&
-      /mpm-migrate: (locked|moved)/.test(error.message)
-    )
-      return 'again';
+    if (isGuard(error)) return 'again';
     throw error;
   }
 }
@@ -126,7 +142,7 @@ export function rowsAfter(
     if (change.action === 'forget') byName.delete(name);
     else if (change.action === 'record')
       byName.set(name, { name, checksum: change.migration.checksum, state: 'baseline' });
-    else if (change.action === 'source') continue;
+    else if (change.action === 'source' || change.action === 'empty' || change.action === 'stamp') continue;
     else if (row && change.action === 'accept')
       byName.set(name, { ...row, checksum: change.migration.checksum });
     else if (row)
@@ -145,25 +161,33 @@ function changeSql(
   found: Found,
   changes: readonly Change[],
   options: MigrateOptions,
-): string {
+): string[] {
   const table = tableName(history);
   const named = `where name = ${literal(change.name)}`;
   switch (change.action) {
     case 'forget':
-      return deleteRow(history, change.name);
+      return [deleteRow(history, change.name)];
+    case 'empty':
+      return [markEmptied(history)];
+    case 'stamp':
+      return [];
     case 'source':
-      return `update ${table} set source = ${literal(change.source)} ${named}`;
+      return [`update ${table} set source = ${literal(change.source)} ${named}`];
     case 'accept':
-      return `update ${table} set checksum = ${literal(change.migration.checksum)} ${named}`;
+      return [`update ${table} set checksum = ${literal(change.migration.checksum)} ${named}`];
     case 'mark-applied': {
       const checksum = change.migration ? `checksum = ${literal(change.migration.checksum)}, ` : '';
-      return `update ${table} set ${checksum}state = 'applied', error = null, finished_at = pg_catalog.clock_timestamp() ${named}`;
+      return [
+        `update ${table} set ${checksum}state = 'applied', error = null, finished_at = pg_catalog.clock_timestamp() ${named}`,
+      ];
     }
     case 'record': {
       const position = found.last + 1 + changes.filter(({ action }) => action === 'record').indexOf(change);
       const { run, toolVersion, actor } = options;
-      return `${insertClaim(history, change.migration, position, { run, toolVersion, actor })};
-update ${table} set state = 'baseline', finished_at = started_at ${named}`;
+      return [
+        insertClaim(history, change.migration, position, { run, toolVersion, actor }),
+        `update ${table} set state = 'baseline', finished_at = started_at ${named}`,
+      ];
     }
   }
 }

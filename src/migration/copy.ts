@@ -10,13 +10,15 @@ export interface Copy {
   fingerprint: string;
   /** It is the history of a central database. */
   central: boolean;
+  /** The newest of its rows; 1 for those of 0.1.0. */
+  format: number;
 }
 
 /** Most databases of a fleet hold one and the same history: what was read lately is not read again. */
 const lately: { text: string; copy: Copy }[] = [];
 const MOST = 16;
 
-/** Reads `position, name, checksum, state, source` in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
+/** Reads `position, name, checksum, state, source` and, of newer ones, `format` in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
 export function parseCopy(text: string): Copy {
   const known = lately.find((each) => each.text === text);
   if (known) return known.copy;
@@ -24,15 +26,25 @@ export function parseCopy(text: string): Copy {
   // It comes as it lies in the table: a row that was changed lies behind the others.
   rows.sort((a, b) => a.position - b.position);
   const central = rows.some(({ source }) => source === 'central');
-  const copy = { ...standingOf(rows), central };
+  const format = Math.max(1, ...rows.map((row) => row.format));
+  const copy = { ...standingOf(rows), central, format };
   lately.unshift({ text, copy });
   if (lately.length > MOST) lately.pop();
   return copy;
 }
 
-function rowOf(line: string): Pick<HistoryRow, 'position' | 'name' | 'checksum' | 'state' | 'source'> {
-  const [position, name = '', checksum = '', state, source = ''] = line.split('\t').map(unescaped);
-  return { position: Number(position), name, checksum, state: state as HistoryRow['state'], source };
+function rowOf(line: string) {
+  const [position, name = '', checksum = '', state, source = '', format = '1'] = line
+    .split('\t')
+    .map(unescaped);
+  return {
+    position: Number(position),
+    name,
+    checksum,
+    state: state as HistoryRow['state'],
+    source,
+    format: Number(format),
+  };
 }
 
 /** Rows in COPY's text format, null for null. */

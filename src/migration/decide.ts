@@ -2,16 +2,20 @@ import { MpmError } from '../errors.ts';
 import type { Change } from './amend.ts';
 import type { Migration } from './migration.ts';
 import { compareNames } from './name.ts';
+import { isStamped, parseStamp, stampOf } from './stamp.ts';
 import { type HistoryRow, type StateEntry, statesOf } from './state.ts';
 
-/** `checksums`: take changed files for what they are now. `missing`: forget what has no file any more. */
-export type RepairKind = 'checksums' | 'missing';
+/**
+ * `checksums`: take changed files for what they are now. `missing`: forget what has no file any more. `stamp`: let the
+ * head stamp say again what the history says.
+ */
+export type RepairKind = 'checksums' | 'missing' | 'stamp';
 
 /** What a kind of repair can mend here. */
 export function repairable(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
-  kind: RepairKind,
+  kind: Exclude<RepairKind, 'stamp'>,
 ): StateEntry[] {
   const wanted = kind === 'missing' ? 'missing' : 'changed';
   return statesOf(migrations, rows).filter(({ state }) => state === wanted);
@@ -21,7 +25,7 @@ export function repairable(
 export function decideRepair(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
-  kind: RepairKind,
+  kind: Exclude<RepairKind, 'stamp'>,
   names: readonly string[],
 ): Change[] {
   return repairable(migrations, rows, kind)
@@ -33,6 +37,39 @@ export function decideRepair(
         { action: 'accept', name, migration, why: 'repair: the file as it is now is what was applied' },
       ];
     });
+}
+
+/** What `repair --stamp` changes: nothing where the stamp is what the history says. */
+export function decideStamp(rows: readonly HistoryRow[], comment: string | null): Change[] {
+  const stamp = parseStamp(comment);
+  const { count, fingerprint } = stampOf(rows);
+  if (stamp?.count === count && stamp.fingerprint === fingerprint) return [];
+  const said = stamp
+    ? `it said ${stamp.count} applied`
+    : isStamped(comment)
+      ? 'it was left open'
+      : 'there was none';
+  return [{ action: 'stamp', name: 'head stamp', why: `repair: ${count} applied; ${said}` }];
+}
+
+/** Whether `--to` means that nothing was applied. */
+export function isNothing(to: string): boolean {
+  return /^0+$/.test(to);
+}
+
+/**
+ * What `baseline --to 0` records: that the history is empty because nothing was applied (engine 53).
+ * @throws MpmError USAGE when the history holds something
+ */
+export function decideNothing(rows: readonly HistoryRow[], { emptied }: { emptied: boolean }): Change[] {
+  if (rows.length) {
+    throw new MpmError('USAGE', `--to 0: the history here holds ${rows.length}`, {
+      subject: '0',
+      aftermath: 'nothing was changed here',
+      hint: 'A baseline takes nothing out. What is applied is taken back by: mpm-migrate down --tenant {tenant} --to 0',
+    });
+  }
+  return emptied ? [] : [{ action: 'empty', name: '0', why: 'baseline: nothing was applied' }];
 }
 
 /** What `baseline --to` records: every migration up to `last` which the history does not have; twice is a no-op. */

@@ -2,10 +2,12 @@ import type { Connection } from '../postgres/connection.ts';
 import type { Migration } from './migration.ts';
 import { revertOutside } from './outside.ts';
 import { unmoved } from './fence.ts';
+import { markEmptied } from './history.ts';
 import { type DownOptions, headOf, planDown } from './plan.ts';
 import { readRows, readStanding } from './read.ts';
-import { premisesOf, stampSql } from './restamp.ts';
+import { openStamp, premisesOf, requireStamp, stampSql } from './restamp.ts';
 import { standingOf, stampOf } from './stamp.ts';
+import { isOld, takeOver } from './takeover.ts';
 import { type Reversion, revertInTransaction } from './transaction.ts';
 import { attemptAtWork, othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
 
@@ -18,11 +20,9 @@ export async function goDown(
 ): Promise<'finished' | 'again'> {
   const { options, result } = work;
   const found = await readStanding(connection, options);
-  const plan = planDown(
-    migrations,
-    found.bootstrapped ? await readRows(connection, options.history) : [],
-    depth,
-  );
+  if ((await requireStamp(work, connection, found)) === 'again') return 'again';
+  const read = found.bootstrapped ? await readRows(connection, options.history) : [];
+  const plan = planDown(migrations, read, depth);
   if (await attemptAtWork(work, connection, plan.rows)) return 'again';
   if (result.applied.length === 0) result.from = plan.head;
   result.to = plan.head;
@@ -31,6 +31,10 @@ export async function goDown(
     throw refused(plan.refusals);
   }
   if (plan.steps.length === 0) return 'finished';
+  if (isOld(found, read, migrations)) {
+    await takeOver(connection, found, read, migrations, options);
+    return 'again';
+  }
   const byName = new Map(plan.steps.map((step) => [step.row.name, step]));
   const premises = await premisesOf(work, connection);
   let rows = plan.rows;
@@ -40,12 +44,15 @@ export async function goDown(
       const script = step?.migration.down;
       if (!step || !script) throw new Error(`${name} is not in the plan`);
       const left = rows.filter(({ name: other }) => other !== name);
+      const stamp = stampSql(work, premises, stampOf(left), [script]);
       const reversion: Reversion = {
         ...step,
         script,
-        fence: unmoved(options.history, standingOf(rows)),
-        stamp: stampSql(work, premises, stampOf(left), [script]),
+        before: [unmoved(options.history, standingOf(rows))],
+        open: stampSql(work, premises, openStamp(work), [script]),
+        after: [...(stamp ? [stamp] : []), ...(left.length ? [] : [markEmptied(options.history)])],
       };
+      if (!script.options.transaction) work.opened = true;
       const settled = script.options.transaction
         ? await revertInTransaction(bench, reversion)
         : [{ name, outcome: await revertOutside(bench, outsideOf(options), reversion) }];

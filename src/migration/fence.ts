@@ -1,4 +1,6 @@
 import { literal } from '../postgres/quote.ts';
+import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { UP, upOf } from './checksum.ts';
 import { GUARD, guard, type HistoryTable, tableName } from './history.ts';
 import type { HistoryRow } from './state.ts';
 
@@ -9,21 +11,18 @@ export interface Standing {
   fingerprint: string;
 }
 
-/** `v1:` or `v2:` and a hash of what was run: the part of a checksum that the fingerprint is made of. */
-const UP_HASH = 67;
-
-/** One row's part of the fingerprint. */
+/** One row's part of the fingerprint: its `up`, not its `down`. */
 export function fingerprintLine(row: {
   name: string;
   checksum: string;
   state?: HistoryRow['state'];
 }): string {
   const settled = row.state === undefined || row.state === 'applied' || row.state === 'baseline';
-  return `${row.name} ${row.checksum.slice(0, UP_HASH)}${settled ? '' : ` ${row.state}`}\n`;
+  return `${row.name} ${upOf(row.checksum)}${settled ? '' : ` ${row.state}`}\n`;
 }
 
 /** The fingerprint as the server computes it over the rows. */
-const FINGERPRINT = `encode(sha256(convert_to(coalesce(string_agg(name || ' ' || "left"(checksum, ${UP_HASH})
+const FINGERPRINT = `encode(sha256(convert_to(coalesce(string_agg(name || ' ' || "left"(checksum, ${UP})
   || case when state in ('applied', 'baseline') then '' else ' ' || state end || e'\\n', '' order by position), ''), 'UTF8')), 'hex')`;
 
 /**
@@ -33,6 +32,15 @@ const FINGERPRINT = `encode(sha256(convert_to(coalesce(string_agg(name || ' ' ||
 export function unmoved(history: HistoryTable, { last, fingerprint }: Standing): string {
   const same = `coalesce(max(position), 0) = ${last} and ${FINGERPRINT} = ${literal(fingerprint)}`;
   return guard(`(select ${same} from ${tableName(history)})`, GUARD.moved);
+}
+
+/** Whether a guard of ours failed, and not something else: the lock was not had, or the history was moved on. */
+export function isGuard(error: unknown): boolean {
+  return (
+    isServerError(error) &&
+    error.code === SQLSTATE.invalidText &&
+    Object.values(GUARD).some((text) => error.message.includes(text))
+  );
 }
 
 /**
@@ -52,4 +60,11 @@ export function headIs(
 export function rowIs(history: HistoryTable, row: HistoryRow): string {
   const same = `statements_done = ${row.statementsDone} and started_at >= ${literal(row.startedAt)}::pg_catalog.timestamptz and started_at < ${literal(row.startedAt)}::pg_catalog.timestamptz + interval '1 ms'`;
   return guard(`(select ${same} from ${tableName(history)} where name = ${literal(row.name)})`, GUARD.moved);
+}
+
+/** Fails while another session of ours is in the database: between two messages it holds no lock. */
+export function nobodyElse(): string {
+  const others = `select from pg_catalog.pg_stat_activity where datname = current_database()
+  and pid <> pg_backend_pid() and application_name like 'mpm-migrate/%'`;
+  return guard(`not exists (${others})`, GUARD.moved);
 }

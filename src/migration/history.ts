@@ -23,6 +23,9 @@ export interface Applier {
 /** The column of the row that ends a migration's transaction: how long it took (ms). No migration returns one so called. */
 export const TOOK = 'mpm_migrate_took';
 
+/** Of the history table and its rows, as this version writes them; 0.1.0's have no such column (engine 57). */
+export const FORMAT = 2;
+
 /** Text that a guard puts into its error, so that ours are told apart from the migration's own. */
 export const GUARD = {
   locked: 'mpm-migrate: locked',
@@ -68,18 +71,18 @@ export function lockKeys(history: HistoryTable): [number, number] {
   return [0x6d_70_6d, hash.readInt32BE(0)];
 }
 
+/** What of a history is read by every command; the last of them only where the table is not an older version's. */
+const STANDING = ['position', 'name', 'checksum', 'state', 'source', 'format'];
+
 /**
- * Reads which database this is, and what its history holds ({@link parseCopy}). COPY instead of SELECT: it opens no
+ * Reads which database this is, and what its history holds ({@link parseCopy}; `old`: one of an older version). COPY instead of SELECT: it opens no
  * index and asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
  * @param trusted a condition without which nothing is copied: it fails with {@link GUARD}.untrusted
  */
-export function copyStanding(history: HistoryTable, trusted: string): string {
+export function copyStanding(history: HistoryTable, trusted: string, { old = false } = {}): string {
   return `select current_catalog as database, ${guarded(trusted, GUARD.untrusted)};
-copy ${tableName(history)} (position, name, checksum, state, source) to stdout`;
+copy ${tableName(history)} (${(old ? STANDING.slice(0, -1) : STANDING).join(', ')}) to stdout`;
 }
-
-/** Whether the ledger is here: then this is a central database. */
-export const SELECT_CENTRAL = "select pg_catalog.to_regclass('mpm_migrate.runs') is not null as central";
 
 /** What the head stamp is written with. */
 export interface Premises {
@@ -92,8 +95,8 @@ export interface Premises {
 }
 
 /** {@link Premises} of databases, those that `condition` over pg_database names. */
-export function selectPremises(condition: string): string {
-  return `select d.datname::text as name, s.description as comment, pg_catalog.pg_has_role(d.datdba, 'USAGE') as owner
+export function selectPremises(condition: string, more?: string): string {
+  return `select d.datname::text as name, s.description as comment, pg_catalog.pg_has_role(d.datdba, 'USAGE') as owner${more ? `, ${more}` : ''}
 from pg_catalog.pg_database d left join pg_catalog.pg_shdescription s
   on s.objoid = d.oid and s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
 where ${condition}`;
@@ -113,6 +116,7 @@ export function selectNewcomer(history: HistoryTable): string {
   return `select pg_catalog.current_database()::text as database,
   ${present('mpm_migrate', 'runs')} as central,
   ${present(history.schema, history.table)} as bootstrapped,
+  ${isEmptied(history)} as emptied,
   array(select o.name::text from (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${elsewhere} and ${ours('pg_class', 'c.oid')}
@@ -129,6 +133,30 @@ export function selectNewcomer(history: HistoryTable): string {
 export function handOver(history: HistoryTable): string {
   const [owner] = history.owners ?? [];
   return owner === undefined ? '' : `;\nalter table ${tableName(history)} owner to ${identifier(owner)}`;
+}
+
+/** The comment of a history which holds nothing because nothing is applied (engine 53). */
+const EMPTIED = 'mpm-migrate: nothing is applied here';
+
+/** Whether the table is there by now. */
+export function selectThere(history: HistoryTable): string {
+  return `select pg_catalog.to_regclass(${literal(tableName(history))}) is not null as there`;
+}
+
+/** Says of a history that is left empty that it is meant to be: otherwise its rows could have been lost. */
+export function markEmptied(history: HistoryTable): string {
+  return `comment on table ${tableName(history)} is ${literal(EMPTIED)}`;
+}
+
+export function unmarkEmptied(history: HistoryTable): string {
+  return `comment on table ${tableName(history)} is null`;
+}
+
+function isEmptied({ schema, table }: HistoryTable): string {
+  return `exists (select from pg_catalog.pg_description d join pg_catalog.pg_class c on c.oid = d.objoid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objsubid = 0
+      and n.nspname = ${literal(schema)} and c.relname = ${literal(table)} and d.description = ${literal(EMPTIED)})`;
 }
 
 /** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */
@@ -157,7 +185,8 @@ create table if not exists ${tableName(history)} (
   backend_pid integer,
   backend_start timestamptz,
   statement_begun integer,
-  reverting boolean not null default false
+  reverting boolean not null default false,
+  format smallint not null
 )${handOver(history)}`;
 }
 
@@ -188,6 +217,16 @@ export const AT_WORK = `(case when h.state = 'running' then ${backendOf("(p.row-
 export const SELECT_PROGRESS = `(p.row->>'statement_begun')::int as "statementBegun", (p.row->>'backend_pid')::int as "backendPid",
   coalesce((p.row->>'reverting')::boolean, false) as reverting, ${AT_WORK} as "atWork"`;
 
+/**
+ * Makes an older version's table this one's. That the column has no default keeps a process of that version from
+ * entering rows, which it does without comparing the history first.
+ */
+export function alterHistory(history: HistoryTable): string {
+  return `alter table ${tableName(history)} add column if not exists format smallint not null default ${FORMAT};
+alter table ${tableName(history)} alter column format drop default;
+${addProgressColumns(history)}`;
+}
+
 export function selectRows(history: HistoryTable): string {
   const iso = (column: string) =>
     `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
@@ -208,8 +247,8 @@ export function insertClaim(
   position: number | string,
   applier: Applier,
 ): string {
-  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, tool_version, run_id, database_user, actor, source)
-values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})`;
+  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, tool_version, run_id, database_user, actor, source, format)
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)}, ${FORMAT})`;
 }
 
 /**
@@ -229,8 +268,8 @@ export function insertApplied(
     previous === undefined
       ? 'pg_catalog.transaction_timestamp()'
       : `(select finished_at from ${table} where position = ${previous})`;
-  return `insert into ${table} (position, name, version, checksum, state, started_at, finished_at, tool_version, run_id, database_user, actor, source)
-values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'applied', ${began}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)})
+  return `insert into ${table} (position, name, version, checksum, state, started_at, finished_at, tool_version, run_id, database_user, actor, source, format)
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'applied', ${began}, pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)}, ${FORMAT})
 returning duration_ms as ${TOOK}`;
 }
 

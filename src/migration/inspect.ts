@@ -3,7 +3,8 @@ import { databaseError } from '../postgres/refusal.ts';
 import type { Migration } from './migration.ts';
 import type { Plan } from './plan.ts';
 import { planUp } from './plan.ts';
-import { planFor, readRows, readStanding, type ReadOptions, refuseNonEmpty } from './read.ts';
+import { requireHistory, requireWhole } from './lost.ts';
+import { planFor, readPremises, readRows, readStanding, type ReadOptions } from './read.ts';
 import type { HistoryRow } from './state.ts';
 
 /** One database, looked at. */
@@ -24,7 +25,9 @@ export async function inspect(
 ): Promise<Inspection> {
   return withConnection(target, async (connection) => {
     const found = await readStanding(connection, options);
-    if (!found.bootstrapped && found.objects.length && !options.allowNonEmpty) throw refuseNonEmpty(found);
+    requireHistory(found, options);
+    if (!options.allowNonEmpty)
+      await requireWhole(connection, options, found, await readPremises(connection));
     const { count, fingerprint } = found;
     if (!options.rows)
       return { plan: await planFor(connection, found, set.migrations, options), count, fingerprint };

@@ -10,6 +10,7 @@ import { waitForLock } from './lock.ts';
 import type { Migration } from './migration.ts';
 import type { DownOptions } from './plan.ts';
 import { readRows } from './read.ts';
+import { closeStamp } from './restamp.ts';
 import { goUp } from './up.ts';
 import { type Attempt, type MigrateOptions, recordDone, waitOf, type Work } from './work.ts';
 
@@ -102,6 +103,8 @@ async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
         return undefined;
       } catch (error) {
         if (work.open && connection.lost) return asMpmError(error);
+        // An open stamp is no lie: what keeps it from being closed is not what went wrong here.
+        await closeStamp(work, connection).catch(() => undefined);
         throw error;
       }
     },
@@ -119,7 +122,9 @@ async function settle(work: Work, lost: MpmError): Promise<void> {
   const { direction, since } = open;
   const rows = await withConnection(work.target, async (connection) => {
     await waitForLock(connection, options.history, waitOf(options));
-    return readRows(connection, options.history);
+    const read = await readRows(connection, options.history);
+    await closeStamp(work, connection).catch(() => undefined);
+    return read;
   }).catch((error: unknown) => {
     const migration = open.names[0] ?? '';
     throw new MpmError('COMMIT_UNKNOWN', `${lost.message}; and then: ${asMpmError(error).message}`, {

@@ -48,8 +48,10 @@ export interface Migration {
   name: string;
   /** The numeric prefix as written. */
   version: string;
-  /** `v1:` and the SHA-256 in hex of the file (engine 20). */
+  /** `v2:` and the SHA-256 in hex of `up`, and behind another colon that of `down` (engine 56). */
   checksum: string;
+  /** `v1:` and the SHA-256 in hex of the whole file: what versions up to 0.1.0 recorded. */
+  fileChecksum: string;
   source: Source;
   /** Of a plugin's migration: which one's. Out-of-order is judged among its own only. */
   plugin?: string;

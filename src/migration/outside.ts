@@ -37,7 +37,7 @@ export interface OutsideOptions {
 export async function applyOutside(
   bench: Bench,
   options: OutsideOptions,
-  { migration, at, fence, stamp }: Application,
+  { migration, at, before, open, after }: Application,
 ): Promise<UnitOutcome> {
   const { history, applier } = bench;
   const leftover = typeof at === 'number' ? undefined : at;
@@ -48,12 +48,13 @@ export async function applyOutside(
     script: migration.up,
     reverting: false,
     leftover,
-    fence,
+    before,
+    open,
     claim: (progress) =>
       typeof at === 'number'
         ? claimFirst(history, migration, at, applier, progress)
         : claimLeftover(history, migration, at, applier, progress),
-    finish: [recordFinished(history, migration.name), stamp],
+    finish: [recordFinished(history, migration.name), ...after],
   });
 }
 
@@ -61,7 +62,7 @@ export async function applyOutside(
 export async function revertOutside(
   bench: Bench,
   options: OutsideOptions,
-  { migration, script, row, fence, stamp }: Reversion,
+  { migration, script, row, before, open, after }: Reversion,
 ): Promise<UnitOutcome> {
   const { history, applier } = bench;
   const leftover = row.reverting ? row : undefined;
@@ -72,12 +73,13 @@ export async function revertOutside(
     script,
     reverting: true,
     leftover,
-    fence,
+    before,
+    open,
     claim: (progress) =>
       leftover
         ? claimLeftover(history, migration, leftover, applier, progress)
         : claimReverting(history, row, progress),
-    finish: [deleteFinished(history, row.name), stamp],
+    finish: [deleteFinished(history, row.name), ...after],
   });
 }
 
@@ -90,8 +92,10 @@ interface Task {
   reverting: boolean;
   /** The row that an earlier attempt at the same script left. */
   leftover: HistoryRow | undefined;
-  /** Fails unless the history is still the one that was planned for. */
-  fence: string;
+  /** Fail unless the history is still the one that was planned for. */
+  before: readonly string[];
+  /** Marks the head stamp open. */
+  open: string | undefined;
   claim(progress: Progress): string;
   finish: (string | undefined)[];
 }
@@ -104,7 +108,8 @@ async function workOff(task: Task): Promise<UnitOutcome> {
   return underLock(bench, script, async (lock) => {
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
     const begun = steps || done > 0 ? undefined : 1;
-    const claim = `${task.fence};\n${task.claim({ hashes, done, begun, reverting })}`;
+    const claimed = task.claim({ hashes, done, begun, reverting });
+    const claim = [...task.before, claimed, task.open].filter(Boolean).join(';\n');
     if ((await send(bench, claim)) === 'moved') return 'moved';
     await lock.remember();
     const { name } = migration;

@@ -4,18 +4,20 @@ import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import {
   copyStanding,
   createHistory,
+  FORMAT,
   type HistoryTable,
   lockGuard,
   type Premises,
   selectNewcomer,
   selectPremises,
-  SELECT_CENTRAL,
   selectRows,
 } from './history.ts';
 import { type Copy, parseCopy } from './copy.ts';
+import { isGuard } from './fence.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Migration } from './migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
+import { stampOf } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
 import { type Admit, sendAdmitted } from './unit.ts';
@@ -24,8 +26,10 @@ import { type Admit, sendAdmitted } from './unit.ts';
 export interface Found extends Copy {
   database: string;
   bootstrapped: boolean;
-  /** Without a history: up to four names of objects that are in the way, those of extensions not counted. */
+  /** Without a row in its history: up to four names of objects that are in the way, those of extensions not counted. */
   objects: string[];
+  /** The history is empty, and says that it is meant to be. */
+  emptied: boolean;
 }
 
 export interface ReadOptions extends PlanOptions {
@@ -46,6 +50,7 @@ export async function readStanding(connection: Connection, options: ReadOptions)
       },
     );
   }
+  if (found.format > FORMAT) throw newer(found);
   if (found.central && !options.central) {
     throw new MpmError('WRONG_DATABASE', `"${found.database}" is a central database, not a tenant's`, {
       subject: found.database,
@@ -55,34 +60,55 @@ export async function readStanding(connection: Connection, options: ReadOptions)
   return found;
 }
 
-async function standingOf(connection: Connection, history: HistoryTable): Promise<Found> {
-  try {
-    const { results, copied } = await connection.send(copyStanding(history, mayBeRead(history)));
-    const database = String(results[0]?.rows[0]?.['database']);
-    const copy = parseCopy(copied);
-    return {
-      ...copy,
-      central: copy.central || (await isCentral(connection, copy)),
-      database,
-      bootstrapped: true,
-      objects: [],
-    };
-  } catch (error) {
-    if (isUntrusted(error)) await refuseUntrusted(connection, history);
-    const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
-    if (!isServerError(error) || !missing.includes(error.code)) throw error;
+async function standingOf(
+  connection: Connection,
+  history: HistoryTable,
+  how: { old?: boolean } = {},
+): Promise<Found> {
+  const read = await copyOf(connection, history, how);
+  if (read === 'older') return standingOf(connection, history, { old: true });
+  if (read !== 'missing' && read.count > 0) {
+    return { ...read, bootstrapped: true, objects: [], emptied: false };
   }
-  const [newcomer] = await connection.query<Found>(selectNewcomer(history));
-  // Another runner may have created the history between the two queries.
-  if (!newcomer || newcomer.bootstrapped) return standingOf(connection, history);
-  return { ...newcomer, count: 0, last: 0, fingerprint: '' };
+  // Rows say whose history it is; without any, what is beside it does.
+  const [newcomer] = await connection.query<Newcomer>(selectNewcomer(history));
+  // Another runner may have created or dropped the history between the two queries.
+  if (!newcomer || newcomer.bootstrapped !== (read !== 'missing')) return standingOf(connection, history);
+  return { ...NOTHING, format: how.old ? 1 : FORMAT, ...newcomer };
 }
 
-/** Rows say whose history it is; without any, the ledger beside it does. */
-async function isCentral(connection: Connection, { count }: Copy): Promise<boolean> {
-  if (count > 0) return false;
-  const [row] = await connection.query<{ central: boolean }>(SELECT_CENTRAL);
-  return row?.central ?? false;
+const NOTHING = { count: 0, last: 0, fingerprint: stampOf([]).fingerprint };
+
+type Newcomer = Pick<Found, 'database' | 'central' | 'bootstrapped' | 'objects' | 'emptied'>;
+
+async function copyOf(
+  connection: Connection,
+  history: HistoryTable,
+  how: { old?: boolean },
+): Promise<(Copy & { database: string }) | 'missing' | 'older'> {
+  try {
+    const { results, copied } = await connection.send(copyStanding(history, mayBeRead(history), how));
+    return { ...parseCopy(copied), database: String(results[0]?.rows[0]?.['database']) };
+  } catch (error) {
+    if (isUntrusted(error)) await refuseUntrusted(connection, history);
+    if (!isServerError(error)) throw error;
+    if (error.code === SQLSTATE.undefinedColumn && !how.old) return 'older';
+    const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
+    if (!missing.includes(error.code)) throw error;
+    return 'missing';
+  }
+}
+
+function newer({ database, format }: Found): MpmError {
+  return new MpmError(
+    'HISTORY_NEWER',
+    `the history of "${database}" has format ${format}: a newer version of mpm-migrate wrote it, this one knows ${FORMAT}`,
+    {
+      subject: database,
+      aftermath: 'nothing was changed here',
+      hint: 'Use that version, or the newest: npm install mpm-migrate@latest',
+    },
+  );
 }
 
 /** The plan for a database as it was found. Its rows are read only when they are not just the first of the files. */
@@ -122,24 +148,7 @@ export async function bootstrap(
     if (!connection.lost) await connection.query('rollback');
     // Somebody else's schema may have been there.
     if (isUntrusted(error)) await refuseUntrusted(connection, history);
-    else if (isServerError(error) && error.code === SQLSTATE.invalidText) return 'locked';
+    else if (isGuard(error)) return 'locked';
     throw error;
   }
-}
-
-/** A database with objects and no history is somebody's work: migrating it would collide, or worse (engine 24). */
-export function refuseNonEmpty(found: Found): MpmError {
-  const [first, ...others] = found.objects;
-  const more = others.length > 2 ? ' and more' : others.length ? `, ${others.join(', ')}` : '';
-  return new MpmError(
-    'NOT_EMPTY',
-    `"${found.database}" has no history, but it is not empty: ${first}${more}`,
-    {
-      subject: found.database,
-      aftermath: 'nothing was changed here',
-      hint: `If its schema is what your migrations up to NAME make: mpm-migrate baseline --tenant {tenant} --to NAME --write
-If knex migrated it so far: mpm-migrate baseline --tenant {tenant} --from knex
-Other tools whose tables are read: mpm-migrate baseline --help`,
-    },
-  );
 }

@@ -2,11 +2,11 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { MpmError } from '../errors.ts';
-import { checksumOf, withoutBom } from './checksum.ts';
+import { checksumOf, checksumOfModule, checksumOfSections, withoutBom } from './checksum.ts';
 import { type FolderListing, listFolder, type MigrationFiles } from './files.ts';
 import { loadModule } from './load.ts';
-import type { Migration, Source } from './migration.ts';
-import { parseSqlFile, type SqlFileKind } from './sql-file.ts';
+import type { Migration, Source, SqlScript } from './migration.ts';
+import { parseSqlFile, type SqlFile, type SqlFileKind } from './sql-file.ts';
 import { isUntouched } from './untouched.ts';
 
 /** The migrations of a folder, in order. Folders of equal content may share one list. */
@@ -108,12 +108,12 @@ async function readMigration(
 ): Promise<Migration> {
   const path = join(folder, files.file);
   const content = read(path);
-  const checksum = checksumOf(content);
-  const source = reading.sourceOf(files.file, checksum);
+  const fileChecksum = checksumOf(content);
+  const source = reading.sourceOf(files.file, fileChecksum);
   const plugin = reading.pluginOf?.(files.file);
   const down = files.downFile === undefined ? undefined : join(folder, files.downFile);
   const downContent = down === undefined ? undefined : read(down);
-  const key = keyOf(source, plugin, files, checksum, downContent && checksumOf(downContent));
+  const key = keyOf(source, plugin, files, fileChecksum, downContent && checksumOf(downContent));
   const known = cache.get(key);
   if (known) return known;
 
@@ -121,7 +121,7 @@ async function readMigration(
   const identity = {
     name,
     version,
-    checksum,
+    fileChecksum,
     source,
     ...(plugin === undefined ? {} : { plugin }),
     path,
@@ -129,22 +129,25 @@ async function readMigration(
   };
   let migration: Migration;
   if (files.kind === 'module') {
-    migration = { ...identity, ...(await loadModule(path)) };
+    migration = { ...identity, checksum: checksumOfModule(fileChecksum), ...(await loadModule(path)) };
   } else {
     const halves = [parse(path, content, files.kind === 'pair' ? 'up' : 'both')];
     if (down !== undefined && downContent !== undefined) halves.push(parse(down, downContent, 'down'));
     const problems = halves
       .flatMap((half) => half.problems)
       .map((problem) => problem.with({ migration: name }));
-    const { up, down: downScript } = Object.assign({}, ...halves) as {
-      up?: Migration['up'];
-      down?: Migration['up'];
-    };
+    const { up, down: downScript } = Object.assign({}, ...halves) as SqlFile;
     if (problems.length || !up) throw new Problems(problems);
-    migration = { ...identity, up, ...(downScript && { down: downScript }) };
+    const checksum = checksumOfSections(sectionOf(up), downScript && sectionOf(downScript));
+    migration = { ...identity, checksum, up, ...(downScript && { down: downScript }) };
   }
   cache.set(key, migration);
   return migration;
+}
+
+/** As it stands in the file: what is not sent counts as well. */
+function sectionOf({ text, sql, start, options }: SqlScript) {
+  return { text: text.slice(start, start + sql.length), options };
 }
 
 function parse(path: string, content: Uint8Array, kind: SqlFileKind) {

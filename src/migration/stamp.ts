@@ -11,22 +11,48 @@ export interface Stamp {
   fingerprint: string;
 }
 
-const TAG = /\s*\[mpm-migrate:1:(\d+):([0-9a-f]{64})\]$/;
+/** The history is in work, or was left in the middle of it: connect and look (engine 39). */
+export interface OpenStamp {
+  /** Of whose work: a word of its own. */
+  by: string;
+}
 
-/** The stamp at the end of a database's comment; undefined when there is none, or one of another format. */
+const OPEN = /\[mpm-migrate:2:open:(\w+)\]$/;
+const TAG = /\[mpm-migrate:2:(\d+):([0-9a-f]{64})\]$/;
+
+/** Of every format; one that does not know another's stamp has written its own behind it. */
+const TAGS = /(?:\s*\[mpm-migrate:\d+:[^\]]*\])+$/;
+
+/** Whether there is a stamp of any format. */
+export function isStamped(comment: string | null): boolean {
+  return TAGS.test(comment ?? '');
+}
+
+/** The stamp at the end of a database's comment; undefined when there is none, an open one, or one of another format. */
 export function parseStamp(comment: string | null): Stamp | undefined {
   const [, count, fingerprint] = TAG.exec(comment ?? '') ?? [];
   return count && fingerprint ? { count: Number(count), fingerprint } : undefined;
 }
 
+/** Whose work the stamp was left open by. */
+export function openedBy(comment: string | null): string | undefined {
+  return OPEN.exec(comment ?? '')?.[1];
+}
+
 /** The comment with this stamp behind what a person wrote. */
-export function withStamp(comment: string | null, stamp: Stamp): string {
-  const words = (comment ?? '').replace(TAG, '');
-  return `${words}${words ? ' ' : ''}[mpm-migrate:1:${stamp.count}:${stamp.fingerprint}]`;
+export function withStamp(comment: string | null, stamp: Stamp | OpenStamp): string {
+  const words = (comment ?? '').replace(TAGS, '');
+  return `${words}${words ? ' ' : ''}${tagOf(stamp)}`;
+}
+
+function tagOf(stamp: Stamp | OpenStamp): string {
+  return 'by' in stamp
+    ? `[mpm-migrate:2:open:${stamp.by}]`
+    : `[mpm-migrate:2:${stamp.count}:${stamp.fingerprint}]`;
 }
 
 /** Needs ownership of the database, and is transactional. */
-export function writeStamp(database: string, comment: string | null, stamp: Stamp): string {
+export function writeStamp(database: string, comment: string | null, stamp: Stamp | OpenStamp): string {
   return `comment on database ${identifier(database)} is ${literal(withStamp(comment, stamp))}`;
 }
 
@@ -34,12 +60,11 @@ export function writeStamp(database: string, comment: string | null, stamp: Stam
  * As {@link writeStamp}, behind the comment as it is by then: for migrations that may have written one themselves.
  * Needs PL/pgSQL, because COMMENT takes nothing but a literal.
  */
-export function writeStampBehind(stamp: Stamp): string {
-  const words = `regexp_replace(coalesce(shobj_description(oid, 'pg_database'), ''), ${literal(TAG.source)}, '')`;
-  const tag = `[mpm-migrate:1:${stamp.count}:${stamp.fingerprint}]`;
+export function writeStampBehind(stamp: Stamp | OpenStamp): string {
+  const words = `regexp_replace(coalesce(shobj_description(oid, 'pg_database'), ''), ${literal(TAGS.source)}, '')`;
   return `do $mpm$ declare was text; begin
   select ${words} into was from pg_catalog.pg_database where datname = current_database();
-  execute format('comment on database %I is %L', current_database(), was || case when was = '' then '' else ' ' end || ${literal(tag)});
+  execute format('comment on database %I is %L', current_database(), was || case when was = '' then '' else ' ' end || ${literal(tagOf(stamp))});
 end $mpm$`;
 }
 

@@ -1,3 +1,4 @@
+import { upOf } from './checksum.ts';
 import type { Migration } from './migration.ts';
 import { compareNames } from './name.ts';
 
@@ -103,6 +104,14 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
 function stateOfRow(row: HistoryRow, migration: Migration): MigrationState {
   if (row.state === 'failed') return 'failed';
   if (row.state === 'running') return row.atWork === null ? 'interrupted' : 'running';
-  if (row.checksum !== migration.checksum) return 'changed';
+  if (!isUnchanged(row.checksum, migration)) return 'changed';
   return row.state;
+}
+
+/** Whether what was recorded is what the file's `up` is now; of a row of an older version, what the whole file is. */
+export function isUnchanged(
+  recorded: string,
+  { checksum, fileChecksum }: Pick<Migration, 'checksum' | 'fileChecksum'>,
+): boolean {
+  return recorded === fileChecksum || upOf(recorded) === upOf(checksum);
 }

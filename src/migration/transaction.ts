@@ -47,10 +47,12 @@ export type Settled =
 
 /** What one migration does to the history's surroundings. */
 interface Bounds {
-  /** Fails unless the history is still the one that this was planned from. */
-  fence: string;
-  /** Writes the head stamp, in the transaction that ends the work. */
-  stamp?: string | undefined;
+  /** Under the lock, before anything is run: fails unless the history is still the one that this was planned from. */
+  before: readonly string[];
+  /** Marks the head stamp open, in the first transaction of a message that does not end the work. */
+  open?: string | undefined;
+  /** In the transaction that ends the work: writes the head stamp. */
+  after: readonly string[];
 }
 
 /** A migration to be applied: at the next position, or on the row that an earlier attempt left. */
@@ -90,45 +92,47 @@ export async function applyInTransaction(
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
 export function revertInTransaction(
   bench: Bench,
-  { script, row, fence, stamp }: Reversion,
+  { script, row, before, open, after }: Reversion,
 ): Promise<Settled[]> {
   const { history } = bench;
   const unit = unitOf(bench, row.name, script, {
-    claim: [...guardTrusted(bench.connection, history), fence, claimDown(history, row)],
+    claim: [...guardTrusted(bench.connection, history), ...before, claimDown(history, row)],
     finish: deleteReverted(history, row.name),
-    stamp,
+    after: after.length || !open ? after : [open],
   });
   return runUnits(bench, [unit]);
 }
 
-function unitUp(bench: Bench, { migration, at, fence, stamp }: Application, before?: Application): Unit {
+function unitUp(bench: Bench, application: Application, previous?: Application): Unit {
+  const { migration, at, before, open } = application;
   const { history, applier } = bench;
   const { name, up } = migration;
+  const after = application.after.length || !open ? application.after : [open];
   // Whose history it is does not change within a message.
-  const trusted = before ? [] : guardTrusted(bench.connection, history);
+  const trusted = previous ? [] : guardTrusted(bench.connection, history);
   if (typeof at !== 'number') {
-    const claim = [...trusted, fence, claimAgain(history, migration, at, applier)];
-    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
+    const claim = [...trusted, ...before, claimAgain(history, migration, at, applier)];
+    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), after });
   }
   if (up.kind === 'module') {
     // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
-    const claim = [...trusted, fence, insertClaim(history, migration, at, applier)];
-    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), stamp });
+    const claim = [...trusted, ...before, insertClaim(history, migration, at, applier)];
+    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), after });
   }
-  const previous = typeof before?.at === 'object' ? before.at.position : before?.at;
-  const finish = insertApplied(history, migration, at, applier, previous);
+  const place = typeof previous?.at === 'object' ? previous.at.position : previous?.at;
+  const finish = insertApplied(history, migration, at, applier, place);
   // SQL leaves all of itself or nothing: its row is written once, at its end.
-  return unitOf(bench, name, up, { claim: [...trusted, fence], finish, stamp });
+  return unitOf(bench, name, up, { claim: [...trusted, ...before], finish, after });
 }
 
-/** What a unit does to the history: before the migration, after it, and to the head stamp. */
+/** What a unit does to the history: before the migration, behind it, and to what surrounds the history. */
 interface Records {
-  claim: string[];
+  claim: readonly string[];
   finish: string;
-  stamp: string | undefined;
+  after: readonly string[];
 }
 
-function unitOf(bench: Bench, name: string, script: Script, { claim, finish, stamp }: Records): Unit {
+function unitOf(bench: Bench, name: string, script: Script, { claim, finish, after }: Records): Unit {
   const { opening, closing } = bench.settings;
   const timeouts = setTimeouts(bench.timeouts, script.options);
   return {
@@ -144,7 +148,7 @@ function unitOf(bench: Bench, name: string, script: Script, { claim, finish, sta
       SAVEPOINT,
       ...SESSION_SETTINGS,
     ],
-    closing: [...RESTORE, ...closing, RELEASE, finish, ...(stamp ? [stamp] : []), 'commit'],
+    closing: [...RESTORE, ...closing, RELEASE, finish, ...after, 'commit'],
   };
 }
 

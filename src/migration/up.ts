@@ -2,13 +2,16 @@ import type { Connection } from '../postgres/connection.ts';
 import { headIs, unmoved } from './fence.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { haltable } from './halt.ts';
+import { unmarkEmptied } from './history.ts';
 import { waitForLock } from './lock.ts';
+import { requireHistory } from './lost.ts';
 import type { Migration } from './migration.ts';
 import { applyOutside, halfReverted } from './outside.ts';
 import type { Plan } from './plan.ts';
-import { bootstrap, type Found, planFor, readStanding, refuseNonEmpty } from './read.ts';
-import { premisesOf, refreshStamp, stampSql } from './restamp.ts';
+import { bootstrap, type Found, planFor, readStanding } from './read.ts';
+import { openStamp, premisesOf, refreshStamp, requireStamp, stampSql } from './restamp.ts';
 import { type Stamp, stampOf } from './stamp.ts';
+import { isOld, takeOver, takeOverInPassing } from './takeover.ts';
 import { type Application, applyInTransaction, type Settled } from './transaction.ts';
 import type { Bench } from './unit.ts';
 import { attemptAtWork, othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
@@ -27,7 +30,8 @@ export async function goUp(
 ): Promise<'finished' | 'again'> {
   const { options, result } = work;
   const found = await readStanding(connection, options);
-  if (!found.bootstrapped && found.objects.length && !options.allowNonEmpty) throw refuseNonEmpty(found);
+  requireHistory(found, options);
+  if ((await requireStamp(work, connection, found)) === 'again') return 'again';
   const plan = await planFor(connection, found, migrations, options);
   if (await attemptAtWork(work, connection, plan.rows)) return 'again';
   if (result.applied.length === 0) result.from = plan.head;
@@ -39,12 +43,19 @@ export async function goUp(
     if (await othersAtWork(work, connection, plan.refusals, found)) return 'again';
     throw refused(plan.refusals);
   }
+  const old = isOld(found, plan.rows, migrations);
+  const theirs = [connection, found, plan.rows ?? [], migrations, options] as const;
   if (plan.pending.length === 0) {
+    if (old && (await takeOverInPassing(...theirs))) return 'again';
     await refreshStamp(work, connection, found);
     return 'finished';
   }
   if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
     await waitForLock(connection, options.history, waitOf(options));
+    return 'again';
+  }
+  if (old) {
+    await takeOver(...theirs);
     return 'again';
   }
   return applyAll(work, connection, found, plan, migrations);
@@ -67,6 +78,7 @@ async function applyAll(
   const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
   const reverted = pending.find(({ name }) => rows.get(name)?.reverting);
   if (reverted) throw halfReverted(reverted.name);
+  const open = stampSql(work, premises, openStamp(work), scripts);
   const lastAfter = (done: number) =>
     found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
   /** One of a message that begins with the migration at the index `first`. */
@@ -82,8 +94,10 @@ async function applyAll(
     return {
       migration,
       at: rows.get(migration.name) ?? last + 1,
-      fence,
-      stamp: ends ? stamp : undefined,
+      before: index === 0 && found.count === 0 ? [fence, unmarkEmptied(history)] : [fence],
+      // In each message anew: another runner may have closed it in between.
+      open: index === first ? open : undefined,
+      after: ends && stamp ? [stamp] : [],
     };
   };
   let most = 1;
@@ -98,6 +112,8 @@ async function applyAll(
         .slice(first, first + those.length)
         .map((migration, index) => applicationOf(migration, first + index, first));
       const since = performance.now();
+      const whole = batch.length === 1 && first === pending.length - 1;
+      if (!whole || !batch[0]?.migration.up.options.transaction) work.opened = true;
       const settled = await apply(work, bench, batch);
       const quick = performance.now() - since < MESSAGE.quick * batch.length;
       most = quick ? Math.min(most * 4, MESSAGE.most) : 1;

@@ -67,6 +67,12 @@ export interface Work {
   result: Attempt;
   /** The migrations whose outcome a lost connection leaves open, in their order. */
   open?: { names: readonly string[]; direction: 'up' | 'down'; since: number } | undefined;
+  /** The head stamp may have been left open by it. */
+  opened?: boolean;
+  /** What the database itself said of its stamp, and when (ms). */
+  asked?: { premises: Premises; at: number };
+  /** The word in the open stamp. */
+  token?: string;
 }
 
 /** How long these options wait for another runner. */
@@ -121,6 +127,7 @@ export async function perform(
       const end = settled.get(name) ?? (await settleFrom(names.slice(index - 1), since));
       if ('error' in end) {
         work.open = { names: [name], direction, since };
+        if (end.error instanceof MpmError && end.error.code === 'MIGRATION_ESCAPED') work.opened = true;
         throw end.error;
       }
       if (end.outcome === 'done') {

@@ -3,7 +3,9 @@ import { readTenant } from '../central/change.ts';
 import { registerTenant } from '../central/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
-import { readStanding } from '../migration/read.ts';
+import { requireHistory, requireWhole } from '../migration/lost.ts';
+import { type Found, readPremises, readStanding, type ReadOptions } from '../migration/read.ts';
+import type { Connection } from '../postgres/connection.ts';
 import { lossOf, placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { newBuildingName } from './build.ts';
@@ -55,9 +57,11 @@ export async function adopt(
     };
     const registered = await registerTenant(central, newcomer);
     const tenant = await readTenant(central, registered.id);
-    const filled = !found.bootstrapped && found.objects.length > 0;
-    const baseline = `it has tables and no history: mpm-migrate baseline --tenant ${tenant.id} --to NAME says where it stands`;
-    return { done: 'adopted', tenant, notices: filled ? [baseline] : [] };
+    return {
+      done: 'adopted',
+      tenant,
+      notices: found.notices.map((text) => text.replaceAll('{tenant}', tenant.id)),
+    };
   });
 }
 
@@ -66,9 +70,11 @@ async function look(config: Config, server: string, database: string) {
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/adopt', connectTimeout };
   try {
-    return await withConnection(target, (connection) => {
+    return await withConnection(target, async (connection) => {
       connection.describeLoss = lossOf(`database "${database}"`);
-      return readStanding(connection, { history: config.history });
+      const options = { history: config.history };
+      const found = await readStanding(connection, options);
+      return { notices: await problemsOf(connection, options, found) };
     });
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
@@ -77,5 +83,17 @@ async function look(config: Config, server: string, database: string) {
       cause: error,
       hint: 'A new one is made by: mpm-migrate tenant create NAME --database NAME',
     });
+  }
+}
+
+/** What `up` will refuse it for, with what to type. */
+async function problemsOf(connection: Connection, options: ReadOptions, found: Found): Promise<string[]> {
+  try {
+    requireHistory(found, {});
+    await requireWhole(connection, options, found, await readPremises(connection));
+    return [];
+  } catch (error) {
+    if (!(error instanceof MpmError) || !['NOT_EMPTY', 'HISTORY_LOST'].includes(error.code)) throw error;
+    return [error.message, ...(error.hint?.split('\n') ?? [])];
   }
 }

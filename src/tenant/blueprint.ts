@@ -8,7 +8,7 @@ import { type MigrationCache, type MigrationSet, readMigrations } from '../migra
 import { readSeeds } from './seeds.ts';
 
 /** Counted on when what is made of equal files changes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** What a new tenant is made of, all of it read and checked. */
 export interface Blueprint {

@@ -4,7 +4,7 @@ import { readBuildingNames } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { type HistoryTable, tableName } from '../migration/history.ts';
-import { parseStamp } from '../migration/stamp.ts';
+import { isStamped } from '../migration/stamp.ts';
 import { mayBeRead } from '../migration/trust.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { placeOf, withConnection } from '../postgres/connect.ts';
@@ -112,7 +112,7 @@ async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
   shobj_description(oid, 'pg_database') as comment
 from pg_database where not datistemplate and datname <> 'postgres' order by datname`,
   );
-  return rows.map(({ comment, ...row }) => ({ ...row, stamped: parseStamp(comment) !== undefined }));
+  return rows.map(({ comment, ...row }) => ({ ...row, stamped: isStamped(comment) }));
 }
 
 /**

@@ -57,7 +57,7 @@ export function rowsIn<R = Record<string, unknown>>(url: string, sql: string): P
 
 /** What a head stamp is to say, as PostgreSQL computes it over the rows. */
 export const SELECT_FINGERPRINT = `select count(*)::int as count, encode(sha256(convert_to(coalesce(string_agg(
-  name || ' ' || checksum || case when state in ('applied', 'baseline') then '' else ' ' || state end || E'\\n', '' order by position), ''), 'UTF8')), 'hex') as fingerprint
+  name || ' ' || left(checksum, 67) || case when state in ('applied', 'baseline') then '' else ' ' || state end || E'\\n', '' order by position), ''), 'UTF8')), 'hex') as fingerprint
 from mpm_migrate.history`;
 
 /** `name state` of each history row in order; empty when there is no history. */

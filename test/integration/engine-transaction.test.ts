@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { withDatabases } from '../helpers/database.ts';
 import { parseStamp } from '../../src/migration/stamp.ts';
+import { connect } from '../../src/postgres/connect.ts';
 import {
+  backendsGone,
   down,
   historyOf,
   migrations,
@@ -371,7 +373,7 @@ describe('the head stamp', () => {
     const set = await migrations(files);
     await up(url, set);
     const { comment, stamp } = await stampIn(url);
-    expect(comment).toMatch(/^Ours: don't \\drop \[mpm-migrate:1:2:[0-9a-f]{64}\]$/);
+    expect(comment).toMatch(/^Ours: don't \\drop \[mpm-migrate:2:2:[0-9a-f]{64}\]$/);
     const { count, fingerprint } = (await found(url)) ?? {};
     expect(stamp).toEqual({ count, fingerprint });
     expect(await down(url, set)).toMatchObject({ outcome: 'reverted' });
@@ -388,22 +390,42 @@ describe('the head stamp', () => {
       '2_b.sql': 'select 1;',
     });
     await up(url, set);
-    expect((await stampIn(url)).comment).toMatch(/^new 'words' \[mpm-migrate:1:2:[0-9a-f]{64}\]$/);
+    expect((await stampIn(url)).comment).toMatch(/^new 'words' \[mpm-migrate:2:2:[0-9a-f]{64}\]$/);
     const only = await migrations({
       '1_a.sql': `-- migrate:up\ncomment on database "${name}" is 'new ''words''';\n-- migrate:down\ncomment on database "${name}" is null;`,
     });
     await rowsIn(url, "delete from mpm_migrate.history where name = '2_b'");
     await down(url, only);
-    expect((await stampIn(url)).comment).toMatch(/^\[mpm-migrate:1:0:[0-9a-f]{64}\]$/);
+    expect((await stampIn(url)).comment).toMatch(/^\[mpm-migrate:2:0:[0-9a-f]{64}\]$/);
   });
 
-  test('engine 30: lags behind a batch that failed half-way, and the next up that is current mends it', async () => {
+  test('engine 39: after a batch that failed half-way it says what is there', async () => {
     const { url } = await databases.create();
-    const good = await migrations(files);
-    await up(url, await migrations({ ...files, '3_bad.sql': 'select 1/0' }));
-    expect((await stampIn(url)).stamp).toBeUndefined();
-    expect(await up(url, good)).toMatchObject({ outcome: 'current' });
-    expect((await stampIn(url)).stamp).toMatchObject({ count: 2 });
+    const bad = await migrations({ ...files, '3_bad.sql': 'select 1/0' });
+    for (let run = 0; run < 2; run += 1) {
+      expect(await up(url, bad)).toMatchObject({ outcome: 'failed' });
+      expect((await stampIn(url)).stamp).toEqual(await found(url));
+    }
+    const outside = await migrations({
+      ...files,
+      '3_bad.sql': '-- migrate:up transaction:false\ncreate table kept ();\nselect 1/0',
+    });
+    expect(await up(url, outside)).toMatchObject({ outcome: 'failed' });
+    expect((await stampIn(url)).stamp).toEqual({ ...(await found(url)), count: 3 });
+  });
+
+  test('engine 39: one that was left open is closed by the next up that is current, unless others are at work', async () => {
+    const { url, name } = await databases.create();
+    const set = await migrations(files);
+    await up(url, set);
+    await rowsIn(url, `comment on database "${name}" is 'Ours [mpm-migrate:2:open:abc123]'`);
+    const other = await connect({ url, applicationName: 'mpm-migrate/9/42', connectTimeout: 5000 });
+    await up(url, set);
+    expect((await stampIn(url)).comment).toBe('Ours [mpm-migrate:2:open:abc123]');
+    await other.close();
+    await backendsGone(url);
+    await up(url, set);
+    expect((await stampIn(url)).comment).toMatch(/^Ours \[mpm-migrate:2:2:[0-9a-f]{64}\]$/);
   });
 
   test('engine 30: an out-of-order history has a stamp of its own, equal to what the server computes', async () => {

@@ -40,9 +40,9 @@ test('engine 30: a missing, foreign or unparsable stamp, and one of other files,
   const comment = (at: number, text: string) =>
     fleet.of(fleet.tenants[at], `comment on database ${fleet.tenants[at]?.database} is ${text}`);
   await comment(0, 'null');
-  await comment(1, `'[mpm-migrate:2:2:${'0'.repeat(64)}]'`);
-  await comment(2, `'[mpm-migrate:1:two]'`);
-  await comment(3, `'[mpm-migrate:1:2:${'0'.repeat(64)}]'`);
+  await comment(1, `'[mpm-migrate:3:2:${'0'.repeat(64)}]'`);
+  await comment(2, `'[mpm-migrate:2:two]'`);
+  await comment(3, `'[mpm-migrate:2:2:${'0'.repeat(64)}]'`);
   const { config, proxy } = await behindProxy(fleet);
   await using _ = proxy;
   expect(await status(config, { all: true })).toMatchObject({ stamped: 1, counts: { current: 5 } });
@@ -105,8 +105,8 @@ test('engine 30: a stale stamp is believed by --fast and status alone', async ()
   await fleet.of(fleet.tenants[0], 'alter table meters drop note');
   expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
   expect((await up(fleet.config, { all: true }, { fast: true })).counts).toMatchObject({ current: 2 });
-  expect((await status(fleet.config, { all: true }, { deep: true })).counts).toMatchObject({ pending: 1 });
-  expect((await up(fleet.config, { all: true })).counts).toMatchObject({ migrated: 1, current: 1 });
+  expect((await status(fleet.config, { all: true }, { deep: true })).counts).toMatchObject({ drifted: 1 });
+  expect((await up(fleet.config, { all: true })).counts).toMatchObject({ refused: 1, current: 1 });
 });
 
 test('fleet 21: the matrix shows in which migrations tenants differ', async () => {

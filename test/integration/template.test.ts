@@ -91,7 +91,7 @@ test('fleet 15: a tenant by replay, from the template and from the pool are the 
 
   const catalog = await catalogOf(replayed.url);
   expect(catalog.length).toBeGreaterThan(60);
-  expect(catalog.join('\n')).toMatch(/comment of the database \[mpm-migrate:1:4:[0-9a-f]{64}\]/);
+  expect(catalog.join('\n')).toMatch(/comment of the database \[mpm-migrate:2:4:[0-9a-f]{64}\]/);
   expect(catalog.join('\n')).toContain("app.company=it's");
   const histories: unknown[] = [];
   for (const { url } of [replayed, first, cloned, pooled]) {

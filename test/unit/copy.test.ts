@@ -17,12 +17,18 @@ test('a history is read in the order of its positions, wherever its rows lie', (
     ]),
     last: 3,
     central: false,
+    format: 1,
   });
-  expect(parseCopy('')).toEqual({ ...stampOf([]), last: 0, central: false });
+  expect(parseCopy('')).toEqual({ ...stampOf([]), last: 0, central: false, format: 1 });
 });
 
 test('engine 28: the history of a central database is known by its rows', () => {
   expect(parseCopy('1\t1_a\tv1:aa\tapplied\tcentral\n').central).toBe(true);
+});
+
+test('engine 57: the newest of its rows says which format a history has', () => {
+  const row = (at: number, format: number) => `${at}\t${at}_a\tv2:aa\tapplied\tcore\t${format}\n`;
+  expect(parseCopy(row(1, 2) + row(2, 3) + row(3, 2)).format).toBe(3);
 });
 
 test('what COPY escapes is read as it was', () => {

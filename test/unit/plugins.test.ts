@@ -12,6 +12,7 @@ function migration(name: string, plugin?: string): Migration {
     name,
     version: name.split('_')[0] ?? '',
     checksum: `v1:${name}`,
+    fileChecksum: `v1:${name}`,
     source: plugin === undefined ? 'core' : 'plugin',
     ...(plugin === undefined ? {} : { plugin }),
     path: script.path,

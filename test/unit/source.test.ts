@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../src/config/duration.ts';
 import { MpmError } from '../../src/errors.ts';
-import { checksumOf } from '../../src/migration/checksum.ts';
+import { checksumOf, checksumOfSections } from '../../src/migration/checksum.ts';
 import { readMigrations } from '../../src/migration/source.ts';
 
 let folder: string;
@@ -183,6 +184,69 @@ test('engine 20: the checksum does not see BOM and line ends, and sees everythin
   expect(sum('é\r\n🚀')).toBe(sum('é\n🚀'));
   expect(sum('select 1; \n')).not.toBe(sum('select 1;\n'));
   expect(sum('')).toBe('v1:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+});
+
+describe('engine 56: checksums by section', () => {
+  const UP = 'create table t (\n  id int\n);';
+  const sumsOf = async (files: Record<string, string>) => {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    write(files);
+    const [migration] = (await readMigrations(folder, 'core')).migrations;
+    const [version, up, down] = migration?.checksum.split(':') ?? [];
+    return { version, up, down, file: migration?.fileChecksum };
+  };
+
+  test('a down section, its marker and the space and comments around it change no up', async () => {
+    const plain = await sumsOf({ '1_a.sql': UP });
+    expect(plain).toMatchObject({ version: 'v2', down: undefined, file: checksumOf(Buffer.from(UP)) });
+    for (const text of [
+      `-- migrate:up\n${UP}\n-- migrate:down\ndrop table t;\n`,
+      `-- About it\n\n-- migrate:up\n\n${UP}\n\n-- takes it back\n-- migrate:down\n`,
+      `-- migrate:up\r\n${UP.replaceAll('\n', '\r\n')}\r\n`,
+      `-- About it\n${UP}`,
+    ]) {
+      expect((await sumsOf({ '1_a.sql': text })).up).toBe(plain.up);
+    }
+    const pair = await sumsOf({ '1_a.up.sql': UP, '1_a.down.sql': 'drop table t;' });
+    expect(pair.up).toBe(plain.up);
+    expect(pair.down).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('everything else of up changes it, its options with it', async () => {
+    const seen = new Set<string | undefined>();
+    const texts = [
+      UP,
+      `${UP} `.replace('int', 'bigint'),
+      UP.replace('\n  id', '\n   id'),
+      UP.replace('id int', '-- why\n id int'),
+      `-- migrate:up transaction:false\n${UP}`,
+      `-- migrate:up lock_timeout:5s\n${UP}`,
+      `-- migrate:up lock_timeout:6s\n${UP}`,
+      `${UP}\nselect '\n-- a';`,
+      `${UP}\nselect '\n-- b';`,
+    ];
+    for (const text of texts) seen.add((await sumsOf({ '1_a.sql': text })).up);
+    expect(seen.size).toBe(texts.length);
+  });
+
+  test('a module is one for both', async () => {
+    const text = 'export const up = async () => {};\n';
+    const one = await sumsOf({ '1_a.ts': text });
+    expect(one).toMatchObject({ down: undefined, file: `v1:${one.up}` });
+    const two = await sumsOf({ '1_a.ts': `${text}export const down = async () => {};\n` });
+    expect(two.up).not.toBe(one.up);
+  });
+
+  test('a long text is hashed in pieces, none of which ends within a character or a line end', () => {
+    for (let short = 0; short < 8; short += 1) {
+      const text = `${'x'.repeat(2 ** 20 - short)}${'🚀\r\n'.repeat(3)}.`;
+      const whole = createHash('sha256')
+        .update(`\n${text.replaceAll('\r\n', '\n')}`)
+        .digest('hex');
+      expect(checksumOfSections({ text, options: { transaction: true } }, undefined)).toBe(`v2:${whole}`);
+    }
+  });
 });
 
 test('a BOM is not sent, and CRLF stays where it is', async () => {

@@ -13,6 +13,7 @@ function migration(name: string): Migration {
     name,
     version: name.split('_')[0] ?? '',
     checksum: `v1:${name}`,
+    fileChecksum: `v1:${name}`,
     source: 'core',
     path: up.path,
     up,

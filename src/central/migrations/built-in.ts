@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import type { Migration } from '../../migration/migration.ts';
+import { checksumOf, checksumOfSections } from '../../migration/checksum.ts';
+import type { Migration, SqlScript } from '../../migration/migration.ts';
 
 /** A migration that ships with this package: name and SQL. Once released it is never edited, only followed. */
 export interface BuiltIn {
@@ -11,13 +11,15 @@ export interface BuiltIn {
 export function builtInMigrations(set: string, list: readonly BuiltIn[]): Migration[] {
   return list.map(({ name, sql }) => {
     const path = `mpm-migrate:central/${set}/${name}.sql`;
+    const script: SqlScript = { kind: 'sql', path, text: sql, sql, start: 0, options: { transaction: true } };
     return {
       name,
       version: /^\d+/.exec(name)?.[0] ?? '',
-      checksum: `v1:${createHash('sha256').update(sql).digest('hex')}`,
+      checksum: checksumOfSections({ text: sql, options: script.options }, undefined),
+      fileChecksum: checksumOf(Buffer.from(sql)),
       source: 'central',
       path,
-      up: { kind: 'sql', path, text: sql, sql, start: 0, options: { transaction: true } },
+      up: script,
     };
   });
 }

@@ -1,15 +1,15 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { decideAdoption } from '../../migration/adopt.ts';
+import { decideBaseline, decideNothing, isNothing } from '../../migration/decide.ts';
 import { readTool, type ToolName } from '../../migration/other-tools.ts';
-import { decideBaseline } from '../../migration/decide.ts';
 import { readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
 import { conductMend, type MendOptions } from '../mend.ts';
 import type { Selection } from '../select.ts';
 
 export interface BaselineOptions extends MendOptions {
-  /** Record every migration up to this one: a name or a version. */
+  /** Record every migration up to this one: a name or a version. `0`: that none was applied. */
   to?: string;
   /** Record what this tool's own table says is applied. */
   from?: ToolName;
@@ -35,7 +35,8 @@ export async function baseline(
   if (table !== undefined && from === undefined) {
     throw new MpmError('USAGE', '--table goes with --from', { hint: 'It names the table of that tool.' });
   }
-  const files = await readFleetFiles(config, to);
+  const nothing = to !== undefined && isNothing(to);
+  const files = await readFleetFiles(config, nothing ? undefined : to);
   return conductMend(
     config,
     {
@@ -45,6 +46,7 @@ export async function baseline(
       async decide({ migrations, rows, connection, found, notice }) {
         if (from !== undefined)
           return decideAdoption(migrations, rows, await readTool(connection, from, table), from);
+        if (nothing) return decideNothing(rows, found);
         const changes = decideBaseline(migrations, rows, files.to ?? '');
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');

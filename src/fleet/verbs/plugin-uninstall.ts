@@ -53,7 +53,7 @@ export async function uninstallPlugin(
       );
     }
     let head: string | null = null;
-    const { changes } = await amend(target, { ...how, write: keep === true }, (rows) => {
+    const { changes } = await amend(target, { ...how, migrations, write: keep === true }, (rows) => {
       head = headOf(rows);
       return rows
         .filter((row) => ours.has(row.name) && row.source !== KEPT)

@@ -1,13 +1,17 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { decideRepair, repairable, type RepairKind } from '../../migration/decide.ts';
+import { decideRepair, decideStamp, repairable, type RepairKind } from '../../migration/decide.ts';
+import { readPremises } from '../../migration/read.ts';
 import { readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
 import { conductMend, type MendOptions } from '../mend.ts';
 import type { Selection } from '../select.ts';
 
 export interface RepairOptions extends MendOptions {
-  /** `checksums`: changed files are taken for what was applied. `missing`: what has no file is forgotten. */
+  /**
+   * `checksums`: changed files are taken for what was applied. `missing`: what has no file is forgotten. `stamp`: the head
+   * stamp says again what the history says; no names go with it.
+   */
   kind: RepairKind;
   /** Which migrations; all that are so when none is named. */
   names?: readonly string[];
@@ -32,7 +36,13 @@ export async function repair(
       verb: 'repair',
       selection,
       files,
-      decide: ({ migrations, rows }) => {
+      async decide({ migrations, rows, connection, notice }) {
+        if (kind === 'stamp') {
+          const { comment, owner } = await readPremises(connection);
+          if (owner) return decideStamp(rows, comment);
+          notice('no head stamp: the user that migrates does not own the database');
+          return [];
+        }
         for (const { name } of repairable(migrations, rows, kind))
           if (candidates.size < 5) candidates.add(name);
         const changes = decideRepair(migrations, rows, kind, names);

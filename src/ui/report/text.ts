@@ -82,6 +82,7 @@ function titleOf({ error, count: total, tenants }: FailureGroup): string {
 const REFUSALS: ReadonlySet<string> = new Set([
   'PLAN_REFUSED',
   'NOT_EMPTY',
+  'HISTORY_LOST',
   'HISTORY_NEWER',
   'HISTORY_UNTRUSTED',
   'TENANT_STATUS',

@@ -14,6 +14,8 @@ const WORDS: Record<HistoryChange['action'], { sign: string; what: string }> = {
   'mark-applied': { sign: '~', what: 'marked as applied' },
   forget: { sign: '-', what: 'forgotten' },
   source: { sign: '~', what: 'given to another source' },
+  empty: { sign: '+', what: 'recorded as nothing applied' },
+  stamp: { sign: '~', what: 'mended' },
 };
 
 /** What `repair`, `baseline` and `resolve` did to histories, or would do; `again`: the command that does it. */
