@@ -84,11 +84,13 @@ from ${listingOf(listing.config.tenants)} t, jsonb_array_elements_text(t.plugins
   }
 }
 
-/** Records that a tenant has a plugin; false when it had it already. */
+/** Records that an active tenant has a plugin; false when it had it already, or is not active any more. */
 export async function recordInstalled({ connection }: Listing, id: string, name: string): Promise<boolean> {
   const rows = await connection.application.query(`insert into public.company_plugins (company_id, plugin_id)
 select c.id, (select min(p.id) from public.plugins p where p.name = ${literal(name)}) from public.companies c
-where c.id = ${literal(id)} and not exists (select from public.company_plugins i
+where c.id = ${literal(id)}
+  and coalesce((select d.status::text from public.company_databases d where d.company_id = c.id), 'active') = 'active'
+  and not exists (select from public.company_plugins i
   join public.plugins p on p.id = i.plugin_id where i.company_id = c.id and p.name = ${literal(name)})
 on conflict do nothing returning company_id`);
   return rows.length > 0;

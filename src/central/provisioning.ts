@@ -69,14 +69,19 @@ export async function markStep(
 /**
  * Puts an active tenant back to the beginning of its creation, before its database is dropped. With the oid of that
  * database a creation that goes on knows it for its own.
- * @returns false when the tenant is not active
+ * @returns false when the tenant is not active, or not at this place any more
  */
-export async function beginAgain({ connection }: Listing, id: string, oid: string): Promise<boolean> {
+export async function beginAgain(
+  { connection }: Listing,
+  { id, server, database }: { id: string; server: string; database: string },
+  oid: string,
+): Promise<boolean> {
   const rows = await connection.application.prepared(
     `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
   provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
-where company_id = $1 and status = 'active' returning company_id`,
-    [id, oid],
+where company_id = $1 and coalesce(status::text, 'active') = 'active' and coalesce(server::text, 'default') = $3 and database_name = $4
+returning company_id`,
+    [id, oid, server, database],
   );
   return rows.length > 0;
 }

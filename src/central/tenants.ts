@@ -60,6 +60,21 @@ export function pagesOfTenants(
   };
 }
 
+const COLUMNS = `t.id::text as id, coalesce(t.name, '') as name, t.database, t.server, t.status, t.reason,
+  nullif(t.labels, '{}') as labels, nullif(t.plugins, '[]') as plugins`;
+
+/** The rows of these tenants as they are now, by id; without those that are gone, and without what clashes. */
+export async function readAgain(listing: Listing, ids: readonly string[]): Promise<Map<string, Tenant>> {
+  const none: Clashes = { ids: new Set(), databases: new Map() };
+  const rows = await listed<Row>(
+    listing,
+    [ids],
+    (list) =>
+      `select distinct on (t.id) ${COLUMNS} from ${list} t where t.id = any($1) order by t.id, t.database`,
+  );
+  return new Map(rows.map((row) => [row.id, tenantOf(row, none)]));
+}
+
 async function readPage(
   listing: Listing,
   filters: readonly TenantFilter[],
@@ -72,8 +87,7 @@ async function readPage(
   return listed(
     listing,
     values,
-    (list) => `select distinct on (t.id) t.id::text as id, coalesce(t.name, '') as name, t.database,
-  t.server, t.status, t.reason, nullif(t.labels, '{}') as labels, nullif(t.plugins, '[]') as plugins from ${list} t
+    (list) => `select distinct on (t.id) ${COLUMNS} from ${list} t
 where ${conditions.join(' and ')} order by t.id, t.database limit $${values.push(limit)}`,
   );
 }

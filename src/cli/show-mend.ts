@@ -1,4 +1,5 @@
 import type { MendReport } from '../fleet/mend-report.ts';
+import { shellWord } from '../shell-word.ts';
 import { mendText } from '../ui/views/mend.ts';
 import type { Display, FleetRun } from './command.ts';
 import { conductOnTerminal } from './conduct.ts';
@@ -10,11 +11,7 @@ export async function showMend(
   work: (run: Omit<FleetRun, 'config'>) => Promise<MendReport>,
 ): Promise<{ report: MendReport; text: string }> {
   const report = await conductOnTerminal(display, options, work);
-  const words = options.argv.map((word) => (/^[\w.=:@%+,/-]+$/.test(word) ? word : quoted(word)));
+  const words = options.argv.map(shellWord);
   const again = [options.command, ...words].join(' ');
   return { report, text: mendText(report, display.out, { shortPath: display.shortPath, again }) };
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

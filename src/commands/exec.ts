@@ -3,8 +3,6 @@ import { FleetCommand } from '../cli/command.ts';
 import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { ExecReport } from '../fleet/verbs/exec.ts';
 
-const { 'lock-wait': _, ...execPace } = paceFlags;
-
 export default class Exec extends FleetCommand {
   static override summary = 'Run SQL at one tenant, at some or at all; read-only unless told otherwise';
 
@@ -33,7 +31,7 @@ in a read-only transaction; with it, in one transaction for each tenant, and as 
       exclusive: ['fail-fast'],
     }),
     'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
-    ...execPace,
+    ...paceFlags,
     ...outputFlags,
   };
 

@@ -7,6 +7,7 @@ import { amend, type Change } from '../migration/amend.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { Found } from '../migration/read.ts';
 import type { HistoryRow } from '../migration/state.ts';
+import type { Admit } from '../migration/unit.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { tenantSet } from '../tenant/folder.ts';
 import { TOOL_VERSION } from '../version.ts';
@@ -16,6 +17,7 @@ import type { FleetFiles } from './files.ts';
 import { Groups } from './groups.ts';
 import type { HistoryChange, MendReport, MendResult } from './mend-report.ts';
 import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
+import { onCurrentRow } from './row.ts';
 import { type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, refOf, resultOf, skipped, trialOf } from './tried.ts';
 import { inactiveReason, targetOf } from './work.ts';
@@ -85,9 +87,16 @@ export async function conductMend(
       if (byName && results.length < 1000) results.push(mendResult(result, changes));
     };
     await sweep<Mended>(central, tenants, options, {
-      attempt: async (tenant) => {
+      attempt: async (tenant, before) => {
         tell({ type: 'tenant-started', tenant: refOf(tenant) });
-        const mended = await mend(central, tenant, work, { write, byName, signal: options.signal }, tell);
+        let changes: HistoryChange[] = [];
+        const how = { write, byName, signal: options.signal };
+        const tried = await onCurrentRow(central, tenant, before?.tried, async (row, admit) => {
+          const mended = await mend(central, row, work, { ...how, admit }, tell);
+          changes = mended.changes;
+          return mended.tried;
+        });
+        const mended = { tried, changes };
         return { ...trialOf(mended.tried), value: mended };
       },
       onRetry: (tenant, { value }, retryInMs) => {
@@ -138,7 +147,12 @@ async function mend(
   { config }: Central,
   tenant: Tenant,
   { verb, files, decide }: MendWork,
-  { write, byName, signal }: { write: boolean; byName: boolean; signal: AbortSignal | undefined },
+  {
+    write,
+    byName,
+    signal,
+    admit,
+  }: { write: boolean; byName: boolean; signal: AbortSignal | undefined; admit: Admit },
   tell: (event: Unstamped) => void,
 ): Promise<Mended> {
   const inactive = inactiveReason(tenant);
@@ -158,6 +172,7 @@ async function mend(
         actor: config.actor,
         toolVersion: TOOL_VERSION,
         signal,
+        admit,
         write,
         migrations,
         onWaiting: (reason) => tell({ type: 'tenant-waiting', tenant: refOf(tenant), reason }),
@@ -170,11 +185,7 @@ async function mend(
     const nothing = { from: null, to: null, applied: [], pending: [] };
     return { tried: { outcome, ...nothing, notices: [...notices], retryable: false }, changes };
   } catch (error) {
-    const tried = failedBy(error);
-    return {
-      tried: tried.error?.code === 'BUSY' ? { ...tried, outcome: 'busy' } : tried,
-      changes: [],
-    };
+    return { tried: failedBy(error), changes: [] };
   }
 }
 

@@ -4,6 +4,7 @@ import { parseShard } from '../config/shard.ts';
 import { failedOf } from '../central/runs.ts';
 import { resolveFilter, streamTenants } from '../central/tenants.ts';
 import { MpmError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 
 /** Which tenants a run is about, as the user says it. What is given together narrows: all must hold. */
 export interface Selection {
@@ -58,18 +59,14 @@ export function describeSelection(selection: Selection): string {
   const { all, tenants = [], exclude = [], labels = {}, failed, shard, behind } = selection;
   const words = [
     ...(all ? ['--all'] : []),
-    ...tenants.map((name) => `--tenant ${quote(name)}`),
-    ...exclude.map((name) => `--exclude ${quote(name)}`),
-    ...Object.entries(labels).map(([key, value]) => `--label ${quote(`${key}=${value}`)}`),
+    ...tenants.map((name) => `--tenant ${shellWord(name)}`),
+    ...exclude.map((name) => `--exclude ${shellWord(name)}`),
+    ...Object.entries(labels).map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`),
     ...(failed === undefined ? [] : [failed === 'last' ? '--failed' : `--failed=${failed}`]),
     ...(behind ? ['--behind'] : []),
     ...(shard === undefined ? [] : [`--shard ${shard}`]),
   ];
   return words.join(' ');
-}
-
-function quote(word: string): string {
-  return /^[\w.=:@%+,/-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** What the central database is asked for; `behind` is not in it, because only the tenants know. */

@@ -18,6 +18,8 @@ export interface Tried extends Pick<
   retryable: boolean;
   /** How many core migrations its own folder lacks. */
   lacksCore?: number;
+  /** Its row as it was worked on, where that is another one than the run began with. */
+  tenant?: Tenant;
 }
 
 export function skipped(reason: string): Tried {
@@ -36,7 +38,7 @@ export function skipped(reason: string): Tried {
 export function failedBy(error: unknown): Tried {
   const known = asMpmError(error);
   return {
-    outcome: 'failed',
+    outcome: known.code === 'BUSY' ? 'busy' : 'failed',
     from: null,
     to: null,
     applied: [],
@@ -106,12 +108,12 @@ export function resultOf(
   tried: Tried,
   work: { attempts: number; durationMs: number },
 ): TenantResult {
-  const { retryable: _, lacksCore: __, error, reason, ...rest } = tried;
+  const { retryable: _, lacksCore: __, tenant: row = tenant, error, reason, ...rest } = tried;
   return {
-    tenant: refOf(tenant),
+    tenant: refOf(row),
     ...rest,
     ...work,
-    ...(error ? { error: reportFor(error, tenant) } : {}),
+    ...(error ? { error: reportFor(error, row) } : {}),
     ...(reason === undefined ? {} : { reason }),
   };
 }

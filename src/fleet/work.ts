@@ -3,11 +3,13 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import type { MigrateOptions } from '../migration/migrate.ts';
 import type { Migration } from '../migration/migration.ts';
+import type { Admit } from '../migration/unit.ts';
 import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { tenantSet } from '../tenant/folder.ts';
 import { directUrlOf } from '../tenant/server.ts';
 import type { FleetFiles } from './files.ts';
+import { onCurrentRow } from './row.ts';
 import type { RunContext } from './run.ts';
 import { type Tried, failedBy, refOf, skipped } from './tried.ts';
 
@@ -22,11 +24,45 @@ export interface TenantWork {
   notices: string[];
 }
 
-/** Works on a tenant, unless what is known without a connection ends its run before (engine 22). */
-export async function workOn(
+export interface WorkOptions {
+  files: FleetFiles;
+  force?: boolean | undefined;
+  /** What an earlier attempt came to. */
+  before?: Tried | undefined;
+  /** As what it is worked on: with a plugin that its row does not name yet, or not any more. */
+  as?: ((row: Tenant) => Tenant) | undefined;
+}
+
+/**
+ * Works on a tenant, unless what is known without a connection ends its run before (engine 22); by its row as it is
+ * when it is written to (fleet 34).
+ * @param work is given what earlier attempts came to
+ */
+export function workOn(
   tenant: Tenant,
   context: RunContext,
-  options: { files: FleetFiles; force?: boolean | undefined },
+  options: WorkOptions,
+  work: (work: TenantWork, before: Tried | undefined) => Promise<Tried>,
+): Promise<Tried> {
+  return onCurrentRow(
+    context.central,
+    tenant,
+    options.before,
+    (row, admit, before) =>
+      workOnce(row, context, { ...options, admit }, (prepared) => work(prepared, before)),
+    options.as,
+  );
+}
+
+/** A row with this plugin. */
+export function withPlugin(name: string): (row: Tenant) => Tenant {
+  return (row) => ({ ...row, plugins: [...new Set([...(row.plugins ?? []), name])].sort() });
+}
+
+async function workOnce(
+  tenant: Tenant,
+  context: RunContext,
+  options: WorkOptions & { admit: Admit },
   work: (work: TenantWork) => Promise<Tried>,
 ): Promise<Tried> {
   const inactive = inactiveReason(tenant);
@@ -46,7 +82,7 @@ export async function workOn(
 async function prepare(
   tenant: Tenant,
   { config, run, signal, cancel, views, modules, tell }: RunContext,
-  { files, force = false }: { files: FleetFiles; force?: boolean | undefined },
+  { files, force = false, admit }: WorkOptions & { admit: Admit },
 ): Promise<TenantWork> {
   const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
   const ref = refOf(tenant);
@@ -65,6 +101,7 @@ async function prepare(
       premises: (maxAge) => views.premises(tenant, maxAge),
       force,
       modules,
+      admit,
       signal,
       cancel,
       onMigration: (step) => tell({ type: 'migration-started', tenant: ref, ...step }),

@@ -65,6 +65,11 @@ export function tryLock(history: HistoryTable): string {
   return `pg_catalog.pg_try_advisory_xact_lock(${lockKeys(history).join(', ')})`;
 }
 
+/** True when nobody migrates this database; who else only writes to it may have it as well. Until the transaction ends. */
+export function tryLockShared(history: HistoryTable): string {
+  return `pg_catalog.pg_try_advisory_xact_lock_shared(${lockKeys(history).join(', ')})`;
+}
+
 /** The two int4 keys of the advisory lock; such locks are per database already. */
 export function lockKeys(history: HistoryTable): [number, number] {
   const hash = createHash('sha256').update(`${history.schema}.${history.table}`).digest();

@@ -4,16 +4,25 @@ import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
 import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { excerptAt, offsetOfPosition } from './excerpt.ts';
-import { BEGIN, setTimeouts, type Timeouts } from './unit.ts';
+import { type HistoryTable, tryLockShared } from './history.ts';
+import { type Wait, waitForLock } from './lock.ts';
+import { type Admit, BEGIN, setTimeouts, type Timeouts } from './unit.ts';
 
 /** Statements for one database; checked by `requirePlainStatements`. */
 export interface Statements {
   sql: string;
   /** What they came from: a file, or `--sql`. */
   source: string;
-  /** In a transaction that is committed; otherwise in a read-only one. */
-  write: boolean;
+  /** In a transaction that is committed; absent: in a read-only one. */
+  write?: Writing | undefined;
   timeouts: Timeouts;
+}
+
+/** Who writes to a tenant is at work there, beside others that only write but beside nobody who migrates it. */
+export interface Writing {
+  history: HistoryTable;
+  wait: Wait;
+  admit?: Admit | undefined;
 }
 
 const READ_ONLY_VIOLATION = '25006';
@@ -24,8 +33,9 @@ const READ_ONLY_VIOLATION = '25006';
  */
 export async function runStatements(target: DatabaseTarget, statements: Statements): Promise<ResultTable[]> {
   return withConnection(target, async (connection) => {
-    const began = await open(connection, statements);
+    const began = await openFor(connection, statements);
     try {
+      await statements.write?.admit?.();
       const tables = await connection.read(statements.sql);
       await requireSameTransaction(connection, began);
       if (statements.write) await commit(connection);
@@ -44,19 +54,32 @@ interface Opened {
   database: string;
   central: boolean;
   began: string;
+  /** False: another runner migrates this database. */
+  had: boolean;
+}
+
+/** Opens the transaction once nobody migrates the database; when it began. */
+async function openFor(connection: Connection, statements: Statements): Promise<string> {
+  for (;;) {
+    const began = await open(connection, statements);
+    if (began !== undefined) return began;
+    await connection.query('rollback');
+    const { history, wait } = statements.write ?? {};
+    if (history && wait) await waitForLock(connection, history, wait);
+  }
 }
 
 /**
  * Opens the transaction; when it began. After its first query, a read-only one cannot be made a writing one any
  * more. What comes next in it is not ours.
  */
-async function open(connection: Connection, { write, timeouts }: Statements): Promise<string> {
+async function open(connection: Connection, { write, timeouts }: Statements): Promise<string | undefined> {
   const begin = write ? BEGIN : 'begin isolation level repeatable read read only';
   const { results } = await connection.send(
     `${begin};
 ${setTimeouts(timeouts, { transaction: true }).join(';\n')};
 select pg_catalog.current_database()::text as database, pg_catalog.to_regclass('mpm_migrate.runs') is not null as central,
-  pg_catalog.transaction_timestamp()::text as began;
+  pg_catalog.transaction_timestamp()::text as began, ${write ? tryLockShared(write.history) : 'true'} as had;
 ${SESSION_SETTINGS.join(';\n')}`,
   );
   const found = results.flatMap(({ rows }) => rows)[0] as Opened | undefined;
@@ -66,7 +89,7 @@ ${SESSION_SETTINGS.join(';\n')}`,
       hint: "Mend the tenant's row: mpm-migrate tenant show {tenant}",
     });
   }
-  return found.began;
+  return found.had ? found.began : undefined;
 }
 
 /** What slipped through the check is at least told, and never as success. */

@@ -3,8 +3,10 @@ import { changeLabels, changeName, changeStatus, readTenant } from '../central/c
 import type { Tenant } from '../central/tenant.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError, stopIfAborted } from '../errors.ts';
+import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import { text } from './argument.ts';
+import { waitForRunners } from './runners.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
@@ -23,15 +25,32 @@ export interface ChangeOptions {
   signal?: AbortSignal;
 }
 
-/** Puts a tenant on hold: `up` passes it by, and sessions refuse it. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
-export function hold(
+/**
+ * Puts a tenant on hold: `up` passes it by, and sessions refuse it. Then waits, for `pace.lockWait`, until nobody is at
+ * work in its database any more: from then on nobody begins to be.
+ * @throws MpmError TENANT_STATUS, UNKNOWN_TENANT; BUSY and CONNECTION when it is on hold, but somebody is still at work
+ *   there, or may be
+ */
+export async function hold(
   config: Config,
   wanted: string,
   { reason, ...options }: { reason: string } & ChangeOptions,
 ): Promise<TenantChange> {
   text('reason', reason, "For instance: fleet.hold(42, { reason: 'moves tonight' })");
   const to = { from: ['active', 'hold'], to: 'hold', reason };
-  return change(config, wanted, 'held', (central, tenant) => changeStatus(central, tenant, to), options);
+  const act = (central: Central, tenant: Tenant) => changeStatus(central, tenant, to);
+  const held = await change(config, wanted, 'held', act, options);
+  await waitForRunners(config, held.tenant, options.signal).catch((error: unknown) => {
+    const { code, message, cause } = asMpmError(error);
+    const { id, name } = held.tenant;
+    throw new MpmError(code, `${name} (${id}) is on hold, but ${message}`, {
+      subject: name,
+      cause,
+      aftermath: 'who is at work there now begins no further migration',
+      hint: `To wait for it: mpm-migrate tenant hold ${id} --reason ${shellWord(reason)} --lock-wait 10min`,
+    });
+  });
+  return held;
 }
 
 /** Takes a tenant off hold. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */

@@ -1,4 +1,5 @@
 import { withCentral } from '../central/central.ts';
+import { readTenant } from '../central/change.ts';
 import { beginAgain, markActive } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
@@ -40,8 +41,8 @@ export async function makeAnew(
         );
       }
       if (!disconnect) await requireAlone(connection, database);
-      const begun = await withCentral(config, (central) => beginAgain(central, id, there.oid));
-      if (!begun) throw notActive(tenant);
+      const begun = await withCentral(config, (central) => beginAgain(central, tenant, there.oid));
+      if (!begun) throw await changedSince(config, tenant);
       try {
         await dropDatabase(connection, database, { disconnect });
       } catch (error) {
@@ -70,6 +71,21 @@ from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backen
     aftermath: 'nothing was changed',
     hint: 'End these sessions, or have them ended: --disconnect',
   });
+}
+
+/** What has become of it since it was looked up, and its database's name given. */
+async function changedSince(config: Config, { id, name }: Tenant): Promise<MpmError> {
+  const now = await withCentral(config, (central) => readTenant(central, id));
+  if (now.status !== 'active') return notActive(now);
+  return new MpmError(
+    'TENANT_STATUS',
+    `${name || id} has moved meanwhile: to "${now.database}" on server "${now.server}"`,
+    {
+      subject: name || id,
+      aftermath: 'nothing was changed',
+      hint: `If that one is to be destroyed: mpm-migrate fresh --tenant ${id}`,
+    },
+  );
 }
 
 /** Only an active tenant is begun again: a hold is somebody's word, and a half-made one has its own way on. */

@@ -82,7 +82,9 @@ test('fresh: never the central database, nor a tenant that is not active', async
 test('fresh: cut off before the drop, the tenant is resumed as it was; after it, with a new database', async () => {
   const { fleet, database, oid } = await filledFleet();
   const begin = () =>
-    withCentral(fleet.config, async (central) => beginAgain(central, '1', await oidOf(database)));
+    withCentral(fleet.config, async (central) =>
+      beginAgain(central, { id: '1', server: 'default', database }, await oidOf(database)),
+    );
   expect(await begin()).toBe(true);
   // Killed here: `up` passes it by, and says what to type.
   const report = await up(fleet.config, { tenants: ['1'] });

@@ -1,9 +1,13 @@
 import { Args, Flags } from '@oclif/core';
 import { FleetCommand } from '../../cli/command.ts';
+import { paceFlags } from '../../cli/flags.ts';
 import type { TenantChange } from '../../tenant/change.ts';
 
 export default class TenantHold extends FleetCommand {
   static override summary = 'Put a tenant on hold: up passes it by, and the application is refused';
+
+  static override description = `Then waits until nobody is at work in its database any more: once this has ended with 0, no run of this fleet changes
+anything there. With 5 it is on hold as well, but somebody is still at work.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 --reason "restoring a backup"'];
 
@@ -13,13 +17,17 @@ export default class TenantHold extends FleetCommand {
 
   static override flags = {
     reason: Flags.string({ description: 'Shown wherever it is passed by', required: true }),
+    'lock-wait': paceFlags['lock-wait'],
   };
 
   async run(): Promise<TenantChange> {
     const { args, flags } = await this.parse(TenantHold);
     const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
     const { hold } = await import('../../tenant/change.ts');
-    const change = await hold(config, args.tenant, { reason: flags.reason });
+    const { interruptible } = await import('../../cli/interruptible.ts');
+    const change = await interruptible((signal) =>
+      hold(config, args.tenant, { reason: flags.reason, signal }),
+    );
     const { tenantChangedText } = await import('../../ui/views/tenants.ts');
     this.show(tenantChangedText(change, out));
     return change;

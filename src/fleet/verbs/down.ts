@@ -36,11 +36,17 @@ export async function down(
       verb: 'down',
       selection,
       attempt: (tenant, context, before) =>
-        workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
-          // What an attempt before this one took back counts against the steps.
-          const depth = to === undefined ? { steps: (steps ?? 1) - (before?.applied.length ?? 0) } : { to };
-          return triedBy(await attemptDown(target, { migrations }, { ...how, ...depth }));
-        }),
+        workOn(
+          tenant,
+          context,
+          { files, force, before },
+          async ({ target, migrations, options: how }, earlier) => {
+            // What an attempt before this one took back counts against the steps.
+            const depth =
+              to === undefined ? { steps: (steps ?? 1) - (earlier?.applied.length ?? 0) } : { to };
+            return triedBy(await attemptDown(target, { migrations }, { ...how, ...depth }));
+          },
+        ),
     },
     runOptions,
   );

@@ -6,6 +6,7 @@ import type { ResultTable } from '../../postgres/connection.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { tenantProblem } from '../../central/problem.ts';
 import type { RunReport, TenantRef } from '../report.ts';
+import { onCurrentRow } from '../row.ts';
 import { type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
 import { type Tried, failedBy, refOf, skipped } from '../tried.ts';
@@ -56,19 +57,28 @@ export async function exec(
       verb: 'exec',
       selection,
       recorded: write,
-      attempt: async (tenant, { run }) => {
-        const inactive = inactiveReason(tenant);
-        // Reading does no harm to one that is on hold.
-        if (inactive && (write || tenant.status !== 'hold')) return skipped(inactive);
-        const problem = tenantProblem(tenant, config);
-        if (problem) return failedBy(problem);
-        const target = targetOf(tenant, config, run);
-        const ask = () => runStatements(target, { sql, source, write, timeouts: config.pace });
-        const tables = one ? await one.ask(ask) : await ask();
-        if (!tables) return skipped('not sent: another server calls it a syntax error');
-        await deliver({ tenant: refOf(tenant), tables });
-        return EXECUTED;
-      },
+      attempt: (tenant, { central, run, signal, tell }, before) =>
+        onCurrentRow(central, tenant, before, async (row, admit) => {
+          const inactive = inactiveReason(row);
+          // Reading does no harm to one that is on hold.
+          if (inactive && (write || row.status !== 'hold')) return skipped(inactive);
+          const problem = tenantProblem(row, config);
+          if (problem) return failedBy(problem);
+          const ref = refOf(row);
+          const onWaiting = (reason: string) => tell({ type: 'tenant-waiting', tenant: ref, reason });
+          const wait = { lockWait: config.pace.lockWait, signal, onWaiting };
+          const writing = write ? { history: config.history, wait, admit } : undefined;
+          const statements = { sql, source, write: writing, timeouts: config.pace };
+          const ask = () => runStatements(targetOf(row, config, run), statements);
+          try {
+            const tables = one ? await one.ask(ask) : await ask();
+            if (!tables) return skipped('not sent: another server calls it a syntax error');
+            await deliver({ tenant: ref, tables });
+            return EXECUTED;
+          } catch (error) {
+            return failedBy(error);
+          }
+        }),
     },
     runOptions,
   );

@@ -12,7 +12,7 @@ import { type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
 import { type Tried, triedBy } from '../tried.ts';
 import { inTurn } from '../turn.ts';
-import { type TenantWork, workOn } from '../work.ts';
+import { type TenantWork, withPlugin, workOn } from '../work.ts';
 
 /**
  * Records that the selected tenants have a plugin, and applies its migrations, with those of core that come before
@@ -39,6 +39,7 @@ export async function installPlugin(
     context: RunContext,
     { target, migrations, options: how, notices }: TenantWork,
   ): Promise<Tried> => {
+    await how.admit?.();
     await inTurn(context.central, () => recordInstalled(context.central, tenant.id, name));
     const there = migrations.filter((migration) => ours.has(migration.name));
     if (there.length < ours.size) {
@@ -70,10 +71,10 @@ export async function installPlugin(
     {
       verb: `plugin install ${name}`,
       selection,
-      attempt: (tenant, context) => {
-        const plugins = [...new Set([...(tenant.plugins ?? []), name])].sort();
-        return workOn({ ...tenant, plugins }, context, { files }, (work) => install(tenant, context, work));
-      },
+      attempt: (tenant, context, before) =>
+        workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
+          install(tenant, context, work),
+        ),
     },
     options,
   );

@@ -15,7 +15,7 @@ import { type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
 import { type Tried, failedBy, triedBy } from '../tried.ts';
 import { inTurn } from '../turn.ts';
-import { type TenantWork, workOn } from '../work.ts';
+import { type TenantWork, withPlugin, workOn } from '../work.ts';
 
 export interface UninstallOptions extends RunOptions {
   /** Take its migrations back first: what they made goes, and the data in it. */
@@ -83,10 +83,10 @@ export async function uninstallPlugin(
       // As it can be typed again.
       verb: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}`,
       selection,
-      attempt: (tenant, context) => {
-        const plugins = [...new Set([...(tenant.plugins ?? []), name])].sort();
-        return workOn({ ...tenant, plugins }, context, { files }, (work) => uninstall(tenant, context, work));
-      },
+      attempt: (tenant, context, before) =>
+        workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
+          uninstall(tenant, context, work),
+        ),
     },
     runOptions,
   );

@@ -69,13 +69,18 @@ async function resume(
     {
       verb: 'resolve',
       selection: { tenants: [id] },
-      attempt: (tenant, context) =>
-        workOn(tenant, context, { files, force: true }, async ({ target, migrations, options: how }) => {
-          const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
-          requireHalfDone(migrations, rows, name);
-          const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
-          return triedBy(await attempt(target, { migrations }, { ...how, only: name, resume: as }));
-        }),
+      attempt: (tenant, context, before) =>
+        workOn(
+          tenant,
+          context,
+          { files, force: true, before },
+          async ({ target, migrations, options: how }) => {
+            const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
+            requireHalfDone(migrations, rows, name);
+            const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
+            return triedBy(await attempt(target, { migrations }, { ...how, only: name, resume: as }));
+          },
+        ),
     },
     options,
   );

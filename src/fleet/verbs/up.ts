@@ -39,8 +39,8 @@ export async function up(config: Config, selection: Selection, options: UpOption
       verb: 'up',
       selection,
       inWaves: true,
-      attempt: (tenant, context) =>
-        workOn(tenant, context, { files, force }, async ({ target, migrations, options: how }) => {
+      attempt: (tenant, context, before) =>
+        workOn(tenant, context, { files, force, before }, async ({ target, migrations, options: how }) => {
           const { migrations: set, ...limit } = limitedTo(migrations, files.to);
           return triedBy(await attemptUp(target, { migrations: set }, { ...how, ...limit }));
         }),

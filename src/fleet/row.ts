@@ -1,0 +1,116 @@
+import type { Central } from '../central/central.ts';
+import type { Tenant } from '../central/tenant.ts';
+import { readAgain } from '../central/tenants.ts';
+import { asMpmError, MpmError } from '../errors.ts';
+import type { Admit } from '../migration/unit.ts';
+import { joined, skipped, type Tried } from './tried.ts';
+import { inTurn } from './turn.ts';
+
+/** So often a row may change under one attempt: more is a mistake in whatever changes it. */
+const MOST_CHANGES = 5;
+
+interface Asked {
+  ids: Set<string>;
+  answer: Promise<Map<string, Tenant>>;
+}
+
+const gathering = new WeakMap<Central, Asked>();
+
+/**
+ * A tenant's row as it is now; undefined when it is gone. What is asked while the central database is at something
+ * else is one query.
+ */
+export async function rowNow(central: Central, id: string): Promise<Tenant | undefined> {
+  const known = gathering.get(central);
+  if (known) {
+    known.ids.add(id);
+    return (await known.answer).get(id);
+  }
+  const ids = new Set([id]);
+  const answer = inTurn(central, () => {
+    // From here on a question would come too late for this query.
+    gathering.delete(central);
+    return readAgain(central, [...ids]);
+  });
+  gathering.set(central, { ids, answer });
+  return (await answer).get(id);
+}
+
+/**
+ * One attempt at a tenant by its row as it is, not as it was read when the run began: before the first write, under
+ * the lock, the row is read again, and so it is after an attempt that came to nothing. Who is on hold by then is
+ * passed by, who has moved is worked on at the new place (fleet 34).
+ * @param work is given the row, and what to ask under the lock; must not reject
+ * @param before what an earlier attempt came to
+ * @param as what of a row counts, where that is not the row itself
+ */
+export async function onCurrentRow(
+  central: Central,
+  tenant: Tenant,
+  before: Tried | undefined,
+  work: (row: Tenant, admit: Admit, before: Tried | undefined) => Promise<Tried>,
+  as: (row: Tenant) => Tenant = (row) => row,
+): Promise<Tried> {
+  const look = async (): Promise<Tenant | undefined> => {
+    const now = await rowNow(central, tenant.id);
+    return now && as(now);
+  };
+  let row: Tenant | undefined = as(tenant);
+  let done: Tried | undefined;
+  // Between two attempts is time enough for anything.
+  if (before) row = asBefore(row, await look().catch(() => row));
+  for (let changes = 0; row; changes += 1) {
+    const worked: Tenant = row;
+    let admitted = false;
+    let now: Tenant | undefined = worked;
+    const admit: Admit = async () => {
+      now = await look().catch(unreadable);
+      admitted = isSame(worked, now);
+      if (!admitted) throw changed(worked);
+    };
+    const tried: Tried = joined(done, await work(worked, admit, joinedOrFirst(before, done)));
+    if (tried.error && !admitted && isSame(worked, now)) now = await look().catch(() => worked);
+    if (isSame(worked, now) || changes === MOST_CHANGES) return { ...tried, tenant: worked };
+    done = { ...tried, retryable: false };
+    row = asBefore(worked, now);
+  }
+  return joined(done, skipped('dropped since the run began'));
+}
+
+function joinedOrFirst(before: Tried | undefined, done: Tried | undefined): Tried | undefined {
+  return done ? joined(before, done) : before;
+}
+
+/** What the list says twice is known of the row as it was; it holds where the row is the same. */
+function asBefore(before: Tenant, now: Tenant | undefined): Tenant | undefined {
+  return now && before.clash && isSame(before, now) ? { ...now, clash: before.clash } : now;
+}
+
+/** The same for what is done with it: a new name or label changes nothing. */
+function isSame(before: Tenant, now: Tenant | undefined): boolean {
+  const plugins = (tenant: Tenant): string => [...(tenant.plugins ?? [])].join('\n');
+  return (
+    now !== undefined &&
+    before.database === now.database &&
+    before.server === now.server &&
+    before.status === now.status &&
+    plugins(before) === plugins(now)
+  );
+}
+
+function changed({ id, name }: Tenant): MpmError {
+  return new MpmError('TENANT_STATUS', `the row of ${name || id} changes all the time`, {
+    aftermath: 'nothing was changed here',
+    hint: `See what it is: mpm-migrate tenant show ${id}`,
+  });
+}
+
+/** Who cannot be asked whether a tenant is on hold leaves it alone. */
+function unreadable(error: unknown): never {
+  const { code, message, hint, cause } = asMpmError(error);
+  throw new MpmError(code === 'BUG' ? 'CONNECTION' : code, `its row cannot be read again: ${message}`, {
+    cause: cause ?? error,
+    aftermath: 'nothing was changed here',
+    hint: hint ?? 'Is the central database up? Then: mpm-migrate up --tenant {tenant}',
+  });
+}
