@@ -13,14 +13,22 @@ export const EXIT = {
 } as const;
 
 export const EXIT_MEANING: Record<(typeof EXIT)[keyof typeof EXIT], string> = {
-  0: 'done, or nothing to do',
+  0: 'done, or nothing to do (also: no tenant in the fleet)',
   1: 'the command could not do its work: configuration, central database, a bug',
-  2: 'usage',
+  2: 'usage; an unknown tenant',
   3: 'ran to the end; at least one tenant failed',
-  4: 'looked, and found something: pending with status --exit-code, drift, lint errors, sync --check',
+  4: 'looked, and found something: status --exit-code and plan --exit-code (pending, drift), doctor, sync --check; after up, tenants behind core; a label that nobody has, or all the named ones on hold',
   5: 'busy: a lock is held; trying again later is right',
-  130: 'interrupted; what finished is recorded, running again goes on from there',
+  130: 'interrupted; what finished is recorded, running again goes on from there (where several hold: 130, 1, 3, 5, 4, the first of them)',
 };
+
+/** Where several hold, the first of them is what a command ends with. */
+const WORST_FIRST = [EXIT.interrupted, EXIT.failed, EXIT.tenantsFailed, EXIT.busy, EXIT.found] as const;
+
+/** The one exit code of all that hold; 0 when none does. */
+export function worstExit(holds: Partial<Record<(typeof WORST_FIRST)[number], boolean>>): number {
+  return WORST_FIRST.find((code) => holds[code]) ?? EXIT.done;
+}
 
 /** Every error code that users can meet, with the exit code a command ends with when it is thrown. */
 export const CODES = {

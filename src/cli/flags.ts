@@ -67,6 +67,36 @@ export const paceFlags = {
   }),
 };
 
+/** What is gone past that would hold a tenant back: all of it for one, each part for any selection. */
+export const pastFlags = {
+  force: Flags.boolean({
+    description:
+      'Only with --tenant: go past all that holds it back. On hold or not active, a failed or interrupted migration, one out of order, files changed or missing. Never past a lock, never at the cost of data',
+  }),
+  'out-of-order': Flags.boolean({ description: 'Apply late what is older than what is applied' }),
+  'include-held': Flags.boolean({ description: 'Also tenants that are on hold' }),
+  'accept-changed': Flags.boolean({
+    description: 'Go on beside applied files that were changed or are missing; the difference stays reported',
+  }),
+};
+
+export interface PastFlags {
+  force?: boolean;
+  'out-of-order'?: boolean;
+  'include-held'?: boolean;
+  'accept-changed'?: boolean;
+}
+
+/** What past flags say, in the library's words. */
+export function pastFrom(flags: PastFlags) {
+  return {
+    ...(flags.force ? { force: true } : {}),
+    ...(flags['out-of-order'] ? { outOfOrder: true } : {}),
+    ...(flags['include-held'] ? { includeHeld: true } : {}),
+    ...(flags['accept-changed'] ? { acceptChanged: true } : {}),
+  };
+}
+
 /** What else is written down of it. */
 export const outputFlags = {
   events: Flags.string({

@@ -6,22 +6,28 @@ import { planText } from '../ui/views/plan.ts';
 import type { Display } from './command.ts';
 import { conductOnTerminal } from './conduct.ts';
 import { planExitCode } from './exit-code.ts';
+import { type PastFlags, pastFrom } from './flags.ts';
 
 /** What `plan` and `up --dry-run` have in common: the look with its progress, the exit code, the report as text. */
 export async function showPlan(
   { config, display, json }: { config: Config; display: Display; json: boolean },
   selection: Selection,
-  flags: {
+  flags: PastFlags & {
     quiet?: boolean;
     to?: string | undefined;
-    force?: boolean;
     sql?: boolean;
     'exit-code'?: boolean;
   },
 ): Promise<{ report: PlanReport; text: string }> {
-  const { quiet = false, to, force = false, sql = false } = flags;
+  const { quiet = false, to, sql = false } = flags;
   const report = await conductOnTerminal(display, { quiet, json }, ({ onEvent, signal }) =>
-    plan(config, selection, { onEvent, signal, force, sql, ...(to === undefined ? {} : { to }) }),
+    plan(config, selection, {
+      onEvent,
+      signal,
+      sql,
+      ...pastFrom(flags),
+      ...(to === undefined ? {} : { to }),
+    }),
   );
   process.exitCode = planExitCode(report, { exitCode: flags['exit-code'] ?? false });
   return { report, text: planText(report, display.out, { shortPath: display.shortPath, sql }) };

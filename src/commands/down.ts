@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { outputFlags, paceFlags, pastFrom, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { RunReport } from '../fleet/report.ts';
 
 export default class Down extends FleetCommand {
@@ -24,6 +24,8 @@ Without --steps or --to it takes back one migration.`;
       helpValue: 'NAME',
     }),
     force: Flags.boolean({ description: 'Also when the tenant is not active or its files were changed' }),
+    'include-held': Flags.boolean({ description: 'Also when it is on hold' }),
+    'accept-changed': Flags.boolean({ description: 'With the file as it is now, where it was changed' }),
     ...paceFlags,
     ...outputFlags,
   };
@@ -37,7 +39,7 @@ Without --steps or --to it takes back one migration.`;
         onEvent,
         signal,
         cancel,
-        force: flags.force,
+        ...pastFrom(flags),
         ...(flags.steps === undefined ? {} : { steps: flags.steps }),
         ...(flags.to === undefined ? {} : { to: flags.to }),
       });

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { paceFlags, pastFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
 import type { PlanReport } from '../fleet/plan-report.ts';
 
 export default class Plan extends FleetCommand {
@@ -21,8 +21,11 @@ may only read is enough. "up --dry-run" shows the same.`;
       description: 'Go no further than this migration: name or version',
       helpValue: 'NAME',
     }),
+    ...pastFlags,
     sql: Flags.boolean({ description: 'Also the SQL that would be sent' }),
-    'exit-code': Flags.boolean({ description: 'End with 4 when something is pending or refused' }),
+    'exit-code': Flags.boolean({
+      description: 'End with 4 when something is pending, behind core or refused',
+    }),
     concurrency: paceFlags.concurrency,
   };
 

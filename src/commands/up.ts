@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
-import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import { outputFlags, paceFlags, selectionFlags, selectionFrom, pastFlags, pastFrom } from '../cli/flags.ts';
 import type { PlanReport } from '../fleet/plan-report.ts';
 import type { RunReport } from '../fleet/report.ts';
 
@@ -23,9 +23,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       description: 'Go no further than this migration: name or version',
       helpValue: 'NAME',
     }),
-    force: Flags.boolean({
-      description: 'Go past what holds this tenant back; never past a lock, never at the cost of data',
-    }),
+    ...pastFlags,
     strict: Flags.boolean({
       description: 'Look at all of them first; migrate none when one would be refused',
     }),
@@ -67,16 +65,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
       this.show(text);
       return report;
     }
-    const {
-      to,
-      force,
-      strict,
-      fast,
-      'max-failures': maxFailures,
-      'fail-fast': failFast,
-      canary,
-      pause,
-    } = flags;
+    const { to, strict, fast, 'max-failures': maxFailures, 'fail-fast': failFast, canary, pause } = flags;
     if (pause) (await import('../cli/pause.ts')).requireTerminal({ json: this.jsonEnabled() });
     return this.runFleet(flags, async ({ config, onEvent, signal, cancel, ask }) => {
       const { up } = await import('../fleet/verbs/up.ts');
@@ -84,7 +73,7 @@ tenant does not stop the others. Running it again goes on where it ended.`;
         onEvent,
         signal,
         cancel,
-        force,
+        ...pastFrom(flags),
         strict,
         fast,
         failFast,

@@ -56,6 +56,8 @@ export function complete(checked: CheckedConfig, { file, root, env, actor }: Ori
     templates: checked.templates ?? true,
     ...(users !== undefined && { users }),
     ...(checked.waves !== undefined && { waves: checked.waves }),
+    ...(checked.outOfOrder !== undefined && { outOfOrder: checked.outOfOrder }),
+    ...(checked.folders !== undefined && { folders: checked.folders }),
     sessions: sessionsOf(sessions),
     history: {
       schema: history.schema ?? 'mpm_migrate',

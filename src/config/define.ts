@@ -113,6 +113,10 @@ export interface ConfigInput {
   templates?: boolean;
   /** `up` takes them one after the other, those in no wave last; the next begins when the one before ended well. */
   waves?: Wave[];
+  /** A migration that is older than what is applied: `refuse` it (default), or `apply` it late. */
+  outOfOrder?: 'refuse' | 'apply';
+  /** `pinned`: a tenant's own folder may lack core migrations, and nobody is told; default `synced`. */
+  folders?: 'synced' | 'pinned';
   /** Where each database keeps its history; default `mpm_migrate.history`. */
   history?: {
     schema?: string;
@@ -191,6 +195,8 @@ export interface Config {
   users?: UsersInput;
   sessions: SessionLimits;
   waves?: readonly Wave[];
+  outOfOrder?: 'refuse' | 'apply';
+  folders?: 'synced' | 'pinned';
   history: {
     schema: string;
     table: string;

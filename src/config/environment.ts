@@ -7,6 +7,8 @@ import { type Environment, urlProblem } from './url.ts';
 export interface Overlay {
   centralUrl?: string;
   templates?: boolean;
+  outOfOrder?: NonNullable<ConfigInput['outOfOrder']>;
+  folders?: NonNullable<ConfigInput['folders']>;
   migrations?: NonNullable<ConfigInput['migrations']>;
   history?: NonNullable<ConfigInput['history']>;
   pace?: NonNullable<ConfigInput['pace']>;
@@ -71,6 +73,14 @@ const VARIABLES: Record<string, Read> = {
   MPM_TEMPLATES: (overlay, value) => {
     overlay.templates = value !== 'false';
     return value === 'true' || value === 'false' ? undefined : 'is neither true nor false';
+  },
+  MPM_OUT_OF_ORDER: (overlay, value) => {
+    overlay.outOfOrder = value as 'refuse' | 'apply';
+    return value === 'refuse' || value === 'apply' ? undefined : 'is neither refuse nor apply';
+  },
+  MPM_FOLDERS: (overlay, value) => {
+    overlay.folders = value as 'synced' | 'pinned';
+    return value === 'synced' || value === 'pinned' ? undefined : 'is neither synced nor pinned';
   },
   // Read where they are needed.
   MPM_CONFIG: () => undefined,

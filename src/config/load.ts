@@ -72,6 +72,8 @@ export async function loadConfig(
     {
       ...checked,
       ...(overlay.templates !== undefined && { templates: overlay.templates }),
+      ...(overlay.outOfOrder !== undefined && { outOfOrder: overlay.outOfOrder }),
+      ...(overlay.folders !== undefined && { folders: overlay.folders }),
       migrations: { ...checked.migrations, ...overlay.migrations },
       history: { ...checked.history, ...overlay.history },
       pace: { ...checked.pace, ...overlay.pace, ...overrides.pace },

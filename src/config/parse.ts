@@ -127,6 +127,11 @@ const yesOrNo = checked<boolean>((value) =>
   typeof value === 'boolean' ? undefined : 'must be true or false',
 );
 
+const oneOf = <T extends string>(...words: T[]) =>
+  checked<T>((value) =>
+    words.includes(value as T) ? undefined : `must be ${words.map((word) => `"${word}"`).join(' or ')}`,
+  );
+
 const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   central: z.strictObject(central),
   servers: z.optional(z.record(z.string(), z.strictObject(server))),
@@ -136,6 +141,8 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   sessions: z.optional(z.strictObject(sessions)),
   templates: z.optional(yesOrNo),
   waves: z.optional(z.array(z.strictObject(wave))),
+  outOfOrder: z.optional(oneOf('refuse', 'apply')),
+  folders: z.optional(oneOf('synced', 'pinned')),
   history: z.optional(z.strictObject(history)),
   databases: z.optional(z.strictObject(databases)),
   pace: z.optional(z.strictObject(pace)),

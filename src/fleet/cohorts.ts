@@ -3,6 +3,7 @@ import { type MpmError, REFUSED } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
 import { remedyFor } from '../migration/remedy.ts';
 import type { MigrationState, StateEntry } from '../migration/state.ts';
+import { BehindCore } from './behind.ts';
 import type { Outcome, TenantResult } from './report.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
 import { inactiveReason } from './work.ts';
@@ -32,7 +33,9 @@ export function rowOf(tenant: Tenant, look: Look, { ourRows }: { ourRows: boolea
     return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
   }
   const { plan, count } = look.inspection;
-  const drift = driftOf(plan.entries);
+  // What the configuration says is applied late is no drift.
+  const late = new Set(plan.pending.map(({ name }) => name));
+  const drift = driftOf(plan.entries.filter(({ name }) => !late.has(name)));
   const state: StatusState = inactive
     ? 'inactive'
     : drift
@@ -79,12 +82,12 @@ export class Cohorts {
     inactive: 0,
   };
   readonly #cohorts = new Map<string, StatusCohort>();
-  foldersBehind = 0;
+  readonly behind = new BehindCore();
 
   add({ tenant, state, head, applied, pending, error, lacksCore = 0 }: StatusRow): void {
     this.counts.total += 1;
     this.counts[state] += 1;
-    if (lacksCore > 0) this.foldersBehind += 1;
+    if (lacksCore > 0) this.behind.add(tenant);
     // Where it stands is not known.
     if (error || (state === 'inactive' && head === null && pending === 0)) return;
     const key = `${head}\n${applied}\n${pending}`;

@@ -1,5 +1,7 @@
 import type { ErrorReport } from '../errors.ts';
+import { BehindCore } from './behind.ts';
 import { hintForAll, hintTemplate, wordFor } from './group-hint.ts';
+import { compareIds } from './ids.ts';
 import type {
   FailureGroup,
   Outcome,
@@ -33,7 +35,8 @@ export class ReportBuilder {
   readonly #groups = new Map<string, FailureGroup>();
   readonly #skipped = new Map<string, number>();
   readonly #notices = new Map<string, number>();
-  foldersBehind = 0;
+  readonly behind = new BehindCore();
+  unmet: string | undefined;
   waves: WaveReport[] | undefined;
   /** Somebody said that nothing more is to be started. */
   stopped = false;
@@ -75,7 +78,8 @@ export class ReportBuilder {
         .map(([reason, count]) => ({ reason, count }))
         .sort((a, b) => b.count - a.count),
       notices: [...this.#notices].map(([text, count]) => (count > 1 ? `${text} (${count} tenants)` : text)),
-      foldersBehind: this.foldersBehind,
+      ...this.behind.said,
+      ...(this.unmet === undefined ? {} : { unmet: this.unmet }),
       ...(this.waves ? { waves: this.waves } : {}),
       ...(this.#results ? { tenants: this.#results.toSorted(byId) } : {}),
       ...(this.error ? { error: this.error } : {}),
@@ -178,9 +182,4 @@ function byId(a: TenantResult, b: TenantResult): number {
 
 function byTenantId(a: TenantRef, b: TenantRef): number {
   return compareIds(a.id, b.id);
-}
-
-/** Numbers as numbers, whatever their length. */
-export function compareIds(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
 }

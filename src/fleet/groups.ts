@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { compareIds } from './collect.ts';
+import { compareIds } from './ids.ts';
 import type { TenantRef } from './report.ts';
 
 /** So many groups are told apart; what comes after is only counted. */

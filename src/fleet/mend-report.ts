@@ -55,6 +55,8 @@ export interface MendReport {
   failures: FailureGroup[];
   skipped: { reason: string; count: number }[];
   notices: string[];
+  /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
+  unmet?: string;
   tenants?: MendResult[];
   /** Set when not all could be done. */
   error?: ErrorReport;

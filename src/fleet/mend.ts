@@ -20,6 +20,7 @@ import { type Selection, describeSelection, requireSelection, selectsByName } fr
 import { onCurrentRow } from './row.ts';
 import { type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, refOf, resultOf, skipped, trialOf } from './tried.ts';
+import { unmetBy } from './unmet.ts';
 import { inactiveReason, targetOf } from './work.ts';
 
 export interface MendOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
@@ -111,7 +112,13 @@ export async function conductMend(
       onNotTried: (tenant) => settle(tenant, { tried: skipped('not tried: interrupted'), changes: [] }, 0),
     });
   };
-  await withCentral(config, takeAll).catch((error: unknown) => {
+  let unmet: string | undefined;
+  await withCentral(config, async (central) => {
+    await takeAll(central);
+    // Who names a tenant that is on hold means it.
+    if (builder.counts.total === 0 && !options.signal?.aborted)
+      unmet = await unmetBy(central, selection, { none: true, held: false });
+  }).catch((error: unknown) => {
     if (builder.counts.total === 0) throw error;
     builder.error ??= errorReport(error);
   });
@@ -138,6 +145,7 @@ export async function conductMend(
     failures,
     skipped: passed,
     notices: [...notices, ...others],
+    ...(unmet === undefined ? {} : { unmet }),
     ...(byName ? { tenants: results } : {}),
     ...(error ? { error } : {}),
   };

@@ -52,8 +52,12 @@ export interface PlanReport {
   groups: PlanGroup[];
   /** In the order of names. */
   migrations: PlannedMigration[];
-  /** Tenants with a folder of their own that lacks core migrations. */
+  /** How many are behind core: a folder of their own lacks core migrations, and the configuration does not say that it is meant to. */
   foldersBehind: number;
+  /** The first five of them; absent when there are none. */
+  behindCore?: TenantRef[];
+  /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
+  unmet?: string;
   notices: string[];
   /** Set when not all could be looked at. */
   error?: ErrorReport;

@@ -3,6 +3,7 @@ import { type MpmError, REFUSED } from '../errors.ts';
 import type { Migration } from '../migration/migration.ts';
 import { compareNames } from '../migration/name.ts';
 import type { Plan } from '../migration/plan.ts';
+import { BehindCore } from './behind.ts';
 import { failureKey } from './collect.ts';
 import { type Group, Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
@@ -36,14 +37,14 @@ export class Plans {
     skipped: 0,
     unreachable: 0,
   };
-  foldersBehind = 0;
+  readonly behind = new BehindCore();
 
   add(tenant: Tenant, look: PlanLook): void {
     const outcome = outcomeOf(look);
     this.counts.total += 1;
     this.counts[outcome] += 1;
-    if ('lacksCore' in look && look.lacksCore > 0) this.foldersBehind += 1;
     const ref = refOf(tenant);
+    if ('lacksCore' in look && look.lacksCore > 0) this.behind.add(ref);
     const said = (more: Partial<Said>): Said => ({
       outcome,
       pending: [],

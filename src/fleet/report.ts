@@ -87,10 +87,14 @@ export interface RunReport {
   /** In their order; absent when all went in one. */
   waves?: WaveReport[];
   notices: string[];
-  /** Tenants with a folder of their own that lacks core migrations. */
+  /** How many are behind core: a folder of their own lacks core migrations, and the configuration does not say that it is meant to. */
   foldersBehind: number;
+  /** The first five of them; absent when there are none. */
+  behindCore?: TenantRef[];
   /** Every tenant's result, only for selections by name (`--tenant`): a fleet's go to the ledger and `--events`. */
   tenants?: TenantResult[];
+  /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
+  unmet?: string;
   /** Set when the run itself could not do all its work, for instance when the ledger could not be written. */
   error?: ErrorReport;
 }

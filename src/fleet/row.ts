@@ -61,15 +61,15 @@ export async function onCurrentRow(
   if (before) row = asBefore(row, await look().catch(() => row));
   for (let changes = 0; row; changes += 1) {
     const worked: Tenant = row;
-    let admitted = false;
+    let asked = false;
     let now: Tenant | undefined = worked;
     const admit: Admit = async () => {
+      asked = true;
       now = await look().catch(unreadable);
-      admitted = isSame(worked, now);
-      if (!admitted) throw changed(worked);
+      if (!isSame(worked, now)) throw changed(worked);
     };
     const tried: Tried = joined(done, await work(worked, admit, joinedOrFirst(before, done)));
-    if (tried.error && !admitted && isSame(worked, now)) now = await look().catch(() => worked);
+    if (tried.error && !asked) now = await look().catch(() => worked);
     if (isSame(worked, now) || changes === MOST_CHANGES) return { ...tried, tenant: worked };
     done = { ...tried, retryable: false };
     row = asBefore(worked, now);
@@ -105,12 +105,11 @@ function changed({ id, name }: Tenant): MpmError {
   });
 }
 
-/** Who cannot be asked whether a tenant is on hold leaves it alone. */
+/** Who cannot be asked whether a tenant is on hold leaves it alone. Without a cause: it was tried for long enough. */
 function unreadable(error: unknown): never {
-  const { code, message, hint, cause } = asMpmError(error);
+  const { code, message, hint } = asMpmError(error);
   throw new MpmError(code === 'BUG' ? 'CONNECTION' : code, `its row cannot be read again: ${message}`, {
-    cause: cause ?? error,
     aftermath: 'nothing was changed here',
-    hint: hint ?? 'Is the central database up? Then: mpm-migrate up --tenant {tenant}',
+    hint: hint ?? 'When the central database answers: mpm-migrate up --tenant {tenant}',
   });
 }

@@ -20,6 +20,7 @@ import { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
 import { inTurn } from './turn.ts';
+import { unmetBy } from './unmet.ts';
 import { planWaves, takeWaves, type WaveOptions } from './waves.ts';
 
 export interface RunOptions extends SweepOptions, WaveOptions {
@@ -55,6 +56,8 @@ export interface RunWork {
   known?: ((tenant: Tenant, context: RunContext) => Promise<Tried | undefined>) | undefined;
   /** False: it only reads, and is no run of the ledger. */
   recorded?: boolean;
+  /** Who is on hold is worked on all the same. */
+  pastHold?: boolean;
   /** In the waves of the configuration and `canary`, unless tenants are named. */
   inWaves?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
@@ -156,6 +159,12 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       clearInterval(heart);
     }
     await telling;
+    // Nobody was worked on: that may be what was asked for, or a selection that is not what it seems.
+    const { total, skipped } = report.counts;
+    if (total === skipped && !report.error && !signal?.aborted) {
+      const looked = { none: tenants.total === 0, held: !work.pastHold };
+      await ledger.attempt(async () => void (report.unmet = await unmetBy(central, work.selection, looked)));
+    }
     const finish = (): RunReport => {
       if (ledger.error) report.error ??= errorReport(ledger.error);
       return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
@@ -196,7 +205,7 @@ async function takePart(
   const { central, views } = context;
   const end = async (tenant: Tenant, tried: Tried, how: { attempts: number; durationMs: number }) => {
     if (stop?.reported.has(tenant.id)) return;
-    if (tried.lacksCore) context.report.foldersBehind += 1;
+    if (work.verb === 'up' && tried.lacksCore) context.report.behind.add(tried.tenant ?? tenant);
     await context.settle(resultOf(tenant, tried, how));
   };
   const sift = async (page: readonly Tenant[]): Promise<readonly Tenant[]> => {

@@ -105,8 +105,12 @@ export interface StatusReport {
   stamped: number;
   /** Only with `matrix`. */
   matrix?: StatusMatrix;
-  /** Tenants with a folder of their own that lacks core migrations. */
+  /** How many are behind core: a folder of their own lacks core migrations, and the configuration does not say that it is meant to. */
   foldersBehind: number;
+  /** The first five of them; absent when there are none. */
+  behindCore?: TenantRef[];
+  /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
+  unmet?: string;
   notices: string[];
   /** In the order of ids; absent when they were streamed (`onRow`). */
   tenants?: StatusRow[];

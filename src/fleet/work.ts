@@ -8,6 +8,7 @@ import type { DatabaseTarget } from '../postgres/connect.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { tenantSet } from '../tenant/folder.ts';
 import { directUrlOf } from '../tenant/server.ts';
+import { behindCore } from './behind.ts';
 import type { FleetFiles } from './files.ts';
 import { onCurrentRow } from './row.ts';
 import type { RunContext } from './run.ts';
@@ -24,9 +25,20 @@ export interface TenantWork {
   notices: string[];
 }
 
-export interface WorkOptions {
-  files: FleetFiles;
+/** What a run goes past that would hold a tenant back. */
+export interface Past {
+  /** All of it, of tenants that are selected by name. */
   force?: boolean | undefined;
+  /** Migrations older than what is applied; by default as the configuration says. */
+  outOfOrder?: boolean | undefined;
+  /** That it is on hold. */
+  includeHeld?: boolean | undefined;
+  /** Applied files that were changed, or are missing. */
+  acceptChanged?: boolean | undefined;
+}
+
+export interface WorkOptions extends Past {
+  files: FleetFiles;
   /** What an earlier attempt came to. */
   before?: Tried | undefined;
   /** As what it is worked on: with a plugin that its row does not name yet, or not any more. */
@@ -66,12 +78,13 @@ async function workOnce(
   work: (work: TenantWork) => Promise<Tried>,
 ): Promise<Tried> {
   const inactive = inactiveReason(tenant);
-  if (inactive && !options.force) return skipped(inactive);
+  const flag = inactive === undefined ? undefined : passing(tenant, options);
+  if (inactive !== undefined && !flag) return skipped(inactive);
   const problem = tenantProblem(tenant, context.config);
   if (problem) return failedBy(problem);
   try {
     const prepared = await prepare(tenant, context, options);
-    if (inactive) prepared.notices.push(`--force: went past "${inactive}"`);
+    if (flag) prepared.notices.push(`${flag}: went past "${inactive}"`);
     const tried = await work(prepared);
     return { ...tried, lacksCore: prepared.lacksCore, notices: [...prepared.notices, ...tried.notices] };
   } catch (error) {
@@ -79,17 +92,35 @@ async function workOnce(
   }
 }
 
+/** The flag that goes past a tenant's status; undefined when none does. */
+export function passing(
+  { status }: Pick<Tenant, 'status'>,
+  { force, includeHeld }: Past,
+): string | undefined {
+  if (includeHeld && status === 'hold') return '--include-held';
+  return force ? '--force' : undefined;
+}
+
+/** The engine's part of what is gone past. */
+export function pastInPlan(config: Config, { force, outOfOrder, acceptChanged }: Past) {
+  return {
+    force: force ?? false,
+    outOfOrder: outOfOrder || config.outOfOrder === 'apply',
+    acceptChanged: acceptChanged ?? false,
+  };
+}
+
 async function prepare(
   tenant: Tenant,
   { config, run, signal, cancel, views, modules, tell }: RunContext,
-  { files, force = false, admit }: WorkOptions & { admit: Admit },
+  { files, admit, ...past }: WorkOptions & { admit: Admit },
 ): Promise<TenantWork> {
   const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
   const ref = refOf(tenant);
   return {
     target: targetOf(tenant, config, run),
     migrations,
-    lacksCore: lacksCore.length,
+    lacksCore: behindCore(config, lacksCore, files.to),
     notices: [],
     options: {
       history: config.history,
@@ -99,7 +130,7 @@ async function prepare(
       toolVersion: TOOL_VERSION,
       leave: true,
       premises: (maxAge) => views.premises(tenant, maxAge),
-      force,
+      ...pastInPlan(config, past),
       modules,
       admit,
       signal,

@@ -33,13 +33,14 @@ export function attemptDown(
   set: { migrations: readonly Migration[] },
   options: MigrateOptions & DownOptions,
 ): Promise<Attempt> {
-  const { to, steps, plugin, only, force } = options;
+  const { to, steps, plugin, only, force, acceptChanged } = options;
   const depth: DownOptions = {
     ...(to !== undefined && { to }),
     ...(steps !== undefined && { steps }),
     ...(plugin !== undefined && { plugin }),
     ...(only !== undefined && { only }),
     ...(force && { force }),
+    ...(acceptChanged && { acceptChanged }),
   };
   // What was taken back in this attempt counts against the steps when another runner makes it plan again.
   return attempt({ target, options, result: emptyResult() }, (work, connection) => {

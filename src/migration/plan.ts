@@ -27,7 +27,12 @@ export interface Plan {
 }
 
 export interface PlanOptions {
+  /** Goes past all that holds a database back, and resumes what is half-done. */
   force?: boolean;
+  /** Applies what is older than what is applied. */
+  outOfOrder?: boolean;
+  /** Goes on beside applied files that were changed, or are missing. */
+  acceptChanged?: boolean;
   /** Go no further than this migration: a name or a version. */
   to?: string;
   /** Resume this failed or interrupted migration and do nothing else, whatever else is there. */
@@ -42,6 +47,14 @@ const REFUSED: ReadonlySet<MigrationState> = new Set([
   'out-of-order',
   'changed',
   'missing',
+]);
+
+/** Of these, what is gone past is run. */
+const RUNNABLE_WHEN_PASSED: ReadonlySet<MigrationState> = new Set([
+  'failed',
+  'interrupted',
+  'running',
+  'out-of-order',
 ]);
 
 export function planUp(
@@ -62,19 +75,29 @@ export function planUp(
     const pending = half.flatMap((entry) => entry.migration ?? []);
     return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
   }
-  const refusals = options.force ? [] : held;
-  const notices = options.force ? held.map((refusal) => `--force: ${refusal.message}`) : [];
+  const passes = (state: MigrationState): string | undefined =>
+    options.outOfOrder && state === 'out-of-order'
+      ? 'out of order'
+      : options.acceptChanged && (state === 'changed' || state === 'missing')
+        ? '--accept-changed'
+        : options.force
+          ? '--force'
+          : undefined;
+  const refusals = held.filter(({ state }) => passes(state) === undefined);
+  const notices = held.flatMap(({ state, message }) => {
+    const why = passes(state);
+    return why === undefined ? [] : [`${why}: ${message}`];
+  });
   const future = entries.filter((entry) => entry.state === 'future').length;
   if (future)
     notices.push(
       `${future} applied, newer than all files here, without a file: by a newer release, or the file is gone`,
     );
 
-  const runnable: MigrationState[] = options.force
-    ? ['pending', 'out-of-order', 'failed', 'interrupted', 'running']
-    : ['pending'];
+  const runnable = (state: MigrationState): boolean =>
+    state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
   const pending = entries
-    .filter((entry) => runnable.includes(entry.state) && inReach(entry))
+    .filter((entry) => runnable(entry.state) && inReach(entry))
     .flatMap((entry) => entry.migration ?? []);
   return {
     entries,
@@ -145,6 +168,8 @@ export interface DownOptions {
   /** Resume the half-done way back of this one, and do nothing else. */
   only?: string;
   force?: boolean;
+  /** Takes back with the file as it is now what was changed. */
+  acceptChanged?: boolean;
 }
 
 export function planDown(
@@ -171,11 +196,9 @@ export function planDown(
     const entry = states.get(row.name);
     if (!entry) return [];
     if (entry.state === 'future') return [{ ...entry, state: 'missing' as const }];
-    if (
-      entry.state === 'missing' ||
-      (!options.force && options.only === undefined && REFUSED.has(entry.state))
-    )
-      return [entry];
+    const passed =
+      options.force || options.only !== undefined || (options.acceptChanged && entry.state === 'changed');
+    if (entry.state === 'missing' || (!passed && REFUSED.has(entry.state))) return [entry];
     return [];
   });
   const withoutDown = taken

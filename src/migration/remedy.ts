@@ -35,7 +35,7 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   },
   'out-of-order': {
     what: 'is older than what is already applied',
-    remedy: 'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --force',
+    remedy: 'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --out-of-order',
   },
   changed: {
     what: 'was changed after it was applied',

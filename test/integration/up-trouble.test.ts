@@ -192,10 +192,10 @@ describe('up in trouble', () => {
     expect(await fleet.central('select outcome from mpm_migrate.runs')).toEqual([{ outcome: 'failed' }]);
   });
 
-  test('fleet 11: the central database is gone for good: the tenants in work are migrated, and the run says what it lacks', async () => {
+  test('fleet 11, 34: the central database is gone for good: what is begun is done, nothing more is, and the run says so', async () => {
     const fleet = await makeFleet(databases, {
       count: 3,
-      files: { 'core/1_slow.sql': 'select pg_sleep(0.3);' },
+      files: { 'core/1_slow.sql': 'select pg_sleep(2);' },
     });
     const proxy = await startProxy(testServer());
     onTestFinished(() => proxy.stop());
@@ -204,19 +204,21 @@ describe('up in trouble', () => {
       central: { url: proxy.through(fleet.config.central.url) },
       pace: { ...fleet.config.pace, connectTimeout: 1_000 },
     };
-    let stopped: Promise<void> | undefined;
-    const report = await up(
-      config,
-      { all: true },
-      {
-        onEvent: (event) => {
-          if (event.type === 'migration-started') stopped ??= proxy.stop();
-        },
-      },
-    );
-    expect(report.counts).toMatchObject({ total: 3, migrated: 3 });
+    const running = up(config, { all: true }, { concurrency: 2 });
+    const atWork = `select from pg_stat_activity where datname like '${databases.prefix}%' and wait_event = 'PgSleep'`;
+    while ((await databases.query(atWork)).length < 2)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await proxy.stop();
+    const report = await running;
+    expect(report.counts).toMatchObject({ total: 3, migrated: 2, failed: 1 });
     expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
     expect(report.notices.join()).toContain('The run goes on without it');
+    // Whether it is on hold by now cannot be known.
+    expect(report.failures[0]?.error).toMatchObject({
+      code: 'CONNECTION',
+      message: expect.stringMatching(/^its row cannot be read again: /),
+      aftermath: 'nothing was changed here',
+    });
   });
 
   test('fleet 3: one server down is that server’s tenants failed, quickly and grouped, and the rest done', async () => {

@@ -153,12 +153,12 @@ test('an interrupted run says how to go on; skipped, notices, folders behind, a 
   });
   expect(text).toBe(`– 12 skipped: not tried: the run was interrupted
 ▲ run 183 is in progress, by deploy
-▲ 3 tenants with a folder of their own lack core migrations:  mpm-migrate sync
+▲ 3 are behind core: their own folders lack core migrations:  mpm-migrate sync
 
 ✖ the ledger could not be written
     Check the central database.
 
-✔ 8 migrated   12 skipped   20 tenants in 17.3s   run 184
+✔ 8 migrated   ▲ 3 behind core   12 skipped   20 tenants in 17.3s   run 184
 Interrupted: what finished is recorded. Go on:  mpm-migrate up --failed
 `);
 });
@@ -171,4 +171,9 @@ test("a tenant's name cannot write on the terminal by itself", () => {
   });
   expect(text).not.toContain('\u001b');
   expect(text).toContain('✖ evil name ');
+});
+
+test('several ways to go wrong are each counted once', () => {
+  const text = show(120, { counts: counts({ total: 9, migrated: 1, failed: 2, refused: 3, busy: 3 }) });
+  expect(text).toContain('✔ 1 migrated   ✖ 2 failed   3 refused   3 busy   9 tenants');
 });

@@ -73,7 +73,7 @@ test('a small fleet: a line per tenant, those that need a look, the totals, what
     Look:  mpm-migrate tenant show 4
 – goma  hold: unpaid
 
-▲ 1 tenant with its own folder lacks core migrations:  mpm-migrate sync
+▲ 1 is behind core: its own folder lacks core migrations:  mpm-migrate sync
 
 ✔ 1 current   › 1 pending   ✖ 1 drifted   ✖ 1 unreachable   1 inactive   5 tenants in 0.4s
 Bring it forward:  mpm-migrate up --behind

@@ -15,6 +15,10 @@ export interface DownOptions extends RunOptions {
   to?: string;
   /** Also of a tenant that is not active, and past changed files; only with tenants selected by name. */
   force?: boolean;
+  /** Also of one that is on hold. */
+  includeHeld?: boolean;
+  /** With the file as it is now, where it was changed after it had been applied. */
+  acceptChanged?: boolean;
 }
 
 /** Takes back what was applied last to every selected tenant. Throws as `up` does. */
@@ -23,7 +27,7 @@ export async function down(
   selection: Selection,
   options: DownOptions = {},
 ): Promise<RunReport> {
-  const { steps, to, force, ...runOptions } = options;
+  const { steps, to, force, includeHeld, acceptChanged, ...runOptions } = options;
   requireSelection(selection);
   requireForceByName(selection, force);
   if (steps !== undefined && to !== undefined) {
@@ -35,11 +39,12 @@ export async function down(
     {
       verb: 'down',
       selection,
+      pastHold: force === true || includeHeld === true,
       attempt: (tenant, context, before) =>
         workOn(
           tenant,
           context,
-          { files, force, before },
+          { files, force, includeHeld, acceptChanged, before },
           async ({ target, migrations, options: how }, earlier) => {
             // What an attempt before this one took back counts against the steps.
             const depth =

@@ -57,6 +57,7 @@ export async function exec(
       verb: 'exec',
       selection,
       recorded: write,
+      pastHold: !write,
       attempt: (tenant, { central, run, signal, tell }, before) =>
         onCurrentRow(central, tenant, before, async (row, admit) => {
           const inactive = inactiveReason(row);

@@ -7,6 +7,7 @@ import { inspect } from '../../migration/inspect.ts';
 import { isTransient } from '../../postgres/sqlstate.ts';
 import { tenantSet } from '../../tenant/folder.ts';
 import { TOOL_VERSION } from '../../version.ts';
+import { behindCore } from '../behind.ts';
 import type { OnEvent, Unstamped } from '../events.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import type { Trial } from '../lanes.ts';
@@ -17,13 +18,20 @@ import type { Outcome, TenantResult } from '../report.ts';
 import { type Selection, describeSelection, requireForceByName, requireSelection } from '../select.ts';
 import { type SweepOptions, survey, sweep } from '../sweep.ts';
 import { refOf, reportFor } from '../tried.ts';
-import { inactiveReason, targetOf } from '../work.ts';
+import { unmetBy } from '../unmet.ts';
+import { inactiveReason, passing, type Past, pastInPlan, targetOf } from '../work.ts';
 
 export interface PlanOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
   /** Go no further than this migration: a name or a version. */
   to?: string;
   /** What `up --force` would do; only with tenants selected by name. */
   force?: boolean;
+  /** What `up --out-of-order` would do; by default as `outOfOrder` in the configuration says. */
+  outOfOrder?: boolean;
+  /** What `up --include-held` would do. */
+  includeHeld?: boolean;
+  /** What `up --accept-changed` would do. */
+  acceptChanged?: boolean;
   /** Also what would be sent. */
   sql?: boolean;
   /** What happens meanwhile, but no `run-finished`: it is no run. */
@@ -37,7 +45,7 @@ export interface PlanOptions extends Pick<SweepOptions, 'concurrency' | 'signal'
 export async function plan(
   config: Config,
   selection: Selection,
-  { onEvent, sql = false, to, force = false, ...options }: PlanOptions = {},
+  { onEvent, sql = false, to, force, outOfOrder, includeHeld, acceptChanged, ...options }: PlanOptions = {},
 ): Promise<PlanReport> {
   requireSelection(selection);
   requireForceByName(selection, force);
@@ -48,14 +56,16 @@ export async function plan(
   const tell = (event: Unstamped): void => void onEvent?.({ ...event, at: Date.now() - started });
   let notLooked = 0;
   let error: ErrorReport | undefined;
+  let unmet: string | undefined;
 
   const lookAtAll = async (central: Central): Promise<void> => {
     const tenants = await survey(central, selection);
     tell({ type: 'run-started', run: null, verb: 'plan', total: tenants.total, selection: words });
+    if (tenants.total === 0) unmet = await unmetBy(central, selection, { none: true, held: false });
     await sweep<PlanLook>(central, tenants, options, {
       attempt: (tenant) => {
         tell({ type: 'tenant-started', tenant: refOf(tenant) });
-        return lookAt(tenant, central.config, files, force);
+        return lookAt(tenant, central.config, files, { force, outOfOrder, includeHeld, acceptChanged });
       },
       onRetry: (tenant, { value }, retryInMs) => {
         const reason = 'error' in value ? value.error.message : '';
@@ -64,7 +74,8 @@ export async function plan(
       onSettled: (tenant, { value }, attempts) => {
         tell({ type: 'tenant-finished', result: resultOf(tenant, value, attempts) });
         // Only those with something to do were selected.
-        if (selection.behind && outcomeOf(value) === 'current') return;
+        const behind = 'lacksCore' in value && value.lacksCore > 0;
+        if (selection.behind && outcomeOf(value) === 'current' && !behind) return;
         plans.add(tenant, value);
       },
       onGivenUp: (_, { trial }) => trial,
@@ -86,7 +97,8 @@ export async function plan(
     counts: plans.counts,
     groups: plans.groups(),
     migrations: plans.migrations({ sql }),
-    foldersBehind: plans.foldersBehind,
+    ...plans.behind.said,
+    ...(unmet === undefined ? {} : { unmet }),
     notices: [...plans.notices, ...(notLooked ? [`${notLooked} were not looked at`] : [])],
     ...(error ? { error } : {}),
   };
@@ -96,19 +108,19 @@ async function lookAt(
   tenant: Tenant,
   config: Config,
   files: FleetFiles,
-  force: boolean,
+  past: Past,
 ): Promise<Trial<PlanLook>> {
   const passed = { failed: false, retryable: false };
   try {
     const reason = inactiveReason(tenant);
-    if (reason !== undefined && !force) return { value: { reason }, ...passed };
+    if (reason !== undefined && !passing(tenant, past)) return { value: { reason }, ...passed };
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
     const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const { migrations: set, ...limit } = limitedTo(migrations, files.to);
-    const options = { history: config.history, force, ...limit };
+    const options = { history: config.history, ...pastInPlan(config, past), ...limit };
     const found = await inspect(targetOf(tenant, config, 'plan'), { migrations: set }, options);
-    return { value: { plan: found.plan, lacksCore: lacksCore.length }, ...passed };
+    return { value: { plan: found.plan, lacksCore: behindCore(config, lacksCore, files.to) }, ...passed };
   } catch (thrown) {
     const error = asMpmError(thrown);
     const retryable = isTransient(error.cause ?? error);

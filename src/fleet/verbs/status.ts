@@ -8,7 +8,8 @@ import { databaseMissing } from '../../postgres/connect.ts';
 import { isTransient } from '../../postgres/sqlstate.ts';
 import { tenantSet } from '../../tenant/folder.ts';
 import { TOOL_VERSION } from '../../version.ts';
-import { compareIds } from '../collect.ts';
+import { behindCore } from '../behind.ts';
+import { compareIds } from '../ids.ts';
 import { Cohorts, type Look, historyOf, resultOfRow, rowOf } from '../cohorts.ts';
 import type { OnEvent, Unstamped } from '../events.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
@@ -20,6 +21,7 @@ import { Matrix } from '../matrix.ts';
 import { ServerViews } from '../server-view.ts';
 import { type SweepOptions, survey, sweep } from '../sweep.ts';
 import { refOf } from '../tried.ts';
+import { unmetBy } from '../unmet.ts';
 import { targetOf } from '../work.ts';
 
 export interface StatusOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
@@ -62,6 +64,8 @@ async function look(
   let history: HistoryEntry[] | undefined;
   let notLooked = 0;
   let error: ErrorReport | undefined;
+  const unmet =
+    tenants.total === 0 ? await unmetBy(central, selection, { none: true, held: false }) : undefined;
   const single = tenants.total === 1 && selectsByName(selection);
   const matrix = wantsMatrix ? new Matrix() : undefined;
   // A history is shown as it is, not as its stamp says.
@@ -84,7 +88,8 @@ async function look(
       },
       onSettled: async (tenant, { value }, attempts) => {
         const row = rowOf(tenant, value, { ourRows: 'builtIn' in central.config.tenants });
-        const fine = row.state === 'current' || row.state === 'inactive';
+        const behind = (row.lacksCore ?? 0) > 0;
+        const fine = row.state === 'inactive' || (row.state === 'current' && !behind);
         await tell({ type: 'tenant-finished', result: resultOfRow(row, attempts) });
         // Only those with something to do were selected.
         if (selection.behind && fine) return;
@@ -115,7 +120,8 @@ async function look(
     cohorts: cohorts.list(),
     stamped,
     ...(matrix ? { matrix: matrix.list() } : {}),
-    foldersBehind: cohorts.foldersBehind,
+    ...cohorts.behind.said,
+    ...(unmet === undefined ? {} : { unmet }),
     notices: notLooked ? [`${notLooked} were not looked at`] : [],
     ...(onRow ? {} : { tenants: rows.sort((a, b) => compareIds(a.tenant.id, b.tenant.id)) }),
     ...(history ? { history } : {}),
@@ -134,13 +140,14 @@ async function lookAt(
     if (problem) throw problem;
     const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const target = targetOf(tenant, config, 'status');
-    const folder = ownFolder ? { lacksCore: lacksCore.length } : {};
+    const folder = ownFolder ? { lacksCore: behindCore(config, lacksCore) } : {};
     const standing = await views?.standing(tenant, migrations);
     if (standing === 'missing') throw databaseMissing(target);
     if (typeof standing === 'object') {
       return { value: { inspection: standing, stamped: true, ...folder }, failed: false, retryable: false };
     }
-    const inspection = await inspect(target, { migrations }, { history: config.history, rows: whole });
+    const how = { history: config.history, rows: whole, outOfOrder: config.outOfOrder === 'apply' };
+    const inspection = await inspect(target, { migrations }, how);
     return { value: { inspection, ...folder }, failed: false, retryable: false };
   } catch (thrown) {
     const error = asMpmError(thrown);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
@@ -45,6 +46,8 @@ export interface SyncReport {
   /** How many core files there are. */
   files: number;
   tenants: number;
+  /** Of these, who follows core, without a folder to look at; only with `check`, which asks of no other. */
+  following: number;
   copied: number;
   updated: number;
   unchanged: number;
@@ -53,6 +56,8 @@ export interface SyncReport {
   stale: number;
   changes: FolderChange[];
   held: HeldFolder[];
+  /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
+  unmet?: string;
   interrupted: boolean;
   durationMs: number;
 }
@@ -67,9 +72,10 @@ export async function sync(
   options: SyncOptions = {},
 ): Promise<SyncReport> {
   const core = readCoreFolder(config.migrations.core);
-  const [{ withCentral }, { countTenants, streamTenants }] = await Promise.all([
+  const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),
     import('../../central/tenants.ts'),
+    import('../unmet.ts'),
   ]);
   return withCentral(config, async (central) => {
     const filter = await filterFor(central, selection);
@@ -83,7 +89,9 @@ export async function sync(
       total,
       selection: describeSelection(selection),
     });
-    return syncFolders(streamTenants(central, filter), core, config, options);
+    const unmet = total === 0 ? await unmetBy(central, selection, { none: true, held: false }) : undefined;
+    const report = await syncFolders(streamTenants(central, filter), core, config, options);
+    return unmet === undefined ? report : { ...report, unmet };
   });
 }
 
@@ -102,6 +110,7 @@ export async function syncFolders(
     dry: dryRun,
     files: core.files.size,
     tenants: 0,
+    following: 0,
     copied: 0,
     updated: 0,
     unchanged: 0,
@@ -123,11 +132,9 @@ export async function syncFolders(
     const at = performance.now() - started;
     options.onEvent?.({ type: 'tenant-started', at, tenant });
     try {
-      record(
-        report,
-        tenant,
-        syncFolder(wanted(plugins), tenantFolder(tenant, config), { ...options, dryRun }),
-      );
+      const folder = tenantFolder(tenant, config);
+      if (options.check && !existsSync(folder)) report.following += 1;
+      else record(report, tenant, syncFolder(wanted(plugins), folder, { ...options, dryRun }));
     } catch (error) {
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }

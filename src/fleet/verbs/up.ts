@@ -5,19 +5,26 @@ import { inspect } from '../../migration/inspect.ts';
 import { attemptUp } from '../../migration/migrate.ts';
 import { refused } from '../../migration/work.ts';
 import { tenantSet } from '../../tenant/folder.ts';
+import { behindCore } from '../behind.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
 import { type Preflight, type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { type Survey, sweep } from '../sweep.ts';
 import { type Tried, asFirst, resultOf, triedBy, trialOf } from '../tried.ts';
-import { inactiveReason, type TenantWork, workOn } from '../work.ts';
+import { inactiveReason, type Past, type TenantWork, workOn } from '../work.ts';
 
 export interface UpOptions extends RunOptions {
   /** Go no further than this migration: a name or a version. */
   to?: string;
-  /** Go past what would hold a tenant back; only with tenants selected by name. */
+  /** Go past all that would hold a tenant back; only with tenants selected by name. */
   force?: boolean;
+  /** Apply late what is older than what is applied; by default as `outOfOrder` in the configuration says. */
+  outOfOrder?: boolean;
+  /** Migrate also who is on hold. */
+  includeHeld?: boolean;
+  /** Go on beside applied files that were changed, or are missing; the difference stays reported. */
+  acceptChanged?: boolean;
   /** Connect to nobody whose head stamp says that nothing is pending; a stale stamp is believed (engine 30). */
   fast?: boolean;
   /** Look at all of them first; when one would fail or be refused, none is migrated (engine 23). */
@@ -29,7 +36,8 @@ export interface UpOptions extends RunOptions {
  * selection, files (engine 22), central database; what happens to tenants is in the report.
  */
 export async function up(config: Config, selection: Selection, options: UpOptions = {}): Promise<RunReport> {
-  const { to, force, strict, fast, ...runOptions } = options;
+  const { to, force, outOfOrder, includeHeld, acceptChanged, strict, fast, ...runOptions } = options;
+  const past = { force, outOfOrder, includeHeld, acceptChanged };
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
@@ -39,14 +47,15 @@ export async function up(config: Config, selection: Selection, options: UpOption
       verb: 'up',
       selection,
       inWaves: true,
+      pastHold: force === true || includeHeld === true,
       attempt: (tenant, context, before) =>
-        workOn(tenant, context, { files, force, before }, async ({ target, migrations, options: how }) => {
+        workOn(tenant, context, { files, ...past, before }, async ({ target, migrations, options: how }) => {
           const { migrations: set, ...limit } = limitedTo(migrations, files.to);
           return triedBy(await attemptUp(target, { migrations: set }, { ...how, ...limit }));
         }),
       known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
       ...(strict
-        ? { preflight: (context, tenants) => lookFirst(context, tenants, files, runOptions, force) }
+        ? { preflight: (context, tenants) => lookFirst(context, tenants, files, runOptions, past) }
         : {}),
     },
     runOptions,
@@ -67,7 +76,13 @@ async function stampedCurrent(
     if (typeof standing === 'string' || standing.plan.pending.length > 0) return undefined;
     const { head } = standing.plan;
     const nothing = { applied: [], pending: [], notices: [], retryable: false };
-    return { outcome: 'current', from: head, to: head, lacksCore: lacksCore.length, ...nothing };
+    return {
+      outcome: 'current',
+      from: head,
+      to: head,
+      lacksCore: behindCore(config, lacksCore, files.to),
+      ...nothing,
+    };
   } catch {
     return undefined;
   }
@@ -79,7 +94,7 @@ async function lookFirst(
   tenants: Survey,
   files: FleetFiles,
   options: RunOptions,
-  force?: boolean,
+  past: Past,
 ): Promise<Preflight | undefined> {
   const reported = new Set<string>();
   await sweep<Tried>(
@@ -88,7 +103,7 @@ async function lookFirst(
     // Looked at are all of them, whatever is found.
     { concurrency: options.concurrency, signal: options.signal, views: context.views },
     {
-      attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, force }, look)),
+      attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, ...past }, look)),
       onRetry: () => undefined,
       onSettled: (tenant, { value, failed }, attempts) => {
         if (!failed) return undefined;

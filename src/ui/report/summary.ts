@@ -1,14 +1,16 @@
 import type { RunCounts, RunReport } from '../../fleet/report.ts';
 import { count, duration, inWords, joinParts, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
+import { unmetLine } from '../views/unmet.ts';
 
 const FINE = ['executed', 'migrated', 'reverted', 'pending', 'current'] as const;
 const WRONG = ['failed', 'refused', 'busy'] as const;
 
 /** `✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184` */
 export function summaryLine(report: RunReport, theme: Theme): string {
-  const { counts, run, durationMs } = report;
-  const { tick, cross } = theme.symbols;
+  const { counts, run, durationMs, foldersBehind } = report;
+  const { tick, cross, warning } = theme.symbols;
+  if (report.unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(report.unmet, report.selection)}`;
   if (counts.total === 0 && !report.interrupted) {
     return `${theme.good(tick)} No tenant matches ${report.selection}: nothing to do.`;
   }
@@ -17,6 +19,7 @@ export function summaryLine(report: RunReport, theme: Theme): string {
   const parts = [
     ...mark(fine, theme.good(tick), (text) => text),
     ...mark(wrong, theme.bad(cross), theme.bad),
+    ...(foldersBehind > 0 ? [`${theme.warn(warning)} ${count(foldersBehind)} behind core`] : []),
     ...(counts.skipped ? [`${count(counts.skipped)} skipped`] : []),
     `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
     ...(run === null ? [] : [`run ${run}`]),
@@ -34,7 +37,7 @@ function numbers({ counts, verb }: RunReport, outcomes: readonly (keyof RunCount
 }
 
 function mark([first, ...rest]: string[], symbol: string, paint: (text: string) => string): string[] {
-  return first === undefined ? [] : [`${symbol} ${paint(first)}`, ...rest.map(paint)];
+  return first === undefined ? [] : [`${symbol} ${paint(first)}`, ...rest.map((text) => paint(text))];
 }
 
 const HALF_DONE = /\bstopped (?:at statement|half-way)/;

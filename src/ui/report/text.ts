@@ -10,6 +10,7 @@ import {
   hintLines,
   messageLines,
 } from '../views/error.ts';
+import { behindCoreLines } from '../views/behind.ts';
 import { tenantName, tenantWord } from '../views/tenant.ts';
 import { nextStep, summaryLine } from './summary.ts';
 
@@ -126,15 +127,13 @@ function waveLines(waves: readonly WaveReport[], theme: Theme): string[] {
   });
 }
 
-function noticeLines({ notices, skipped, foldersBehind }: RunReport, theme: Theme): string[] {
+function noticeLines(report: RunReport, theme: Theme): string[] {
   const { warning, skipped: dash } = theme.symbols;
-  const behind = `${plural(foldersBehind, 'tenant')} with a folder of ${foldersBehind === 1 ? 'its' : 'their'} own`;
-  const verb = foldersBehind === 1 ? 'lacks' : 'lack';
   return [
-    ...skipped.map((entry) => `${theme.dim(dash)} ${count(entry.count)} skipped: ${oneLine(entry.reason)}`),
-    ...notices.map((notice) => `${theme.warn(warning)} ${oneLine(notice)}`),
-    ...(foldersBehind > 0
-      ? [`${theme.warn(warning)} ${behind} ${verb} core migrations:  ${theme.command('mpm-migrate sync')}`]
-      : []),
+    ...report.skipped.map(
+      (entry) => `${theme.dim(dash)} ${count(entry.count)} skipped: ${oneLine(entry.reason)}`,
+    ),
+    ...report.notices.map((notice) => `${theme.warn(warning)} ${oneLine(notice)}`),
+    ...behindCoreLines(report, theme),
   ];
 }

@@ -4,6 +4,7 @@ import { groupLines } from '../report/text.ts';
 import type { Theme } from '../theme.ts';
 import { errorView, type ErrorViewOptions } from './error.ts';
 import { tenantName } from './tenant.ts';
+import { unmetLine } from './unmet.ts';
 
 const MOST_NAMES = 20;
 const MOST_GROUPS = 10;
@@ -62,8 +63,10 @@ function changeLines({ changes, tenants, count: total }: MendGroup, write: boole
   return [`${symbol} ${who}: ${said.join(', ')}`, ...body.map((line) => `    ${line}`)];
 }
 
-function totalLine({ counts, selection, durationMs, write, interrupted }: MendReport, theme: Theme): string {
+function totalLine(report: MendReport, theme: Theme): string {
+  const { counts, selection, durationMs, write, interrupted, unmet } = report;
   const { tick, cross, lane } = theme.symbols;
+  if (unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(unmet, selection)}`;
   if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}: nothing to do.`;
   const done = write ? `${theme.good(tick)} ${count(counts.changed)} changed` : '';
   const parts = [

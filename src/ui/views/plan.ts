@@ -2,7 +2,9 @@ import type { PlanGroup, PlanOutcome, PlannedMigration, PlanReport } from '../..
 import { count, duration, harmless, joinParts, nameList, oneLine, plural, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorDetails, errorView, type ErrorViewOptions, hintLines, messageLines } from './error.ts';
+import { behindCoreLines } from './behind.ts';
 import { tenantName, tenantWord } from './tenant.ts';
+import { unmetLine } from './unmet.ts';
 
 /** So many names of pending migrations are listed per group; all of them are in `--json`. */
 const MOST_NAMES = 20;
@@ -89,24 +91,20 @@ function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions):
   return [header, harmless(sql ?? '').trim() || '-- nothing: its up section is empty'];
 }
 
-function noticeLines({ notices, foldersBehind, groups }: PlanReport, theme: Theme): string[] {
+function noticeLines(report: PlanReport, theme: Theme): string[] {
   const warning = theme.warn(theme.symbols.warning);
-  const folders =
-    foldersBehind === 1 ? 'tenant with its own folder lacks' : 'tenants with their own folders lack';
-  const more = groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
+  const more = report.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
   return [
     ...(more > 0 ? [`${warning} ${plural(more, 'tenant')} with other plans: --json lists them`] : []),
-    ...notices.map((notice) => `${warning} ${oneLine(notice)}`),
-    ...(foldersBehind > 0
-      ? [
-          `${warning} ${count(foldersBehind)} ${folders} core migrations:  ${theme.command('mpm-migrate sync')}`,
-        ]
-      : []),
+    ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
+    ...behindCoreLines(report, theme),
   ];
 }
 
-function totalLine({ counts, selection, durationMs, interrupted }: PlanReport, theme: Theme): string {
+function totalLine(report: PlanReport, theme: Theme): string {
+  const { counts, selection, durationMs, interrupted, unmet } = report;
   const { tick, lane, cross } = theme.symbols;
+  if (unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(unmet, selection)}`;
   if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}.`;
   const parts = [
     ...(counts.pending ? [`${theme.warn(lane)} ${count(counts.pending)} pending`] : []),

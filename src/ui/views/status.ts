@@ -14,7 +14,9 @@ import type { Theme } from '../theme.ts';
 import { errorView, hintLines } from './error.ts';
 import { historyLines } from './history.ts';
 import { matrixLines } from './matrix.ts';
+import { behindCoreLines } from './behind.ts';
 import { tenantName, tenantWord } from './tenant.ts';
+import { unmetLine } from './unmet.ts';
 
 /** A fleet up to this size is shown tenant by tenant. */
 const SMALL_FLEET = 50;
@@ -104,22 +106,18 @@ function troubleOf({ state, status, reason, drift, error }: StatusRow): string {
   return [drifted.join(', '), held].filter(Boolean).join('; ') || state;
 }
 
-function noticeLines({ notices, foldersBehind }: StatusReport, theme: Theme): string[] {
+function noticeLines(report: StatusReport, theme: Theme): string[] {
   const warning = theme.warn(theme.symbols.warning);
-  const folders =
-    foldersBehind === 1 ? 'tenant with its own folder lacks' : 'tenants with their own folders lack';
   return [
-    ...notices.map((notice) => `${warning} ${oneLine(notice)}`),
-    ...(foldersBehind > 0
-      ? [
-          `${warning} ${count(foldersBehind)} ${folders} core migrations:  ${theme.command('mpm-migrate sync')}`,
-        ]
-      : []),
+    ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
+    ...behindCoreLines(report, theme),
   ];
 }
 
-function totalLine({ counts, selection, durationMs, interrupted }: StatusReport, theme: Theme): string {
+function totalLine(report: StatusReport, theme: Theme): string {
+  const { counts, selection, durationMs, interrupted, unmet } = report;
   const { tick, lane, cross } = theme.symbols;
+  if (unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(unmet, selection)}`;
   if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}.`;
   const parts = [
     ...(counts.current ? [`${theme.good(tick)} ${count(counts.current)} current`] : []),

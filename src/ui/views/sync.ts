@@ -20,10 +20,13 @@ export function syncText(report: SyncReport, theme: Theme): string {
 }
 
 function summary(report: SyncReport, { symbols, good, bad, warn, dim }: Theme): string {
-  const { tenants, changes, held, dry, files } = report;
+  const { tenants, following, changes, held, dry, files } = report;
+  if (report.unmet !== undefined)
+    return `${bad(symbols.cross)} Nothing was copied: ${oneLine(report.unmet)}.`;
   if (tenants === 0 && !report.interrupted) return `${good(symbols.tick)} No tenant: nothing to copy`;
   const changed = new Set(changes.map(({ tenant }) => tenant.id));
-  const current = tenants - changes.length - held.filter(({ tenant }) => !changed.has(tenant.id)).length;
+  const current =
+    tenants - following - changes.length - held.filter(({ tenant }) => !changed.has(tenant.id)).length;
   const what = amounts(report, dry).join(', ');
   const done = changes.length
     ? `${dry ? warn(symbols.warning) : good(symbols.tick)} ${plural(changes.length, 'folder')} ${dry ? 'out of date' : 'brought up to core'} (${what})`
@@ -31,6 +34,7 @@ function summary(report: SyncReport, { symbols, good, bad, warn, dim }: Theme): 
   const parts = [
     done,
     current ? `${done ? '' : `${good(symbols.tick)} `}${count(current)} current` : '',
+    following ? `${done || current ? '' : `${good(symbols.tick)} `}${count(following)} without a folder` : '',
     held.length ? `${bad(symbols.cross)} ${count(held.length)} held back` : '',
     report.interrupted ? warn('interrupted: run it again') : '',
     dim(`${plural(tenants, 'tenant')}, ${plural(files, 'core file')}, ${duration(report.durationMs)}`),

@@ -1,0 +1,33 @@
+import type { Central } from '../central/central.ts';
+import { resolveFilter } from '../central/resolve.ts';
+import { countTenants, type TenantFilter } from '../central/tenants.ts';
+import { filterOf, type Selection, selectsByName } from './select.ts';
+import { inTurn } from './turn.ts';
+
+/**
+ * What is wrong with a selection that comes to nobody, before `--shard` takes its slice: it names a label that nobody
+ * has, or, where `held` counts, tenants that are all on hold. Undefined: nothing; so too where there is no tenant.
+ */
+export async function unmetBy(
+  central: Central,
+  selection: Selection,
+  { none, held }: { none: boolean; held: boolean },
+): Promise<string | undefined> {
+  const labels = Object.entries(selection.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  const named = selectsByName(selection);
+  if (!(none && labels.length) && !(held && named)) return undefined;
+  return inTurn(central, async () => {
+    const count = async (filter: TenantFilter): Promise<number> => {
+      const servers = await countTenants(central, filter);
+      return servers.reduce((sum, server) => sum + server.count, 0);
+    };
+    const { shard: _, ...whole } = await resolveFilter(central, filterOf(selection));
+    const all = await count(whole);
+    if (all === 0) {
+      if (labels.length === 0 || (await count({})) === 0) return undefined;
+      return `nobody${named ? ' of those that were named' : ''} has the label ${labels.join(' and ')}`;
+    }
+    const onHold = held && named ? await count({ ...whole, status: 'hold' }) : 0;
+    return onHold === all ? 'all that were named are on hold' : undefined;
+  });
+}
