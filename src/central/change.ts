@@ -2,7 +2,8 @@ import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
-import { ONE_AT_A_TIME, registerError } from './registry.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import { registerError } from './registry.ts';
 import type { Tenant } from './tenant.ts';
 import { streamTenants } from './tenants.ts';
 
@@ -39,13 +40,14 @@ where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${fro
   );
 }
 
-/** Renames the company. @throws MpmError TENANT_EXISTS */
-export async function changeName({ connection }: Listing, id: string, name: string): Promise<void> {
+/** Renames the company. @throws MpmError TENANT_EXISTS, BUSY */
+export async function changeName(listing: Listing, id: string, name: string): Promise<void> {
+  const { connection } = listing;
   try {
-    const { results } = await connection.application.send(
-      `begin;\n${ONE_AT_A_TIME};\nselect id::text as id from public.companies where name = ${literal(name)} and id::text <> ${literal(id)} limit 1`,
-    );
-    const same = results.at(-1)?.rows[0] as { id: string } | undefined;
+    const [found] = await oneAtATime(listing, [
+      `select id::text as id from public.companies where name = ${literal(name)} and id::text <> ${literal(id)} limit 1`,
+    ]);
+    const same = found?.rows[0] as { id: string } | undefined;
     if (same) {
       throw new MpmError('TENANT_EXISTS', `tenant ${same.id} is called "${name}" already`, {
         subject: name,

@@ -2,7 +2,7 @@ import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { type Listing, listingError, listingOf } from './listing.ts';
 import { NearMatches } from './near.ts';
-import { ONE_AT_A_TIME } from './registry.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /** A plugin in the central database's list of installable ones. */
 export interface InstallablePlugin {
@@ -49,23 +49,21 @@ export async function requireInstallable(listing: Listing, name: string): Promis
 }
 
 /** Makes a plugin installable, or gives it another title; false when it was so already. */
-export async function addPlugin(
-  { connection }: Listing,
-  name: string,
-  title: string | undefined,
-): Promise<boolean> {
+export async function addPlugin(listing: Listing, name: string, title: string | undefined): Promise<boolean> {
+  const { connection } = listing;
   try {
     // An adopted table need not keep names apart by itself.
-    await connection.application.query(`begin;\n${ONE_AT_A_TIME}`);
-    const changed = await connection.application.query(`with changed as (
+    const [changed] = await oneAtATime(listing, [
+      `with changed as (
   update public.plugins set title = ${literal(title ?? null)}, updated_at = now()
   where name = ${literal(name)} and ${title === undefined ? 'false' : `title is distinct from ${literal(title)}`} returning id
 ), added as (
   insert into public.plugins (name, title) select ${literal(name)}, ${literal(title ?? null)}
   where not exists (select from public.plugins where name = ${literal(name)}) returning id
-) select id from changed union all select id from added`);
-    await connection.query('commit');
-    return changed.length > 0;
+) select id from changed union all select id from added`,
+      'commit',
+    ]);
+    return (changed?.rows.length ?? 0) > 0;
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
     throw error;

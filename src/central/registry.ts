@@ -3,6 +3,7 @@ import { literal } from '../postgres/quote.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
 import type { Namesake } from './namesakes.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { takeFromPool } from './pool.ts';
 
 /** A tenant to be entered. */
@@ -40,14 +41,16 @@ export interface Candidate {
 /** So many names are offered at once; mostly the first is free. */
 const OFFERED = 5;
 
-/** Registrations come one after the other: a name and a database are chosen and entered in between. */
-export const ONE_AT_A_TIME = `select pg_advisory_xact_lock(${0x6d_70_6d}, 1)`;
-
 /**
  * Enters a tenant in state `provisioning`, before anything of it exists.
- * @throws MpmError TENANT_EXISTS, DATABASE_EXISTS, USAGE, CENTRAL_INVALID
+ * @throws MpmError TENANT_EXISTS, DATABASE_EXISTS, USAGE, CENTRAL_INVALID, BUSY
  */
-export async function registerTenant({ connection }: Listing, newcomer: Newcomer): Promise<Registered> {
+export async function registerTenant(
+  listing: Listing,
+  newcomer: Newcomer,
+  onWaiting?: (reason: string) => void,
+): Promise<Registered> {
+  const { connection } = listing;
   const { name, server, id, sameName } = newcomer;
   const databases = newcomer.databases[Symbol.iterator]();
   let refused = '';
@@ -56,9 +59,8 @@ export async function registerTenant({ connection }: Listing, newcomer: Newcomer
       const insert = insertTenant(newcomer, offered);
       const count = id === undefined ? [] : [countOn()];
       // The lock is had for one message, not while an answer is on its way.
-      const sent = ['begin', ONE_AT_A_TIME, insert, ...count, 'commit'];
-      const { results } = await connection.application.send(sent.join(';\n'));
-      const [row] = results[sent.indexOf(insert)]?.rows ?? [];
+      const [inserted] = await oneAtATime(listing, [insert, ...count, 'commit'], onWaiting);
+      const [row] = inserted?.rows ?? [];
       if (row) return row as unknown as Registered;
       if (!sameName) refuseSameName(name, await connection.application.query<SameName>(selectSameName(name)));
       refused = offered.at(-1)?.name ?? '';

@@ -24,12 +24,17 @@ const ACTIVITY = `a.pid, coalesce(nullif(a.application_name, ''), '(no name)') a
   left(btrim(regexp_replace(regexp_replace(a.query, ${PREAMBLE}, ''), '\\s+', ' ', 'g')), 200) as query`;
 
 /** The backend that holds the history's lock. */
-export async function holderOfLock(
+export function holderOfLock(connection: Connection, history: HistoryTable): Promise<Holder | undefined> {
+  return holderOfKeys(connection, lockKeys(history));
+}
+
+/** The backend that holds the advisory lock with these keys in the connected database. */
+export async function holderOfKeys(
   connection: Connection,
-  history: HistoryTable,
+  keys: readonly [number, number],
 ): Promise<Holder | undefined> {
   // pg_locks shows the two int4 keys as unsigned oids.
-  const [classid, objid] = lockKeys(history).map((key) => key >>> 0);
+  const [classid, objid] = keys.map((key) => key >>> 0);
   const [holder] =
     await connection.query<Holder>(`select ${ACTIVITY} from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'advisory' and l.granted and l.classid = ${classid} and l.objid = ${objid} and l.objsubid = 2

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectCentral } from '../central/central.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { describeHolder, holderOfKeys } from '../migration/lock.ts';
 import type { Connection } from '../postgres/connection.ts';
 
 /**
@@ -45,10 +46,14 @@ export async function withServerLock<T>(
   try {
     for (const until = Date.now() + wait; !(await tryLock(connection, key));) {
       if (Date.now() >= until) {
-        throw new MpmError('BUSY', `the ${key} is being made by another process`, {
-          subject: server,
-          hint: 'Try again when that one has ended.',
-        });
+        throw new MpmError(
+          'BUSY',
+          `the ${key} is being made by another process${await heldBy(connection, key)}`,
+          {
+            subject: server,
+            hint: 'Try again when that one has ended.',
+          },
+        );
       }
       await sleep(50 + Math.random() * 100);
     }
@@ -61,10 +66,14 @@ export async function withServerLock<T>(
 async function locked<T>(connection: Connection, id: string, use: () => Promise<T>): Promise<T> {
   try {
     if (await tryLock(connection, id)) return await use();
-    throw new MpmError('BUSY', `tenant ${id} is being worked on by another process`, {
-      subject: id,
-      hint: `When that one has ended, see where it stands: mpm-migrate tenant show ${id}`,
-    });
+    throw new MpmError(
+      'BUSY',
+      `tenant ${id} is being worked on by another process${await heldBy(connection, id)}`,
+      {
+        subject: id,
+        hint: `When that one has ended, see where it stands: mpm-migrate tenant show ${id}`,
+      },
+    );
   } finally {
     if (!connection.lost) await connection.query('rollback').catch(() => undefined);
   }
@@ -72,11 +81,20 @@ async function locked<T>(connection: Connection, id: string, use: () => Promise<
 
 /** True: held until the connection's transaction ends. */
 async function tryLock(connection: Connection, key: string): Promise<boolean> {
-  const keys = [0x6d_70_6e, createHash('sha256').update(key).digest().readInt32BE(0)];
+  // Literals, because a bind parameter leaves a portal open, and with it a snapshot.
   const [row] = await connection.query<{ had: boolean }>(
-    `begin;\nselect pg_try_advisory_xact_lock(${keys.join(', ')}) as had`,
+    `begin;\nset local idle_in_transaction_session_timeout = 0;\nselect pg_try_advisory_xact_lock(${keysOf(key).join(', ')}) as had`,
   );
   if (row?.had) return true;
   await connection.query('rollback');
   return false;
+}
+
+function keysOf(key: string): [number, number] {
+  return [0x6d_70_6e, createHash('sha256').update(key).digest().readInt32BE(0)];
+}
+
+async function heldBy(connection: Connection, key: string): Promise<string> {
+  const holder = await holderOfKeys(connection, keysOf(key));
+  return holder ? `: ${describeHolder(holder)}` : '';
 }

@@ -76,7 +76,10 @@ export async function create(
     lookAround(connection, config, wanted, files);
   return withHands(config, server, { look, idle }, async (hands, seen) => {
     for (let left = 4; ; left -= 1) {
-      const creation = await register(hands, { ...input, name, server }, seen, copyOf);
+      const creation = await register(hands, { ...input, name, server }, seen, {
+        copyOf,
+        onWaiting: options.onWaiting,
+      });
       try {
         return await locked(creation, options, undo);
       } catch (error) {
@@ -139,13 +142,13 @@ async function register(
   hands: Hands,
   input: ProvisionInput & { server: string },
   { existing, template }: Surroundings,
-  copyOf: Original | undefined,
+  { copyOf, onWaiting }: { copyOf: Original | undefined; onWaiting: ProvisionOptions['onWaiting'] },
   shared: ReadonlySet<string> = new Set(),
 ): Promise<Creation> {
   const { central, blueprint } = hands;
   const { name, database, server, labels = {}, id } = input;
   const { config } = central;
-  const registered = await registerTenant(central, {
+  const newcomer = {
     name,
     server,
     labels,
@@ -154,7 +157,8 @@ async function register(
     pool: copyOf ? undefined : blueprint.key,
     sameName: database !== undefined,
     databases: candidates(config, name, database, new Set([...existing, ...shared])),
-  });
+  };
+  const registered = await registerTenant(central, newcomer, onWaiting);
   const creation: Creation = { ...hands, copyOf, template, id: registered.id, resumed: false };
   const place = { server, database: registered.database };
   try {
@@ -166,7 +170,7 @@ async function register(
     // Of a name that we chose there are others.
     if (database !== undefined || shared.size > MOST_SHARED) throw undone;
     const others = new Set([...shared, registered.database]);
-    return register(hands, input, { existing, template }, copyOf, others);
+    return register(hands, input, { existing, template }, { copyOf, onWaiting }, others);
   }
 }
 

@@ -42,10 +42,11 @@ and --resume goes on from there.`;
       import('../../tenant/provision.ts'),
       import('../../cli/interruptible.ts'),
     ]);
+    const onWaiting = (reason: string): void => this.logToStderr(`Waiting: ${reason}`);
     const report = await interruptible((signal) =>
       resume === undefined
-        ? provision(config, input, { signal })
-        : resumeProvision(config, resume, { signal }),
+        ? provision(config, input, { signal, onWaiting })
+        : resumeProvision(config, resume, { signal, onWaiting }),
     );
     const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
     this.show(tenantCreatedText(report, out));
