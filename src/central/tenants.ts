@@ -107,6 +107,18 @@ export async function countTenants(
   );
 }
 
+/** How many tenants a session of this user sees, with the policies that hold for it. */
+export async function countVisible(listing: Listing): Promise<number> {
+  try {
+    const [row] = await listing.connection.application.query<{ count: number }>(
+      `set local row_security = on; select count(distinct t.id)::int as count from ${listingOf(listing.config.tenants)} t`,
+    );
+    return row?.count ?? 0;
+  } catch (error) {
+    throw await listingError(error, listing);
+  }
+}
+
 /**
  * The one tenant that is meant by an id, a name or a database.
  * @throws MpmError UNKNOWN_TENANT with near matches, USAGE with the ids when several are meant

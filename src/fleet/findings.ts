@@ -19,7 +19,7 @@ export type Add = (
 ) => void;
 
 /** So many of a kind are named. */
-const SHOWN = 5;
+export const SHOWN = 5;
 
 /** A finding for each of the first, and one for all others. */
 export function addEach<T>(

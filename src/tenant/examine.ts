@@ -11,6 +11,7 @@ import { placeOf, withConnection } from '../postgres/connect.ts';
 import { findDatabases } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
 import { compareServers, systemIdentifier } from '../postgres/same-server.ts';
+import { LARGE_OBJECT, readRights, type Rights, tryWriting } from './rights.ts';
 import { directUrlOf, withServer } from './server.ts';
 
 /** What a server says of itself and of us. */
@@ -30,6 +31,7 @@ export interface ServerFacts {
   free: number;
   connections: number;
   databases: DatabaseFact[];
+  rights: Rights;
 }
 
 /** A database that could be a tenant's. */
@@ -42,6 +44,8 @@ export interface DatabaseFact {
   valid: boolean;
   /** Our head stamp is on it. */
   stamped: boolean;
+  /** PUBLIC may connect to it. */
+  everybody: boolean;
 }
 
 /** Reads them; changes nothing. @throws MpmError of the connection */
@@ -49,7 +53,7 @@ export async function examineServer(config: Config, name: string): Promise<Serve
   return withServer(config, name, async (connection) => {
     const before = Date.now();
     const [facts] = await connection.query<
-      Omit<ServerFacts, 'pooled' | 'clock' | 'databases'> & { now: string; pid: number }
+      Omit<ServerFacts, 'pooled' | 'clock' | 'databases' | 'rights'> & { now: string; pid: number }
     >(
       `select current_setting('server_version_num')::int as version, current_setting('server_version') as "versionText",
   pg_backend_pid() as pid, session_user::text as user,
@@ -64,12 +68,16 @@ where r.rolname = session_user`,
     if (!facts) throw new Error('the server knows nothing of its user');
     const { now, pid, ...rest } = facts;
     const identity = await systemIdentifier(connection);
+    const rights = await readRights(connection);
+    // A standby says so by itself, in a finding of its own.
+    if (!rights.standby) await tryWriting(connection, LARGE_OBJECT);
     return {
       ...rest,
       ...(identity === undefined ? {} : { identity }),
       clock: Number(now) - (before + Date.now()) / 2,
       pooled: pid !== connection.backendPid,
       databases: await readDatabases(connection),
+      rights,
     };
   });
 }
@@ -109,6 +117,7 @@ export async function findAliases(
 async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
   const rows = await connection.query<Omit<DatabaseFact, 'stamped'> & { comment: string | null }>(
     `select datname::text as name, pg_has_role(datdba, 'USAGE') as owned, datallowconn as open, datconnlimit <> -2 as valid,
+  datallowconn and has_database_privilege('public', oid, 'connect') as everybody,
   shobj_description(oid, 'pg_database') as comment
 from pg_database where not datistemplate and datname <> 'postgres' order by datname`,
   );

@@ -43,6 +43,8 @@ async function blocks(): Promise<Block[]> {
 const isConfig = ({ language, code }: Block) => language === 'ts' && code.includes('defineConfig(');
 const isModule = ({ language, code }: Block) =>
   language === 'ts' && code.includes('export async function up(');
+/** Typed by test/integration/rights.test.ts. */
+const isRole = ({ language, code }: Block) => language === 'sql' && code.startsWith('create role ');
 const isSql = ({ language, code }: Block) => language === 'sql' && code.startsWith('-- migrate:up');
 
 async function project(): Promise<string> {
@@ -57,6 +59,7 @@ test('every block of code in the docs is run by one of these tests', async () =>
       !isConfig(block) &&
       !isModule(block) &&
       !isSql(block) &&
+      !isRole(block) &&
       !['js', 'sh', 'console'].includes(block.language),
   );
   // Blocks of `console` are typed by test/cli/readme.test.ts.

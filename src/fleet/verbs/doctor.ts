@@ -1,15 +1,18 @@
 import { type Central, withCentral } from '../../central/central.ts';
 import { readPool } from '../../central/pool.ts';
 import type { Tenant } from '../../central/tenant.ts';
-import { streamTenants } from '../../central/tenants.ts';
+import { countVisible, streamTenants } from '../../central/tenants.ts';
 import type { Config } from '../../config/define.ts';
-import { asMpmError, stopIfAborted } from '../../errors.ts';
+import { asMpmError, MpmError, stopIfAborted } from '../../errors.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import { redact } from '../../secrets.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
+import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
 import { listTemplates, templatePrefix } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
+import { judgeConnect, judgeRights } from '../rights-findings.ts';
 import { judgeOrphans, judgeTenants, type Listed } from '../tenant-findings.ts';
 
 /** What `doctor --json` prints. */
@@ -73,18 +76,43 @@ export async function doctor(
   judgeAliases(aliases, add);
   if (listed) {
     judgeTenants(config, listed, servers, aliases, add);
+    await attempt('servers', () => judgeConnect(config, listed, servers, aliases.groups, add));
     await attempt('tenants', () => judgeOrphans(config, listed, servers, aliases, blueprint, add));
   }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
 }
 
-async function readCentral(central: Central, add: Add): Promise<Listed> {
+async function readCentral(central: Central, add: Add): Promise<Listed | undefined> {
   const { config, connection } = central;
+  judgeRights('central', await readRights(connection), add);
   const tenants: Tenant[] = [];
-  for await (const tenant of streamTenants(central, {})) tenants.push(tenant);
+  const visible = await countVisible(central);
+  try {
+    for await (const tenant of streamTenants(central, {})) tenants.push(tenant);
+  } catch (error) {
+    if (error instanceof MpmError && error.code === 'ROW_SECURITY') {
+      const remedy = error.hint ?? 'Let the user see all rows.';
+      add('central', 'error', `${error.message}; of the tenants it leaves ${visible} to be seen`, remedy);
+      return undefined;
+    }
+    throw error;
+  }
   add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
+  await judgeWriting(connection, add);
   return { tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
+}
+
+/** A run is written to the ledger, and taken back. */
+async function judgeWriting(connection: Connection, add: Add): Promise<void> {
+  try {
+    await tryWriting(connection, LEDGER_ROW);
+    add('central', 'ok', 'the ledger takes writes');
+  } catch (error) {
+    const { message, hint } = asMpmError(error);
+    const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, best as its owner.';
+    add('central', 'error', `the ledger takes no writes: ${message}`, remedy);
+  }
 }
 
 function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
@@ -101,6 +129,7 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
       `For "tenant create": alter role "${user}" createdb;`,
     );
   }
+  judgeRights(about, facts.rights, add);
   const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
   if (pooled) {
     const remedy = `It keeps a connection for each database that it was asked for, and cannot carry all: give servers.${name}.directUrl the address of PostgreSQL itself.`;

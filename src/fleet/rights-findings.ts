@@ -1,0 +1,79 @@
+import type { Config } from '../config/define.ts';
+import type { Tenant } from '../central/tenant.ts';
+import { placeOf } from '../postgres/connect.ts';
+import { identifier } from '../postgres/quote.ts';
+import { promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
+import { justEnough, type Rights } from '../tenant/rights.ts';
+import { templatePrefix } from '../tenant/template.ts';
+import { type Add, quoted, SHOWN } from './findings.ts';
+import type { Listed } from './tenant-findings.ts';
+
+/** Rights beyond need (engine 36), and settings that keep sessions from writing (engine 50). */
+export function judgeRights(about: string, rights: Rights, add: Add): void {
+  const { user, bootstrap, attributes, groups, standby, readOnly } = rights;
+  const beyond = [
+    ...(attributes.includes('superuser') ? ['is a superuser'] : attributes.map((name) => `has ${name}`)),
+    ...groups.map((name) => `is in "${name}", which is as good as a superuser`),
+  ];
+  if (beyond.length) {
+    const other = bootstrap ? ' (the server was made with this one; docs/security.md says the rest)' : '';
+    add(
+      about,
+      'warning',
+      `"${user}" ${beyond.join(', ')}: more than is needed`,
+      `A role with just enough: ${justEnough(rights)}${other}`,
+    );
+  } else add(about, 'ok', `"${user}" has no right beyond what is needed`);
+  if (standby) {
+    add(about, 'error', 'it is a hot standby: it takes no writes', 'Give the URL of the primary server.');
+  }
+  for (const { where, mend } of readOnly.slice(0, SHOWN)) {
+    const why = 'mpm-migrate writes all the same, the sessions of an application do not';
+    add(about, 'warning', `default_transaction_read_only is set by ${where}: ${why}`, mend);
+  }
+  const more = readOnly.length - SHOWN;
+  if (more > 0) {
+    add(about, 'warning', `${more} more set default_transaction_read_only`, readOnly[SHOWN]?.mend);
+  }
+}
+
+/** Databases of ours that every login of the server may connect to, and hold locks in (engine 36). */
+export async function judgeConnect(
+  config: Config,
+  { tenants, pooled }: { tenants: readonly Tenant[]; pooled: Listed['pooled'] },
+  servers: ReadonlyMap<string, ServerFacts>,
+  groups: readonly string[][],
+  add: Add,
+): Promise<void> {
+  const { database: central } = await placeOf(config.central.url);
+  const prefix = templatePrefix(config);
+  for (const names of groups) {
+    const [server = ''] = names;
+    const rows = [...tenants.filter(promisesDatabase), ...pooled].filter((row) => names.includes(row.server));
+    const ours = new Set(rows.map(({ database }) => database));
+    if (names.includes('default')) ours.add(central);
+    const open = (servers.get(server)?.databases ?? [])
+      .filter(
+        ({ name, everybody, valid }) => everybody && valid && (ours.has(name) || name.startsWith(prefix)),
+      )
+      .map(({ name }) => name);
+    if (open.length === 0) continue;
+    const list = open.slice(0, SHOWN).map(identifier).join(', ');
+    const others = open.length > SHOWN ? ' The others are named by: mpm-migrate doctor --json' : '';
+    const { connect } = config.databases;
+    const grant = connect.length
+      ? ` grant connect on database ${list} to ${connect.map(identifier).join(', ')};`
+      : '';
+    const first = connect.length
+      ? ''
+      : ' Grant connect to each other role that needs it, and name those in databases.connect.';
+    const count = open.length === 1 ? 'a database' : `${open.length} databases`;
+    add(
+      `server ${server}`,
+      'warning',
+      `everybody may connect to ${count} of this fleet, and hold locks there: ${quoted(open)}`,
+      `revoke connect, temporary on database ${list} from public;${grant}${first}${others}`,
+      open,
+    );
+  }
+}
