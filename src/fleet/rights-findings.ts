@@ -10,7 +10,7 @@ import type { Listed } from './tenant-findings.ts';
 
 /** Rights beyond need (engine 36), and settings that keep sessions from writing (engine 50). */
 export function judgeRights(about: string, rights: Rights, add: Add): void {
-  const { user, bootstrap, attributes, groups, standby, readOnly } = rights;
+  const { user, bootstrap, attributes, groups, readOnly } = rights;
   const beyond = [
     ...(attributes.includes('superuser') ? ['is a superuser'] : attributes.map((name) => `has ${name}`)),
     ...groups.map((name) => `is in "${name}", which is as good as a superuser`),
@@ -24,9 +24,6 @@ export function judgeRights(about: string, rights: Rights, add: Add): void {
       `A role with just enough: ${justEnough(rights)}${other}`,
     );
   } else add(about, 'ok', `"${user}" has no right beyond what is needed`);
-  if (standby) {
-    add(about, 'error', 'it is a hot standby: it takes no writes', 'Give the URL of the primary server.');
-  }
   for (const { where, mend } of readOnly.slice(0, SHOWN)) {
     const why = 'mpm-migrate writes all the same, the sessions of an application do not';
     add(about, 'warning', `default_transaction_read_only is set by ${where}: ${why}`, mend);

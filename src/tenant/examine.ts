@@ -32,6 +32,8 @@ export interface ServerFacts {
   connections: number;
   databases: DatabaseFact[];
   rights: Rights;
+  /** Why it took no write, where it took none. */
+  writing?: { error: unknown };
 }
 
 /** A database that could be a tenant's. */
@@ -53,7 +55,10 @@ export async function examineServer(config: Config, name: string): Promise<Serve
   return withServer(config, name, async (connection) => {
     const before = Date.now();
     const [facts] = await connection.query<
-      Omit<ServerFacts, 'pooled' | 'clock' | 'databases' | 'rights'> & { now: string; pid: number }
+      Omit<ServerFacts, 'pooled' | 'clock' | 'databases' | 'rights' | 'writing'> & {
+        now: string;
+        pid: number;
+      }
     >(
       `select current_setting('server_version_num')::int as version, current_setting('server_version') as "versionText",
   pg_backend_pid() as pid, session_user::text as user,
@@ -69,8 +74,7 @@ where r.rolname = session_user`,
     const { now, pid, ...rest } = facts;
     const identity = await systemIdentifier(connection);
     const rights = await readRights(connection);
-    // A standby says so by itself, in a finding of its own.
-    if (!rights.standby) await tryWriting(connection, LARGE_OBJECT);
+    const writing = await tryWriting(connection, LARGE_OBJECT).catch((error: unknown) => ({ error }));
     return {
       ...rest,
       ...(identity === undefined ? {} : { identity }),
@@ -78,6 +82,7 @@ where r.rolname = session_user`,
       pooled: pid !== connection.backendPid,
       databases: await readDatabases(connection),
       rights,
+      ...(writing ? { writing } : {}),
     };
   });
 }

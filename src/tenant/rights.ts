@@ -13,8 +13,6 @@ export interface Rights {
   groups: string[];
   /** Tables of the database that is connected to have policies, past which `bypassrls` may be needed. */
   policies: boolean;
-  /** A hot standby. */
-  standby: boolean;
   /** Where transactions are set read-only, each with the statement that takes it back. */
   readOnly: { where: string; mend: string }[];
 }
@@ -25,7 +23,7 @@ const AS_GOOD_AS_SUPERUSER = `(r.rolsuper or r.rolname in ('pg_execute_server_pr
 /** Reads them; changes nothing. */
 export async function readRights(connection: Connection): Promise<Rights> {
   const [row] = await connection.query<Rights>(
-    `select session_user::text as user, u.oid = 10 as bootstrap, pg_is_in_recovery() as standby, x.policies,
+    `select session_user::text as user, u.oid = 10 as bootstrap, x.policies,
   array_remove(array[case when u.rolsuper then 'superuser' end, case when u.rolcreaterole then 'createrole' end,
     case when u.rolreplication then 'replication' end, case when u.rolbypassrls and not x.policies then 'bypassrls' end]::text[], null) as attributes,
   array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid

@@ -89,7 +89,10 @@ test('engine 36: the main path runs as the role whose SQL doctor prints', { time
 
   const report = await fleet.doctor();
   expect(report.errors).toBe(0);
-  expect(report.findings.map(({ message }) => message)).toContain('the ledger takes writes');
+  const said = report.findings.map(({ about, message }) => `${about}: ${message}`);
+  expect(said).toEqual(
+    expect.arrayContaining(['central: the ledger takes writes', 'server default: it takes writes']),
+  );
   expect(report.findings.filter(({ message }) => message.includes('more than is needed'))).toEqual([]);
   const open = report.findings.find(({ message }) => message.startsWith('everybody may connect'));
   expect(open).toMatchObject({ about: 'server default', level: 'warning' });
@@ -109,7 +112,7 @@ test('engine 36: the docs and doctor agree on the role with just enough', async 
   try {
     const rights = { user: 'migrator', attributes: ['superuser'], groups: [], policies: false };
     const of = (bootstrap: boolean) =>
-      justEnough({ ...rights, bootstrap, standby: false, readOnly: [] }).replace(/^.*? (createdb )/, '$1');
+      justEnough({ ...rights, bootstrap, readOnly: [] }).replace(/^.*? (createdb )/, '$1');
     expect([of(true), of(false)]).toEqual(Array(2).fill(made.replace(/^.*? (createdb )/, '$1')));
   } finally {
     await databases.query(`drop role ${prefix}docs`);
@@ -129,7 +132,12 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
     await databases.query(
       `alter database ${fleet.tenants[0]!.database} set default_transaction_read_only = on`,
     );
-    const config = { ...fleet.config, central: { url: as(reader, database) } };
+    await fleet.central('revoke execute on function lo_create(oid) from public');
+    const config: Config = {
+      ...fleet.config,
+      central: { url: as(reader, database) },
+      servers: { default: { name: 'default', url: as(reader, database) } },
+    };
     await using own = new Fleet(config);
     const { findings } = await own.doctor();
     expect(findings).toContainEqual(
@@ -144,6 +152,13 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
         level: 'warning',
         message: expect.stringContaining(`set by the database "${fleet.tenants[0]!.database}"`),
         remedy: `alter database ${fleet.tenants[0]!.database} reset default_transaction_read_only;`,
+      }),
+    );
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        about: 'server default',
+        level: 'warning',
+        message: expect.stringContaining('could not be tried'),
       }),
     );
     const everybody = findings.find(({ message }) =>

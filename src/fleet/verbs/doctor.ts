@@ -5,6 +5,7 @@ import { countVisible, streamTenants } from '../../central/tenants.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, MpmError, stopIfAborted } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
+import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { redact } from '../../secrets.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
@@ -99,20 +100,26 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
     throw error;
   }
   add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
-  await judgeWriting(connection, add);
+  await judgeLedger(connection, add);
   return { tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
 }
 
 /** A run is written to the ledger, and taken back. */
-async function judgeWriting(connection: Connection, add: Add): Promise<void> {
-  try {
-    await tryWriting(connection, LEDGER_ROW);
-    add('central', 'ok', 'the ledger takes writes');
-  } catch (error) {
-    const { message, hint } = asMpmError(error);
-    const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, best as its owner.';
-    add('central', 'error', `the ledger takes no writes: ${message}`, remedy);
-  }
+async function judgeLedger(connection: Connection, add: Add): Promise<void> {
+  const writing = await tryWriting(connection, LEDGER_ROW).catch((error: unknown) => ({ error }));
+  if (!writing) return add('central', 'ok', 'the ledger takes writes');
+  const { message, hint } = asMpmError(writing.error);
+  const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, best as its owner.';
+  add('central', 'error', `the ledger takes no writes: ${message}`, remedy);
+}
+
+function judgeWriting(about: string, { writing }: ServerFacts, add: Add): void {
+  if (!writing) return add(about, 'ok', 'it takes writes');
+  const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(writing.error);
+  // Whoever takes lo_create from everybody says nothing of other writes.
+  if (sqlstateOf(writing.error) === SQLSTATE.insufficientPrivilege)
+    add(about, 'warning', `whether it takes writes could not be tried: ${message}`, hint);
+  else add(about, 'error', `it takes no writes: ${message}`, hint);
 }
 
 function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
@@ -130,6 +137,7 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
     );
   }
   judgeRights(about, facts.rights, add);
+  judgeWriting(about, facts, add);
   const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
   if (pooled) {
     const remedy = `It keeps a connection for each database that it was asked for, and cannot carry all: give servers.${name}.directUrl the address of PostgreSQL itself.`;
