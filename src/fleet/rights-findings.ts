@@ -25,7 +25,7 @@ export function judgeRights(about: string, rights: Rights, add: Add): void {
     );
   } else add(about, 'ok', `"${user}" has no right beyond what is needed`);
   for (const { where, mend } of readOnly.slice(0, SHOWN)) {
-    const why = 'mpm-migrate writes all the same, the sessions of an application do not';
+    const why = 'migrations write all the same, the sessions of an application do not';
     add(about, 'warning', `default_transaction_read_only is set by ${where}: ${why}`, mend);
   }
   const more = readOnly.length - SHOWN;
