@@ -190,9 +190,7 @@ describe('sync', () => {
       stdout: `✖ Lumen
     Lumen (3) cannot have a folder for the database "../x": it holds a path separator
     Without a folder it follows core. Leave it out (--exclude), or give the database another name.
-  Acme  1 to copy
-  Kivu  1 to copy
-▲ 2 folders out of date (2 to copy)   ✖ 1 held back   3 tenants, 1 core file, 0s
+✔ 2 without a folder   ✖ 1 held back   3 tenants, 1 core file, 0s
 `,
     });
     expect(await files(cwd)).toEqual(['migrations/core/1_meters.sql']);
@@ -210,6 +208,13 @@ describe('sync', () => {
       stdout: '✔ 2 current   2 tenants, 1 core file, 0s\n',
     });
     expect((await run('sync', '--check', '--tenant', '1..2')).code).toBe(0);
+    await rm(tenants(`${prefix}acme/1_meters.sql`));
+    const lacking = await run('sync', '--check', '--tenant', '1..2');
+    expect({ code: lacking.code, stdout: plain(lacking.stdout) }).toEqual({
+      code: 4,
+      stdout:
+        '  Acme  1 to copy\n▲ 1 folder out of date (1 to copy)   1 current   2 tenants, 1 core file, 0s\n',
+    });
     expect((await run('sync')).code).toBe(3);
   });
 

@@ -51,7 +51,7 @@ test.each([[['up', '--all']], [['up', '--all', '--json']]])('passwords appear no
 
 test("a command's help has the exit codes and the environment", async () => {
   const { stdout } = await cli(['up', '--help']);
-  expect(stdout).toMatch(/^EXIT CODES\n {2}0 {4}done, or nothing to do\n/m);
+  expect(stdout).toMatch(/^EXIT CODES\n {2}0 {4}done, or nothing to do \(also: no tenant in the fleet\)\n/m);
   expect(stdout).toMatch(/^ENVIRONMENT\n {2}MPM_CENTRAL_URL /m);
   const sections = ['SELECTION FLAGS', 'PACE FLAGS', 'GLOBAL FLAGS'].map((title) => stdout.indexOf(title));
   expect(sections).toEqual(sections.toSorted((a, b) => a - b));
