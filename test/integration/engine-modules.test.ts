@@ -19,7 +19,8 @@ async function emptyDatabase(): Promise<string> {
   const { url } = await (made ??= databases.create());
   await rowsIn(
     url,
-    'drop schema if exists mpm_migrate cascade; drop schema public cascade; create schema public',
+    `drop schema if exists mpm_migrate cascade; drop schema public cascade; create schema public;
+     do $$ begin execute format('comment on database %I is null', current_database()); end $$`,
   );
   return url;
 }

@@ -143,7 +143,7 @@ async function runByHand(stage: Stage, server: EmbeddedServer, sql: string): Pro
   const database = await databaseOf(ODD_ONE, server);
   stage.show(`${database}=# ${sql}`);
   const target = { url: server.url, database, applicationName: 'psql', connectTimeout: 5000 };
-  await withConnection(target, (connection) => connection.query(sql));
+  await withConnection(target, (connection) => connection.raw(sql));
 }
 
 /** The database that `tenant create` named for a company. */
