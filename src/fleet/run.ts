@@ -58,6 +58,8 @@ export interface RunWork {
   recorded?: boolean;
   /** Who is on hold is worked on all the same. */
   pastHold?: boolean;
+  /** Tenants whose folders lack core migrations are told, and end it with 4 (fleet 32). */
+  tellsBehind?: boolean;
   /** In the waves of the configuration and `canary`, unless tenants are named. */
   inWaves?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
@@ -205,7 +207,7 @@ async function takePart(
   const { central, views } = context;
   const end = async (tenant: Tenant, tried: Tried, how: { attempts: number; durationMs: number }) => {
     if (stop?.reported.has(tenant.id)) return;
-    if (work.verb === 'up' && tried.lacksCore) context.report.behind.add(tried.tenant ?? tenant);
+    if (work.tellsBehind && tried.lacksCore) context.report.behind.add(tried.tenant ?? tenant);
     await context.settle(resultOf(tenant, tried, how));
   };
   const sift = async (page: readonly Tenant[]): Promise<readonly Tenant[]> => {

@@ -70,6 +70,7 @@ export async function installPlugin(
     config,
     {
       verb: `plugin install ${name}`,
+      tellsBehind: true,
       selection,
       attempt: (tenant, context, before) =>
         workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
