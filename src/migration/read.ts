@@ -74,6 +74,12 @@ async function standingOf(
   const [newcomer] = await connection.query<Newcomer>(selectNewcomer(history));
   // Another runner may have created or dropped the history between the two queries.
   if (!newcomer || newcomer.bootstrapped !== (read !== 'missing')) return standingOf(connection, history);
+  if (read !== 'missing' && newcomer.objects.length > 0) {
+    // Objects may have come with their rows after the history was read: rows are looked for once more behind them.
+    const now = await copyOf(connection, history, how);
+    if (typeof now === 'object' && now.count > 0)
+      return { ...now, bootstrapped: true, objects: [], emptied: false };
+  }
   return { ...NOTHING, format: how.old ? 1 : FORMAT, ...newcomer };
 }
 

@@ -85,7 +85,7 @@ describe('status', () => {
         state: 'applied',
         source: 'core',
         actor: 'ci',
-        checksum: expect.stringMatching(/^v1:/),
+        checksum: expect.stringMatching(/^v2:/),
       },
       { name: '2_note', state: 'pending', finishedAt: null, run: null },
     ]);
