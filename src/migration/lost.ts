@@ -25,7 +25,8 @@ export function requireHistory(
     aftermath: 'nothing was changed here',
     hint: `If its schema is what your migrations up to NAME make: mpm-migrate baseline --tenant {tenant} --to NAME --write
 If none of them was applied here: mpm-migrate baseline --tenant {tenant} --to 0 --write
-If another tool migrated it so far: mpm-migrate baseline --tenant {tenant} --from TOOL`,
+If knex migrated it so far: mpm-migrate baseline --tenant {tenant} --from knex
+Other tools whose tables are read: mpm-migrate baseline --help`,
   });
 }
 

@@ -94,8 +94,8 @@ export function squatted(role: string): string {
 set search_path = public;
 create schema mpm_migrate;
 ${createHistory({ schema: 'mpm_migrate', table: 'history' })};
-insert into mpm_migrate.history (position, name, version, checksum, state, started_at, tool_version, database_user, source)
-  values (1, '1_meters', '1', 'v1:0', 'applied', pg_catalog.now(), '0.1.0', 'eve', 'core');
+insert into mpm_migrate.history (position, name, version, checksum, state, started_at, tool_version, database_user, source, format)
+  values (1, '1_meters', '1', 'v2:0', 'applied', pg_catalog.now(), '0.1.0', 'eve', 'core', 2);
 grant all on schema mpm_migrate to public;
 grant all on mpm_migrate.history to public;
 create trigger canary before insert or update or delete on mpm_migrate.history for each row execute function evil.canary();

@@ -70,8 +70,8 @@ create function public.canary() returns trigger language plpgsql as
 create function public.peek(text) returns boolean language plpgsql as
   $$ begin insert into public.called values (current_user); return true; end $$;
 ${createHistory({ schema: 'mpm_migrate', table: 'history' })};
-insert into mpm_migrate.history (position, name, version, checksum, state, started_at, tool_version, database_user, source)
-  values (1, '1_meters', '1', 'v1:0', 'applied', now(), '0.1.0', 'eve', 'core');
+insert into mpm_migrate.history (position, name, version, checksum, state, started_at, tool_version, database_user, source, format)
+  values (1, '1_meters', '1', 'v2:0', 'applied', now(), '0.1.0', 'eve', 'core', 2);
 grant all on schema mpm_migrate to public; grant all on mpm_migrate.history to public;
 ${
   with_ === 'trigger'
