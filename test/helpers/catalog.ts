@@ -26,7 +26,7 @@ union all select format('sequence %s', s) from pg_sequences s
 union all select format('comment %s %s %s', d.classoid::regclass, pg_describe_object(d.classoid, d.objoid, d.objsubid), d.description) from pg_description d join pg_class c on c.oid = d.objoid join pg_namespace n on n.oid = c.relnamespace where d.classoid = 'pg_class'::regclass and ${own}
 union all select format('database %s %s %s %s %s %s', d.datacl, d.datallowconn, d.datistemplate, d.datconnlimit, d.datcollate, pg_get_userbyid(d.datdba)) from pg_database d where datname = current_database()
 union all select format('comment of the database %s', shobj_description(d.oid, 'pg_database')) from pg_database d where datname = current_database()
-union all select format('setting %s %s', s.setrole, s.setconfig) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase where d.datname = current_database()
+union all select format('setting %s %s', s.setrole, array(select each from unnest(s.setconfig) each order by each)) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase where d.datname = current_database()
 order by 1`,
   );
   return rows.map(({ line }) => line);

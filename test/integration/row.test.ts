@@ -87,7 +87,9 @@ test('fleet 34: what is put on hold while a run is at work elsewhere is passed b
   await passed((options) => installPlugin(config, 'billing', ALL, options));
   await installPlugin(config, 'billing', ALL);
   await passed((options) => uninstallPlugin(config, 'billing', ALL, { ...options, keep: true }));
-  await fleet.write({ 'core/1_meters.sql': CORE['core/1_meters.sql'].replace('int primary', 'int  primary') });
+  await fleet.write({
+    'core/1_meters.sql': CORE['core/1_meters.sql'].replace('int primary', 'int  primary'),
+  });
   await passed((options) => repair(config, ALL, { ...options, kind: 'checksums', write: true }));
   await fleet.write({ 'core/4_new.sql': 'create table new_table ();' });
   await passed((options) => baseline(config, ALL, { ...options, to: '4', write: true }));
