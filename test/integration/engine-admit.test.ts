@@ -20,6 +20,10 @@ const no = async (): Promise<never> => {
   throw new MpmError('TENANT_STATUS', 'not any more');
 };
 
+/** As if the last one had never been applied. */
+const FORGET_LAST = `delete from mpm_migrate.history where name = '3_c';
+do $$ begin execute format('comment on database %I is null', current_database()); end $$`;
+
 test('fleet 34: somebody is asked under the lock before anything is written, in each way of writing', async () => {
   const { url } = await databases.create();
   const free: boolean[] = [];
@@ -32,7 +36,7 @@ test('fleet 34: somebody is asked under the lock before anything is written, in 
   // Creating the history, and each of the three.
   expect(free).toEqual([false, false, false, false]);
   const { '3_c.sql': _, ...others } = FILES;
-  await rowsIn(url, "delete from mpm_migrate.history where name = '3_c'");
+  await rowsIn(url, FORGET_LAST);
   expect(await down(url, await migrations(others), { admit, steps: 2 })).toMatchObject({
     outcome: 'reverted',
   });
@@ -56,7 +60,7 @@ test('fleet 34: who is not admitted any more leaves nothing behind, not even a h
     await up(url, set, { to });
   }
   const { '3_c.sql': _, ...others } = FILES;
-  await rowsIn(url, "delete from mpm_migrate.history where name = '3_c'");
+  await rowsIn(url, FORGET_LAST);
   expect(await down(url, await migrations(others), { admit: no })).toMatchObject({
     outcome: 'failed',
     error,
