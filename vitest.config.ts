@@ -12,8 +12,9 @@ export default defineConfig({
     disableConsoleIntercept: true,
     // Importing the libraries anew for each file costs more than the tests. Files must not change globals.
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A slow machine is no fault: only what stands still is ended.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     projects: [
       project('unit', 'test/unit/**/*.test.ts'),
       project('integration', 'test/integration/**/*.test.ts', server),

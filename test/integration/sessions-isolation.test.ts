@@ -25,7 +25,7 @@ interface Tally {
 
 test(
   'fleet 18: 200 sessions over 50 tenants on 20 connections, with failures and evictions: 100,000 queries, each in its own database',
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { made, fleet } = await openSessions(databases, {
       count: TENANTS,
