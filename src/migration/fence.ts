@@ -39,7 +39,7 @@ export function isGuard(error: unknown): boolean {
   return (
     isServerError(error) &&
     error.code === SQLSTATE.invalidText &&
-    Object.values(GUARD).some((text) => error.message.includes(text))
+    [GUARD.locked, GUARD.moved].some((text) => error.message.includes(text))
   );
 }
 

@@ -9,6 +9,7 @@ import type { Migration } from './migration.ts';
 import { type Found, readPremises } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
+import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
 import { sendAdmitted } from './unit.ts';
 import { type MigrateOptions, waitOf } from './work.ts';
 
@@ -36,7 +37,7 @@ export function isOld(
 /**
  * Makes an older version's history this one's, under the lock, before the first write (engine 57): its columns, and the
  * checksums of files that are unchanged. Afterwards the history is to be read again, whatever came of it.
- * Throws what the server does: insufficient_privilege where the table is another role's.
+ * Throws MpmError HISTORY_UNTRUSTED, and what the server does: insufficient_privilege where the table is another role's.
  */
 export async function takeOver(
   connection: Connection,
@@ -54,6 +55,7 @@ export async function takeOver(
     'begin isolation level read committed read write',
     `set local lock_timeout = ${pace.lockTimeout}`,
     lockGuard(history),
+    ...guardTrusted(connection, history),
     unmoved(history, found),
   ];
   const statements = [
@@ -69,6 +71,8 @@ export async function takeOver(
     await sendAdmitted(connection, opening, statements, options.admit);
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
+    // Sound on a closer look: the next reading goes on from here.
+    if (isUntrusted(error)) return refuseUntrusted(connection, history);
     if (!isGuard(error)) throw error;
     await waitForLock(connection, history, waitOf(options));
   }

@@ -121,6 +121,21 @@ test('engine 57: the first write takes it over: an up with nothing to do, with s
   await isTakenOver(back.url);
 });
 
+test('engine 34, 57: a history of 0.1.0 that something hangs on is not taken over', async () => {
+  const { url } = await madeByOld();
+  await rowsIn(
+    url,
+    `create table seen (who text);
+create function canary() returns trigger language plpgsql as $$ begin insert into public.seen values (current_user); return new; end $$;
+create trigger canary before update on mpm_migrate.history for each row execute function canary()`,
+  );
+  const refused = { outcome: 'refused', error: { code: 'HISTORY_UNTRUSTED' } };
+  expect(await up(url, await migrations(FILES))).toMatchObject(refused);
+  expect(await up(url, await migrations({ ...FILES, ...THIRD }))).toMatchObject(refused);
+  expect(await down(url, await migrations(FILES))).toMatchObject(refused);
+  expect(await rowsIn(url, 'select * from public.seen')).toEqual([]);
+});
+
 test('engine 57: an empty history of 0.1.0, and one that was left half-done', async () => {
   const { url } = await madeByOld({});
   expect(await up(url, await migrations(FILES))).toMatchObject({ outcome: 'migrated', to: '2_b' });
