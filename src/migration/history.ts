@@ -308,7 +308,10 @@ export function deleteReverted(history: HistoryTable, name: string): string {
 returning extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())::float8 * 1000 as ${TOOK}`;
 }
 
-/** Records that a migration failed where part of it was kept; inserts the row when the failure took it along. */
+/**
+ * Records that a migration failed where part of it was kept; inserts the row when the failure took it along. What another
+ * runner has applied in the meantime stays applied.
+ */
 export function recordFailure(
   history: HistoryTable,
   migration: Migration,
@@ -319,7 +322,7 @@ export function recordFailure(
   return `${insertClaim(history, migration, next, applier)}
 on conflict (name) do nothing;
 update ${tableName(history)} set state = 'failed', finished_at = pg_catalog.clock_timestamp(), error = ${literal(message)}
-where name = ${literal(migration.name)}`;
+where name = ${literal(migration.name)} and state not in ('applied', 'baseline')`;
 }
 
 export function recordApplied(history: HistoryTable, name: string): string {

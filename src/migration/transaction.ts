@@ -2,6 +2,7 @@ import { MpmError } from '../errors.ts';
 import type { Connection, Result } from '../postgres/connection.ts';
 import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { recordEscape } from './escape.ts';
 import { escaped, failure, swallowed, withHolders } from './failure.ts';
 import {
   claimAgain,
@@ -13,7 +14,6 @@ import {
   insertClaim,
   lockGuard,
   recordApplied,
-  recordFailure,
   TOOK,
 } from './history.ts';
 import type { Migration, ModuleScript, Script } from './migration.ts';
@@ -83,8 +83,7 @@ export async function applyInTransaction(
   if (last && 'error' in last && isEscape(last.error) && !bench.connection.lost) {
     const escapee = applications[settled.length - 1]?.migration;
     // What it committed is there: the next run must not take it for pending.
-    if (escapee)
-      await bench.connection.query(recordFailure(bench.history, escapee, bench.applier, last.error.message));
+    if (escapee) await recordEscape(bench, escapee, last.error.message, applications[0]?.open);
   }
   return settled;
 }

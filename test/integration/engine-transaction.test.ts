@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { withDatabases } from '../helpers/database.ts';
 import { parseStamp } from '../../src/migration/stamp.ts';
+import { tryLock } from '../../src/migration/history.ts';
 import { connect } from '../../src/postgres/connect.ts';
 import {
+  backendDoing,
   backendsGone,
   down,
   historyOf,
@@ -12,6 +14,7 @@ import {
   up,
   withFolders,
 } from '../helpers/engine.ts';
+import { OPTIONS } from '../helpers/options.ts';
 
 const databases = withDatabases();
 withFolders();
@@ -183,6 +186,28 @@ export async function up(db) { await sql.raw('select 1; rollback').execute(db); 
     });
     expect((await up(url, set)).error).toMatchObject({ code: 'MIGRATION_ESCAPED' });
     expect(await historyOf(url)).toEqual(['1_slip failed']);
+  });
+
+  test('engine 5, 38: an escape is recorded under the lock, and not over what another runner has applied', async () => {
+    const { url } = await databases.create();
+    const slip = `import { sql } from 'kysely';
+export async function up(db) { await sql.raw('create table t (id int); commit; begin; select pg_sleep(1.5)').execute(db); }`;
+    const running = up(url, await migrations({ '1_slip.mjs': slip }));
+    await backendDoing(url, "wait_event = 'PgSleep'");
+    const other = await connect({ url, applicationName: 'other', connectTimeout: 5000 });
+    try {
+      await other.raw(`begin; select ${tryLock(OPTIONS.history)};
+update mpm_migrate.history set state = 'applied', finished_at = now() where name = '1_slip'`);
+      await backendDoing(
+        url,
+        "application_name = 'mpm-migrate/7/42' and state = 'idle' and query like '%rollback%'",
+      );
+      await other.raw('commit');
+    } finally {
+      await other.close();
+    }
+    expect((await running).error).toMatchObject({ code: 'MIGRATION_ESCAPED' });
+    expect(await historyOf(url)).toEqual(['1_slip applied']);
   });
 
   test('engine 5: db.transaction() in a module is refused, a savepoint is not', async () => {
