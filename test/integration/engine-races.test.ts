@@ -52,7 +52,6 @@ const HALF: Record<string, Act> = {
   'resolve --rolled-back': mend(({ migrations: all }, rows) =>
     decideResolve(all, rows, '3_c', 'rolled-back'),
   ),
-  'up --force': (url, set) => up(url, set, { ...HOW, force: true }),
 };
 
 /** Applied behind the second, though in front of it by name, is one whose file is gone. */
@@ -99,6 +98,20 @@ async function look(admin: Connection, comment: string): Promise<Outcome> {
 const COMMENT =
   "select shobj_description(oid, 'pg_database') as comment from pg_database where datname = current_database()";
 
+/** What brings the database back to where it is now, with two tables. */
+async function keep(admin: Connection, name: string): Promise<string> {
+  const [found] = await admin.query<{ columns: string; comment: string }>(
+    `select string_agg(quote_ident(attname), ', ') as columns,
+  (select quote_literal(shobj_description(oid, 'pg_database')) from pg_catalog.pg_database where datname = current_database()) as comment
+from pg_catalog.pg_attribute where attrelid = 'mpm_migrate.history'::pg_catalog.regclass and attnum > 0 and attgenerated = ''`,
+  );
+  await admin.raw('create schema kept; create table kept.history as table mpm_migrate.history');
+  return `drop table if exists a, b, c, d; create table a (); create table b ();
+truncate mpm_migrate.history; insert into mpm_migrate.history (${found?.columns}) select ${found?.columns} from kept.history;
+comment on table mpm_migrate.history is null; comment on database "${name}" is ${found?.comment};
+select setval('ran_1', 1), setval('ran_2', 1), setval('ran_3', 0), setval('ran_4', 0)`;
+}
+
 /** Runs `first` once for each of its round trips, and in front of that one `second` to its end. */
 async function race(
   prepared: (url: string, set: MigrationSet) => Promise<void>,
@@ -109,14 +122,12 @@ async function race(
   const set = await migrations(FILES);
   const admin = await connect({ url, applicationName: 'race', connectTimeout: 5000 });
   try {
+    const counters = [1, 2, 3, 4].map((each) => `create sequence ran_${each} minvalue 0 start 0`);
+    await admin.raw(counters.join(';\n'));
+    await prepared(url, set);
+    const again = await keep(admin, name);
     for (let step = 1; ; step += 1) {
-      await admin.raw(
-        `drop schema if exists mpm_migrate cascade; drop schema public cascade; create schema public;
-comment on database "${name}" is null;
-create sequence ran_1 minvalue 0 start 0; create sequence ran_2 minvalue 0 start 0; create sequence ran_3 minvalue 0 start 0; create sequence ran_4 minvalue 0 start 0;
-select nextval('ran_1'), nextval('ran_2'), nextval('ran_3'), nextval('ran_4')`,
-      );
-      await prepared(url, set);
+      await admin.raw(again);
       let met = false;
       await using proxy = await startProxy(url, {
         async onRoundTrip(number) {
