@@ -39,10 +39,15 @@ export function openedBy(comment: string | null): string | undefined {
   return OPEN.exec(comment ?? '')?.[1];
 }
 
+/** What a person wrote; null when that is nothing. */
+export function withoutStamp(comment: string | null): string | null {
+  return (comment ?? '').replace(TAGS, '') || null;
+}
+
 /** The comment with this stamp behind what a person wrote. */
 export function withStamp(comment: string | null, stamp: Stamp | OpenStamp): string {
-  const words = (comment ?? '').replace(TAGS, '');
-  return `${words}${words ? ' ' : ''}${tagOf(stamp)}`;
+  const words = withoutStamp(comment);
+  return `${words === null ? '' : `${words} `}${tagOf(stamp)}`;
 }
 
 function tagOf(stamp: Stamp | OpenStamp): string {

@@ -1,5 +1,6 @@
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { withoutStamp } from '../migration/stamp.ts';
 import { readLikeness } from '../postgres/likeness.ts';
 import { literal } from '../postgres/quote.ts';
 import type { BuildOptions } from './build.ts';
@@ -44,5 +45,8 @@ export async function copyOptions(
 ): Promise<BuildOptions> {
   if (disconnect) await endSessions(server, database);
   else await refuseSessions(server, database);
-  return { template: database, likeness: await readLikeness(server, database) };
+  const likeness = await readLikeness(server, database);
+  if (!likeness) return { template: database };
+  // What is copied a moment later may have another history: until `up` has read that, nothing is said of it.
+  return { template: database, likeness: { ...likeness, comment: withoutStamp(likeness.comment) } };
 }

@@ -157,6 +157,27 @@ test('fleet 16: adopt registers a database once, and names baseline; never the c
   });
 });
 
+test('fleet 54: a copy does not carry over the head stamp of its original', async () => {
+  const { config } = await fleetOf();
+  const { id, database } = await make(config, 'stamped');
+  const commentOf = async (name: string) =>
+    (
+      await rowsIn<{ comment: string | null }>(
+        testServer(name),
+        "select shobj_description(oid, 'pg_database') as comment from pg_database where datname = current_database()",
+      )
+    )[0]?.comment;
+  const stamp = await commentOf(database);
+  // As it was read before a down, and the copy made after it.
+  const ahead = `Ours [mpm-migrate:2:9:${'0'.repeat(64)}]`;
+  await rowsIn(testServer(database), `comment on database "${database}" is '${ahead}'`);
+  const { tenant } = await clone(config, id, { name: `${databases.prefix}Stampless` });
+  databases.adopt(tenant.database);
+  expect(await commentOf(tenant.database)).toBe('Ours');
+  expect((await up(config, { tenants: [tenant.id] }, { fast: true })).counts).toMatchObject({ current: 1 });
+  expect(await commentOf(tenant.database)).toBe(`Ours ${stamp}`);
+});
+
 test('fleet 16: clone copies data and history, and refuses while others are connected', async () => {
   const { config, url } = await fleetOf();
   const { id, database } = await make(config, 'original');
