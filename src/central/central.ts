@@ -5,7 +5,7 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { connect, lossOf, placeOf } from '../postgres/connect.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
-import { forgetLoginRoles } from '../postgres/login-role.ts';
+import { forgetRoles } from '../postgres/roles.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
 import type { Listing } from './listing.ts';
@@ -34,7 +34,7 @@ export async function withCentral<T>(config: Config, use: (central: Central) => 
 
 /** The same for who keeps it open, and closes it. Throws as {@link withCentral}. */
 export async function openCentral(config: Config, what?: string): Promise<Central> {
-  forgetLoginRoles();
+  forgetRoles();
   return centralOn(await connectCentral(config, what), config);
 }
 

@@ -1,7 +1,6 @@
 import type { Connection } from '../postgres/connection.ts';
 import type { Migration } from './migration.ts';
 import { revertOutside } from './outside.ts';
-import { unmoved } from './fence.ts';
 import { markEmptied } from './history.ts';
 import { type DownOptions, headOf, planDown } from './plan.ts';
 import { readRows, readStanding } from './read.ts';
@@ -48,7 +47,7 @@ export async function goDown(
       const reversion: Reversion = {
         ...step,
         script,
-        before: [unmoved(options.history, standingOf(rows))],
+        standing: standingOf(rows),
         open: stampSql(work, premises, openStamp(work), [script]),
         after: [...(stamp ? [stamp] : []), ...(left.length ? [] : [markEmptied(options.history)])],
       };

@@ -54,24 +54,25 @@ function isLostSavepoint({ code, message }: { code: string; message: string }): 
 }
 
 /** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf({ script, opening, closing, isClosing }: Unit, { completed }: Place): string {
+function stageOf({ script, front, closing, isClosing }: Unit, { completed }: Place): string {
   const isCommit = (index: number) => index === closing.length - 1;
   if (script.kind === 'module') return isClosing && isCommit(completed) ? 'it failed at COMMIT; ' : '';
-  if (completed < opening.length) return 'it failed before its first statement; ';
-  const behind = completed - opening.length - scan(script.sql).statements.length;
+  if (completed < front.length) return 'it failed before its first statement; ';
+  const behind = completed - front.length - scan(script.sql).statements.length;
   return isCommit(behind) ? 'it failed at COMMIT; ' : 'it failed behind its last statement; ';
 }
 
 function locateIn(
-  { opening }: Unit,
+  { front }: Unit,
   script: SqlScript,
   error: unknown,
   { completed, ...place }: Place,
 ): SourceExcerpt | undefined {
   // A syntax error anywhere in the message comes before its first statement, but with a position.
-  if (!isServerError(error) || (completed < opening.length && error.position === undefined)) return undefined;
+  if (!place.message || !isServerError(error)) return undefined;
+  if (completed < front.length && error.position === undefined) return undefined;
   const { position, where } = error;
-  return locate(script, { ...place, position, where, completed: completed - opening.length });
+  return locate(script, { ...place, position, where, completed: completed - front.length });
 }
 
 /** COMMIT would have kept nothing, and raised no error (engine 4). */

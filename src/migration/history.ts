@@ -39,12 +39,7 @@ export const GUARD = {
  * which would have RAISE, need not be installed in every database.
  */
 export function guard(condition: string, message: string): string {
-  return `select ${guarded(condition, message)}`;
-}
-
-/** As {@link guard}, for a statement that is there anyway. */
-function guarded(condition: string, message: string): string {
-  return `(case when ${condition} then '0' else ${literal(message)} end)::int`;
+  return `select (case when ${condition} then '0' else ${literal(message)} end)::int`;
 }
 
 /** Schema-qualified, because a migration may have changed the search_path (engine 7). */
@@ -80,14 +75,15 @@ export function lockKeys(history: HistoryTable): [number, number] {
 const STANDING = ['position', 'name', 'checksum', 'state', 'source', 'format'];
 
 /**
- * Reads which database this is, and what its history holds ({@link parseCopy}; `old`: one of an older version). COPY instead of SELECT: it opens no
- * index and asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
- * @param trusted a condition without which nothing is copied: it fails with {@link GUARD}.untrusted
+ * What a history holds ({@link parseCopy}; `old`: one of an older version). COPY instead of SELECT: it opens no index and
+ * asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
  */
-export function copyStanding(history: HistoryTable, trusted: string, { old = false } = {}): string {
-  return `select current_catalog as database, ${guarded(trusted, GUARD.untrusted)};
-copy ${tableName(history)} (${(old ? STANDING.slice(0, -1) : STANDING).join(', ')}) to stdout`;
+export function copyStanding(history: HistoryTable, { old = false } = {}): string {
+  return `copy ${tableName(history)} (${(old ? STANDING.slice(0, -1) : STANDING).join(', ')}) to stdout`;
 }
+
+/** Which database this is: a pooler may have another one under its name. */
+export const SELECT_DATABASE = 'select current_catalog as database';
 
 /** What the head stamp is written with. */
 export interface Premises {

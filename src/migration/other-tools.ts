@@ -194,5 +194,5 @@ order by n.nspname <> 'public', n.nspname`,
   const { copied } = await connection.send(
     `copy ${identifier(place.schema)}.${identifier(table)} (${tool.columns.map(identifier).join(', ')}) to stdout; commit`,
   );
-  return parseCopyRows(copied);
+  return parseCopyRows(copied[0] ?? '');
 }

@@ -1,6 +1,7 @@
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { unmoved } from './fence.ts';
 import { HeldLock } from './held-lock.ts';
 import { addProgressColumns, GUARD } from './history.ts';
 import { lookUp } from './look-up.ts';
@@ -37,7 +38,7 @@ export interface OutsideOptions {
 export async function applyOutside(
   bench: Bench,
   options: OutsideOptions,
-  { migration, at, before, open, after }: Application,
+  { migration, at, standing, before = [], open, after }: Application,
 ): Promise<UnitOutcome> {
   const { history, applier } = bench;
   const leftover = typeof at === 'number' ? undefined : at;
@@ -48,7 +49,7 @@ export async function applyOutside(
     script: migration.up,
     reverting: false,
     leftover,
-    before,
+    before: [unmoved(history, standing), ...before],
     open,
     claim: (progress) =>
       typeof at === 'number'
@@ -62,7 +63,7 @@ export async function applyOutside(
 export async function revertOutside(
   bench: Bench,
   options: OutsideOptions,
-  { migration, script, row, before, open, after }: Reversion,
+  { migration, script, row, standing, before = [], open, after }: Reversion,
 ): Promise<UnitOutcome> {
   const { history, applier } = bench;
   const leftover = row.reverting ? row : undefined;
@@ -73,7 +74,7 @@ export async function revertOutside(
     script,
     reverting: true,
     leftover,
-    before,
+    before: [unmoved(history, standing), ...before],
     open,
     claim: (progress) =>
       leftover

@@ -5,9 +5,12 @@ import {
   copyStanding,
   createHistory,
   FORMAT,
+  GUARD,
+  guard,
   type HistoryTable,
   lockGuard,
   type Premises,
+  SELECT_DATABASE,
   selectNewcomer,
   selectPremises,
   selectRows,
@@ -18,6 +21,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import type { Migration } from './migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from './plan.ts';
 import { stampOf } from './stamp.ts';
+import { COPY_SCHEMAS, reachOf } from './shape.ts';
 import type { HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
 import { type Admit, sendAdmitted } from './unit.ts';
@@ -93,8 +97,15 @@ async function copyOf(
   how: { old?: boolean },
 ): Promise<(Copy & { database: string }) | 'missing' | 'older'> {
   try {
-    const { results, copied } = await connection.send(copyStanding(history, mayBeRead(history), how));
-    return { ...parseCopy(copied), database: String(results[0]?.rows[0]?.['database']) };
+    const { results, copied } = await connection.send(
+      [SELECT_DATABASE, COPY_SCHEMAS, copyStanding(history, how)].join(';\n'),
+    );
+    const [schemas = '', standing = ''] = copied;
+    // A table in a schema of ours, in which nobody else can create one, is ours.
+    if (reachOf(connection, history, schemas) === 'unsure') {
+      await connection.query(guard(mayBeRead(history), GUARD.untrusted));
+    }
+    return { ...parseCopy(standing), database: String(results[0]?.rows[0]?.['database']) };
   } catch (error) {
     if (isUntrusted(error)) await refuseUntrusted(connection, history);
     if (!isServerError(error)) throw error;

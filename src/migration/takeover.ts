@@ -18,6 +18,7 @@ type Renewal = Pick<HistoryRow, 'name' | 'checksum'> & { as: string };
 
 /** Rows that an older version wrote, of files that are what they were: by their sections they are what they are now. */
 function renewals(rows: readonly HistoryRow[], migrations: readonly Migration[]): Renewal[] {
+  if (rows.length === 0) return [];
   const byChecksum = new Map(migrations.map((each) => [`${each.name} ${each.fileChecksum}`, each.checksum]));
   return rows.flatMap(({ name, checksum }) => {
     const as = byChecksum.get(`${name} ${checksum}`);

@@ -2,8 +2,10 @@ import { MpmError } from '../errors.ts';
 import type { Connection, Result } from '../postgres/connection.ts';
 import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { enter, MOVED } from './enter.ts';
 import { recordEscape } from './escape.ts';
 import { escaped, failure, swallowed, withHolders } from './failure.ts';
+import { headIs, type Standing, unmoved } from './fence.ts';
 import {
   claimAgain,
   claimDown,
@@ -19,12 +21,11 @@ import {
 import type { Migration, ModuleScript, Script } from './migration.ts';
 import { inModuleTurn } from './module-turn.ts';
 import type { HistoryRow } from './state.ts';
-import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
+import { isUntrusted, refuseUntrusted } from './trust.ts';
 import {
   BEGIN,
   type Bench,
   compose,
-  openingAlone,
   RELEASE,
   RESTORE,
   SAVEPOINT,
@@ -47,8 +48,10 @@ export type Settled =
 
 /** What one migration does to the history's surroundings. */
 interface Bounds {
-  /** Under the lock, before anything is run: fails unless the history is still the one that this was planned from. */
-  before: readonly string[];
+  /** Under the lock, before anything is run, the history must still be the one that this was planned from. */
+  standing: Standing;
+  /** What comes first then. */
+  before?: readonly string[];
   /** Marks the head stamp open, in the first transaction of a message that does not end the work. */
   open?: string | undefined;
   /** In the transaction that ends the work: writes the head stamp. */
@@ -91,90 +94,106 @@ export async function applyInTransaction(
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
 export function revertInTransaction(
   bench: Bench,
-  { script, row, before, open, after }: Reversion,
+  { script, row, standing, before = [], open, after }: Reversion,
 ): Promise<Settled[]> {
   const { history } = bench;
   const unit = unitOf(bench, row.name, script, {
-    claim: [...guardTrusted(bench.connection, history), ...before, claimDown(history, row)],
+    entry: standing,
+    claim: [...before, claimDown(history, row)],
     finish: deleteReverted(history, row.name),
     after: after.length || !open ? after : [open],
   });
   return runUnits(bench, [unit]);
 }
 
-function unitUp(bench: Bench, application: Application, previous?: Application): Unit {
-  const { migration, at, before, open } = application;
+function unitUp(bench: Bench, application: Application, previous?: Application): TransactionUnit {
+  const { migration, at, standing, before = [], open } = application;
   const { history, applier } = bench;
   const { name, up } = migration;
   const after = application.after.length || !open ? application.after : [open];
-  // Whose history it is does not change within a message.
-  const trusted = previous ? [] : guardTrusted(bench.connection, history);
+  const entry = previous ? fenceBehind(history, application, previous) : standing;
   if (typeof at !== 'number') {
-    const claim = [...trusted, ...before, claimAgain(history, migration, at, applier)];
-    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), after });
+    const claim = [...before, claimAgain(history, migration, at, applier)];
+    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
   }
   if (up.kind === 'module') {
     // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
-    const claim = [...trusted, ...before, insertClaim(history, migration, at, applier)];
-    return unitOf(bench, name, up, { claim, finish: recordApplied(history, name), after });
+    const claim = [...before, insertClaim(history, migration, at, applier)];
+    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
   }
   const place = typeof previous?.at === 'object' ? previous.at.position : previous?.at;
   const finish = insertApplied(history, migration, at, applier, place);
   // SQL leaves all of itself or nothing: its row is written once, at its end.
-  return unitOf(bench, name, up, { claim: [...trusted, ...before], finish, after });
+  return unitOf(bench, name, up, { entry, claim: before, finish, after });
+}
+
+/** Between two migrations of one message the last row is enough; in front of the stamp it is all rows. */
+function fenceBehind(history: HistoryTable, { standing, after }: Application, previous: Application): string {
+  return after.length ? unmoved(history, standing) : headIs(history, standing.last, previous.migration);
 }
 
 /** What a unit does to the history: before the migration, behind it, and to what surrounds the history. */
 interface Records {
+  /** What the history must be; for one behind another in its message, the statement that fails unless it is. */
+  entry: Standing | string;
   claim: readonly string[];
   finish: string;
   after: readonly string[];
 }
 
-function unitOf(bench: Bench, name: string, script: Script, { claim, finish, after }: Records): Unit {
+function unitOf(bench: Bench, name: string, script: Script, records: Records): TransactionUnit {
+  const { entry, claim, finish, after } = records;
   const { opening, closing } = bench.settings;
   const timeouts = setTimeouts(bench.timeouts, script.options);
+  const begin = [BEGIN, ...opening, ...timeouts, lockGuard(bench.history)];
+  const front = [...claim, SAVEPOINT, ...SESSION_SETTINGS];
   return {
     bench,
     name,
     script,
-    opening: [
-      BEGIN,
-      ...opening,
-      ...timeouts,
-      lockGuard(bench.history),
-      ...claim,
-      SAVEPOINT,
-      ...SESSION_SETTINGS,
-    ],
+    ...(typeof entry === 'string'
+      ? { front: [...begin, entry, ...front] }
+      : { front, begin, standing: entry }),
     closing: [...RESTORE, ...closing, RELEASE, finish, ...after, 'commit'],
   };
 }
 
+/** The first unit of a message is entered before the message is sent. */
+interface TransactionUnit extends Unit {
+  begin?: readonly string[];
+  standing?: Standing;
+}
+
 /** Before its transaction begins: one that waits holds no lock of a database meanwhile. */
-function runUnits(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
+function runUnits(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
   const script = units[0]?.script;
   const serial = script?.kind === 'module' && script.serial;
   return serial ? inModuleTurn(() => runNow(bench, units)) : runNow(bench, units);
 }
 
-async function runNow(bench: Bench, units: readonly Unit[]): Promise<Settled[]> {
+async function runNow(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
   const [first] = units;
   if (!first) return [];
   const { connection, history } = bench;
   const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
-  const opened: Result[] = [];
+  let entered = false;
   try {
-    await (first.script.kind === 'sql' ? sendAll(units, opened) : runInUnit(first, first.script));
-    const ends = endsOf([...opened, ...connection.answered]);
+    if (!first.begin || !first.standing) throw new Error(`${first.name} is not the first of its message`);
+    await enter(bench, first.begin, first.standing);
+    entered = true;
+    await (first.script.kind === 'sql'
+      ? connection.run(compose(units).parts, TOOK)
+      : runInUnit(first, first.script));
+    const ends = endsOf(connection.answered);
     // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
     const aborted = units[ends.length];
     if (aborted) throw swallowed(aborted);
     return settledOf(units, ends);
   } catch (error) {
-    const unread = connection.answered.length === 0 && isServerError(error);
-    const answered = [...opened, ...connection.answered];
+    const answered = entered ? connection.answered : [];
+    const unread = entered && answered.length === 0 && isServerError(error);
     await rollBack(connection);
+    if (error === MOVED) return [{ name: first.name, outcome: 'moved' }];
     // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
     if (unread && units.length > 1 && !connection.lost) return await runNow(bench, [first]);
     const ends = endsOf(answered);
@@ -185,11 +204,11 @@ async function runNow(bench: Bench, units: readonly Unit[]): Promise<Settled[]> 
       await refuseUntrusted(connection, history);
       return [...done, { name: unit.name, outcome: 'moved' }];
     }
-    const outcome = outcomeOf(error, history);
+    const outcome = entered ? outcomeOf(error, history) : outcomeOfEntry(error);
     if (outcome) return [...done, { name: unit.name, outcome }];
     const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
-    const failed =
-      error instanceof MpmError ? error : failure(error, unit, placeOf(units, done.length, completed));
+    const place = entered ? placeOf(units, done.length, completed) : undefined;
+    const failed = error instanceof MpmError ? error : failure(error, unit, place);
     return [...done, { name: unit.name, error: withHolders(failed, await watch.stop()) }];
   } finally {
     connection.sessionChanged();
@@ -197,31 +216,14 @@ async function runNow(bench: Bench, units: readonly Unit[]): Promise<Settled[]> 
   }
 }
 
-function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly Unit[]): number {
+function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly TransactionUnit[]): number {
   return Math.min(...units.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
-}
-
-/**
- * One round trip, and a failing statement ends the rest of it; two where somebody is asked under the lock.
- * @param opened takes what the first of two was answered
- */
-async function sendAll(units: readonly Unit[], opened: Result[]): Promise<void> {
-  const [first] = units;
-  const opening = openingAlone(units);
-  if (!first) return;
-  const { connection, admit } = first.bench;
-  if (opening !== undefined) {
-    opened.push(...(await connection.raw(opening)).results);
-    await admit?.();
-  }
-  await connection.run(compose(units).parts, TOOK);
 }
 
 async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
   const { name, bench } = unit;
   const { connection } = bench;
-  await connection.raw(unit.opening.join(';\n'));
-  await unit.bench.admit?.();
+  await connection.raw(unit.front.join(';\n'));
   connection.lastError = undefined;
   const { runModule } = await import('./module-run.ts');
   const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
@@ -253,18 +255,26 @@ function endsOf(results: readonly Result[]): End[] {
   return ends;
 }
 
-function settledOf(units: readonly Unit[], ends: readonly End[]): Settled[] {
+function settledOf(units: readonly TransactionUnit[], ends: readonly End[]): Settled[] {
   return units
     .slice(0, ends.length)
     .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
 }
 
 /** Where the unit's part of the message is, and how much of it was done. */
-function placeOf(units: readonly Unit[], index: number, completed: number) {
+function placeOf(units: readonly TransactionUnit[], index: number, completed: number) {
   if (units[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
   const { parts, starts } = compose(units);
   const message = parts.join('');
   return { message, prefix: starts[index] ?? 0, completed };
+}
+
+/** A history that is missing, or an older version's, is another one than was planned from. */
+function outcomeOfEntry(error: unknown): UnitOutcome | undefined {
+  if (!isServerError(error)) return undefined;
+  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
+  const other: string[] = [SQLSTATE.undefinedColumn, SQLSTATE.undefinedTable, SQLSTATE.undefinedSchema];
+  return other.includes(error.code) ? 'moved' : undefined;
 }
 
 function outcomeOf(error: unknown, history: HistoryTable): UnitOutcome | undefined {

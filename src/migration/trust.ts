@@ -79,8 +79,17 @@ function attachedTo(table: string): string {
       and (d.refclassid in ${CODE} or p.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass)`;
 }
 
-/** Connections on which a close look has found nothing, whatever the flags say. */
+/** Connections on which the history was found sound, whatever the flags say. */
 const examined = new WeakSet<Connection>();
+
+export function isExamined(connection: Connection): boolean {
+  return examined.has(connection);
+}
+
+/** The history was found sound on this connection: it is not looked at again. */
+export function noteExamined(connection: Connection): void {
+  examined.add(connection);
+}
 
 /** What is wrong with a table of ours, and the statement that mends it. */
 interface Flaw {
@@ -216,7 +225,7 @@ export async function refuseUntrusted(connection: Connection, history: HistoryTa
   const all = [table, journalTable(history)].map((each) => selectFlaws({ ...history, table: each }));
   const flaws = await connection.query<Flaw>(`${all.join('\nunion ')}\norder by nr, what`);
   if (flaws.length === 0) {
-    examined.add(connection);
+    noteExamined(connection);
     return;
   }
   throw untrusted(connection.database, `${schema}.${table}`, flaws);

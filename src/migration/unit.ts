@@ -23,6 +23,8 @@ export interface Bench {
   /** The connection's, around what is not ours. */
   settings: SettingsAround;
   admit?: Admit | undefined;
+  /** The plan was made from the head stamp: the history itself has not been read yet. */
+  foreseen?: boolean | undefined;
   /** Of the run that modules are part of. */
   modules?: ModuleWatch | undefined;
   /** Takes what is worth a notice. */
@@ -34,8 +36,9 @@ export interface Unit {
   bench: Bench;
   name: string;
   script: Script;
-  opening: string[];
-  closing: string[];
+  /** What stands in front of the script in its message. */
+  front: readonly string[];
+  closing: readonly string[];
   /** Of a module: what stands around it is being closed, and what fails now is not its own code. */
   isClosing?: boolean;
 }
@@ -80,13 +83,7 @@ export async function sendAdmitted(
   await connection.send((admit ? rest : [...opening, ...rest]).join(';\n'));
 }
 
-/** The first unit's opening as a message of its own, where something is to happen before the rest is sent. */
-export function openingAlone([first]: readonly Unit[]): string | undefined {
-  const apart = first && (first.bench.admit !== undefined || first.bench.settings.apart);
-  return apart ? first.opening.join(';\n') : undefined;
-}
-
-/** SQL units as one message in pieces, without what is sent alone, and where each one's script begins in it. */
+/** SQL units as one message in pieces, and where each one's script begins in it. */
 export function compose(units: readonly Unit[]): { parts: string[]; starts: number[] } {
   const parts: string[] = [];
   let length = 0;
@@ -94,10 +91,9 @@ export function compose(units: readonly Unit[]): { parts: string[]; starts: numb
     parts.push(part);
     length += part.length;
   };
-  const alone = openingAlone(units) !== undefined;
-  const starts = units.map(({ script, opening, closing }, index) => {
+  const starts = units.map(({ script, front, closing }) => {
     if (script.kind !== 'sql') throw new Error('a module is no part of a message');
-    if (index > 0 || !alone) add(`${opening.join(';\n')};\n`);
+    add(`${front.join(';\n')};\n`);
     const start = length;
     add(script.sql);
     // The line break ends a comment in the script's last line.

@@ -1,16 +1,15 @@
 import type { Connection } from '../postgres/connection.ts';
-import { headIs, unmoved } from './fence.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { haltable } from './halt.ts';
-import { unmarkEmptied } from './history.ts';
+import { FORMAT, unmarkEmptied } from './history.ts';
 import { waitForLock } from './lock.ts';
 import { requireHistory } from './lost.ts';
 import type { Migration } from './migration.ts';
 import { applyOutside, halfReverted } from './outside.ts';
-import type { Plan } from './plan.ts';
+import { type Plan, planAfter } from './plan.ts';
 import { bootstrap, type Found, planFor, readStanding } from './read.ts';
 import { openStamp, premisesOf, refreshStamp, requireStamp, stampSql } from './restamp.ts';
-import { type Stamp, stampOf } from './stamp.ts';
+import { parseStamp, type Stamp, stampOf } from './stamp.ts';
 import { isOld, takeOver, takeOverInPassing } from './takeover.ts';
 import { type Application, applyInTransaction, type Settled } from './transaction.ts';
 import type { Bench } from './unit.ts';
@@ -29,7 +28,7 @@ export async function goUp(
   migrations: readonly Migration[],
 ): Promise<'finished' | 'again'> {
   const { options, result } = work;
-  const found = await readStanding(connection, options);
+  const found = (await foresee(work, connection, migrations)) ?? (await readStanding(connection, options));
   requireHistory(found, options);
   if ((await requireStamp(work, connection, found)) === 'again') return 'again';
   const plan = await planFor(connection, found, migrations, options);
@@ -61,6 +60,37 @@ export async function goUp(
   return applyAll(work, connection, found, plan, migrations);
 }
 
+/**
+ * What a database behind its files holds, by its head stamp: what the plan is made from is compared under the lock
+ * anyway, so that reading it first would be a round trip for nothing. Tried once: then the history is read.
+ */
+async function foresee(
+  work: Work,
+  connection: Connection,
+  migrations: readonly Migration[],
+): Promise<Found | undefined> {
+  const { options } = work;
+  const before = work.foreseen;
+  work.foreseen = 'once';
+  if (before || options.stamp === false || options.only !== undefined) return undefined;
+  const { comment, owner } = (await options.premises?.(Infinity)) ?? { comment: null, owner: false };
+  const stamp = owner ? parseStamp(comment) : undefined;
+  if (!stamp?.count || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return undefined;
+  const { pending, refusals } = planAfter(migrations, stamp.count, options);
+  if (!pending[0]?.up.options.transaction || refusals.length) return undefined;
+  work.foreseen = 'now';
+  return {
+    ...stamp,
+    database: connection.database,
+    last: stamp.count,
+    format: FORMAT,
+    central: false,
+    bootstrapped: true,
+    objects: [],
+    emptied: false,
+  };
+}
+
 async function applyAll(
   work: Work,
   connection: Connection,
@@ -84,17 +114,13 @@ async function applyAll(
   /** One of a message that begins with the migration at the index `first`. */
   const applicationOf = (migration: Migration, index: number, first: number): Application => {
     const last = lastAfter(index);
-    const before = pending[index - 1];
     const ends = index === pending.length - 1;
     const { fingerprint } = stampAfterUp(found, plan, migrations, index);
-    const fence =
-      !before || index === first || ends
-        ? unmoved(history, { last, fingerprint })
-        : headIs(history, last, before);
     return {
       migration,
       at: rows.get(migration.name) ?? last + 1,
-      before: index === 0 && found.count === 0 ? [fence, unmarkEmptied(history)] : [fence],
+      standing: { last, fingerprint },
+      before: index === 0 && found.count === 0 ? [unmarkEmptied(history)] : [],
       // In each message anew: another runner may have closed it in between.
       open: index === first ? open : undefined,
       after: ends && stamp ? [stamp] : [],

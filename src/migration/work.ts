@@ -73,6 +73,8 @@ export interface Work {
   asked?: { premises: Premises; at: number };
   /** The word in the open stamp. */
   token?: string;
+  /** Whether the plan is, or has been, made from the head stamp instead of the history. */
+  foreseen?: 'now' | 'once';
 }
 
 /** How long these options wait for another runner. */
@@ -110,6 +112,7 @@ export async function perform(
     timeouts: pace,
     settings: await connection.settingsAround(),
     admit: options.admit,
+    foreseen: work.foreseen === 'now',
     modules: options.modules,
     notice: (text) => {
       if (!work.result.notices.includes(text)) work.result.notices.push(text);

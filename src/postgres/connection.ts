@@ -5,9 +5,10 @@ import { MpmError } from '../errors.ts';
 import { bind } from './bind.ts';
 import { Drain } from './drain.ts';
 import type { KyselyOptions } from './kysely.ts';
-import { knownLoginRole, type LoginRole, rememberLoginRoles, SELECT_LOGIN_ROLES } from './login-role.ts';
+import { knownRoles, learnRoles, type SessionRoles } from './roles.ts';
 import { identifier } from './quote.ts';
 import {
+  closingSettings,
   holdSession,
   keepIdleSession,
   openingSettings,
@@ -32,8 +33,8 @@ export interface Answer {
   rows: Record<string, unknown>[];
   /** One per statement that returned a command tag. */
   results: Result[];
-  /** What COPY … TO STDOUT sent, in its text format. */
-  copied: string;
+  /** What each COPY … TO STDOUT sent, in its text format. */
+  copied: readonly string[];
 }
 
 /** What one statement returned. */
@@ -45,11 +46,16 @@ export interface Result {
 
 type Results = pg.QueryArrayResult<(string | null)[]>;
 
+/** What pg's own types do not say. */
+const { handleCommandComplete: commandComplete } = pg.Query.prototype as unknown as {
+  handleCommandComplete: (message: { text: string }, connection: pg.Connection) => void;
+};
+
 /** A message of the simple protocol. What it was answered can be read also when one of its statements failed. */
 class Message extends pg.Query {
   /** pg's own. */
   declare readonly _results: Results | Results[];
-  readonly #copied: string[] = [];
+  readonly #copied: string[][] = [[]];
   readonly #skip: number;
 
   /** @param skip so many statements at its beginning are not the sender's, and their results nobody's */
@@ -66,13 +72,19 @@ class Message extends pg.Query {
       .slice(this.#skip);
   }
 
-  get copied(): string {
-    return this.#copied.join('');
+  get copied(): string[] {
+    return this.#copied.slice(0, -1).map((rows) => rows.join(''));
   }
 
   /** Called by pg, whose parser overwrites the bytes with what comes next. */
   handleCopyData({ chunk }: { chunk: Buffer }): void {
-    this.#copied.push(chunk.toString());
+    this.#copied.at(-1)?.push(chunk.toString());
+  }
+
+  /** Called by pg. */
+  handleCommandComplete(message: { text: string }, connection: pg.Connection): void {
+    commandComplete.call(this, message, connection);
+    if (message.text.startsWith('COPY ')) this.#copied.push([]);
   }
 }
 
@@ -88,8 +100,6 @@ export interface ResultTable {
 
 /** The settings of a transaction of ours around statements that are not: at its beginning, and behind theirs. */
 export interface SettingsAround {
-  /** They must be in force before the message with the statements is sent: the server reads its strings at once. */
-  apart: boolean;
   opening: readonly string[];
   closing: readonly string[];
 }
@@ -117,7 +127,7 @@ export class Connection implements Sender {
   readonly #reported = new Map<string, string>();
   #answered: readonly Result[] = [];
   #lost: Error | undefined;
-  #role: { role: string | undefined } | undefined;
+  #roles: SessionRoles | undefined;
   /** What is set for the session: nothing yet, that idling does not end it, or all that `alone` needs. */
   #session: 'as it came' | 'kept' | 'held' = 'as it came';
   #pooled = false;
@@ -172,7 +182,8 @@ export class Connection implements Sender {
   async #send(sql: string, also: readonly string[]): Promise<Answer> {
     const own = await this.ownSettings();
     const inFront = own.length ? [...own, ...also] : [];
-    const keeps = this.#session === 'as it came' && this.transaction === 'idle';
+    const keeps =
+      this.#session === 'as it came' && this.transaction === 'idle' && this.#roles?.endsIdle !== false;
     const keep = keeps ? `${keepIdleSession(this.backendPid)};\n` : '';
     const message = `${keep}${inFront.map((each) => `${each};\n`).join('')}${sql}`;
     const skip = inFront.length + (keeps ? SESSION_STATEMENTS : 0);
@@ -194,7 +205,7 @@ export class Connection implements Sender {
   readonly #explain = (error: unknown): never => {
     if (!isServerError(error)) throw error;
     const options = { subject: this.database, cause: error, database: databaseFields(error) };
-    const user = this.#role?.role ?? this.#login;
+    const user = this.#roles?.role ?? this.#login;
     if (isRowSecurity(error)) {
       throw new MpmError('ROW_SECURITY', `a policy hides rows from "${user}": ${error.message}`, {
         ...options,
@@ -225,7 +236,7 @@ export class Connection implements Sender {
    */
   async holdSession(): Promise<boolean> {
     if (this.#session !== 'held') {
-      await this.#learnRole();
+      await this.#learnRoles();
       const { results } = await this.raw(holdSession(this.#facts, this.backendPid));
       this.#pooled = !results.some(({ rows }) => rows.length);
       this.#session = 'held';
@@ -236,14 +247,13 @@ export class Connection implements Sender {
   /** The statements in front of ours; none in an aborted transaction, which takes only its end. */
   async ownSettings(): Promise<readonly string[]> {
     if (this.transaction === 'failed') return [];
-    await this.#learnRole();
+    await this.#learnRoles();
     return this.transaction === 'idle' ? openingSettings(this.#facts) : ownSettings(this.#facts);
   }
 
   async settingsAround(): Promise<SettingsAround> {
-    await this.#learnRole();
-    const apart = this.#reported.get('standard_conforming_strings') === 'off';
-    return { apart, opening: settingsBehindBegin(this.#facts), closing: ownSettings(this.#facts) };
+    await this.#learnRoles();
+    return { opening: settingsBehindBegin(this.#facts), closing: closingSettings(this.#facts) };
   }
 
   /** Any number of statements in one message, as they are: not ours, or with settings of their own. */
@@ -280,7 +290,7 @@ export class Connection implements Sender {
     return {
       version: Number.parseInt(this.#reported.get('server_version') ?? '', 10) || 0,
       standby: this.#reported.get('in_hot_standby') === 'on',
-      role: this.#role?.role,
+      role: this.#roles?.role,
     };
   }
 
@@ -288,19 +298,25 @@ export class Connection implements Sender {
     return this.#reported.get('session_authorization') ?? this.#client.user ?? '';
   }
 
-  /** Asks the server for the roles of its logins, where that was not done lately: once a server, not once a database. */
-  async #learnRole(): Promise<void> {
-    if (this.#role) return;
+  /** The roles of the server, as it said lately; undefined where it could not be asked. */
+  get roles(): SessionRoles | undefined {
+    return this.#roles;
+  }
+
+  /** Asks the server for its roles, where that was not done lately: once a server, not once a database. */
+  async #learnRoles(): Promise<void> {
+    if (this.#roles) return;
     const { host, port } = this.#client;
     const server = `${host}:${port}`;
     const login = this.#login;
-    this.#role = knownLoginRole(server, login, this.database) ?? undefined;
-    if (this.#role || this.transaction !== 'idle') return;
+    this.#roles = knownRoles(server, login, this.database);
+    if (this.#roles || this.transaction !== 'idle') return;
     const settings = openingSettings(this.#facts);
-    const sql = [...settings, SELECT_LOGIN_ROLES].join(';\n');
-    const message = await this.#message({ text: sql }, settings.length);
-    rememberLoginRoles(server, answerOf(message).rows as unknown as LoginRole[]);
-    this.#role = knownLoginRole(server, login, this.database) ?? undefined;
+    await learnRoles(server, async (sql) => {
+      const message = await this.#message({ text: [...settings, sql].join(';\n') }, settings.length);
+      return answerOf(message).results;
+    });
+    this.#roles = knownRoles(server, login, this.database);
   }
 
   /**

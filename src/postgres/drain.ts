@@ -16,7 +16,7 @@ export class Drain extends pg.Query {
   declare readonly _results: Result | Result[];
   /** One per statement that is done. */
   readonly results: Result[] = [];
-  readonly copied = '';
+  readonly copied: readonly string[] = [];
   readonly #parts: readonly string[];
   readonly #keep: string | undefined;
   #keeps = false;

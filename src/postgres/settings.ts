@@ -35,15 +35,19 @@ const roleSql = (role: string | undefined) => (role === undefined ? 'none' : ide
  * errors (engine 33, 49). SET LOCAL, because session-level settings leak to strangers behind a pooler (engine 15), and
  * SET rather than `set_config`, because that takes a snapshot, after which a transaction's mode cannot be changed.
  */
-function meaning({ role }: SettingsFacts): string[] {
+function meaning(facts: SettingsFacts): string[] {
   return [
-    setLocal('search_path', 'pg_catalog,pg_temp'),
-    setLocal('role', roleSql(role)),
-    setLocal('row_security', 'off'),
+    ...names(facts),
     ...FORMATS.map(([name, value]) => setLocal(name, value)),
     setLocal('timezone', "'UTC'"),
   ];
 }
+
+const names = ({ role }: SettingsFacts) => [
+  setLocal('search_path', 'pg_catalog,pg_temp'),
+  setLocal('role', roleSql(role)),
+  setLocal('row_security', 'off'),
+];
 
 const NO_TIMEOUTS = [setLocal('lock_timeout', '0'), setLocal('statement_timeout', '0')];
 
@@ -65,6 +69,11 @@ export function openingSettings(facts: SettingsFacts): string[] {
     setLocal('transaction_isolation', "'read committed'"),
     ...(facts.standby ? [] : [setLocal('transaction_read_only', 'off')]),
   ];
+}
+
+/** The same behind statements that are not ours, for what only records: it reads no values, and returns none. */
+export function closingSettings(facts: SettingsFacts): string[] {
+  return [...names(facts), ...NO_TIMEOUTS];
 }
 
 /** The same behind a BEGIN with a mode, where time-outs of its own follow. */

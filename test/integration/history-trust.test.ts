@@ -294,3 +294,31 @@ create trigger t before insert on mpm_migrate.runs for each row execute function
     message: expect.stringContaining('runs') as string,
   });
 });
+
+test('engine 34, 38: behind a head stamp that fits, what the plan foresees is compared under the lock', async () => {
+  const fleet = await makeFleet(databases, { count: 5 });
+  const { config } = fleet;
+  await up(config, { all: true });
+  const [triggered, read, lying, older, plain] = fleet.tenants as TestTenant[];
+  if (!triggered || !read || !lying || !older || !plain) throw new Error('five tenants');
+  await fleet.of(
+    triggered,
+    `create function f() returns trigger language plpgsql as 'begin return new; end';
+create trigger t before insert on ${HISTORY} for each row execute function f()`,
+  );
+  await fleet.of(read, `grant usage on schema mpm_migrate to ${eve}; grant select on ${HISTORY} to ${eve}`);
+  // Its stamp says what it said before.
+  await fleet.of(lying, `delete from ${HISTORY} where name = '2_note'`);
+  await fleet.of(older, `alter table ${HISTORY} drop column format`);
+  await fleet.write({ 'core/3_more.sql': 'create table more ();' });
+
+  const report = await up(config, { all: true });
+  expect(report.failures.map(({ tenants, error }) => [tenants[0]?.id, error.code]).sort()).toEqual([
+    [triggered.id, 'HISTORY_UNTRUSTED'],
+    [lying.id, 'HISTORY_LOST'],
+  ]);
+  for (const tenant of [read, older, plain]) {
+    expect(await fleet.historyOf(tenant)).toEqual(['1_meters', '2_note', '3_more']);
+  }
+  expect(await fleet.historyOf(triggered)).toEqual(['1_meters', '2_note']);
+});

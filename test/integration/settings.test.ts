@@ -4,7 +4,7 @@ import { openCentral } from '../../src/central/central.ts';
 import type { Config } from '../../src/config/define.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { connect } from '../../src/postgres/connect.ts';
-import { forgetLoginRoles } from '../../src/postgres/login-role.ts';
+import { forgetRoles } from '../../src/postgres/roles.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
@@ -157,7 +157,7 @@ describe('engine 34: whose rights the statements have', () => {
     };
     expect(await who(odd)).toEqual([odd, group]);
     await databases.query(`alter role ${odd} set role = ${owner}; alter database ${name} reset role`);
-    forgetLoginRoles();
+    forgetRoles();
     expect(await who(odd)).toEqual([owner, owner]);
     await databases.query(`alter role ${odd} reset role`);
   });
