@@ -55,6 +55,7 @@ async function bundle(): Promise<string[]> {
     chunkFileNames: 'chunks/[name]-[hash].js',
     // Without white space a file is one line, which Node shows whole under an error that nobody caught.
     minify: { compress: true, mangle: true, codegen: { removeWhitespace: false } },
+    comments: { jsdoc: false, annotation: false, legal: false },
     sourcemap: true,
     codeSplitting: { groups },
     // Node 20 loses track of where an import() of kept code stands; require() loads ES modules as well.
