@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
 import { asMpmError, EXIT, type ErrorReport, errorReport, type MpmError } from '../errors.ts';
@@ -99,9 +99,9 @@ export abstract class FleetCommand extends Command {
 
   /** The configuration: flag > environment > file > default. */
   protected async settings(flags: GlobalFlags): Promise<Config> {
-    const { loadConfig } = await import('../config/load.ts');
+    const { environment, loadConfig } = await import('../config/load.ts');
     const pace = paceFrom(flags);
-    return loadConfig(
+    const config = await loadConfig(
       {
         ...(flags.config === undefined ? {} : { file: flags.config }),
         ...(flags.actor === undefined ? {} : { actor: flags.actor }),
@@ -109,6 +109,19 @@ export abstract class FleetCommand extends Command {
       },
       { cwd: process.cwd() },
     );
+    if (flags.config === undefined && !environment()['MPM_CONFIG']) this.sayWhichFile(config);
+    return config;
+  }
+
+  /** Where it is not the one in the working directory, nobody need know that there is one (fleet 47). */
+  private sayWhichFile({ file, leftOut }: Config): void {
+    if (file !== undefined && dirname(file) === process.cwd() && leftOut === undefined) return;
+    const notUsed = leftOut === undefined ? '' : `not used, further up: ${leftOut}`;
+    if (file === undefined) {
+      if (notUsed) process.stderr.write(`No configuration file; ${notUsed}\n`);
+      return;
+    }
+    process.stderr.write(`Configuration: ${file}${notUsed && `; ${notUsed}`}\n`);
   }
 
   protected async display(): Promise<Display> {

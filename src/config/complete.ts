@@ -28,6 +28,7 @@ const SESSIONS = {
 /** Where a configuration came from. */
 export interface Origin {
   file?: string;
+  leftOut?: string;
   /** What relative paths start from. */
   root: string;
   env: Environment;
@@ -35,13 +36,14 @@ export interface Origin {
 }
 
 /** Fills in the defaults, makes paths absolute and times numbers. */
-export function complete(checked: CheckedConfig, { file, root, env, actor }: Origin): Config {
+export function complete(checked: CheckedConfig, { file, leftOut, root, env, actor }: Origin): Config {
   const paced = paceOf(checked.pace ?? {});
   const reach = addressesOf(checked, { root, env, timeLimit: paced.connectTimeout });
   const { migrations = {}, tenants, users, sessions = {}, history = {}, databases = {} } = checked;
   const folder = (path: string | undefined, usual: string) => resolve(root, path ?? usual);
   return {
     ...(file !== undefined && { file }),
+    ...(leftOut !== undefined && { leftOut }),
     root,
     ...reach,
     migrations: {

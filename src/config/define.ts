@@ -176,6 +176,8 @@ export function defineConfig(config: ConfigInput): ConfigInput {
 export interface Config {
   /** The file it came from, if there was one. */
   file?: string;
+  /** A file further up, which was left out. */
+  leftOut?: string;
   /** The folder that relative paths start from: the file's, or the working directory. */
   root: string;
   central: { url: Address };

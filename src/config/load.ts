@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { MpmError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import { rememberSecret } from '../secrets.ts';
 import { type Config, type ConfigInput, defineConfig } from './define.ts';
 import { actorOf, readEnvironment } from './environment.ts';
 import { complete } from './complete.ts';
 import { historyPairProblem } from './history-name.ts';
-import { mayHaveConfig, PLACES } from './find.ts';
+import { findConfig, PLACES } from './find.ts';
 import type { CheckedConfig } from './parse.ts';
 import type { Environment } from './url.ts';
 
@@ -42,9 +43,12 @@ export async function loadConfig(
   rememberSecret(env['PGPASSWORD'], [env['PGUSER'], env['PGHOST'], env['PGDATABASE']]);
   const remedy = centralRemedy(env, library);
   const { overlay, problems } = readEnvironment(env);
-  const found = await readFile(overrides.file ?? (env['MPM_CONFIG'] || undefined), cwd);
+  const named = overrides.file ?? (env['MPM_CONFIG'] || undefined);
+  const searched = named === undefined ? findConfig(cwd) : { file: resolve(cwd, named) };
+  const found = searched.file === undefined ? undefined : await readFile(searched.file);
   const centralUrl = overrides.centralUrl ?? overlay.centralUrl;
-  if (!found && centralUrl === undefined && !problems.length) throw missing(cwd, remedy, library);
+  if (!found && centralUrl === undefined && !problems.length)
+    throw missing(cwd, remedy, library, searched.leftOut);
 
   let checked: CheckedConfig | undefined;
   if (found) {
@@ -82,6 +86,7 @@ export async function loadConfig(
       root: found ? dirname(found.file) : cwd,
       env,
       ...(found && { file: found.file }),
+      ...(searched.leftOut !== undefined && { leftOut: searched.leftOut }),
       ...(actor && { actor }),
     },
   );
@@ -113,10 +118,8 @@ interface Found {
   content: unknown;
 }
 
-async function readFile(named: string | undefined, cwd: string): Promise<Found | undefined> {
-  const path = named === undefined ? undefined : resolve(cwd, named);
-  if (path === undefined && !mayHaveConfig(cwd)) return undefined;
-  if (path !== undefined && !existsSync(path)) {
+async function readFile(path: string): Promise<Found | undefined> {
+  if (!existsSync(path)) {
     throw new MpmError('CONFIG_UNREADABLE', `There is no configuration file ${path}`, {
       subject: path,
       hint: 'Correct --config or MPM_CONFIG, or leave it away: the file is then searched for.',
@@ -127,12 +130,11 @@ async function readFile(named: string | undefined, cwd: string): Promise<Found |
   const loaders = { ...Object.fromEntries(modules), '.json': loadJson };
   const explorer = cosmiconfig('mpm-migrate', {
     searchPlaces: PLACES,
-    searchStrategy: 'project',
     loaders,
     cache: false,
   });
   try {
-    const result = await (path === undefined ? explorer.search(cwd) : explorer.load(path));
+    const result = await explorer.load(path);
     if (!result) return undefined;
     return { file: result.filepath, content: result.isEmpty ? {} : result.config };
   } catch (error) {
@@ -161,7 +163,7 @@ function loadJson(file: string, content: string): unknown {
   }
 }
 
-function unreadable(path: string | undefined, error: unknown): MpmError {
+function unreadable(path: string, error: unknown): MpmError {
   // Without the pieces of the file that parsers quote, and without the error itself: they may hold a password.
   const said = (error instanceof Error ? error.message : String(error))
     .split('\n')
@@ -170,7 +172,7 @@ function unreadable(path: string | undefined, error: unknown): MpmError {
     .replaceAll(/(["'`])(?:(?!\1).){2,}\1|!<[^>]*>/g, '…')
     .replace(/,? *\.{0,3}["`][^]*$/, '');
   return new MpmError('CONFIG_UNREADABLE', `The configuration cannot be read: ${said}`, {
-    ...(path && { subject: path }),
+    subject: path,
     hint: 'Mend the file.',
   });
 }
@@ -188,10 +190,17 @@ function centralRemedy(env: Environment, library: boolean): string {
   return `Set central.url in mpm-migrate.config.ts, which mpm-migrate init writes, or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=${EXAMPLE}${other}`;
 }
 
-function missing(cwd: string, remedy: string, library: boolean): MpmError {
+function missing(cwd: string, remedy: string, library: boolean, leftOut: string | undefined): MpmError {
   const unset = library ? '' : ', and MPM_CENTRAL_URL is not set';
-  return new MpmError('CONFIG_MISSING', `There is no configuration in ${cwd} or above${unset}`, {
-    hint: remedy,
+  const where =
+    leftOut === undefined
+      ? `in ${cwd} or above`
+      : `in ${cwd} or above it in its repository; ${leftOut} is outside of that`;
+  return new MpmError('CONFIG_MISSING', `There is no configuration ${where}${unset}`, {
+    hint:
+      leftOut === undefined || library
+        ? remedy
+        : `If that one is meant: --config ${shellWord(leftOut)}\n${remedy}`,
   });
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MpmError } from '../errors.ts';
 import { compareNames, compareVersions, parseFileName } from './name.ts';
@@ -27,19 +27,50 @@ const MIGRATION = /\.(?:sql|[mc]?[tj]s)$/i;
  * @throws MpmError FOLDER_MISSING, FILE_SYSTEM
  */
 export function listFolder(folder: string): FolderListing {
-  return arrange(folder, readFolder(folder));
+  const { files, problems } = readFolder(folder);
+  const listing = arrange(folder, files);
+  return { ...listing, problems: [...problems, ...listing.problems] };
 }
 
-/** The names of the files in a folder that would be migrations, by their extension. */
-export function readFolder(folder: string): string[] {
+/** The files in a folder that would be migrations, by their extension; and what is called like one and is no file. */
+export function readFolder(folder: string): { files: string[]; problems: MpmError[] } {
+  const files: string[] = [];
+  const problems: MpmError[] = [];
+  for (const entry of entriesOf(folder)) {
+    if (!isMigrationFile(entry.name)) continue;
+    const problem = entry.isFile() ? undefined : kindProblem(folder, entry.name);
+    if (problem) problems.push(problem);
+    else files.push(entry.name);
+  }
+  return { files, problems };
+}
+
+function entriesOf(folder: string): Dirent[] {
   try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => isMigrationFile(entry.name))
-      .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && isFile(join(folder, entry.name))))
-      .map((entry) => entry.name);
+    return readdirSync(folder, { withFileTypes: true });
   } catch (error) {
     throw folderError(folder, error);
   }
+}
+
+/** What is wrong with a name that is not simply a file's: a link may lead to one. */
+function kindProblem(folder: string, name: string): MpmError | undefined {
+  const path = join(folder, name);
+  let what: string;
+  try {
+    const stat = statSync(path);
+    if (stat.isFile()) return undefined;
+    what = stat.isDirectory() ? 'is a folder, not a file' : 'is no ordinary file';
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    what = ['ENOENT', 'ELOOP', 'ENOTDIR'].includes(code)
+      ? 'is a link that leads to no file'
+      : `cannot be looked at: ${(error as Error).message}`;
+  }
+  return new MpmError('MIGRATION_INVALID', `${name} ${what}`, {
+    subject: path,
+    hint: 'put the file there, or remove it or move it away: what is called like a migration is not passed over',
+  });
 }
 
 export function isMigrationFile(file: string): boolean {
@@ -106,10 +137,6 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
 
 function kindOf(extension: string): MigrationFiles['kind'] {
   return extension === 'sql' ? 'sql' : extension === 'up.sql' ? 'pair' : 'module';
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 function folderError(folder: string, error: unknown): MpmError {

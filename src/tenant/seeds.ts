@@ -22,9 +22,9 @@ const EXTENSION = /(?:\.up)?\.(?:sql|[mc]?[tj]s)$/;
 export async function readSeeds(config: Config, cache: MigrationCache): Promise<readonly Migration[]> {
   const folder = config.migrations.seeds;
   if (!existsSync(folder)) return [];
-  const problems: MpmError[] = [];
+  const { files, problems } = readFolder(folder);
   const found = new Map<string, MigrationFiles>();
-  for (const file of readFolder(folder).toSorted()) {
+  for (const file of files.toSorted()) {
     const name = file.replace(EXTENSION, '');
     const problem =
       name === file || name.endsWith('.down')

@@ -416,3 +416,40 @@ describe('URLs', () => {
     (url) => expect(urlProblem(url)).toBeTypeOf('string'),
   );
 });
+
+test('fleet 47: the search goes on past packages to the top of the workspace or repository', async () => {
+  const content = (name: string) => JSON.stringify({ central: { url: URL }, history: { schema: name } });
+  write('repo/.git/HEAD', '');
+  write('repo/mpm-migrate.config.json', content('top'));
+  write('repo/packages/db/package.json', '{ "name": "db" }');
+  const at = (folder: string) => load({}, {}, join(root, folder));
+  const top = join(root, 'repo/mpm-migrate.config.json');
+  expect(await at('repo/packages/db')).toMatchObject({
+    file: top,
+    root: join(root, 'repo'),
+    history: { schema: 'top' },
+  });
+
+  // The nearest counts, and the other one is known.
+  write('repo/packages/db/mpm-migrate.config.json', content('db'));
+  expect(await at('repo/packages/db')).toMatchObject({ history: { schema: 'db' }, leftOut: top });
+
+  write('mono/package.json', '{ "workspaces": ["packages/*"] }');
+  write('mono/mpm-migrate.config.json', content('mono'));
+  write('mono/packages/a/package.json', '{}');
+  expect(await at('mono/packages/a')).toMatchObject({ history: { schema: 'mono' } });
+
+  // What is outside of the repository does not count, and is named.
+  write('mpm-migrate.config.json', content('outside'));
+  write('other/.git/HEAD', '');
+  write('other/src/x', '');
+  await expect(at('other/src')).rejects.toMatchObject({
+    code: 'CONFIG_MISSING',
+    message: expect.stringContaining(join(root, 'mpm-migrate.config.json')) as string,
+    hint: expect.stringContaining(`--config ${join(root, 'mpm-migrate.config.json')}`) as string,
+  });
+  const url = { MPM_CENTRAL_URL: URL };
+  expect(await load(url, {}, join(root, 'other'))).toMatchObject({
+    leftOut: join(root, 'mpm-migrate.config.json'),
+  });
+});

@@ -57,6 +57,17 @@ describe('a folder', () => {
     expect(migrations[4]).toMatchObject({ version: '9', source: 'core', path: join(folder, '9_b.up.sql') });
   });
 
+  test('fleet 47: a link to nowhere, and a folder that is called like a migration, are named', async () => {
+    write({ '1_a.sql': 'select 1;' });
+    mkdirSync(join(folder, '4_d.sql'));
+    symlinkSync('/nowhere/2_b.sql', join(folder, '2_b.sql'));
+    symlinkSync('3_c.sql', join(folder, '3_c.sql'));
+    const error = await readMigrations(folder, 'core').catch((thrown: unknown) => thrown);
+    expect(String(error)).toContain('2_b.sql is a link that leads to no file');
+    expect(String(error)).toContain('3_c.sql is a link that leads to no file');
+    expect(String(error)).toContain('4_d.sql is a folder, not a file');
+  });
+
   test('that is missing names the remedy', async () => {
     const error = await readMigrations(join(folder, 'nope'), 'core').catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({

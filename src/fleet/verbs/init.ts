@@ -47,7 +47,8 @@ export function initProject(root: string, now = new Date()): InitReport {
 
 function isEmpty(folder: string): boolean {
   try {
-    return readFolder(folder).length === 0;
+    const { files, problems } = readFolder(folder);
+    return files.length + problems.length === 0;
   } catch (error) {
     if (error instanceof MpmError && error.code === 'FOLDER_MISSING') return true;
     throw error;
