@@ -8,6 +8,13 @@ const root = join(__dirname, '..');
 const argv = process.argv.slice(2);
 const [question] = argv.length === 0 ? ['--help'] : argv.length === 1 ? argv : [];
 
+if (question) {
+  process.stdout.on('error', (error) => {
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`✖ Standard output cannot be written: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+}
 if (question === '--version' || question === '-v') {
   const { name, version } = require('../package.json');
   console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`);

@@ -13,6 +13,7 @@ import type { GithubLog } from './github-log.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
 import type { OutputFlags, Outputs } from './outputs.ts';
 import { setStdoutAside } from './stdout.ts';
+import { watchStreams } from './streams.ts';
 import { usageError } from './usage-error.ts';
 
 /** The flags that every command has, as parsed. */
@@ -66,8 +67,7 @@ export abstract class FleetCommand extends Command {
 
   override async init(): Promise<void> {
     await super.init();
-    // `2>&1 | head -1` closes stderr under a run that goes on; oclif sees to stdout alone.
-    process.stderr.on('error', ignoreClosedPipe);
+    watchStreams([this.id ?? '', ...this.argv]);
     await this.quietenGithub();
     ownProcess((error) => this.raiseLate(error));
     if (this.jsonEnabled()) this.giveStdoutBack = setStdoutAside();
@@ -148,20 +148,23 @@ export abstract class FleetCommand extends Command {
     if (!this.jsonEnabled()) process.stdout.write(text);
   }
 
-  /** A verb over the fleet from configuration to exit code: progress on stderr, the report on stdout. */
+  /**
+   * A verb over the fleet from configuration to exit code: progress on stderr, the report on stdout.
+   * @param ownStdout what of the verb's own has stdout instead
+   */
   protected async runFleet<R extends RunReport>(
     flags: GlobalFlags,
     work: (run: FleetRun) => Promise<R>,
-    { takesStdout = flags.events === '-' } = {},
+    { ownStdout }: { ownStdout?: string } = {},
   ): Promise<R> {
     const { conductOnTerminal } = await import('./conduct.ts');
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const outputs = await this.outputs(flags);
+    const outputs = await this.outputs(flags, ownStdout);
     const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs };
     const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
     const command = this.githubLog?.command;
-    if (takesStdout)
+    if (ownStdout || outputs?.takesStdout)
       process.stderr.write(await showReport(report, { ...display, out: display.err }, command));
     else this.show(await showReport(report, display, command));
     const { exitCodeOf } = await import('./exit-code.ts');
@@ -171,10 +174,12 @@ export abstract class FleetCommand extends Command {
   }
 
   /** Opens what `--events` and `--report` name. */
-  protected async outputs(flags: OutputFlags): Promise<Outputs | undefined> {
+  protected async outputs(flags: OutputFlags, ownStdout?: string): Promise<Outputs | undefined> {
     if (flags.events === undefined && !flags.report) return undefined;
     const { openOutputs } = await import('./outputs.ts');
-    return openOutputs(flags, { json: this.jsonEnabled() });
+    return openOutputs(flags, {
+      taken: this.jsonEnabled() ? '--json' : ownStdout,
+    });
   }
 
   /** Writes them to their end; what could not be written is told, and no success. */
@@ -228,8 +233,4 @@ export abstract class FleetCommand extends Command {
     ]);
     process.stderr.write(errorView(errorReport(known), err, { shortPath }));
   }
-}
-
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
 }

@@ -9,20 +9,13 @@ import { stdoutSink } from './line-sink.ts';
 export interface StatementFlags {
   sql?: string | undefined;
   file?: string | undefined;
-  events?: string | undefined;
 }
 
 /** The statements of `--sql` or `--file`. */
 export async function openStatements({
   sql,
   file,
-  events,
 }: StatementFlags): Promise<{ sql: string; source: string }> {
-  if (events === '-') {
-    throw new MpmError('USAGE', '--events - and the rows both want stdout', {
-      hint: 'Give the events a file: --events events.ndjson',
-    });
-  }
   if (sql !== undefined) return { sql, source: '--sql' };
   if (file === undefined) {
     throw new MpmError('USAGE', 'Say what is to be run: --sql or --file', {

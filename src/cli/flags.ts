@@ -106,7 +106,7 @@ export const outputFlags = {
     helpGroup: 'output',
   }),
   report: Flags.string({
-    description: 'A report with every tenant: junit=FILE, html=FILE or json=FILE. Repeatable',
+    description: 'A report with every tenant: junit=FILE, html=FILE or json=FILE; - is stdout. Repeatable',
     helpValue: 'KIND=FILE',
     helpGroup: 'output',
     multiple: true,

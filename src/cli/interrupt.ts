@@ -8,14 +8,14 @@ export interface Interrupts {
   release(): void;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export const STOPPING =
   'Stopping: the migrations in work are finished first. Once more (Ctrl-C) cancels them.';
 export const CANCELLING = 'Cancelling what is in work; it is rolled back.';
 
 /**
- * Turns SIGINT and SIGTERM into abort signals (fleet 6). The process ends by itself, with 130 as its exit code,
+ * Turns SIGINT, SIGTERM and SIGHUP into abort signals (fleet 6, 48). The process ends by itself, with 130 as its exit code,
  * once the run has come to its end.
  */
 export function listenForInterrupts(say: (line: string) => void): Interrupts {

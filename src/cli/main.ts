@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute, settings } from '@oclif/core';
 import type { Interfaces } from '@oclif/core';
+import { watchStreams } from './streams.ts';
 
 /**
  * Runs one command of the built package.
@@ -13,6 +14,7 @@ export async function run(argv: string[], root: string): Promise<void> {
   // must not look for TypeScript sources when the user's NODE_ENV is "test" or "development".
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
   settings.enableAutoTranspile = false;
+  watchStreams(argv);
   await execute({
     args: argv,
     loadOptions: { root, pjson, userPlugins: false, devPlugins: false },

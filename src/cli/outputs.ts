@@ -26,6 +26,9 @@ export interface Outputs {
   abandon(): void;
 }
 
+/** In the place of a file's name. */
+const STDOUT = '-';
+
 /** The version of the events' form; it changes when a reader of the old one would misread the new one. */
 const EVENTS_SCHEMA = 1;
 /** Characters that are written at once. */
@@ -45,28 +48,41 @@ const RENDERERS: Record<string, () => Promise<Render>> = {
 
 /**
  * Opens all that is to be written before anything is touched.
+ * @param taken what else has stdout
  * @throws MpmError USAGE for an unknown kind, a file that cannot be written, one that is named twice
  */
-export function openOutputs({ events, report = [] }: OutputFlags, { json }: { json: boolean }): Outputs {
-  if (events === '-' && json) {
-    throw new MpmError('USAGE', '--events - and --json both want stdout', {
-      hint: 'Give one of them a file: --events events.ndjson',
+export function openOutputs(
+  { events, report = [] }: OutputFlags,
+  { taken }: { taken: string | undefined },
+): Outputs {
+  const wanted = report.map(parseReport);
+  const [first, second] = [
+    ...(events === STDOUT ? ['--events -'] : []),
+    ...wanted.filter(({ file }) => file === STDOUT).map(({ kind }) => `--report ${kind}=-`),
+    ...(taken === undefined ? [] : [taken]),
+  ];
+  if (first !== undefined && second !== undefined) {
+    throw new MpmError('USAGE', `${first} and ${second} both want stdout`, {
+      hint: `Give one of them a file: ${first.replace(/-$/, first.startsWith('--events') ? 'events.ndjson' : 'FILE')}`,
     });
   }
-  const wanted = report.map(parseReport);
-  requireDistinct([...(events && events !== '-' ? [events] : []), ...wanted.map(({ file }) => file)]);
-  const reports = wanted.map((each) => ({ ...each, fd: openFile(`--report ${each.kind}=`, each.file) }));
+  const named = [...(events === undefined ? [] : [events]), ...wanted.map(({ file }) => file)];
+  requireDistinct(named.filter((file) => file !== STDOUT));
+  const reports = wanted.map((each) => ({
+    ...each,
+    fd: each.file === STDOUT ? undefined : openFile(`--report ${each.kind}=`, each.file),
+  }));
   const sink =
     events === undefined
       ? undefined
-      : events === '-'
+      : events === STDOUT
         ? stdoutSink()
         : fileSink(openFile('--events ', events));
   const spool = reports.length ? openSpool() : undefined;
   const tellEvent = sink && eventLines(sink);
 
   return {
-    takesStdout: events === '-',
+    takesStdout: named.includes(STDOUT),
     onEvent: (event) => {
       spool?.onEvent(event);
       return tellEvent?.(event);
@@ -78,7 +94,7 @@ export function openOutputs({ events, report = [] }: OutputFlags, { json }: { js
       for (const { kind, file, fd } of reports) {
         const error =
           spool && report && (spool.error ?? (await writeReport(kind, fd, report, spool, options)));
-        closeSync(fd);
+        if (fd !== undefined) closeSync(fd);
         if (error) problems.push(unwritten(`--report ${kind}=${file}`, error));
       }
       spool?.close();
@@ -88,6 +104,7 @@ export function openOutputs({ events, report = [] }: OutputFlags, { json }: { js
       sink?.close();
       spool?.close();
       for (const { file, fd } of reports) {
+        if (fd === undefined) continue;
         closeSync(fd);
         if (lstatSync(file, { throwIfNoEntry: false })?.isFile()) unlinkSync(file);
       }
@@ -109,7 +126,7 @@ function parseReport(text: string): { kind: string; file: string } {
   const [, kind = '', file = ''] = /^([^=]*)=?(.*)$/s.exec(text) ?? [];
   if (!Object.hasOwn(RENDERERS, kind) || file === '') {
     throw new MpmError('USAGE', `--report ${text}: ${file ? 'no such kind of report' : 'no file'}`, {
-      hint: 'Write it as --report junit=FILE, --report html=FILE or --report json=FILE.',
+      hint: 'Write it as --report junit=FILE, --report html=FILE or --report json=FILE; - is stdout.',
     });
   }
   return { kind, file };
@@ -137,22 +154,22 @@ function openFile(flag: string, file: string): number {
 
 async function writeReport(
   kind: string,
-  fd: number,
+  fd: number | undefined,
   report: RunReport,
   results: AllResults,
   options: ErrorViewOptions,
 ): Promise<Error | undefined> {
   const render = await RENDERERS[kind]?.();
   if (!render) return undefined;
-  const sink = fileSink(fd);
+  const sink = fd === undefined ? stdoutSink() : fileSink(fd);
   let text = '';
   for await (const chunk of render(report, results, { ...options, host: hostname() })) {
     text += chunk;
     if (text.length < CHUNK) continue;
-    void sink.write(text);
+    await sink.write(text);
     text = '';
   }
-  void sink.write(text);
+  await sink.write(text);
   return sink.error;
 }
 

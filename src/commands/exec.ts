@@ -52,7 +52,7 @@ in a read-only transaction; with it, in one transaction for each tenant, and as 
         await rows?.end();
         return done;
       },
-      { takesStdout: true },
+      { ownStdout: 'the rows' },
     );
   }
 }

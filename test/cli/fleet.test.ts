@@ -129,7 +129,7 @@ describe('signals', () => {
     for (const tenant of fleet.tenants) expect(await fleet.historyOf(tenant)).toEqual(['1_a', '2_b']);
   });
 
-  test('fleet 6: SIGTERM: what is in work is finished, exit code 130', async () => {
+  test('fleet 6, 48: SIGHUP as SIGTERM: what is in work is finished, exit code 130', async () => {
     const fleet = await makeFleet(databases, {
       count: 6,
       files: { 'core/1_slow.sql': 'select pg_sleep(0.8);' },
@@ -139,7 +139,7 @@ describe('signals', () => {
       cwd: fleet.config.root,
     });
     await sleeping(2);
-    child.kill('SIGTERM');
+    child.kill('SIGHUP');
     const { code, stdout, stderr } = await result;
     expect(code).toBe(130);
     expect(stderr).toContain('Stopping');

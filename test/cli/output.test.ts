@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -139,5 +140,29 @@ Try it again:  mpm-migrate up --failed
     const { stdout, stderr } = await promisify(execFile)('sh', ['-c', script], options);
     expect(stdout).toBe('{\n');
     expect(stderr).toBe('Looking at 3 tenants (--all)\n');
+  });
+
+  test.skipIf(!existsSync('/dev/full')).each([
+    ['status > /dev/full', 'stderr'],
+    ['status --json > /dev/full', 'stderr'],
+    ['up --all --events - > /dev/full', 'stderr'],
+    [`exec --all --sql 'select 1' > /dev/full`, 'stderr'],
+    ['up --help > /dev/full', 'stderr'],
+    ['--help > /dev/full', 'stderr'],
+    ['status 2> /dev/full', 'stdout'],
+    ['status --json 2> /dev/full', undefined],
+  ] as const)('fleet 48: %s is one line on the other stream, and no success', async (typed, told) => {
+    const bin = join(import.meta.dirname, '../../bin/run.js');
+    const options = { cwd, env: { PATH: process.env['PATH'], ...env } };
+    const ended = await promisify(execFile)(
+      'sh',
+      ['-c', `"${process.execPath}" "${bin}" ${typed}`],
+      options,
+    ).catch((error: unknown) => error as { code: number; stdout: string; stderr: string });
+    expect(ended).toMatchObject({ code: expect.any(Number) as number });
+    expect(`${ended.stdout}${ended.stderr}`).not.toContain('    at ');
+    const line = /^✖ Standard (output|error) cannot be written: .*$/gm;
+    expect(ended.stdout.match(line)?.length ?? 0).toBe(told === 'stdout' ? 1 : 0);
+    expect(ended.stderr.match(line)?.length ?? 0).toBe(told === 'stderr' ? 1 : 0);
   });
 });

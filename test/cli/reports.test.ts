@@ -198,6 +198,8 @@ test('usage: an unknown kind, an unwritable path, a file named twice, - with --j
     [['--report', 'junit=a', '--report', 'html=./a'], 'a is to be written twice'],
     [['--events', 'missing/a'], '--events missing/a cannot be written'],
     [['--events', '-', '--json'], '--events - and --json both want stdout'],
+    [['--report', 'json=-', '--json'], '--report json=- and --json both want stdout'],
+    [['--report', 'json=-', '--report', 'junit=-'], '--report json=- and --report junit=- both want stdout'],
   ] as const) {
     const { code, stdout, stderr } = await mpm('up', '--all', ...args);
     expect(code).toBe(2);
@@ -212,4 +214,13 @@ test('a run that cannot begin leaves no file that looks like a report', async ()
   const { code } = await mpm('up', '--all', '--to', '99', '--report', 'junit=old.xml');
   expect(code).toBe(2);
   await expect(stat(join(fleet.config.root, 'old.xml'))).rejects.toThrow('ENOENT');
+});
+
+test('fleet 48: - is stdout for a report too; what people read goes to stderr', async () => {
+  const { fleet, mpm } = await project({ count: 2 });
+  const { code, stdout, stderr } = await mpm('up', '--all', '--report', 'json=-');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ verb: 'up', counts: { migrated: 2 } });
+  expect(stderr).toContain('2 migrated');
+  await expect(stat(join(fleet.config.root, '-'))).rejects.toThrow('ENOENT');
 });
