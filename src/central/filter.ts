@@ -12,7 +12,9 @@ export interface TenantFilter {
   ids?: readonly string[];
   status?: string;
   server?: string;
-  /** Only tenants that failed or were not tried in every one of these runs of the ledger. */
+  /** Only those that a run of the ledger left. */
+  leftBy?: LeftBy;
+  /** As 0.1.0 wrote it: only tenants that failed or were not tried in every one of these runs. */
   unfinishedOf?: readonly number[];
   /** Only this slice of them. */
   shard?: Shard;
@@ -22,6 +24,13 @@ export interface TenantFilter {
   not?: readonly TenantFilter[];
   /** What `tenants` and `exclude` come to, once resolved to ids. */
   resolved?: ResolvedWords;
+}
+
+/** Whom a run recorded as failed or not tried, by id, whatever has become of their labels (fleet 35). */
+export interface LeftBy {
+  run: number;
+  /** Of a run that did not come to its end: its selection, of which those that it recorded nothing of are left too. */
+  unrecorded?: TenantFilter;
 }
 
 /** One of `of` slices, from 1. */
@@ -82,7 +91,7 @@ export const PLACE = `(case when t.id::text ~ '^[0-9]{1,30}$' then mod(t.id::tex
   else ('x' || encode(substr(sha256(convert_to(t.id::text, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint / 4294967296.0 end)`;
 
 /** Outcomes after which `up --failed` need not come back. */
-const SETTLED = ['migrated', 'reverted', 'current', 'pending', 'executed'];
+export const SETTLED = ['migrated', 'reverted', 'current', 'pending', 'executed'];
 
 /**
  * The condition of a filter over the list of tenants `t`, with its values pushed to `values`. Values go as text
@@ -107,6 +116,13 @@ export function conditionOf(filter: TenantFilter, values: unknown[]): string {
   }
   if (filter.status !== undefined) conditions.push(`t.status = ${value(filter.status)}`);
   if (filter.server !== undefined) conditions.push(`t.server = ${value(filter.server)}`);
+  if (filter.leftBy) {
+    const { run, unrecorded } = filter.leftBy;
+    const recorded = `from mpm_migrate.run_tenants r where r.run = ${value(run)} and r.tenant_id = t.id::text`;
+    const left = [`exists (select ${recorded} and r.outcome <> all(${value(SETTLED)}::text[]))`];
+    if (unrecorded) left.push(`not exists (select ${recorded}) and ${conditionOf(unrecorded, values)}`);
+    conditions.push(`(${left.join(' or ')})`);
+  }
   for (const run of filter.unfinishedOf ?? []) {
     conditions.push(`not exists (select from mpm_migrate.run_tenants r where r.run = ${value(run)}
       and r.tenant_id = t.id::text and r.outcome = any(${value(SETTLED)}::text[]))`);

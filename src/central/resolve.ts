@@ -31,6 +31,15 @@ export async function resolveFilter(listing: Listing, filter: TenantFilter): Pro
   return { ...rest, resolved };
 }
 
+/**
+ * The id of the one tenant that a word means, as it is: no range, and nobody to be left out.
+ * @throws MpmError UNKNOWN_TENANT with near matches, USAGE with the ids when several are meant
+ */
+export async function resolveOne(listing: Listing, word: string): Promise<string> {
+  const matches = await matchWords(listing, [word]);
+  return oneOf(word, matches.get(word) ?? []);
+}
+
 function hasAny({ words, ranges }: { words: string[]; ranges: unknown[] }): boolean {
   return words.length + ranges.length > 0;
 }
@@ -41,7 +50,7 @@ async function matchWords(listing: Listing, words: string[]): Promise<Map<string
     .prepared<Match>(
       `select distinct t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t
 where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = any($1::text[])`,
-      [words],
+      [[...words, ...words.filter(isUuid).map((word) => word.toLowerCase())]],
     )
     .catch(async (error: unknown) => {
       throw await listingError(error, listing);
@@ -53,9 +62,14 @@ where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = a
 
 /** An id is meant before a database, and both before a name, which need not be unique. */
 function matchesOf(word: string, rows: readonly Match[]): Match[] {
-  const byId = rows.filter((row) => row.id === word);
+  const byId = rows.filter((row) => row.id === word || (isUuid(word) && row.id === word.toLowerCase()));
   if (byId.length) return byId.slice(0, 1);
   return rows.filter((row) => row.database === word || row.name === word);
+}
+
+/** PostgreSQL prints them in small letters, and takes both. */
+function isUuid(word: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(word);
 }
 
 function oneOf(word: string, matches: readonly Match[]): string {

@@ -1,5 +1,5 @@
 import { type ErrorReport, MpmError } from '../errors.ts';
-import type { TenantFilter } from './filter.ts';
+import { type LeftBy, SETTLED, type TenantFilter } from './filter.ts';
 import { jsonText } from './json.ts';
 import type { Listing } from './listing.ts';
 import { HEARTBEAT, isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
@@ -215,16 +215,11 @@ from mpm_migrate.run_tenants where run = $1 and ($2::text[] is null or outcome =
 }
 
 /**
- * The tenants that failed or were not tried in a run: its selection without those that it settled, so that
- * also a killed run's untried ones are in it.
+ * The tenants that failed or were not tried in a run, a killed one too.
  * @param run a number, or the last run of `verb`
  * @throws MpmError UNKNOWN_RUN
  */
-export async function failedOf(
-  { connection }: Ledger,
-  run: number | 'last',
-  verb = 'up',
-): Promise<{ run: RunRow; filter: TenantFilter }> {
+export async function leftByRun({ connection }: Ledger, run: number | 'last', verb: string): Promise<LeftBy> {
   const found = run === 'last' ? await lastRun({ connection }, verb) : await findRun({ connection }, run);
   if (!found) {
     throw new MpmError('UNKNOWN_RUN', `--failed: there is no run of "${verb}" yet`, {
@@ -235,8 +230,20 @@ export async function failedOf(
     'select filter from mpm_migrate.runs where number = $1',
     [found.number],
   );
-  const filter = row?.filter ?? {};
-  return { run: found, filter: { ...filter, unfinishedOf: [...(filter.unfinishedOf ?? []), found.number] } };
+  const ended = found.outcome === 'done' || found.outcome === 'failed';
+  return { run: found.number, ...(ended ? {} : { unrecorded: row?.filter ?? {} }) };
+}
+
+/** The last run of a verb that failed at somebody whom no later one has settled. */
+export async function lastThatLeft({ connection }: Ledger, verb: string): Promise<number | undefined> {
+  const [row] = await connection.prepared<{ run: string }>(
+    `select max(r.run)::text as run from mpm_migrate.run_tenants r join mpm_migrate.runs n on n.number = r.run
+where n.verb = $1 and r.outcome in ('failed', 'refused', 'busy') and not exists (
+  select from mpm_migrate.run_tenants l join mpm_migrate.runs m on m.number = l.run
+  where l.tenant_id = r.tenant_id and l.run > r.run and m.verb = $1 and l.outcome = any($2::text[]))`,
+    [verb, SETTLED],
+  );
+  return row?.run ? Number(row.run) : undefined;
 }
 
 function runOf({ silent, pidSpace, parts: raw, ...row }: RawRun): RunRow {

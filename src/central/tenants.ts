@@ -1,7 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { conditionOf, type TenantFilter } from './filter.ts';
 import { type Listing, listingError, listingOf } from './listing.ts';
-import { resolveFilter } from './resolve.ts';
+import { resolveFilter, resolveOne } from './resolve.ts';
 import type { Tenant, TenantClash } from './tenant.ts';
 
 export type { TenantFilter };
@@ -124,8 +124,9 @@ export async function countVisible(listing: Listing): Promise<number> {
  * @throws MpmError UNKNOWN_TENANT with near matches, USAGE with the ids when several are meant
  */
 export async function findTenant(listing: Listing, wanted: string): Promise<Tenant> {
-  const resolved = await resolveFilter(listing, { tenants: [wanted.replace(/^-/, '')] });
-  for await (const tenant of streamTenants(listing, resolved)) return tenant;
+  const ids = [await resolveOne(listing, wanted)];
+  for await (const tenant of streamTenants(listing, { resolved: { anyOf: { ids, ranges: [] } } }))
+    return tenant;
   throw new MpmError('UNKNOWN_TENANT', `There is no tenant "${wanted}"`, { subject: wanted });
 }
 

@@ -31,7 +31,7 @@ export const selectionFlags = {
     multipleNonGreedy: true,
   }),
   failed: Flags.string({
-    description: 'What failed or was not tried in the last run, or in run 184',
+    description: 'What failed or was not tried in the last run of this verb, or in run 184',
     helpLabel: '--failed[=184]',
     helpGroup: 'selection',
   }),
@@ -155,9 +155,20 @@ export function selectionFrom(flags: SelectionFlags): Selection {
   return selection;
 }
 
-/** @throws MpmError USAGE for what is not key=value */
+/** @throws MpmError USAGE for what is not key=value, and for two values of one key */
 export function labelsFrom(labels: readonly string[] = []): Record<string, string> {
-  return Object.fromEntries(labels.map(parseLabel));
+  const found: Record<string, string> = {};
+  for (const [key, value] of labels.map(parseLabel)) {
+    const other = Object.hasOwn(found, key) ? found[key] : value;
+    if (other !== value) {
+      throw new MpmError('USAGE', `--label ${key} is given twice: ${other} and ${value}`, {
+        subject: key,
+        hint: 'A label has one value.',
+      });
+    }
+    found[key] = value;
+  }
+  return found;
 }
 
 function parseLabel(text: string): [string, string] {

@@ -16,7 +16,13 @@ import type { OnEvent, Unstamped } from './events.ts';
 import type { FleetFiles } from './files.ts';
 import { Groups } from './groups.ts';
 import type { HistoryChange, MendReport, MendResult } from './mend-report.ts';
-import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
+import {
+  type Selection,
+  describeSelection,
+  refuseBehind,
+  requireSelection,
+  selectsByName,
+} from './select.ts';
 import { onCurrentRow } from './row.ts';
 import { type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, refOf, resultOf, skipped, trialOf } from './tried.ts';
@@ -62,6 +68,7 @@ export async function conductMend(
   { write = false, onEvent, ...options }: MendOptions,
 ): Promise<MendReport> {
   requireSelection(work.selection);
+  refuseBehind(work.selection, work.verb);
   const started = Date.now();
   const { verb, selection } = work;
   const byName = selectsByName(selection);

@@ -15,7 +15,13 @@ import { LedgerWriter } from './ledger.ts';
 import { amountOf, failureBudget } from './limit.ts';
 import type { RunReport, TenantResult } from './report.ts';
 import { closeRun, describeActive, openRun, shardOf } from './run-row.ts';
-import { type Selection, describeSelection, requireSelection, selectsByName } from './select.ts';
+import {
+  type Selection,
+  describeSelection,
+  refuseBehind,
+  requireSelection,
+  selectsByName,
+} from './select.ts';
 import { ServerViews } from './server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
 import { type Tried, asFirst, failedBy, joined, refOf, resultOf, skipped, trialOf } from './tried.ts';
@@ -58,9 +64,11 @@ export interface RunWork {
   recorded?: boolean;
   /** Who is on hold is worked on all the same. */
   pastHold?: boolean;
+  /** It looks at tenants, and so finds out who is behind. */
+  takesBehind?: boolean;
   /** Tenants whose folders lack core migrations are told, and end it with 4 (fleet 32). */
   tellsBehind?: boolean;
-  /** In the waves of the configuration and `canary`, unless tenants are named. */
+  /** In `canary` and the waves of the configuration; these not where tenants are named. */
   inWaves?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
   preflight?(context: RunContext, tenants: Survey): Promise<Preflight | undefined>;
@@ -81,11 +89,12 @@ export interface Preflight {
  */
 export async function conductRun(config: Config, work: RunWork, options: RunOptions): Promise<RunReport> {
   requireSelection(work.selection);
+  if (!work.takesBehind) refuseBehind(work.selection, work.verb);
   failureBudget(options.maxFailures, 0);
   if (options.canary !== undefined) amountOf('--canary', options.canary, 0);
   const started = Date.now();
   return withCentral(config, async (central) => {
-    const tenants = await survey(central, work.selection);
+    const tenants = await survey(central, work.selection, work.verb);
     const views = new ServerViews(central);
     const head = {
       verb: work.verb,
@@ -164,7 +173,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     // Nobody was worked on: that may be what was asked for, or a selection that is not what it seems.
     const { total, skipped } = report.counts;
     if (total === skipped && !report.error && !signal?.aborted) {
-      const looked = { none: tenants.total === 0, held: !work.pastHold };
+      const looked = { none: tenants.total === 0, held: !work.pastHold, verb: work.verb };
       await ledger.attempt(async () => void (report.unmet = await unmetBy(central, work.selection, looked)));
     }
     const finish = (): RunReport => {
@@ -188,10 +197,12 @@ async function takeAll(
   options: RunOptions,
 ): Promise<void> {
   const stop = await work.preflight?.(context, tenants);
-  const whole = stop || selectsByName(work.selection) || !work.inWaves;
+  const { canary } = options;
+  const configured = !selectsByName(work.selection);
+  const whole = stop || !work.inWaves || !(configured || canary !== undefined);
   const waves = whole
     ? []
-    : await inTurn(context.central, () => planWaves(context.central, tenants, options.canary));
+    : await inTurn(context.central, () => planWaves(context.central, tenants, { canary, configured }));
   const take = (part: Survey, how: SweepOptions): Promise<void> =>
     takePart(context, part, work, stop, { ...options, ...how });
   await (waves.length ? takeWaves(context, waves, options, take) : take(tenants, options));

@@ -1,8 +1,8 @@
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
 import { parseShard } from '../config/shard.ts';
-import { failedOf } from '../central/runs.ts';
-import { resolveFilter, streamTenants } from '../central/tenants.ts';
+import { leftByRun } from '../central/runs.ts';
+import { resolveFilter } from '../central/tenants.ts';
 import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
 
@@ -16,7 +16,7 @@ export interface Selection {
   exclude?: readonly string[];
   /** `--label tier=gold`: all of them must match. */
   labels?: Readonly<Record<string, string>>;
-  /** `--failed[=RUN]`: what failed or was not tried in that run; `last`: of the last one. */
+  /** `--failed[=RUN]`: what failed or was not tried in that run; `last`: of the last one of the same verb. */
   failed?: number | 'last';
   /** `--shard 2/8`: the second of eight slices of all that is selected otherwise; always the same one. */
   shard?: string;
@@ -38,9 +38,20 @@ export function requireSelection(selection: Selection): void {
   throw new MpmError('NO_SELECTION', 'No tenant was selected', { hint: WAYS });
 }
 
+/**
+ * Only who looks at tenants finds out who is behind: another verb would take them all.
+ * @throws MpmError USAGE
+ */
+export function refuseBehind(selection: Selection, verb: string): void {
+  if (!selection.behind) return;
+  throw new MpmError('USAGE', `--behind does not go with ${verb}`, {
+    hint: 'It goes with up, status and plan. Who is behind: mpm-migrate status --behind',
+  });
+}
+
 /** True for a selection by name (`--tenant`): few tenants, of which the report keeps every result. */
 export function selectsByName(selection: Selection): boolean {
-  return !selection.all && (selection.tenants ?? []).some((name) => !name.startsWith('-'));
+  return (selection.tenants ?? []).some((name) => !name.startsWith('-'));
 }
 
 /**
@@ -79,7 +90,7 @@ export function filterOf(selection: Selection): TenantFilter {
   ];
   const { labels, shard } = selection;
   return {
-    ...(tenants.length && !selection.all ? { tenants } : { all: true }),
+    ...(tenants.length ? { tenants } : { all: true }),
     ...(exclude.length ? { exclude } : {}),
     ...(labels && Object.keys(labels).length ? { labels } : {}),
     ...(shard === undefined ? {} : { shard: parseShard(shard) }),
@@ -87,33 +98,12 @@ export function filterOf(selection: Selection): TenantFilter {
 }
 
 /**
- * What a selection comes to, with names resolved to ids; `--failed` starts from the selection of its run.
+ * What a selection comes to, with names resolved to ids; what is given beside `--failed` narrows it.
+ * @param verb whose last run a bare `--failed` means
  * @throws MpmError UNKNOWN_TENANT, UNKNOWN_RUN, USAGE
  */
-export async function filterFor(central: Central, selection: Selection): Promise<TenantFilter> {
+export async function filterFor(central: Central, selection: Selection, verb = 'up'): Promise<TenantFilter> {
   const own = await resolveFilter(central, filterOf(selection));
   if (selection.failed === undefined) return own;
-  const { filter: failed } = await failedOf(central, selection.failed);
-  const noneOf = [own.resolved?.noneOf, failed.resolved?.noneOf].filter((picked) => picked !== undefined);
-  return {
-    ...failed,
-    labels: { ...failed.labels, ...own.labels },
-    // That run may have been a slice itself.
-    ...(own.shard ? { and: [...(failed.and ?? []), { shard: own.shard }] } : {}),
-    ...(selectsByName(selection) ? { ids: await idsOf(central, own) } : {}),
-    resolved: {
-      ...(failed.resolved?.anyOf ? { anyOf: failed.resolved.anyOf } : {}),
-      ...(noneOf.length
-        ? {
-            noneOf: { ids: noneOf.flatMap(({ ids }) => ids), ranges: noneOf.flatMap(({ ranges }) => ranges) },
-          }
-        : {}),
-    },
-  };
-}
-
-async function idsOf(central: Central, filter: TenantFilter): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { id } of streamTenants(central, filter)) ids.push(id);
-  return ids;
+  return { ...own, leftBy: await leftByRun(central, selection.failed, verb) };
 }

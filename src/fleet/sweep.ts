@@ -34,9 +34,12 @@ export interface SweepOptions {
 /** So many tenants are read ahead, over all servers. */
 const PAGES = 1000;
 
-/** Finds out how many tenants a selection has on each server. */
-export async function survey(central: Central, selection: Selection): Promise<Survey> {
-  const filter = await filterFor(central, selection);
+/**
+ * Finds out how many tenants a selection has on each server.
+ * @param verb whose last run a bare `--failed` means
+ */
+export async function survey(central: Central, selection: Selection, verb?: string): Promise<Survey> {
+  const filter = await filterFor(central, selection, verb);
   const servers = await countTenants(central, filter);
   return { filter, servers, total: servers.reduce((sum, { count }) => sum + count, 0) };
 }

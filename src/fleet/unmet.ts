@@ -1,18 +1,21 @@
 import type { Central } from '../central/central.ts';
 import { resolveFilter } from '../central/resolve.ts';
+import { lastThatLeft } from '../central/runs.ts';
 import { countTenants, type TenantFilter } from '../central/tenants.ts';
 import { filterOf, type Selection, selectsByName } from './select.ts';
 import { inTurn } from './turn.ts';
 
 /**
  * What is wrong with a selection that comes to nobody, before `--shard` takes its slice: it names a label that nobody
- * has, or, where `held` counts, tenants that are all on hold. Undefined: nothing; so too where there is no tenant.
+ * has, or, where `held` counts, tenants that are all on hold; or the last run of `verb` left nobody, but an earlier one
+ * did. Undefined: nothing; so too where there is no tenant.
  */
 export async function unmetBy(
   central: Central,
   selection: Selection,
-  { none, held }: { none: boolean; held: boolean },
+  { none, held, verb }: { none: boolean; held: boolean; verb?: string },
 ): Promise<string | undefined> {
+  if (none && selection.failed === 'last' && verb !== undefined) return leftBefore(central, verb);
   const labels = Object.entries(selection.labels ?? {}).map(([key, value]) => `${key}=${value}`);
   const named = selectsByName(selection);
   if (!(none && labels.length) && !(held && named)) return undefined;
@@ -29,5 +32,15 @@ export async function unmetBy(
     }
     const onHold = held && named ? await count({ ...whole, status: 'hold' }) : 0;
     return onHold === all ? 'all that were named are on hold' : undefined;
+  });
+}
+
+async function leftBefore(central: Central, verb: string): Promise<string | undefined> {
+  return inTurn(central, async () => {
+    const run = await lastThatLeft(central, verb);
+    const servers = run === undefined ? [] : await countTenants(central, { leftBy: { run } });
+    const count = servers.reduce((sum, server) => sum + server.count, 0);
+    if (count === 0) return undefined;
+    return `the last run left nobody, but run ${run} left ${count === 1 ? '1 tenant' : `${count} tenants`}: mpm-migrate ${verb} --failed=${run}`;
   });
 }

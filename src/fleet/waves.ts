@@ -30,8 +30,15 @@ export interface WaveOptions {
   beforeWave?: (question: WaveQuestion) => Promise<boolean>;
 }
 
-/** The waves of a run, those without tenants left out; none when all go in one. */
-export async function planWaves(central: Central, whole: Survey, canary?: number | string): Promise<Wave[]> {
+/**
+ * The waves of a run, those without tenants left out; none when all go in one.
+ * @param configured false: only the canary, whatever the configuration says
+ */
+export async function planWaves(
+  central: Central,
+  whole: Survey,
+  { canary, configured }: { canary: WaveOptions['canary'] | undefined; configured: boolean },
+): Promise<Wave[]> {
   const named: Omit<Wave, keyof Survey>[] = [];
   const filters: TenantFilter[] = [];
   if (canary !== undefined) {
@@ -39,7 +46,7 @@ export async function planWaves(central: Central, whole: Survey, canary?: number
     named.push({ name: 'canary', maxFailures: 1 });
     filters.push({ ids: await pickTenants(central, whole.filter, most) });
   }
-  for (const { labels, ...wave } of central.config.waves ?? []) {
+  for (const { labels, ...wave } of (configured && central.config.waves) || []) {
     named.push(wave);
     filters.push({ labels });
   }

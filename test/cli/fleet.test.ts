@@ -44,7 +44,7 @@ describe('up', () => {
           Look:  mpm-migrate status --tenant company-3
 
       ✔ 4 migrated   ✖ 1 failed   5 tenants in 0.0s   run 2
-      Try it again:  mpm-migrate up --failed
+      Try it again:  mpm-migrate up --failed=2
       "
     `);
     expect(failed.stderr).toContain('Migrating 5 tenants (--all, run 2)');
@@ -147,7 +147,7 @@ describe('signals', () => {
       "– 4 skipped: not tried: the run was interrupted
 
       ✔ 2 migrated   4 skipped   6 tenants in 0.0s   run 1
-      Interrupted: what finished is recorded. Go on:  mpm-migrate up --failed
+      Interrupted: what finished is recorded. Go on:  mpm-migrate up --failed=1
       "
     `);
     const again = await mpm('up', '--failed', '--json');

@@ -112,7 +112,7 @@ describe('a fleet of three', () => {
     Look:  mpm-migrate status --tenant goma
 
 ✖ 1 failed   1 tenant in 0.0s   run 2
-Try it again:  mpm-migrate up --failed
+Try it again:  mpm-migrate up --failed=2
 `);
   });
 

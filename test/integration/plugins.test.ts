@@ -394,3 +394,50 @@ describe('tenants and their sets', () => {
     expect((await status(fleet.config, { all: true })).counts).toMatchObject({ current: 2 });
   });
 });
+
+test('fleet 35: --failed is the last run of the same verb, and only whom that run left', async () => {
+  const fleet = await fleetWithMeters();
+  const [one, two, three] = fleet.tenants as [TestTenant, TestTenant, TestTenant];
+  const { config } = fleet;
+  await up(config, { all: true });
+  await installPlugin(config, 'meters', { tenants: [one.id, two.id] });
+  // A later `up` fails at another tenant than the plugin's way back does.
+  await fleet.write({ 'core/7_seventh.sql': 'create table seventh ();' });
+  await fleet.of(one, 'create table seventh ()');
+  expect((await up(config, { all: true })).counts).toMatchObject({ failed: 1 });
+  await fleet.of(two, 'create view readers as select unit from readings');
+  const first = await uninstallPlugin(config, 'meters', { tenants: [two.id] }, { down: true });
+  expect(first.counts).toMatchObject({ failed: 1 });
+
+  await fleet.of(two, 'drop view readers');
+  const again = await uninstallPlugin(config, 'meters', { failed: 'last' }, { down: true });
+  expect(again.counts).toMatchObject({ total: 1, reverted: 1 });
+  expect(await fleet.of(one, "select to_regclass('readings') is not null as there")).toEqual([
+    { there: true },
+  ]);
+  await expect(installPlugin(config, 'solar', { failed: 'last' })).rejects.toMatchObject({
+    code: 'UNKNOWN_RUN',
+  });
+
+  // Whose labels have changed since is still who failed; what is given beside it narrows.
+  await fleet.central(
+    `update company_databases set labels = '{"tier":"gold"}' where company_id in (${one.id}, ${three.id})`,
+  );
+  expect((await up(config, { labels: { tier: 'gold' } })).counts).toMatchObject({ failed: 1, current: 1 });
+  await fleet.central(
+    `update company_databases set labels = '{"tier":"silver"}' where company_id = ${one.id}`,
+  );
+  const silver = await up(config, { failed: 'last', labels: { tier: 'gold' } });
+  expect(silver.counts.total).toBe(0);
+  // Another run in between, and the last one left nobody: who is left is said, and no success.
+  await up(config, { tenants: [three.id] });
+  const nobody = await up(config, { failed: 'last' });
+  expect(nobody).toMatchObject({
+    counts: { total: 0 },
+    unmet: expect.stringMatching(/run \d+ left 1 tenant: mpm-migrate up --failed=\d+$/) as string,
+  });
+  const run = Number(/=(\d+)$/.exec(nobody.unmet ?? '')?.[1]);
+  await fleet.of(one, 'drop table seventh');
+  expect((await up(config, { failed: run })).counts).toMatchObject({ total: 1, migrated: 1 });
+  expect((await up(config, { failed: 'last' })).unmet).toBeUndefined();
+});

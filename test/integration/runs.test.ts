@@ -6,7 +6,7 @@ import {
   activeRuns,
   beat,
   createRun,
-  failedOf,
+  leftByRun,
   findRun,
   finishRun,
   lastRun,
@@ -92,7 +92,7 @@ test('fleet 8: a run and its tenants are kept, in batches, and read back as they
     expect((await listRuns(central, { before: run }))[0]?.number ?? 0).toBeLessThan(run);
     await expect(findRun(central, 999_999)).rejects.toMatchObject({ code: 'UNKNOWN_RUN' });
     await expect(findRun(central, 1e30)).rejects.toMatchObject({ code: 'UNKNOWN_RUN' });
-    await expect(failedOf(central, 'last', 'down')).rejects.toMatchObject({ code: 'UNKNOWN_RUN' });
+    await expect(leftByRun(central, 'last', 'down')).rejects.toMatchObject({ code: 'UNKNOWN_RUN' });
   });
 });
 
@@ -107,18 +107,29 @@ test('fleet 9: --failed is what failed or was not tried, also of a run that was 
       record('5', 'skipped'),
     ]);
     // Killed here: 6 and 7 have no row.
-    const first = await failedOf(central, 'last');
-    expect(first.run.number).toBe(run);
-    expect(await idsOf(central, first.filter)).toEqual(['2', '4', '5', '6', '7']);
-    const retry = await createRun(central, { ...NEW, filter: first.filter });
+    const first = await leftByRun(central, 'last', 'up');
+    expect(first.run).toBe(run);
+    expect(await idsOf(central, { leftBy: first })).toEqual(['2', '4', '5', '6', '7']);
+    const retry = await createRun(central, { ...NEW, filter: { leftBy: first } });
     await recordTenants(central, retry, [
       record('2', 'migrated'),
       record('4', 'failed'),
       record('6', 'busy'),
     ]);
     await finishRun(central, retry, { interrupted: true, counts: COUNTS });
-    expect(await idsOf(central, (await failedOf(central, retry)).filter)).toEqual(['4', '5', '6', '7']);
-    expect(await idsOf(central, (await failedOf(central, run)).filter)).toEqual(['2', '4', '5', '6', '7']);
+    expect(await idsOf(central, { leftBy: await leftByRun(central, retry, 'up') })).toEqual([
+      '4',
+      '5',
+      '6',
+      '7',
+    ]);
+    expect(await idsOf(central, { leftBy: await leftByRun(central, run, 'up') })).toEqual([
+      '2',
+      '4',
+      '5',
+      '6',
+      '7',
+    ]);
   });
 });
 
@@ -133,7 +144,7 @@ test('--failed of a run whose tenant is gone meanwhile is no error', async () =>
       url,
       'delete from company_databases where company_id = 77; delete from companies where id = 77',
     );
-    expect(await idsOf(central, (await failedOf(central, run)).filter)).toEqual([]);
+    expect(await idsOf(central, { leftBy: await leftByRun(central, run, 'up') })).toEqual([]);
   });
 });
 
@@ -172,7 +183,6 @@ test('fleet 9: the tenth run is newer than the ninth: numbers are ordered as num
       newest,
     );
     expect((await activeRuns(central)).map(({ number }) => number)).toEqual(expect.arrayContaining(made));
-    const { run } = await failedOf(central, 'last', 'down');
-    expect(run.number).toBe(newest[0]);
+    expect((await leftByRun(central, 'last', 'down')).run).toBe(newest[0]);
   });
 });

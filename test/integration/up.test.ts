@@ -2,6 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { lastRun, runTenants } from '../../src/central/runs.ts';
 import { withCentral } from '../../src/central/central.ts';
 import type { RunEvent } from '../../src/fleet/events.ts';
+import { Fleet } from '../../src/fleet/fleet.ts';
+import { baseline } from '../../src/fleet/verbs/baseline.ts';
+import { down } from '../../src/fleet/verbs/down.ts';
+import { exec } from '../../src/fleet/verbs/exec.ts';
+import { uninstallPlugin } from '../../src/fleet/verbs/plugin-uninstall.ts';
+import { status } from '../../src/fleet/verbs/status.ts';
+import { sync } from '../../src/fleet/verbs/sync.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { CORE, makeFleet } from '../helpers/fleet.ts';
@@ -163,5 +170,52 @@ describe('up over a fleet', () => {
     expect(report.failures[0]?.error.hint).toContain('--tenant company-2');
     const passed = await up(fleet.config, { all: true, exclude: ['2'] }, { strict: true });
     expect(passed.counts).toMatchObject({ total: 2, current: 2 });
+  });
+});
+
+describe('fleet 36', () => {
+  test('what a verb cannot do with a selection it refuses; what is given together narrows', async () => {
+    const meters = { 'plugins/meters/3_readings.sql': 'create table readings ();' };
+    const fleet = await makeFleet(databases, { count: 4, files: { ...CORE, ...meters } });
+    const { config } = fleet;
+    await up(config, { all: true });
+    const behind = { behind: true };
+    const refused = {
+      code: 'USAGE',
+      message: expect.stringMatching(/^--behind does not go with /) as string,
+    };
+    await expect(exec(config, behind, 'create table xx (i int)', { write: true })).rejects.toMatchObject(
+      refused,
+    );
+    await expect(down(config, behind)).rejects.toMatchObject(refused);
+    await expect(uninstallPlugin(config, 'meters', behind, { keep: true })).rejects.toMatchObject(refused);
+    await expect(baseline(config, behind, { to: '1' })).rejects.toMatchObject(refused);
+    await expect(sync(config, behind)).rejects.toMatchObject(refused);
+    for (const tenant of fleet.tenants) {
+      expect(await fleet.historyOf(tenant)).toEqual(['1_meters', '2_note']);
+      expect(await fleet.of(tenant, "select to_regclass('xx') is null as none")).toEqual([{ none: true }]);
+    }
+    expect((await status(config, { all: true, tenants: ['2'] })).counts.total).toBe(1);
+  });
+
+  test('a command for one tenant takes exactly one', async () => {
+    const fleet = await makeFleet(databases, { count: 3 });
+    await using library = new Fleet(fleet.config);
+    for (const word of ['1..3', '-2', '2..3', '1,2', '']) {
+      await expect(library.hold(word, { reason: 'x' })).rejects.toMatchObject({
+        code: expect.stringMatching(/UNKNOWN_TENANT|USAGE/) as string,
+      });
+    }
+    const rows = await fleet.central("select from company_databases where status = 'hold'");
+    expect(rows).toEqual([]);
+  });
+
+  test('fleet 38: a canary goes with tenants that are named', async () => {
+    const fleet = await makeFleet(databases, { count: 3 });
+    const report = await up(fleet.config, { tenants: ['1..3'] }, { canary: 1 });
+    expect(report.waves?.map(({ name, counts }) => [name, counts.total])).toEqual([
+      ['canary', 1],
+      ['rest', 2],
+    ]);
   });
 });

@@ -49,6 +49,9 @@ test('what makes no sense is named with its flag', () => {
     '--all and --tenant 42 contradict each other',
   );
   expect(failure(() => selectionFrom({ label: ['gold'] })).message).toBe('--label gold: no label');
+  expect(failure(() => selectionFrom({ label: ['tier=gold', 'tier=silver'] })).message).toBe(
+    '--label tier is given twice: gold and silver',
+  );
   expect(failure(() => selectionFrom({ failed: 'x' })).message).toBe("--failed=x: no run's number");
   expect(failure(() => paceFrom({ concurrency: '0' })).message).toContain('--concurrency 0');
   expect(failure(() => paceFrom({ retries: '-1' })).message).toContain('--retries -1');

@@ -9,7 +9,7 @@ import { type CoreFolder, readCoreFolder, syncFolder, withPluginFiles } from '..
 import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
 import type { OnEvent } from '../events.ts';
 import type { TenantRef } from '../report.ts';
-import { describeSelection, filterFor, type Selection } from '../select.ts';
+import { describeSelection, filterFor, refuseBehind, type Selection } from '../select.ts';
 
 export interface SyncOptions extends SyncFlags {
   /** Change nothing; the report says what is out of date. */
@@ -71,6 +71,7 @@ export async function sync(
   selection: Selection,
   options: SyncOptions = {},
 ): Promise<SyncReport> {
+  refuseBehind(selection, 'sync');
   const core = readCoreFolder(config.migrations.core);
   const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),

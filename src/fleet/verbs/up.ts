@@ -45,6 +45,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
     config,
     {
       verb: 'up',
+      takesBehind: true,
       tellsBehind: true,
       selection,
       inWaves: true,

@@ -50,8 +50,8 @@ export function hasFailed(verb: string): boolean {
 /** The last line: what to type now, when something is left to do. */
 export function nextStep(report: RunReport, theme: Theme): string[] {
   const { counts, run, verb, selection, interrupted } = report;
-  // Its statements are not in the report; nor is it of the runs that a bare --failed means.
-  const which = verb === 'exec' ? `--failed=${run} …` : '--failed';
+  // By its number: by the time that it is typed, another run may be the last. Statements are not in the report.
+  const which = `--failed=${run}${verb === 'exec' ? ' …' : ''}`;
   const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : which}`);
   const failed = counts.failed + counts.busy;
   if (verb === 'exec' && run === null) return interrupted ? ['Interrupted: not all were asked.'] : [];
