@@ -1,6 +1,6 @@
 import { MpmError } from '../errors.ts';
 import type { AddressSource, ConnectionConfig, ConnectionRequest, UrlPlace } from '../postgres/address.ts';
-import { isObject } from './parse.ts';
+import { isObject } from './is-object.ts';
 
 /** Gives a connection's configuration when one is about to be opened. */
 export type ConnectionFunction = (request: ConnectionRequest) => ConnectionConfig | Promise<ConnectionConfig>;

@@ -8,6 +8,7 @@ import { actorOf, readEnvironment } from './environment.ts';
 import { complete } from './complete.ts';
 import { historyPairProblem } from './history-name.ts';
 import { findConfig, PLACES } from './find.ts';
+import { isObject } from './is-object.ts';
 import type { CheckedConfig } from './parse.ts';
 import type { Environment } from './url.ts';
 
@@ -52,7 +53,7 @@ export async function loadConfig(
 
   let checked: CheckedConfig | undefined;
   if (found) {
-    const { isObject, parseConfig } = await import('./parse.ts');
+    const { parseConfig } = await import('./parse.ts');
     const { content: raw } = found;
     // The file may leave the URL to the environment.
     const central =

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { isObject } from './is-object.ts';
 import type { ConnectionFunction } from './connection-function.ts';
 import type { ConfigInput, ServerInput, SessionReset, UrlInput } from './define.ts';
 import { DURATION_FORM, parseDuration } from './duration.ts';
@@ -231,8 +232,4 @@ function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
 
 function valueAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((inner, key) => (isObject(inner) ? inner[key] : undefined), value);
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { MpmError } from '../errors.ts';
@@ -119,6 +118,8 @@ async function contentOf(file: string, key: string, root: string): Promise<strin
 
 /** What a command prints on its standard output. Nothing of it is in an error, and nothing of its standard error. */
 async function outputOf(command: string, key: string, root: string): Promise<string> {
+  // Node loads it as slowly as a package, and few configurations have a command.
+  const { spawn } = await import('node:child_process');
   const child = spawn(command, {
     shell: true,
     cwd: root,
