@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Central } from '../central/central.ts';
 import type { Tenant } from '../central/tenant.ts';
 import { readAgain } from '../central/tenants.ts';
@@ -27,11 +28,14 @@ export async function rowNow(central: Central, id: string): Promise<Tenant | und
     return (await known.answer).get(id);
   }
   const ids = new Set([id]);
-  const answer = inTurn(central, () => {
-    // From here on a question would come too late for this query.
-    gathering.delete(central);
-    return readAgain(central, [...ids]);
-  });
+  // Whoever's lock was had in the same moment asks along.
+  const answer = setImmediate().then(() =>
+    inTurn(central, () => {
+      // From here on a question would come too late for this query.
+      gathering.delete(central);
+      return readAgain(central, [...ids]);
+    }),
+  );
   gathering.set(central, { ids, answer });
   return (await answer).get(id);
 }

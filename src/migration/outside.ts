@@ -16,9 +16,10 @@ import {
 } from './progress.ts';
 import { type Step, split } from './split.ts';
 import type { HistoryRow } from './state.ts';
+import { remakeSession } from './session.ts';
 import { runSteps } from './steps.ts';
 import type { Application, Reversion, UnitOutcome } from './transaction.ts';
-import type { Bench } from './unit.ts';
+import { type Bench, RESTORE } from './unit.ts';
 
 /** How a migration is run outside a transaction. */
 export interface OutsideOptions {
@@ -106,20 +107,60 @@ async function workOff(task: Task): Promise<UnitOutcome> {
   const { connection } = bench;
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
-  return underLock(bench, script, async (lock) => {
+  let begun = false;
+  const work = async (lock: HeldLock): Promise<UnitOutcome> => {
+    await requireStatements(connection, script, steps ?? []);
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
-    const begun = steps || done > 0 ? undefined : 1;
-    const claimed = task.claim({ hashes, done, begun, reverting });
+    const first = steps || done > 0 ? undefined : 1;
+    const claimed = task.claim({ hashes, done, begun: first, reverting });
     const claim = [...task.before, claimed, task.open].filter(Boolean).join(';\n');
     if ((await send(bench, claim)) === 'moved') return 'moved';
     await lock.remember();
     const { name } = migration;
     const isFirst = leftover === undefined && !reverting;
     const run = { bench, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
+    begun = true;
     const owed = await runSteps(run);
     await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
     return 'done';
-  });
+  };
+  try {
+    return await underLock(bench, script, work);
+  } finally {
+    // A session that was made again for an attempt that did not begin is nobody's.
+    if (leftover && !begun && !connection.lost) await connection.raw(RESTORE.join(';\n'));
+  }
+}
+
+/**
+ * What our parser refuses is asked of the server before anything is run: in a transaction that has failed it only parses
+ * (PostgreSQL manual, Appendix A: 42601, or 25P02 for what it would run).
+ * @throws MpmError MIGRATION_INVALID at the place of what the server refuses as well
+ */
+async function requireStatements(
+  connection: Connection,
+  script: Script,
+  steps: readonly Step[],
+): Promise<void> {
+  const doubted = steps.filter(({ doubt }) => doubt);
+  if (script.kind !== 'sql' || doubted.length === 0) return;
+  const codeOf = async (sql: string): Promise<string | undefined> => {
+    try {
+      await connection.raw(sql);
+      return undefined;
+    } catch (error) {
+      return isServerError(error) ? error.code : Promise.reject(error as Error);
+    }
+  };
+  await connection.raw('begin');
+  await codeOf('rollback to savepoint mpm_migrate');
+  try {
+    for (const { start, end, doubt } of doubted) {
+      if ((await codeOf(script.sql.slice(start, end))) !== SQLSTATE.inFailedTransaction) throw doubt;
+    }
+  } finally {
+    if (!connection.lost) await connection.raw('rollback');
+  }
 }
 
 /** How many statements are done, from the row, and from the catalogs where the row does not know. */
@@ -135,6 +176,9 @@ async function resumeAt(
   const done = row.statementsDone;
   for (let index = 0; index < done; index += 1) if (!isAsBefore(index)) throw changedSince(row, index);
 
+  if (steps && script.kind === 'sql') {
+    await remakeSession(bench.connection, { name: row.name, script, steps, done });
+  }
   const skip = options.resume === 'skip';
   if (row.state === 'failed') return skip ? done + 1 : done;
   const step = steps?.[done];

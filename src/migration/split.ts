@@ -4,6 +4,7 @@ import { excerptAt, offsetOfPosition } from './excerpt.ts';
 import type { SqlScript } from './migration.ts';
 import { type Nature, natureByText, natureOf, type Node } from './nature.ts';
 import { scan } from './scan.ts';
+import { type SessionEffect, sessionEffectOf } from './session.ts';
 
 /** One statement of a script that runs outside a transaction. Offsets are UTF-16 units of the script's `sql`. */
 export interface Step {
@@ -12,6 +13,10 @@ export interface Step {
   /** The first 64 bits of the text's SHA-256, in hex: a resumed attempt compares what was done before (engine 10). */
   hash: string;
   nature: Nature;
+  /** What it leaves in the session. */
+  effect: SessionEffect;
+  /** Why our parser refuses it: whether it is a statement is for the server to say (engine 62). */
+  doubt?: MpmError;
 }
 
 interface RawStatement {
@@ -27,17 +32,22 @@ const LONGEST = 256 * 1024;
 /**
  * Splits a script: our scanner proposes where a statement ends, PostgreSQL's own parser confirms it, one at a time
  * (engine 45). The parser is loaded only when it is needed.
- * @throws MpmError MIGRATION_INVALID at the place of a syntax error
  */
 export async function split(script: SqlScript): Promise<Step[]> {
   const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
   const { sql } = script;
   const steps: Step[] = [];
-  const add = (start: number, end: number, nature: Nature) => {
+  const add = (start: number, end: number, rest: Pick<Step, 'nature' | 'effect' | 'doubt'>) => {
     const hash = createHash('sha256').update(sql.slice(start, end)).digest().toString('hex', 0, 8);
-    steps.push({ start, end, hash, nature });
+    steps.push({ start, end, hash, ...rest });
   };
+  const unparsed = (start: number, text: string, bare: string, doubt?: MpmError) =>
+    add(start, start + text.length, {
+      nature: natureByText(bare),
+      effect: { kind: 'none' },
+      ...(doubt && { doubt }),
+    });
   let behind = 0;
   // What the parser called unfinished, and goes on in the next piece: a BEGIN ATOMIC that the scanner did not see.
   let unfinished: { start: number; error: unknown } | undefined;
@@ -46,20 +56,28 @@ export async function split(script: SqlScript): Promise<Step[]> {
     const end = next > last ? next - 1 : sql.length;
     behind = next;
     const text = sql.slice(start, end).trimEnd();
-    if (text.length > LONGEST) return add(start, start + text.length, natureByText(sql.slice(first, last)));
+    if (text.length > LONGEST) {
+      return unparsed(start, text, sql.slice(first, last));
+    }
     try {
       const { stmts = [] } = parseSync(text) as unknown as { stmts?: RawStatement[] };
       for (const { at, length, node } of placesOf(text, stmts)) {
-        add(start + at, start + at + length, natureOf(node));
+        add(start + at, start + at + length, { nature: natureOf(node), effect: sessionEffectOf(node) });
       }
       unfinished = undefined;
     } catch (error) {
-      if (next === last || !/at end of input/.test(String(error)))
-        throw syntaxError(script, start, text, error);
-      unfinished = { start, error };
+      if (next !== last && /at end of input/.test(String(error))) {
+        unfinished = { start, error };
+        return;
+      }
+      unparsed(start, text, sql.slice(first, last), syntaxError(script, start, text, error));
+      unfinished = undefined;
     }
   });
-  if (unfinished) throw syntaxError(script, unfinished.start, sql.slice(unfinished.start), unfinished.error);
+  if (unfinished) {
+    const text = sql.slice(unfinished.start).trimEnd();
+    unparsed(unfinished.start, text, text, syntaxError(script, unfinished.start, text, unfinished.error));
+  }
   return steps;
 }
 

@@ -196,3 +196,91 @@ export async function down(db) { await sql\`drop index concurrently i\`.execute(
     expect(await historyOf(url)).toEqual(['1_t applied']);
   });
 });
+
+describe('engine 59: a resumed migration has the session that it made', () => {
+  test('SET, set_config and SET ROLE of the statements that are done hold for the next one', async () => {
+    const { url, name } = await databases.create();
+    const owner = `${name}_owner`;
+    await rowsIn(
+      url,
+      `create role ${owner}; create schema app authorization ${owner}; create table app.t (i int); create table public.t (i int);
+alter table app.t owner to ${owner}; insert into app.t values (1), (1)`,
+    );
+    try {
+      const set = await migrations({
+        '1_index.sql': `${OUTSIDE}set search_path = public;
+select set_config('search_path', 'app', false);
+set role ${owner};
+create table made (i int);
+create unique index concurrently t_i on t (i);
+create table behind (i int);`,
+      });
+      expect(await up(url, set, { allowNonEmpty: true })).toMatchObject({
+        outcome: 'failed',
+        error: { aftermath: expect.stringContaining('statement 5 of 6') as string },
+      });
+      await rowsIn(url, 'delete from app.t where ctid = (select min(ctid) from app.t)');
+      expect(await up(url, set, { only: '1_index', resume: 'retry' })).toMatchObject({ outcome: 'migrated' });
+      expect(
+        await rowsIn(
+          url,
+          `select c.oid::regclass::text as name, pg_get_userbyid(relowner) = '${owner}' as own, coalesce(indisvalid, true) as valid
+from pg_class c left join pg_index on indexrelid = c.oid where relname in ('t_i', 'made', 'behind') order by 1`,
+        ),
+      ).toEqual(
+        ['app.behind', 'app.made', 'app.t_i'].map((each) => ({ name: each, own: true, valid: true })),
+      );
+    } finally {
+      await rowsIn(url, `drop schema app cascade; drop role ${owner}`);
+    }
+  });
+
+  test.each([
+    ['create temp table scratch as select 1 as i', 'the temporary relation scratch, of its statement 1,'],
+    ['select 1 as i into temp scratch', 'the temporary relation scratch, of its statement 1,'],
+    ['prepare p as select 1', 'the prepared statement p, of its statement 1,'],
+    [`do $$ begin set role postgres; end $$`, 'what a DO block made of the session, of its statement 1,'],
+    [`select set_config('a.b', now()::text, false)`, 'what a query set with set_config, of its statement 1,'],
+  ])('what cannot be made again is refused by name: %s', async (statement, said) => {
+    const { url } = await databases.create();
+    const set = await migrations({
+      '1_x.sql': `${OUTSIDE}${statement};\nselect 1 / (select count(*) from pg_class where relname = 'there');`,
+    });
+    expect(await up(url, set)).toMatchObject({ outcome: 'failed' });
+    await rowsIn(url, 'create table there ()');
+    const refused = await up(url, set, { only: '1_x', resume: 'retry' });
+    expect(refused).toMatchObject({ outcome: 'refused', error: { code: 'PLAN_REFUSED' } });
+    expect(refused.error?.message).toContain(said);
+    expect(await progressOf(url, '1_x')).toMatchObject({ state: 'failed', done: 1 });
+  });
+
+  test('what was dropped again, and what held for a transaction, is not missed', async () => {
+    const { url } = await databases.create();
+    const set = await migrations({
+      '1_x.sql': `${OUTSIDE}create temp table scratch (i int);\ndrop table scratch;\nset local search_path = nowhere;\nselect 1 / (select count(*) from pg_class where relname = 'there');`,
+    });
+    expect(await up(url, set)).toMatchObject({ outcome: 'failed' });
+    await rowsIn(url, 'create table there ()');
+    expect(await up(url, set, { only: '1_x', resume: 'retry' })).toMatchObject({ outcome: 'migrated' });
+  });
+});
+
+test('engine 62: what our parser refuses is asked of the server, before anything is run', async () => {
+  const { url } = await databases.create();
+  const script = (text: string) =>
+    migrations({ '1_x.sql': `${OUTSIDE}create table before (i int);\n${text}` });
+  const [{ version }] = (await rowsIn(
+    url,
+    "select current_setting('server_version_num')::int / 10000 as version",
+  )) as [{ version: number }];
+  // The server continues a string behind a comment, and an older one does not know a newer one's words.
+  const other = `create table more (a text default 'a' -- x\n 'b'${version < 16 ? ', system_user text' : ''});`;
+  const wrong = await up(url, await script(`${other}\nselect 1 frm x;`));
+  expect(wrong).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'MIGRATION_INVALID', excerpt: { line: 5 } },
+  });
+  expect(await rowsIn(url, "select from pg_class where relname = 'before'")).toEqual([]);
+  expect(await up(url, await script(other))).toMatchObject({ outcome: 'migrated' });
+  expect(await rowsIn(url, "select from pg_class where relname = 'more'")).toHaveLength(1);
+});
