@@ -90,9 +90,10 @@ export async function markFailed({ connection }: Listing, id: string, reason: st
   await setRow(connection, id, { status: 'failed', reason });
 }
 
-export async function markActive({ connection }: Listing, id: string): Promise<void> {
+/** @returns false when the tenant is not one that is being created, any more */
+export async function markActive({ connection }: Listing, id: string): Promise<boolean> {
   const nothing = { reason: null, provision_step: null, building_as: null, database_oid: null };
-  await setRow(connection, id, { status: 'active', ...nothing });
+  return setRow(connection, id, { status: 'active', ...nothing });
 }
 
 /** Only a row that is being created is changed: nobody's hold is undone by a creation that comes late. */
@@ -100,12 +101,13 @@ async function setRow(
   connection: Connection,
   id: string,
   columns: Record<string, string | null>,
-): Promise<void> {
+): Promise<boolean> {
   const sets = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
-  await connection.application.query(
+  const rows = await connection.application.query(
     `update public.company_databases set ${sets.join(', ')}, updated_at = now()
-where company_id = ${literal(id)} and status in ('provisioning', 'failed')`,
+where company_id = ${literal(id)} and status in ('provisioning', 'failed') returning company_id`,
   );
+  return rows.length > 0;
 }
 
 /** Takes a tenant out again that was entered by a creation which is undone. */

@@ -106,7 +106,9 @@ export async function carryOut(
   }
   if (copyOf) await copyInstalled(central, copyOf.id, id);
   if (options.signal?.aborted) throw new MpmError('INTERRUPTED', 'interrupted');
-  await markActive(central, id);
+  if (!(await markActive(central, id))) {
+    throw new MpmError('TENANT_STATUS', `${name} (${id}) is not being created any more`);
+  }
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
   const meant = !copyOf && config.templates && migrations.length && isCore(blueprint, migrations);
   const replayed = built === 'created' && template.name === undefined && meant;

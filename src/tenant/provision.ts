@@ -29,7 +29,7 @@ import { checkCompanyName, databaseNames } from './name.ts';
 import { refuseNamesakes } from './same-database.ts';
 import { serverOf } from './server.ts';
 import { lookAround, type Surroundings } from './surroundings.ts';
-import { keepFailed, onCentral, undo } from './undo.ts';
+import { ended, keepFailed, onCentral, undo } from './undo.ts';
 
 export interface ProvisionInput {
   name: string;
@@ -166,7 +166,7 @@ async function register(
     return creation;
   } catch (error) {
     const row = await readProvisioning(central, creation.id);
-    const undone = row ? await undo(creation, row, error) : asMpmError(error);
+    const undone = row ? await ended(creation, row, error, undo) : asMpmError(error);
     // Of a name that we chose there are others.
     if (database !== undefined || shared.size > MOST_SHARED) throw undone;
     const others = new Set([...shared, registered.database]);
@@ -188,25 +188,21 @@ function* candidates(
   }
 }
 
-type OnFailure = (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>;
-
 async function locked(
   creation: Creation,
   options: ProvisionOptions,
-  onFailure: OnFailure,
+  onFailure: typeof undo,
 ): Promise<ProvisionReport> {
   const { central, id, lock } = creation;
-  let begun = false;
+  let begun: Provisioning | undefined;
   const work = async (): Promise<ProvisionReport> => {
-    const row = requireUnfinished(await readProvisioning(central, id), id);
-    begun = true;
-    return carryOut(creation, row, options).catch(async (error: unknown) => {
-      throw await onFailure(creation, row, error);
-    });
+    begun = requireUnfinished(await readProvisioning(central, id), id);
+    return carryOut(creation, begun, options);
   };
   try {
     return await withTenantLock(central.config, id, work, await lock);
   } catch (error) {
+    if (begun) throw await ended(creation, begun, error, onFailure);
     const ours = !begun && !creation.resumed && !(error instanceof MpmError && error.code === 'BUSY');
     if (ours) await withdrawRow(creation, error);
     throw error;

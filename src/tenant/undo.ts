@@ -1,20 +1,67 @@
 import { type Central, withCentral } from '../central/central.ts';
-import { markFailed, type Provisioning, unregisterTenant } from '../central/provisioning.ts';
-import { MpmError } from '../errors.ts';
+import {
+  markFailed,
+  type Provisioning,
+  readProvisioning,
+  unregisterTenant,
+} from '../central/provisioning.ts';
+import { asMpmError, MpmError } from '../errors.ts';
 import { dropBuilding } from './build.ts';
 import type { Creation } from './creation.ts';
+import { withTenantLock } from './lock.ts';
 import { withServer } from './server.ts';
+
+/**
+ * What became of a creation that failed. Its lock may be gone, and somebody else at the tenant: so the lock is taken
+ * anew, and the row is read again behind it, before `onFailure` does anything (fleet 49).
+ */
+export async function ended(
+  creation: Creation,
+  row: Provisioning,
+  error: unknown,
+  onFailure: (creation: Creation, row: Provisioning, error: unknown) => Promise<MpmError>,
+): Promise<MpmError> {
+  const { config } = creation.central;
+  const known = failureOf(error, row);
+  const left = (aftermath: string, hint: string) =>
+    new MpmError(known.code, known.message, { ...fieldsOf(known), aftermath, hint });
+  const look = `mpm-migrate tenant show ${row.id}`;
+  const decide = async (): Promise<MpmError> => {
+    let now: Provisioning | undefined;
+    await onCentral(creation, async (central) => void (now = await readProvisioning(central, row.id)));
+    if (!now) {
+      await dropOwn(creation, row);
+      return left(
+        `the row ${row.id} is gone: somebody else has dropped it; its database is gone as well`,
+        'See who is there: mpm-migrate tenant list',
+      );
+    }
+    if (now.status !== 'provisioning' && now.status !== 'failed') {
+      return left(
+        `all the same the creation was finished: tenant ${row.id} is ${now.status}, and nothing was removed`,
+        look,
+      );
+    }
+    const other =
+      now.database !== row.database ||
+      (now.buildingAs ?? row.buildingAs) !== row.buildingAs ||
+      (now.oid ?? row.oid) !== (row.oid ?? now.oid);
+    if (other) return left(`another attempt has begun it anew since, and nothing was removed`, look);
+    return onFailure(creation, row, error);
+  };
+  try {
+    return await withTenantLock(config, row.id, decide);
+  } catch (second) {
+    const why = asMpmError(second);
+    return left(`nothing was removed of it: ${why.message}`, `See where it stands: ${look}`);
+  }
+}
 
 /** Removes what this call made; what cannot be removed stays in sight as `failed`. */
 export async function undo(creation: Creation, row: Provisioning, error: unknown): Promise<MpmError> {
-  const { config } = creation.central;
   const known = failureOf(error, row);
   try {
-    const { database, buildingAs } = row;
-    if (buildingAs) {
-      const building = { database, buildingAs, oid: row.oid };
-      await withServer(config, row.server, (connection) => dropBuilding(connection, building));
-    }
+    await dropOwn(creation, row);
     await onCentral(creation, (central) => unregisterTenant(central, row.id));
   } catch (second) {
     const why = second instanceof Error ? second.message : String(second);
@@ -26,6 +73,16 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
     aftermath: `nothing is left of it: neither the database "${row.database}" nor the row ${row.id}`,
     hint: known.hint ?? 'Mend the cause, then create it again.',
   });
+}
+
+/** The database that this creation has made, whatever has become of it. */
+async function dropOwn(
+  { central }: Creation,
+  { server, database, buildingAs, oid }: Provisioning,
+): Promise<void> {
+  if (!buildingAs) return;
+  const building = { database, buildingAs, oid };
+  await withServer(central.config, server, (connection) => dropBuilding(connection, building));
 }
 
 /** Leaves the tenant as `failed` with its step and the reason. */

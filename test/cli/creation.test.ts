@@ -221,3 +221,51 @@ test('fleet 13: a disk that is full undoes a registration, whether in its databa
   expect(reasons.join('\n')).toContain('creating the database failed');
   expect(reasons.join('\n')).toContain('applying the migrations failed');
 }, 120_000);
+
+test('fleet 49, 51: a creation that was frozen drops nothing of a tenant that another process has finished, or dropped', async () => {
+  const at = await place();
+  at.config.templates = false;
+  // Each tenant's creation stands in its last migration until it is let go.
+  await writeFile(
+    path.join(at.config.migrations.core, '3_wait.sql'),
+    `do $$ begin perform 1 from pg_roles where rolname = 'gate' and pg_sleep(600) is null; end $$;`,
+  );
+  const ends = async (pattern: string): Promise<void> => {
+    await rowsIn(
+      at.url,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ '${pattern}' and pid <> pg_backend_pid()`,
+    );
+  };
+  for (const how of ['finished', 'dropped'] as const) {
+    await rowsIn(at.url, 'create role gate');
+    const { child, result } = await startCli(['tenant', 'create', how], {
+      cwd: at.cwd,
+      env: { MPM_CENTRAL_URL: at.config.central.url as string, MPM_TEMPLATES: 'false' },
+      timeout: 120_000,
+    });
+    let id: string | undefined;
+    for (let left = 200; id === undefined; left -= 1) {
+      if (left === 0) throw new Error('it never came to its last migration');
+      await sleep(50);
+      const waiting = await rowsIn(at.url, "select from pg_stat_activity where wait_event = 'PgSleep'");
+      if (waiting.length) id = (await at.rows()).find(({ name }) => name === how)?.id;
+    }
+    child.kill('SIGSTOP');
+    await rowsIn(at.url, 'drop role gate');
+    await ends('^mpm-migrate');
+    if (how === 'finished') await resumed(at.config, id);
+    else await at.run('tenant', 'drop', id, '--confirm', how);
+    child.kill('SIGCONT');
+    const { code, stderr } = await result;
+    expect(code).toBe(1);
+    const row = (await at.rows()).find(({ name }) => name === how);
+    if (how === 'finished') {
+      expect(row?.status).toBe('active');
+      expect(stderr).toContain(`the creation was finished: tenant ${id} is active, and nothing was removed`);
+    } else {
+      expect(row).toBeUndefined();
+      expect(stderr).toContain(`he row ${id} is gone: somebody else has dropped it`);
+    }
+    expect(await at.databases()).toEqual((await at.rows()).map(({ database }) => database).toSorted());
+  }
+});
