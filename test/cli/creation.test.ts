@@ -97,7 +97,7 @@ async function requireWhole(at: Place): Promise<Row[]> {
 
 /** The backend of a killed process may still be in CREATE DATABASE, and then holds the lock. */
 async function resumed(config: Config, id: string): Promise<void> {
-  for (let left = 50; ; left -= 1) {
+  for (let left = 600; ; left -= 1) {
     try {
       await resumeProvision(config, id);
       return;
@@ -105,6 +105,15 @@ async function resumed(config: Config, id: string): Promise<void> {
       if (left === 0) throw error;
       await sleep(100);
     }
+  }
+}
+
+/** What a killed process had sent may still be at work. */
+async function ownBackendsGone({ url }: Place): Promise<void> {
+  for (let left = 600; left > 0; left -= 1) {
+    const own = await rowsIn(url, "select from pg_stat_activity where application_name like 'mpm-migrate%'");
+    if (own.length === 0) return;
+    await sleep(50);
   }
 }
 
@@ -136,6 +145,7 @@ test.each(['replay', 'template', 'pool'] as const)(
       };
       const { code } = await result;
       ended = code === 0;
+      await ownBackendsGone(at);
       const row = (await at.rows()).find((each) => each.name === name);
       states.add(row?.status ?? 'none');
       if (row && row.status !== 'active') await resumed(at.config, row.id);
