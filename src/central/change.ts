@@ -7,6 +7,9 @@ import { registerError } from './registry.ts';
 import type { Tenant } from './tenant.ts';
 import { streamTenants } from './tenants.ts';
 
+/** How the reason of a tenant on hold begins whose database is being dropped. */
+export const BEING_DROPPED = 'being dropped';
+
 /** The tenant as it is now. @throws MpmError UNKNOWN_TENANT */
 export async function readTenant(listing: Listing, id: string): Promise<Tenant> {
   for await (const tenant of streamTenants(listing, { ids: [id] })) return tenant;

@@ -1,4 +1,5 @@
 import { tenantProblem } from '../central/problem.ts';
+import { BEING_DROPPED } from '../central/change.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import type { Blueprint } from '../tenant/blueprint.ts';
@@ -48,7 +49,7 @@ export function judgeTenants(
     },
   );
   addEach(
-    sound.filter(({ reason }) => reason?.startsWith('being dropped')),
+    sound.filter(({ reason }) => reason?.startsWith(BEING_DROPPED)),
     ({ id }) => id,
     ({ id, name, reason }) =>
       add('tenants', 'warning', `${name} (${id}) is on hold: ${reason}`, `mpm-migrate tenant drop ${id}`),

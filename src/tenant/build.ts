@@ -10,6 +10,7 @@ import {
   renameDatabase,
 } from '../postgres/database.ts';
 import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
+import { settleDatabases } from '../postgres/settle.ts';
 import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 
 /**
@@ -142,7 +143,9 @@ interface Remains {
 
 const NOTHING: Remains = {};
 
+/** What an earlier attempt left, once nothing of it is at work in the server any more. */
 async function lookAt(connection: Connection, { database, buildingAs }: Building): Promise<Remains> {
+  await settleDatabases(connection, [database, buildingAs]);
   const found = await findDatabases(connection, [database, buildingAs]);
   return {
     final: found.find(({ name }) => name === database),

@@ -1,15 +1,18 @@
 import { type Central, withCentral } from '../central/central.ts';
-import { changeLabels, changeName, changeStatus, readTenant } from '../central/change.ts';
+import { BEING_DROPPED, changeLabels, changeName, changeStatus, readTenant } from '../central/change.ts';
 import type { Tenant } from '../central/tenant.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
+import { findDatabases } from '../postgres/database.ts';
+import { settleDatabases } from '../postgres/settle.ts';
 import { shellWord } from '../shell-word.ts';
 import { text } from './argument.ts';
 import { waitForRunners } from './runners.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName } from './name.ts';
 import { requireBuiltIn } from './provision.ts';
+import { withServer } from './server.ts';
 
 /** What was done to a tenant: what `--json` prints. */
 export interface TenantChange {
@@ -53,10 +56,33 @@ export async function hold(
   return held;
 }
 
-/** Takes a tenant off hold. @throws MpmError TENANT_STATUS, UNKNOWN_TENANT */
+/**
+ * Takes a tenant off hold.
+ * @throws MpmError TENANT_STATUS, UNKNOWN_TENANT; DATABASE_MISSING when it is on hold because it is being dropped, and
+ *   nothing whole is left of its database
+ */
 export function release(config: Config, wanted: string, options: ChangeOptions = {}): Promise<TenantChange> {
   const to = { from: ['hold'], to: 'active', reason: null };
-  return change(config, wanted, 'released', (central, tenant) => changeStatus(central, tenant, to), options);
+  const act = async (central: Central, tenant: Tenant): Promise<void> => {
+    if (tenant.status === 'hold' && tenant.reason?.startsWith(BEING_DROPPED))
+      await requireWhole(config, tenant);
+    await changeStatus(central, tenant, to);
+  };
+  return change(config, wanted, 'released', act, options);
+}
+
+async function requireWhole(config: Config, { id, name, server, database }: Tenant): Promise<void> {
+  const left = await withServer(config, server, async (connection) => {
+    await settleDatabases(connection, [database]);
+    return (await findDatabases(connection, [database]))[0];
+  });
+  if (left?.valid) return;
+  const what = left ? 'is dropped in part' : 'is dropped already';
+  throw new MpmError('DATABASE_MISSING', `the database "${database}" of ${name} (${id}) ${what}`, {
+    subject: name,
+    aftermath: 'it stays on hold',
+    hint: `To end what was begun: mpm-migrate tenant drop ${id}`,
+  });
 }
 
 /** Renames the company; its database keeps its name. @throws MpmError USAGE, TENANT_EXISTS, UNKNOWN_TENANT */

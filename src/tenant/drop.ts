@@ -1,5 +1,5 @@
 import { type Central, withCentral } from '../central/central.ts';
-import { changeStatus, removeTenant } from '../central/change.ts';
+import { BEING_DROPPED, changeStatus, removeTenant } from '../central/change.ts';
 import { tenantProblem } from '../central/problem.ts';
 import { readProvisioning } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
@@ -70,8 +70,8 @@ async function dropBoth(
   }
   if (!disconnect) await refuseSessions(server, tenant.database);
   const { status } = tenant;
-  const again = `being dropped: mpm-migrate tenant drop ${tenant.id} ends it`;
-  await changeStatus(central, tenant, { from: [status], to: 'hold', reason: again });
+  const reason = `${BEING_DROPPED}: mpm-migrate tenant drop ${tenant.id} ends it`;
+  await changeStatus(central, tenant, { from: [status], to: 'hold', reason });
   try {
     await removeTenant(central, tenant, () => dropDatabase(server, tenant.database, { disconnect }));
   } catch (error) {

@@ -14,6 +14,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
 import { giveLikeness } from '../postgres/likeness.ts';
+import { settleDatabases } from '../postgres/settle.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
 import { newPoolName } from './build.ts';
 import type { ChangeOptions } from './change.ts';
@@ -141,6 +142,7 @@ async function clear(pool: PoolWork, which: (row: PoolRow) => boolean): Promise<
     if (!which(row)) continue;
     // A registration that took it was faster, and it is a tenant's now.
     if (!(await withdraw(central, row.id))) continue;
+    await settleDatabases(connection, [row.database]);
     await dropDatabase(connection, row.database, { disconnect: true });
     await forgetPooled(central, row.id);
     pool.dropped += 1;

@@ -14,6 +14,7 @@ import {
   renameDatabase,
 } from '../postgres/database.ts';
 import { type Likeness, readLikeness } from '../postgres/likeness.ts';
+import { settleDatabases } from '../postgres/settle.ts';
 import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
 import type { Blueprint } from './blueprint.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -111,6 +112,7 @@ async function buildTemplate(
   options: FurnishOptions,
 ): Promise<void> {
   const half = `${templatePrefix(config)}new`;
+  await settleDatabases(connection, [half]);
   await dropDatabase(connection, half, { disconnect: true });
   await createDatabase(connection, half, rightsOf(config));
   try {
