@@ -82,11 +82,11 @@ where company_id = ${literal(id)}`,
 export async function changePlace(
   { connection }: Listing,
   { id, name }: Pick<Tenant, 'id' | 'name'>,
-  { server, database }: Pick<Tenant, 'server' | 'database'>,
+  { server, database, oid }: Pick<Tenant, 'server' | 'database'> & { oid: string },
 ): Promise<void> {
   try {
     await connection.application.query(
-      `update public.company_databases set server = ${literal(server)}, database_name = ${literal(database)}, updated_at = now()
+      `update public.company_databases set server = ${literal(server)}, database_name = ${literal(database)}, database_oid = ${literal(oid)}, updated_at = now()
 where company_id = ${literal(id)}`,
     );
   } catch (error) {

@@ -15,7 +15,7 @@ export interface Provisioning {
   status: string;
   step: ProvisionStep | null;
   buildingAs: string | null;
-  /** Of the database that we made; null while there is none. */
+  /** Of the database that we made, or to which it was moved; null while there is none, and of an adopted one. */
   oid: string | null;
 }
 
@@ -92,7 +92,8 @@ export async function markFailed({ connection }: Listing, id: string, reason: st
 
 /** @returns false when the tenant is not one that is being created, any more */
 export async function markActive({ connection }: Listing, id: string): Promise<boolean> {
-  const nothing = { reason: null, provision_step: null, building_as: null, database_oid: null };
+  // The oid stays: by it a database is known that was renamed.
+  const nothing = { reason: null, provision_step: null, building_as: null };
   return setRow(connection, id, { status: 'active', ...nothing });
 }
 

@@ -16,8 +16,8 @@ export interface Newcomer {
   buildingAs: string;
   /** A finished database of this blueprint is taken from the pool where there is one. */
   pool?: string | undefined;
-  /** Its database is there, and it is active from the start. */
-  adopted?: boolean;
+  /** The oid of its database, which is there: so it is active from the start. */
+  adopted?: string;
   /** May another tenant have the same name? Only for who said which database is meant. */
   sameName: boolean;
   /** Of these it gets the first that no other tenant has. */
@@ -99,7 +99,7 @@ function insertTenant(
       ? 'select null, null::bigint'
       : takeFromPool({ server, blueprint: pool }, '(select fits from chosen)');
   const standing = adopted
-    ? `'active', null, ${literal(JSON.stringify(labels))}::jsonb, null, null, null::bigint`
+    ? `'active', null, ${literal(JSON.stringify(labels))}::jsonb, null, null, ${literal(adopted)}::bigint`
     : `'provisioning', 'creating its database', ${literal(JSON.stringify(labels))}::jsonb, 'database',
     coalesce((select name from spare), ${literal(buildingAs)}), (select oid from spare)`;
   return `with offered (nr, name, fits) as (values ${candidates.join(', ')}), chosen as (

@@ -51,7 +51,7 @@ export async function adopt(
       labels,
       id,
       sameName: true,
-      adopted: true,
+      adopted: found.oid,
       buildingAs: newBuildingName(),
       databases: [{ name: database, fits: false }],
     };
@@ -74,7 +74,10 @@ async function look(config: Config, server: string, database: string) {
       connection.describeLoss = lossOf(`database "${database}"`);
       const options = { history: config.history };
       const found = await readStanding(connection, options);
-      return { notices: await problemsOf(connection, options, found) };
+      const [own] = await connection.query<{ oid: string }>(
+        'select oid::text as oid from pg_catalog.pg_database where datname = pg_catalog.current_database()',
+      );
+      return { notices: await problemsOf(connection, options, found), oid: own?.oid ?? '' };
     });
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;

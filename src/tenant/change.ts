@@ -135,9 +135,22 @@ export async function change(
     return withTenantLock(config, id, async () => {
       const before = await readTenant(central, id);
       stopIfAborted(signal);
-      const notices = (await act(central, before)) ?? [];
+      const notices = await act(central, before).catch((error: unknown) => {
+        throw central.connection.lost ? notKnown(error, before, done) : error;
+      });
       const tenant = done === 'dropped' ? before : await readTenant(central, id);
-      return { done, tenant, notices };
+      return { done, tenant, notices: notices ?? [] };
     });
+  });
+}
+
+/** The server may have done what its answer was lost of. */
+function notKnown(error: unknown, { id, name }: Tenant, done: TenantChange['done']): MpmError {
+  const { code, message } = asMpmError(error);
+  return new MpmError(code, message, {
+    subject: name,
+    cause: error,
+    aftermath: `whether tenant ${id} was ${done} is not known`,
+    hint: `See what it is now: mpm-migrate tenant show ${id}`,
   });
 }

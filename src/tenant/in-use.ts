@@ -12,11 +12,14 @@ interface Session {
   user: string;
 }
 
-/** @throws MpmError DATABASE_IN_USE, naming who is connected to the database */
-export async function refuseSessions(server: Connection, database: string): Promise<void> {
+/**
+ * @param own the backend of a connection of ours to it
+ * @throws MpmError DATABASE_IN_USE, naming who is connected to the database
+ */
+export async function refuseSessions(server: Connection, database: string, own = 0): Promise<void> {
   const sessions = await server.query<Session>(
     `select pid, coalesce(nullif(application_name, ''), '(no name)') as application, coalesce(usename, '') as "user"
-from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backend_type = 'client backend' and pid <> pg_backend_pid() order by pid`,
+${othersIn(database, own)} order by pid`,
   );
   if (sessions.length === 0) return;
   const named = sessions
@@ -30,12 +33,15 @@ from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backen
   });
 }
 
-/** Ends all sessions of others in a database. Without the right to, that is an error. */
-async function endSessions(server: Connection, database: string): Promise<void> {
-  await server.query(
-    `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
-where datname = ${literal(database)} and backend_type = 'client backend' and pid <> pg_backend_pid()`,
-  );
+/** Ends all sessions of others in a database, and waits for that, 5 s at most. Without the right to, that is an error. */
+export async function endSessions(server: Connection, database: string, own = 0): Promise<void> {
+  await server.query(`select pg_terminate_backend(pid, 5000) ${othersIn(database, own)}`);
+}
+
+/** Whoever has no user is the server itself, as autovacuum. */
+function othersIn(database: string, own: number): string {
+  return `from pg_catalog.pg_stat_activity
+where datname = ${literal(database)} and usesysid is not null and pid <> pg_backend_pid() and pid <> ${own}`;
 }
 
 /** Right before the copy: who is connected to the original keeps it from being copied. */

@@ -1,123 +1,196 @@
-import { changePlace } from '../central/change.ts';
-import type { Central } from '../central/central.ts';
+import { withCentral, type Central } from '../central/central.ts';
+import { changePlace, readTenant } from '../central/change.ts';
+import { readProvisioning } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
-import { MpmError } from '../errors.ts';
+import { asMpmError, MpmError } from '../errors.ts';
 import { readRows, readStanding } from '../migration/read.ts';
 import type { HistoryRow } from '../migration/state.ts';
+import type { Connection } from '../postgres/connection.ts';
 import { lossOf, withConnection } from '../postgres/connect.ts';
-import { checkDatabaseName } from '../postgres/database.ts';
+import { checkDatabaseName, findDatabases } from '../postgres/database.ts';
+import { identifier } from '../postgres/quote.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
+import { type Closed, whileClosed } from './closed.ts';
+import { differenceOf, readContents } from './contents.ts';
 import { refuseSharedDatabase } from './same-database.ts';
-import { directUrlOf, serverOf } from './server.ts';
-import { differenceOf, readTraces, type Traces } from './traces.ts';
+import { directUrlOf, serverOf, withServer } from './server.ts';
 
 export interface MoveInput extends ChangeOptions {
-  server: string;
+  server?: string;
   /** Its name there; by default the one it has. */
   database?: string;
-  /** The old database is gone already: there is nothing to compare the new one with. */
+  /** Ends the sessions of others in the old database; without, they are an error. */
+  disconnect?: boolean;
+  /** Compares how many rows the tables have, not what is in them. */
+  countsOnly?: boolean;
+  /** The old database is gone, and nothing is left to compare the new one with. */
   withoutOld?: boolean;
 }
 
+type Place = Pick<Tenant, 'server' | 'database'>;
+
 /**
- * Changes where a tenant's row points, after its database was moved there by other means. Both databases must have
- * the same history, to the times at which each migration was applied, and their data must have come as far: what was
- * written to the old one after it was copied would be lost, and tenants made from one template have one history.
- * @throws MpmError UNKNOWN_SERVER, DATABASE_MISSING, WRONG_DATABASE, DATABASE_EXISTS, UNKNOWN_TENANT
+ * Changes where a tenant's row points, after its database was copied there by other means while it was on hold. The
+ * old database is closed; then both are compared: the history, to the times at which each migration was applied, each
+ * sequence, and each table by its rows. A database that was only renamed is known by its oid, and has nothing to be
+ * compared with. When anything differs or fails, the old one is opened again (fleet 41).
+ * @throws MpmError UNKNOWN_SERVER, DATABASE_MISSING, DATABASE_IN_USE, DATABASE_EXISTS, TENANT_STATUS when the tenant is
+ *   not on hold, WRONG_DATABASE when what is there is not its copy, UNKNOWN_TENANT, INTERRUPTED
  */
 export async function move(config: Config, wanted: string, input: MoveInput): Promise<TenantChange> {
-  serverOf(config, input.server);
+  if (input.server !== undefined) serverOf(config, input.server);
   const act = async (central: Central, tenant: Tenant): Promise<string[]> => {
-    const place = { server: input.server, database: input.database ?? tenant.database };
+    const place = { server: input.server ?? tenant.server, database: input.database ?? tenant.database };
     checkDatabaseName(place.database);
-    if (place.server === tenant.server && place.database === tenant.database) {
-      throw new MpmError('USAGE', `${tenant.name} (${tenant.id}) is on server "${place.server}" already`, {
-        subject: tenant.name,
-        hint: `Name another server: ${Object.keys(config.servers).join(', ')}`,
-      });
-    }
+    refuseSamePlace(config, tenant, place);
     await refuseSharedDatabase(config, { ...tenant, ...place }, central);
-    const now = await newContent(central.config, tenant, place);
-    if (!input.withoutOld) requireSame(tenant, place.server, await oldContent(central.config, tenant), now);
-    await changePlace(central, tenant, place);
-    const unchecked = 'the old database is gone, so whether this is its copy was not checked';
-    return input.withoutOld ? [unchecked] : [];
+    const { oid: oldOid } = (await readProvisioning(central, tenant.id)) ?? {};
+    const oid = await requireThere(config, tenant, place);
+    const old = await oidAt(config, tenant).catch((error: unknown) => {
+      if (input.withoutOld) return undefined;
+      const { code, message } = asMpmError(error);
+      throw goneFor(tenant, code, `its old database cannot be compared: ${message}`, error);
+    });
+    const to = { ...place, oid };
+    if (old === undefined) {
+      const renamed = place.server === tenant.server && oid === oldOid;
+      if (!renamed && !input.withoutOld) {
+        const what = `its old database "${tenant.database}" is not on server "${tenant.server}" any more`;
+        throw goneFor(tenant, 'DATABASE_MISSING', what);
+      }
+      await changePlace(central, tenant, to);
+      return renamed ? [] : ['the old database is gone, so whether this is its copy was not checked'];
+    }
+    if (input.withoutOld) {
+      throw new MpmError(
+        'USAGE',
+        `the old database "${tenant.database}" is there, on server "${tenant.server}"`,
+        {
+          subject: tenant.name,
+          aftermath: 'nothing was changed',
+          hint: 'Leave --without-old out: the two are compared.',
+        },
+      );
+    }
+    requireHold(tenant);
+    await whileClosed(config, tenant, input, async (closed) => {
+      await requireCopy(config, { tenant, place, closed }, input);
+      await closed.requireAlone();
+      await settled(config, tenant, place, changePlace(central, tenant, to));
+    });
+    const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed: nobody connects to it any more. When nothing of it is needed: drop database ${identifier(tenant.database)};`;
+    return input.countsOnly
+      ? ['what is in the tables was not compared, only how many rows there are', done]
+      : [done];
   };
   return change(config, wanted, 'moved', act, input);
 }
 
-interface Content {
-  rows: HistoryRow[];
-  traces: Traces;
-}
-
-async function newContent(
-  config: Config,
-  tenant: Tenant,
-  place: Pick<Tenant, 'server' | 'database'>,
-): Promise<Content> {
-  return contentAt(config, tenant, place).catch((error: unknown) => {
-    if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
-    const { database, server } = place;
-    throw new MpmError(error.code, `there is no database "${database}" on server "${server}"`, {
-      subject: database,
-      cause: error,
-      aftermath: 'nothing was changed',
-      hint: howToCopy(tenant),
-    });
+function refuseSamePlace(config: Config, { id, name, server, database }: Tenant, place: Place): void {
+  if (place.server !== server || place.database !== database) return;
+  throw new MpmError('USAGE', `${name} (${id}) is "${database}" on server "${server}" already`, {
+    subject: name,
+    hint: `Name another server: ${Object.keys(config.servers).join(', ')}; or another database: --database NAME`,
   });
 }
 
-async function oldContent(config: Config, tenant: Tenant): Promise<Content> {
-  return contentAt(config, tenant, tenant).catch((error: unknown) => {
-    if (!(error instanceof MpmError)) throw error;
-    throw new MpmError(error.code, `its old database cannot be compared: ${error.message}`, {
-      subject: tenant.name,
-      cause: error,
-      hint: 'If it is gone for good, add --without-old.',
-    });
+/** Whoever could write while the copy was made has written what is in the old one only. */
+function requireHold(tenant: Tenant): void {
+  if (tenant.status === 'hold') return;
+  throw new MpmError('TENANT_STATUS', `${tenant.name} (${tenant.id}) is ${tenant.status}, not on hold`, {
+    subject: tenant.name,
+    aftermath: 'nothing was changed',
+    hint: howToCopy(tenant),
   });
 }
 
-async function contentAt(
+/** Undefined when the server has no such database. */
+async function oidAt(config: Config, { server, database }: Place): Promise<string | undefined> {
+  return withServer(
+    config,
+    server,
+    async (connection) => (await findDatabases(connection, [database]))[0]?.oid,
+  );
+}
+
+async function requireThere(config: Config, tenant: Tenant, place: Place): Promise<string> {
+  const oid = await oidAt(config, place);
+  if (oid !== undefined) return oid;
+  const { database, server } = place;
+  throw new MpmError('DATABASE_MISSING', `there is no database "${database}" on server "${server}"`, {
+    subject: database,
+    aftermath: 'nothing was changed',
+    hint: howToCopy(tenant),
+  });
+}
+
+function goneFor(tenant: Tenant, code: MpmError['code'], message: string, cause?: unknown): MpmError {
+  return new MpmError(code, message, {
+    subject: tenant.name,
+    cause,
+    aftermath: 'nothing was changed',
+    hint: 'If it is gone for good, add --without-old.',
+  });
+}
+
+/** @throws MpmError WRONG_DATABASE */
+async function requireCopy(
   config: Config,
-  tenant: Tenant,
-  { server, database }: Pick<Tenant, 'server' | 'database'>,
-): Promise<Content> {
-  const { connectTimeout } = config.pace;
+  { tenant, place, closed }: { tenant: Tenant; place: Place; closed: Closed },
+  { countsOnly = false, signal }: MoveInput,
+): Promise<void> {
+  const { server, database } = place;
   const target = {
     url: directUrlOf(config, server),
     database,
     tenant,
     applicationName: `mpm-migrate/move/${tenant.id}`,
-    connectTimeout,
+    connectTimeout: config.pace.connectTimeout,
   };
-  return withConnection(target, async (connection) => {
+  await withConnection(target, async (connection) => {
     connection.describeLoss = lossOf(`database "${database}"`);
-    const { bootstrapped } = await readStanding(connection, { history: config.history });
-    const rows = bootstrapped ? await readRows(connection, config.history) : [];
-    return { rows, traces: await readTraces(connection) };
+    const read = { countsOnly, signal };
+    const wrong = (what: string) =>
+      new MpmError('WRONG_DATABASE', `the database "${database}" on server "${server}" has ${what}`, {
+        subject: tenant.name,
+        aftermath: 'nothing was changed',
+        hint: howToCopy(tenant),
+      });
+    const { id, name } = tenant;
+    const histories = [await historyAt(config, closed.old), await historyAt(config, connection)];
+    if (histories[0] !== histories[1])
+      throw wrong(`another history than ${name} (${id}): it is not its copy`);
+    const [old, now] = await Promise.allSettled([
+      readContents(closed.old, read),
+      readContents(connection, read),
+    ]);
+    if (old.status === 'rejected') throw old.reason;
+    if (now.status === 'rejected') throw now.reason;
+    const difference = differenceOf(old.value, now.value);
+    if (difference)
+      throw wrong(`other data than ${name} (${id}), it is not its copy or an old one: ${difference}`);
   });
 }
 
-function requireSame(tenant: Tenant, server: string, old: Content, now: Content): void {
+/** All of a history in which a copy is like its original, and no other database. */
+async function historyAt({ history }: Config, connection: Connection): Promise<string> {
+  const { bootstrapped } = await readStanding(connection, { history });
+  const rows = bootstrapped ? await readRows(connection, history) : [];
   const line = ({ name, checksum, state, startedAt }: HistoryRow) =>
     `${name} ${checksum} ${state} ${startedAt}`;
-  const same =
-    old.rows.length === now.rows.length &&
-    old.rows.every((row, at) => line(row) === line(now.rows[at] ?? row));
-  const difference = differenceOf(old.traces, now.traces);
-  if (same && !difference) return;
-  const { name, id } = tenant;
-  const what = same
-    ? `other data than ${name} (${id}), it is not its copy or an old one: ${difference}`
-    : `another history than ${name} (${id}): it is not its copy`;
-  throw new MpmError('WRONG_DATABASE', `the database on server "${server}" has ${what}`, {
-    subject: name,
-    aftermath: 'nothing was changed',
-    hint: howToCopy(tenant),
-  });
+  return rows.map(line).join('\n');
+}
+
+/** Where the answer was lost, the row is asked what became of it. */
+async function settled(config: Config, { id }: Tenant, place: Place, changing: Promise<void>): Promise<void> {
+  try {
+    await changing;
+  } catch (error) {
+    if (asMpmError(error).code !== 'CONNECTION') throw error;
+    const now = await withCentral(config, (central) => readTenant(central, id));
+    if (now.server !== place.server || now.database !== place.database) throw error;
+  }
 }
 
 function howToCopy({ id }: Tenant): string {

@@ -9,8 +9,9 @@ import type { Connection } from '../postgres/connection.ts';
 import { directUrlOf } from './server.ts';
 
 /**
- * Waits until no runner is at work in a tenant's database, for at most `pace.lockWait`. Whoever begins later takes the
- * lock after this one has had it, and so reads the tenant's row as it is by now.
+ * Waits until no runner is at work in a tenant's database, and the transactions of others that are open there by now
+ * have ended, for at most `pace.lockWait`. Whoever begins later takes the lock after this one has had it, and so reads
+ * the tenant's row as it is by now, as sessions do; what began earlier may commit when a copy is long made (fleet 41).
  * @throws MpmError BUSY naming who is at work; CONNECTION, PASSWORD when that cannot be known; INTERRUPTED
  */
 export async function waitForRunners(
@@ -44,11 +45,47 @@ async function takeOnce(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const deadline = performance.now() + pace.lockWait;
-  for (let look = 0; ; look += 1) {
-    if (await isIdle(connection, history)) return;
-    if (signal?.aborted || performance.now() >= deadline) throw await atWork(connection, history, signal);
+  const before = new Set((await readOpen(connection)).map(({ id }) => id));
+  let open: Open[] = [];
+  for (let idle = false, look = 0; ; look += 1) {
+    idle ||= await isIdle(connection, history);
+    open = (await readOpen(connection)).filter(({ id }) => before.has(id));
+    if (idle && open.length === 0) return;
+    if (signal?.aborted || performance.now() >= deadline) {
+      throw idle ? stillOpen(open, signal) : await atWork(connection, history, signal);
+    }
     await pause(look);
   }
+}
+
+/** A transaction of another session. */
+interface Open {
+  /** No other transaction of the server ever has it. */
+  id: string;
+  pid: number;
+  application: string;
+  user: string;
+}
+
+/** Those in this database; not the server's own, as autovacuum's, which have no user. */
+async function readOpen(connection: Connection): Promise<Open[]> {
+  return connection.query<Open>(
+    `select l.virtualxid as id, a.pid, a.application_name as application, coalesce(a.usename::text, '') as "user"
+from pg_catalog.pg_stat_activity a
+join pg_catalog.pg_locks l on l.pid = a.pid and l.locktype = 'virtualxid' and l.granted and l.mode = 'ExclusiveLock'
+where a.datname = pg_catalog.current_database() and a.usesysid is not null and a.pid <> pg_catalog.pg_backend_pid()
+order by a.pid`,
+  );
+}
+
+function stillOpen(open: readonly Open[], signal: AbortSignal | undefined): MpmError {
+  const named = open
+    .slice(0, 3)
+    .map(({ pid, application, user }) => `pid ${pid}, "${application}" as ${user}`);
+  const more = open.length > 3 ? ` and ${open.length - 3} more` : '';
+  const who = `${named.join('; ')}${more}`;
+  const code = signal?.aborted ? 'INTERRUPTED' : 'BUSY';
+  return new MpmError(code, `transactions that began before are still open in its database: ${who}`);
 }
 
 /**

@@ -65,6 +65,11 @@ create type evil.mood as enum ('grim');
 create function evil.said(evil.mood) returns text language plpgsql as
   $$ begin perform pg_catalog.nextval('evil.calls'); return 'x'; end $$;
 create cast (evil.mood as text) with function evil.said(evil.mood) as implicit;
+create table evil.moody (r evil.mood, row pg_catalog.int4);
+create function evil.said_row(evil.moody) returns text language plpgsql as
+  $$ begin perform pg_catalog.nextval('evil.calls'); return 'x'; end $$;
+create cast (evil.moody as text) with function evil.said_row(evil.moody) as implicit;
+insert into evil.moody values ('grim', 1);
 create table evil.pg_class as select 1 as oid;
 create table evil.pg_database as select 1 as oid;
 create domain evil.text as pg_catalog.text check (evil.canary_row(value));

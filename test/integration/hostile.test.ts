@@ -48,6 +48,14 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
   const [tenant] = fleet.tenants;
   const database = tenant?.database ?? '';
   expect(Number((await calls(database)).made)).toBeGreaterThan(1000);
+  const moveToOther = async () => {
+    const other = await databases.clone(database);
+    await databases.query('set role none; delete from evil.moody', other.name);
+    return own.move('1', { database: other.name, disconnect: true }).catch(whatDiffers);
+  };
+  const whatDiffers = ({ code, message }: Error & { code?: string }) => ({
+    counts: { [code ?? '']: message },
+  });
   const all = { all: true } as const;
   const steps: [string, () => Promise<unknown>][] = [
     ['status', () => own.status(all, { deep: true })],
@@ -66,6 +74,7 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
     ['doctor', () => own.doctor()],
     ['connect', () => own.connect('1', { atLeast: '2_note' }).then((db) => db.destroy())],
     ['hold', () => own.hold('1', { reason: 'why not' })],
+    ['move', moveToOther],
     ['release', () => own.release('1')],
     ['clone', () => own.clone('1', { name: 'copy', database: `${databases.prefix}copy` })],
     ['rename', () => own.rename('1', 'Evil Ltd')],
@@ -90,6 +99,7 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
   const failed = Object.entries(outcomes).filter(([, outcome]) => !/^["{]/.test(outcome));
   expect(Object.fromEntries(failed)).toEqual({});
   expect(outcomes['up once more']).toContain('"migrated":1');
+  expect(outcomes['move']).toContain('evil.moody has 0 instead of 1');
 });
 
 test('engine 37: a squatted history is refused, and nothing in it is called', async () => {

@@ -78,8 +78,8 @@ test('fleet 13: a company gets a row, a database and the core migrations', async
   expect(await rowsOf(url)).toEqual([
     { id: '1', name, database, status: 'active', reason: null, step: null },
   ]);
-  expect(await rowsIn(url, 'select labels, building_as, database_oid from company_databases')).toEqual([
-    { labels: { tier: 'gold' }, building_as: null, database_oid: null },
+  expect(await rowsIn(url, 'select labels, building_as from company_databases')).toEqual([
+    { labels: { tier: 'gold' }, building_as: null },
   ]);
   const again = await failure(provision(config, { name }));
   expect(again).toMatchObject({ code: 'TENANT_EXISTS' });

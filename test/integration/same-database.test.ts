@@ -66,9 +66,9 @@ test('fleet 26: one database with two names: doctor names both rows; nobody drop
   both(await failure(drop(config, '1', { confirm: 'company-1' })));
   both(await failure(fresh(config, '2', { confirm: shared })));
   const moved = await failure(
-    move(config, '3', { server: 'eu', database: tenants[1]!.database, withoutOld: true }).then(() =>
-      move(config, '1', { server: 'default', database: tenants[1]!.database, withoutOld: true }),
-    ),
+    central(
+      `update company_databases set server = 'eu', database_name = '${tenants[1]!.database}' where company_id = 3`,
+    ).then(() => move(config, '1', { server: 'default', database: tenants[1]!.database, withoutOld: true })),
   );
   expect(moved.message).toContain('company-1 (1) has the same database as company-3 (3)');
   await central(

@@ -6,8 +6,9 @@ import type { TenantChange } from '../../tenant/change.ts';
 export default class TenantHold extends FleetCommand {
   static override summary = 'Put a tenant on hold: up passes it by, and the application is refused';
 
-  static override description = `Then waits until nobody is at work in its database any more: once this has ended with 0, no run of this fleet changes
-anything there. With 5 it is on hold as well, but somebody is still at work.`;
+  static override description = `Then waits until nobody is at work in its database any more, and the transactions that began there before have ended:
+once this has ended with 0, no run of this fleet changes anything there, nor does the application through its sessions.
+With 5 it is on hold as well, but somebody is still at work.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 --reason "restoring a backup"'];
 
