@@ -5,6 +5,7 @@ import { rememberSecret, rememberUrl } from '../secrets.ts';
 import type { Address, AddressSource, ConnectionRequest, UrlPlace } from './address.ts';
 import { Connection } from './connection.ts';
 import { rememberKeys } from './scram.ts';
+import { identifier } from './quote.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
 rememberKeys();
@@ -176,12 +177,15 @@ const HINTS: Record<string, string> = {
   // PgBouncer says everything with this one, and hands on what the server said.
   [SQLSTATE.protocolViolation]:
     'A pooler says so: see its log, or give the server a directUrl past it (servers.<name>.directUrl).',
-  [SQLSTATE.notInPrerequisiteState]:
-    'The server is up, but this database admits nobody: alter database … allow_connections true.',
   [SQLSTATE.insufficientPrivilege]:
     'The server is up, but this user may not connect: grant connect on database … to …',
   [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
 };
+
+/** As a move that was killed leaves it, which goes on when it is done again. */
+function admitsNobody(database: string): string {
+  return `The server is up, but this database admits nobody. Was it being moved? Move it again; or open it: alter database ${identifier(database)} allow_connections true;`;
+}
 
 function connectError(error: unknown, { config, source }: Known): MpmError {
   const place = describe(config);
@@ -217,7 +221,8 @@ function connectError(error: unknown, { config, source }: Known): MpmError {
   return new MpmError('CONNECTION', `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
     ...options,
     hint:
-      (sqlstate && HINTS[sqlstate]) ??
+      (sqlstate === SQLSTATE.notInPrerequisiteState && admitsNobody(database)) ||
+      (sqlstate && HINTS[sqlstate]) ||
       `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
   });
 }

@@ -1,6 +1,6 @@
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { databaseFields, isServerError } from '../postgres/sqlstate.ts';
+import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 
 /** What a database holds: of each table and sequence, by its name, how much and a digest of it. */
 export type Contents = ReadonlyMap<string, Content>;
@@ -87,7 +87,10 @@ function unread(name: string): (error: unknown) => never {
       cause: error,
       database: databaseFields(error),
       aftermath: 'nothing was changed',
-      hint: 'The user must own it, or be granted SELECT on it.',
+      hint:
+        error.code === SQLSTATE.insufficientPrivilege
+          ? 'The user must own it, or be granted SELECT on it; with policies, bypassrls.'
+          : 'Mend what the server says, or compare only how many rows there are: --counts-only.',
     });
   };
 }

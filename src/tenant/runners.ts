@@ -6,6 +6,7 @@ import { tryLock } from '../migration/history.ts';
 import { describeHolder, holderOfLock, pause } from '../migration/lock.ts';
 import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { oneLine } from '../text.ts';
 import { directUrlOf } from './server.ts';
 
 /**
@@ -58,11 +59,13 @@ async function takeOnce(
   }
 }
 
-/** A transaction of another session. */
+/** A transaction of another session, or one that was prepared and belongs to none. */
 interface Open {
   /** No other transaction of the server ever has it. */
   id: string;
-  pid: number;
+  /** Null of a prepared one. */
+  pid: number | null;
+  /** Of a prepared one, the name that it was given. */
   application: string;
   user: string;
 }
@@ -74,14 +77,21 @@ async function readOpen(connection: Connection): Promise<Open[]> {
 from pg_catalog.pg_stat_activity a
 join pg_catalog.pg_locks l on l.pid = a.pid and l.locktype = 'virtualxid' and l.granted and l.mode = 'ExclusiveLock'
 where a.datname = pg_catalog.current_database() and a.usesysid is not null and a.pid <> pg_catalog.pg_backend_pid()
-order by a.pid`,
+union all
+select 'prepared ' || transaction::text, null, gid, owner::text from pg_catalog.pg_prepared_xacts
+where database = pg_catalog.current_database()
+order by pid, id`,
   );
 }
 
 function stillOpen(open: readonly Open[], signal: AbortSignal | undefined): MpmError {
   const named = open
     .slice(0, 3)
-    .map(({ pid, application, user }) => `pid ${pid}, "${application}" as ${user}`);
+    .map(({ pid, application, user }) =>
+      pid === null
+        ? `prepared transaction "${oneLine(application)}" of ${user}`
+        : `pid ${pid}, "${application}" as ${user}`,
+    );
   const more = open.length > 3 ? ` and ${open.length - 3} more` : '';
   const who = `${named.join('; ')}${more}`;
   const code = signal?.aborted ? 'INTERRUPTED' : 'BUSY';

@@ -27,7 +27,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined;
   }
   const bin = process.env['MPM_TEST_SERVER_BIN'];
-  const settings = { max_connections: '200' };
+  const settings = { max_connections: '200', max_prepared_transactions: '8' };
   const shared = (place.mpmTestServer ??= {
     server: startEmbedded({ settings, ...(bin ? { bin } : {}) }),
     users: 0,

@@ -115,7 +115,7 @@ drop table acc; alter table other rename to acc; commit`,
   expect((await move(config, id, to(copy))).tenant).toMatchObject({ database: copy.name });
 });
 
-test('fleet 41: refused when not on hold, and while others are connected or have prepared, unless told to end them', async () => {
+test('fleet 41: refused when not on hold, and while others are connected, unless told to end them', async () => {
   const { config, id, old } = await fleetOf();
   const copy = await copyOf(old);
   expect(await failure(move(config, id, to(copy)))).toMatchObject({
@@ -153,6 +153,31 @@ test('fleet 41: a hold waits for the transactions that began before, and names t
   await holding;
   await app.raw('rollback');
   await app.close();
+});
+
+test('fleet 41: what is prepared is open too: hold names it, move refuses it', async ({ skip }) => {
+  const [setting] = await databases.query<{ most: number }>(
+    "select current_setting('max_prepared_transactions')::int as most",
+  );
+  if (setting?.most === 0) skip('the server prepares no transactions');
+  const { config, id, old } = await fleetOf();
+  const copy = await copyOf(old);
+  const name = `${databases.prefix}later`;
+  await rowsIn(testServer(old), `begin; insert into acc values (100, 'late'); prepare transaction '${name}'`);
+  const impatient = { ...config, pace: { ...config.pace, lockWait: 100 } };
+  expect(await failure(hold(impatient, id, moving))).toMatchObject({
+    code: 'BUSY',
+    message: expect.stringContaining(
+      `still open in its database: prepared transaction "${name}" of `,
+    ) as string,
+  });
+  expect(await failure(move(config, id, { ...to(copy), disconnect: true }))).toMatchObject({
+    code: 'DATABASE_IN_USE',
+    hint: expect.stringContaining(`rollback prepared '${name}';`) as string,
+  });
+  expect(await isOpen(old)).toBe(true);
+  await rowsIn(testServer(old), `rollback prepared '${name}'`);
+  expect((await hold(impatient, id, moving)).done).toBe('held');
 });
 
 test('fleet 41: a database that was renamed by hand is known by its oid, of an adopted tenant too', async () => {

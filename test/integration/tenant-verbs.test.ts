@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import type { MpmError } from '../../src/errors.ts';
+import { Fleet } from '../../src/fleet/fleet.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
+import { CORE, makeFleet, type TestFleet } from '../helpers/fleet.ts';
+
+const databases = withDatabases();
+const all = { all: true };
+
+const SLOW = '-- migrate:up\nselect pg_advisory_xact_lock(4711);\n-- migrate:down\nselect 1;\n';
+
+const failure = (work: Promise<unknown>): Promise<MpmError> =>
+  work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    (error: unknown) => error as MpmError,
+  );
+
+/** The rows of a tenant, and whether its database and its folder are there. */
+async function stateOf(fleet: TestFleet, id: string, database: string) {
+  const rows = await fleet.central(
+    `select name, d.status, d.server, d.database_name from companies join company_databases d on company_id = companies.id where company_id = ${id}`,
+  );
+  const there = await databases.query(`select 1 from pg_database where datname = '${database}'`);
+  return {
+    rows,
+    database: there.length === 1,
+    folder: existsSync(join(fleet.config.migrations.tenants, database)),
+  };
+}
+
+async function waitFor(condition: string): Promise<void> {
+  for (let look = 0; look < 600; look += 1) {
+    const [row] = await databases.query(
+      `select pid from pg_stat_activity where starts_with(datname, '${databases.prefix}') and ${condition} limit 1`,
+    );
+    if (row) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`no backend came to: ${condition}`);
+}
+
+test('fleet 16, 41: create, clone, rename, move and drop while a run is at work in the tenant: as docs/tenants.md says', async () => {
+  const made = await makeFleet(databases, { count: 1, more: { templates: false } });
+  made.config.servers['eu'] = { name: 'eu', url: testServer('postgres') };
+  made.config.pace = { ...made.config.pace, lockWait: 200, lockTimeout: 60_000 };
+  const [tenant] = made.tenants;
+  const old = tenant?.database ?? '';
+  await using fleet = new Fleet(made.config);
+  await fleet.up(all);
+  await made.write({ 'core/3_slow.sql': SLOW });
+  const unblock = () =>
+    databases.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${old}' and query like '%blocker%'`,
+    );
+  onTestFinished(async () => void (await unblock()));
+  const blocker = made
+    .of(tenant, 'select pg_advisory_lock(4711) /* blocker */; select pg_sleep(60)')
+    .catch(() => []);
+  await waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
+  const running = fleet.up({ tenants: ['1'] });
+  await waitFor("application_name like 'mpm-migrate/%' and wait_event = 'advisory'");
+  const before = await stateOf(made, '1', old);
+
+  const input = { name: 'New', database: databases.adopt(`${databases.prefix}new`).name };
+  expect((await fleet.provision(input)).tenant.status).toBe('active');
+  expect(await made.historyOf({ id: '2', ...input })).toEqual(['1_meters', '2_note', '3_slow']);
+
+  const copy = { name: 'Copy', database: databases.adopt(`${databases.prefix}copy`).name };
+  for (const verb of [() => fleet.clone(1, copy), () => fleet.drop(1, { confirm: 'company-1' })]) {
+    expect(await failure(verb())).toMatchObject({ code: 'DATABASE_IN_USE' });
+  }
+  expect(await stateOf(made, '1', old)).toEqual(before);
+  expect(await failure(fleet.move(1, { server: 'eu', database: input.database }))).toBeInstanceOf(Error);
+  expect(await stateOf(made, '1', old)).toEqual(before);
+
+  await fleet.rename(1, 'Renamed');
+  const after = await stateOf(made, '1', old);
+  expect(after).toEqual({ ...before, rows: [{ ...before.rows[0], name: 'Renamed' }] });
+  expect(await failure(fleet.hold(1, { reason: 'moving' }))).toMatchObject({ code: 'BUSY' });
+  await fleet.release(1);
+
+  await unblock();
+  await blocker;
+  expect((await running).counts).toMatchObject({ migrated: 1, failed: 0 });
+  expect(await made.historyOf(tenant)).toEqual(['1_meters', '2_note', '3_slow']);
+});
+
+test('fleet 16, 41: what clone, rename, move and drop do to rows, databases, folders and sessions: as docs/tenants.md says', async () => {
+  const made = await makeFleet(databases, { count: 1 });
+  made.config.servers['eu'] = { name: 'eu', url: testServer('postgres') };
+  const [tenant] = made.tenants;
+  const old = tenant?.database ?? '';
+  await made.write({ [`tenants/${old}/1_meters.sql`]: CORE['core/1_meters.sql'] });
+  await using fleet = new Fleet(made.config);
+  await fleet.up(all);
+  const where = async () => {
+    const db = await fleet.connect(1);
+    const { rows } = await sql<{ d: string }>`select current_database()::text as d`.execute(db);
+    return rows[0]?.d;
+  };
+  const before = await stateOf(made, '1', old);
+  expect(before).toMatchObject({ database: true, folder: true });
+  expect(await where()).toBe(old);
+
+  const input = { name: 'Copy', database: databases.adopt(`${databases.prefix}copy2`).name };
+  expect(await failure(fleet.clone(1, input))).toMatchObject({ code: 'DATABASE_IN_USE' });
+  const copy = (await fleet.clone(1, { ...input, disconnect: true })).tenant;
+  expect(copy).toMatchObject({ status: 'active', server: 'default' });
+  expect(await stateOf(made, '1', old)).toEqual(before);
+  expect(await where()).toBe(old);
+
+  await fleet.rename(1, 'Renamed');
+  expect(await stateOf(made, '1', old)).toMatchObject({ database: true, folder: true });
+  expect(await where()).toBe(old);
+
+  await fleet.drop(copy.id, { confirm: 'Copy' });
+  expect(await stateOf(made, copy.id, input.database)).toMatchObject({ rows: [], database: false });
+});
