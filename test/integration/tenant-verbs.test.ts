@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { MpmError } from '../../src/errors.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -57,7 +57,7 @@ test('fleet 16, 41: create, clone, rename, move and drop while a run is at work 
     );
   onTestFinished(async () => void (await unblock()));
   const blocker = made
-    .of(tenant, 'select pg_advisory_lock(4711) /* blocker */; select pg_sleep(60)')
+    .of(tenant, 'select pg_advisory_lock(4711) /* blocker */; select pg_sleep(10)')
     .catch(() => []);
   await waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
   const running = fleet.up({ tenants: ['1'] });
@@ -73,14 +73,15 @@ test('fleet 16, 41: create, clone, rename, move and drop while a run is at work 
     expect(await failure(verb())).toMatchObject({ code: 'DATABASE_IN_USE' });
   }
   expect(await stateOf(made, '1', old)).toEqual(before);
-  expect(await failure(fleet.move(1, { server: 'eu', database: input.database }))).toBeInstanceOf(Error);
-  expect(await stateOf(made, '1', old)).toEqual(before);
-
   await fleet.rename(1, 'Renamed');
   const after = await stateOf(made, '1', old);
   expect(after).toEqual({ ...before, rows: [{ ...before.rows[0], name: 'Renamed' }] });
+  const place = { server: 'eu', database: (await databases.create('elsewhere')).name };
+  expect(await failure(fleet.move(1, place))).toMatchObject({ code: 'TENANT_STATUS' });
   expect(await failure(fleet.hold(1, { reason: 'moving' }))).toMatchObject({ code: 'BUSY' });
+  expect(await failure(fleet.move(1, place))).toMatchObject({ code: 'DATABASE_IN_USE' });
   await fleet.release(1);
+  expect(await stateOf(made, '1', old)).toEqual(after);
 
   await unblock();
   await blocker;
@@ -115,6 +116,22 @@ test('fleet 16, 41: what clone, rename, move and drop do to rows, databases, fol
   await fleet.rename(1, 'Renamed');
   expect(await stateOf(made, '1', old)).toMatchObject({ database: true, folder: true });
   expect(await where()).toBe(old);
+
+  expect(await failure(fleet.drop(1, { confirm: 'Renamed' }))).toMatchObject({ code: 'DATABASE_IN_USE' });
+  await fleet.hold(1, { reason: 'moving' });
+  // The library closes its connections as soon as it hears of the hold.
+  await vi.waitFor(() => expect(fleet.stats().open).toBe(0), { timeout: 5000, interval: 10 });
+  const there = await databases.clone(old, 'there');
+  const { tenant: moved } = await fleet.move(1, { server: 'eu', database: there.name });
+  expect(moved).toMatchObject({ name: 'Renamed', server: 'eu', database: there.name, status: 'hold' });
+  expect(await failure(fleet.connect(1))).toMatchObject({ code: 'TENANT_SUSPENDED' });
+  await fleet.release(1);
+  expect(await where()).toBe(there.name);
+  expect(
+    await databases.query(`select datallowconn as open from pg_database where datname = '${old}'`),
+  ).toEqual([{ open: false }]);
+  expect(await stateOf(made, '1', old)).toMatchObject({ database: true, folder: true });
+  expect(await stateOf(made, '1', there.name)).toMatchObject({ database: true, folder: false });
 
   await fleet.drop(copy.id, { confirm: 'Copy' });
   expect(await stateOf(made, copy.id, input.database)).toMatchObject({ rows: [], database: false });
