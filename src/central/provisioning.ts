@@ -15,7 +15,7 @@ export interface Provisioning {
   status: string;
   step: ProvisionStep | null;
   buildingAs: string | null;
-  /** Of the database that we made, or to which it was moved; null while there is none, and of an adopted one. */
+  /** Of the database that we made, or to which it was moved; null while there is none, and where 0.1.0 made it. */
   oid: string | null;
 }
 

@@ -171,21 +171,19 @@ function describe(config: pg.ClientConfig): UrlPlace {
 }
 
 /** Where somebody answers, but not as hoped. */
-const HINTS: Record<string, string> = {
-  [SQLSTATE.tooManyConnections]:
+const HINTS: Record<string, (database: string) => string> = {
+  [SQLSTATE.tooManyConnections]: () =>
     'Try again when others have ended; or raise max_connections, or the limit of the role or of the database.',
   // PgBouncer says everything with this one, and hands on what the server said.
-  [SQLSTATE.protocolViolation]:
+  [SQLSTATE.protocolViolation]: () =>
     'A pooler says so: see its log, or give the server a directUrl past it (servers.<name>.directUrl).',
-  [SQLSTATE.insufficientPrivilege]:
+  [SQLSTATE.insufficientPrivilege]: () =>
     'The server is up, but this user may not connect: grant connect on database … to …',
-  [SQLSTATE.cannotConnectNow]: 'It is starting, stopping or recovering: try again in a moment.',
+  [SQLSTATE.cannotConnectNow]: () => 'It is starting, stopping or recovering: try again in a moment.',
+  // As a move that was killed leaves it, which goes on when it is done again.
+  [SQLSTATE.notInPrerequisiteState]: (database) =>
+    `The server is up, but this database admits nobody. Was it being moved? Move it again; or open it: alter database ${identifier(database)} allow_connections true;`,
 };
-
-/** As a move that was killed leaves it, which goes on when it is done again. */
-function admitsNobody(database: string): string {
-  return `The server is up, but this database admits nobody. Was it being moved? Move it again; or open it: alter database ${identifier(database)} allow_connections true;`;
-}
 
 function connectError(error: unknown, { config, source }: Known): MpmError {
   const place = describe(config);
@@ -221,8 +219,7 @@ function connectError(error: unknown, { config, source }: Known): MpmError {
   return new MpmError('CONNECTION', `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
     ...options,
     hint:
-      (sqlstate === SQLSTATE.notInPrerequisiteState && admitsNobody(database)) ||
-      (sqlstate && HINTS[sqlstate]) ||
+      (sqlstate && HINTS[sqlstate]?.(database)) ??
       `Is the server up and reachable? Try: psql -h ${host} -p ${port} -U ${user} -d ${database}`,
   });
 }

@@ -135,11 +135,13 @@ export async function change(
     return withTenantLock(config, id, async () => {
       const before = await readTenant(central, id);
       stopIfAborted(signal);
-      const notices = await act(central, before).catch((error: unknown) => {
+      try {
+        const notices = (await act(central, before)) ?? [];
+        const tenant = done === 'dropped' ? before : await readTenant(central, id);
+        return { done, tenant, notices };
+      } catch (error) {
         throw central.connection.lost ? notKnown(error, before, done) : error;
-      });
-      const tenant = done === 'dropped' ? before : await readTenant(central, id);
-      return { done, tenant, notices: notices ?? [] };
+      }
     });
   });
 }

@@ -14,11 +14,13 @@ export interface Closed {
   old: Connection;
   /** @throws MpmError DATABASE_IN_USE */
   requireAlone(): Promise<void>;
+  /** It stays closed also when what follows fails. */
+  keepClosed(): void;
 }
 
 /**
- * Runs `use` while nobody but us is connected to a tenant's database, or can be. When `use` throws, it is opened again;
- * otherwise it stays closed.
+ * Runs `use` while nobody but us is connected to a tenant's database, or can be. When `use` throws, it is opened again,
+ * unless that was ruled out; otherwise it stays closed.
  * @throws MpmError DATABASE_IN_USE naming who is there, or a prepared transaction; WRONG_DATABASE when it cannot be
  *   closed; and what `use` throws
  */
@@ -58,12 +60,14 @@ export async function whileClosed(
         await refuseSessions(connection, database, self?.pid);
         await refusePrepared(connection, database);
       };
+      let keeps = false;
       await set(false);
       try {
         if (disconnect) await endSessions(connection, database, self?.pid);
         await requireAlone();
-        await use({ old, requireAlone });
+        await use({ old, requireAlone, keepClosed: () => (keeps = true) });
       } catch (error) {
+        if (keeps) throw error;
         throw await reopened(error, () => set(true), `${alter} true`);
       }
     } finally {

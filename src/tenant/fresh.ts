@@ -4,10 +4,9 @@ import { beginAgain, markActive } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError } from '../errors.ts';
-import type { Connection } from '../postgres/connection.ts';
 import { dropDatabase, findDatabases } from '../postgres/database.ts';
-import { literal } from '../postgres/quote.ts';
 import type { ProvisionOptions, ProvisionReport } from './creation.ts';
+import { refuseSessions } from './in-use.ts';
 import { withTenantLock } from './lock.ts';
 import { resumeProvision } from './provision.ts';
 import { refuseSharedDatabase } from './same-database.ts';
@@ -40,7 +39,7 @@ export async function makeAnew(
           },
         );
       }
-      if (!disconnect) await requireAlone(connection, database);
+      if (!disconnect) await refuseSessions(connection, database);
       const begun = await withCentral(config, (central) => beginAgain(central, tenant, there.oid));
       if (!begun) throw await changedSince(config, tenant);
       try {
@@ -55,22 +54,6 @@ export async function makeAnew(
     });
   });
   return resumeProvision(config, id, options);
-}
-
-/** @throws MpmError DATABASE_IN_USE naming who is connected */
-async function requireAlone(connection: Connection, database: string): Promise<void> {
-  const others = await connection.query<{ who: string }>(
-    `select pg_catalog.format('pid %s, "%s" as %s', pid, coalesce(nullif(application_name, ''), '(no name)'), usename) as who
-from pg_catalog.pg_stat_activity where datname = ${literal(database)} and backend_type = 'client backend' order by backend_start`,
-  );
-  const [first] = others;
-  if (!first) return;
-  const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
-  throw new MpmError('DATABASE_IN_USE', `"${database}" is in use: ${first.who}${more}`, {
-    subject: database,
-    aftermath: 'nothing was changed',
-    hint: 'End these sessions, or have them ended: --disconnect',
-  });
 }
 
 /** What has become of it since it was looked up, and its database's name given. */

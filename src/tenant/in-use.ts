@@ -22,15 +22,22 @@ export async function refuseSessions(server: Connection, database: string, own =
 ${othersIn(database, own)} order by pid`,
   );
   if (sessions.length === 0) return;
-  const named = sessions
-    .slice(0, 3)
-    .map(({ pid, application, user }) => `pid ${pid}, "${application}" as ${user}`);
-  const more = sessions.length > 3 ? ` and ${sessions.length - 3} more` : '';
-  throw new MpmError('DATABASE_IN_USE', `others are connected to "${database}": ${named.join('; ')}${more}`, {
+  const who = firstOf(sessions.map(describeSession));
+  throw new MpmError('DATABASE_IN_USE', `others are connected to "${database}": ${who}`, {
     subject: database,
     aftermath: 'nothing was changed',
     hint: 'End those sessions, or add --disconnect.',
   });
+}
+
+export function describeSession({ pid, application, user }: Session): string {
+  return `pid ${pid}, "${application}" as ${user}`;
+}
+
+/** Three of what is in the way, and how many more there are. */
+export function firstOf(all: readonly string[]): string {
+  const more = all.length > 3 ? ` and ${all.length - 3} more` : '';
+  return `${all.slice(0, 3).join('; ')}${more}`;
 }
 
 /** Ends all sessions of others in a database, and waits for that, 5 s at most. Without the right to, that is an error. */

@@ -1,5 +1,5 @@
-import { withCentral, type Central } from '../central/central.ts';
-import { changePlace, readTenant } from '../central/change.ts';
+import type { Central } from '../central/central.ts';
+import { changePlace } from '../central/change.ts';
 import { readProvisioning } from '../central/provisioning.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
@@ -77,7 +77,11 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
     await whileClosed(config, tenant, input, async (closed) => {
       await requireCopy(config, { tenant, place, closed }, input);
       await closed.requireAlone();
-      await settled(config, tenant, place, changePlace(central, tenant, to));
+      await changePlace(central, tenant, to).catch((error: unknown) => {
+        // It may have been done all the same: then the old one must not take anything any more.
+        if (central.connection.lost) closed.keepClosed();
+        throw error;
+      });
     });
     const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed: nobody connects to it any more. When nothing of it is needed: drop database ${identifier(tenant.database)};`;
     return input.countsOnly
@@ -180,17 +184,6 @@ async function historyAt({ history }: Config, connection: Connection): Promise<s
   const line = ({ name, checksum, state, startedAt }: HistoryRow) =>
     `${name} ${checksum} ${state} ${startedAt}`;
   return rows.map(line).join('\n');
-}
-
-/** Where the answer was lost, the row is asked what became of it. */
-async function settled(config: Config, { id }: Tenant, place: Place, changing: Promise<void>): Promise<void> {
-  try {
-    await changing;
-  } catch (error) {
-    if (asMpmError(error).code !== 'CONNECTION') throw error;
-    const now = await withCentral(config, (central) => readTenant(central, id));
-    if (now.server !== place.server || now.database !== place.database) throw error;
-  }
 }
 
 function howToCopy({ id }: Tenant): string {

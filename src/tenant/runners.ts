@@ -7,6 +7,7 @@ import { describeHolder, holderOfLock, pause } from '../migration/lock.ts';
 import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { oneLine } from '../text.ts';
+import { describeSession, firstOf } from './in-use.ts';
 import { directUrlOf } from './server.ts';
 
 /**
@@ -85,17 +86,16 @@ order by pid, id`,
 }
 
 function stillOpen(open: readonly Open[], signal: AbortSignal | undefined): MpmError {
-  const named = open
-    .slice(0, 3)
-    .map(({ pid, application, user }) =>
-      pid === null
-        ? `prepared transaction "${oneLine(application)}" of ${user}`
-        : `pid ${pid}, "${application}" as ${user}`,
-    );
-  const more = open.length > 3 ? ` and ${open.length - 3} more` : '';
-  const who = `${named.join('; ')}${more}`;
+  const named = open.map(({ pid, application, user }) =>
+    pid === null
+      ? `prepared transaction "${oneLine(application)}" of ${user}`
+      : describeSession({ pid, application, user }),
+  );
   const code = signal?.aborted ? 'INTERRUPTED' : 'BUSY';
-  return new MpmError(code, `transactions that began before are still open in its database: ${who}`);
+  return new MpmError(
+    code,
+    `transactions that began before are still open in its database: ${firstOf(named)}`,
+  );
 }
 
 /**

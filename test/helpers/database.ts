@@ -31,6 +31,8 @@ export interface TestDatabases {
   adopt(name: string): TestDatabase;
   /** Rows of a query, as superuser; in a database of the server, by default `postgres`. */
   query<Row extends object = Record<string, unknown>>(text: string, database?: string): Promise<Row[]>;
+  /** Until a backend of this file's databases is as the condition on pg_stat_activity says. */
+  waitFor(condition: string): Promise<void>;
 }
 
 /** The URL of the run's server, as superuser; of another of its databases when named. */
@@ -72,6 +74,17 @@ export function withDatabases(): TestDatabases {
     return adopt(name);
   };
 
+  const waitFor = async (condition: string): Promise<void> => {
+    for (let look = 0; look < 600; look += 1) {
+      const [row] = await query(
+        `select pid from pg_stat_activity where starts_with(datname, '${prefix}') and ${condition} limit 1`,
+      );
+      if (row) return;
+      await sleep(20);
+    }
+    throw new Error(`no backend came to: ${condition}`);
+  };
+
   beforeAll(async () => {
     process.on('warning', onWarning);
     childrenBefore = await children();
@@ -103,6 +116,7 @@ export function withDatabases(): TestDatabases {
     clone: (template, label = 'clone') => create(label, template),
     adopt,
     query,
+    waitFor,
   };
 }
 

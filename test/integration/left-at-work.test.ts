@@ -2,27 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
-import { centralUp } from '../../src/central/up.ts';
 import { release } from '../../src/tenant/change.ts';
 import { drop } from '../../src/tenant/drop.ts';
 import { drainPool, poolStatus } from '../../src/tenant/pool.ts';
 import { provision, resumeProvision } from '../../src/tenant/provision.ts';
-import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
-import { folderOf, rowsIn, withFolders } from '../helpers/engine.ts';
+import { rowsIn } from '../helpers/engine.ts';
+import { makeFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
-withFolders();
 
 async function fleetOf(): Promise<{ config: Config; url: string }> {
-  const { url } = await databases.create('central');
-  const config = configOf(url, { templates: false });
-  config.migrations = {
-    ...config.migrations,
-    core: await folderOf({ '1_a.sql': 'create table a (id int);' }),
-  };
-  await centralUp(config);
-  return { config, url };
+  const { config } = await makeFleet(databases, { count: 0, more: { templates: false } });
+  return { config, url: config.central.url };
 }
 
 /** The backend of a process that was killed while it created or dropped a database, held there. */

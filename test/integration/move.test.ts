@@ -103,6 +103,19 @@ test('fleet 41: what was written to the old database after the copy is never los
   expect(await placeIn(url)).toBe(`eu/${copy.name}`);
 });
 
+test('fleet 41: the copies of one template, which have one history, are told apart', async () => {
+  const { config, id, old } = await fleetOf();
+  const stray = await copyOf(old);
+  await rowsIn(testServer(old), "insert into acc values (10, 'ours')");
+  await hold(config, id, moving);
+  expect(await failure(move(config, id, to(stray)))).toMatchObject({
+    code: 'WRONG_DATABASE',
+    message: expect.stringMatching(
+      /has other data than .*: table public\.acc has 9 instead of 10$/,
+    ) as string,
+  });
+});
+
 test('fleet 41: a copy with its rows in another order, and columns too, is the same', async () => {
   const { config, id, old } = await fleetOf();
   await hold(config, id, moving);
@@ -258,7 +271,8 @@ create trigger slow before update on company_databases for each row execute func
   const said = await result;
   await proxy.stop();
   await sleep(400);
-  // Cut before it was done, or after: never in silence.
+  // Cut before it was done, or after: never in silence, and nothing more is written to the old one.
   expect(said).toMatchObject({ aftermath: `whether tenant ${id} was moved is not known` });
+  expect(await isOpen(old)).toBe(false);
   expect([`default/${old}`, `eu/${copy.name}`]).toContain(await placeIn(url));
 });

@@ -166,7 +166,7 @@ test('fleet 34: at a retry, and where the old database is gone, a tenant is migr
   const blocker = fleet
     .of(first, 'begin; lock table meters; select pg_sleep(60) /* blocker */; commit')
     .catch(() => []);
-  await waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
+  await databases.waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
   const pace = { ...fleet.config.pace, lockTimeout: 100, retries: 20 };
   let moving: Promise<unknown> | undefined;
   const again = await up(
@@ -202,9 +202,9 @@ test('fleet 34: a hold that has returned holds; while somebody is at work it is 
   const blocker = fleet
     .of(first, 'select pg_advisory_lock(4711) /* blocker */; select pg_sleep(60)')
     .catch(() => []);
-  await waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
+  await databases.waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
   const running = up(config, { tenants: ['1'] });
-  await waitFor("application_name like 'mpm-migrate/%' and wait_event = 'advisory'");
+  await databases.waitFor("application_name like 'mpm-migrate/%' and wait_event = 'advisory'");
   await expect(hold(impatient, '1', { reason: 'moving it' })).rejects.toMatchObject({
     code: 'BUSY',
     message: expect.stringMatching(
@@ -230,7 +230,7 @@ test('fleet 34: a hold that has returned holds; while somebody is at work it is 
   // In the middle of a message of many: what comes after the hold's return is not begun.
   await fleet.write(quick);
   const batch = up(config, { tenants: ['2'] });
-  await waitFor("datname like '%c2' and application_name like 'mpm-migrate/%'");
+  await databases.waitFor("datname like '%c2' and application_name like 'mpm-migrate/%'");
   await hold(config, '2', { reason: 'now' });
   const then = await fleet.historyOf(fleet.tenants[1]);
   await batch;
@@ -257,15 +257,3 @@ const endBlocker = (tenant: TestTenant | undefined) =>
     `select pg_terminate_backend(pid) from pg_stat_activity
 where datname = '${tenant?.database}' and query like '%blocker%'`,
   );
-
-/** Until a backend of this file's databases is as the condition says. */
-async function waitFor(condition: string): Promise<void> {
-  for (let look = 0; look < 600; look += 1) {
-    const [row] = await databases.query(
-      `select pid from pg_stat_activity where starts_with(datname, '${databases.prefix}') and ${condition} limit 1`,
-    );
-    if (row) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`no backend came to: ${condition}`);
-}

@@ -31,17 +31,6 @@ async function stateOf(fleet: TestFleet, id: string, database: string) {
   };
 }
 
-async function waitFor(condition: string): Promise<void> {
-  for (let look = 0; look < 600; look += 1) {
-    const [row] = await databases.query(
-      `select pid from pg_stat_activity where starts_with(datname, '${databases.prefix}') and ${condition} limit 1`,
-    );
-    if (row) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`no backend came to: ${condition}`);
-}
-
 test('fleet 16, 41: create, clone, rename, move and drop while a run is at work in the tenant: as docs/tenants.md says', async () => {
   const made = await makeFleet(databases, { count: 1, more: { templates: false } });
   made.config.servers['eu'] = { name: 'eu', url: testServer('postgres') };
@@ -59,9 +48,9 @@ test('fleet 16, 41: create, clone, rename, move and drop while a run is at work 
   const blocker = made
     .of(tenant, 'select pg_advisory_lock(4711) /* blocker */; select pg_sleep(10)')
     .catch(() => []);
-  await waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
+  await databases.waitFor("query like '%blocker%' and wait_event = 'PgSleep'");
   const running = fleet.up({ tenants: ['1'] });
-  await waitFor("application_name like 'mpm-migrate/%' and wait_event = 'advisory'");
+  await databases.waitFor("application_name like 'mpm-migrate/%' and wait_event = 'advisory'");
   const before = await stateOf(made, '1', old);
 
   const input = { name: 'New', database: databases.adopt(`${databases.prefix}new`).name };
