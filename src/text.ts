@@ -58,7 +58,12 @@ const RAW = /[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]
 
 /** JSON in which the same values stand escaped: nothing in it shows as what it is not, or is a CI's command. */
 export function jsonOf(value: unknown, space?: number): string {
-  return JSON.stringify(value, null, space)
+  return harmlessJson(JSON.stringify(value, null, space));
+}
+
+/** The same of what is JSON already. */
+export function harmlessJson(json: string): string {
+  return json
     .replace(RAW, (character) => String.raw`\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
     .replace(COMMAND, String.raw`\u0023#`);
 }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { MpmError } from '../errors.ts';
 import type { TenantRows } from '../fleet/verbs/exec.ts';
+import { utf8Of } from '../migration/utf8.ts';
 import type { Theme } from '../ui/theme.ts';
 import { type RowsFormat, rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../ui/views/rows.ts';
 import { stdoutSink } from './line-sink.ts';
@@ -22,13 +23,15 @@ export async function openStatements({
       hint: "For instance: --sql 'select count(*) from meters'",
     });
   }
-  if (file === '-') return { sql: await text(process.stdin), source: 'stdin' };
-  try {
-    return { sql: (await readFile(file, 'utf8')).replace(/^\ufeff/, ''), source: file };
-  } catch (error) {
+  if (file === '-') {
+    const sql = utf8Of(await buffer(process.stdin), undefined, { name: 'stdin', code: 'USAGE' });
+    return { sql, source: 'stdin' };
+  }
+  const content = await readFile(file).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message.replace(/, open .*/, '') : String(error);
     throw new MpmError('USAGE', `--file ${file} cannot be read: ${reason}`, { hint: 'Nothing was started.' });
-  }
+  });
+  return { sql: utf8Of(content, file, { name: `--file ${file}`, code: 'USAGE' }), source: file };
 }
 
 /** Prints rows as they come on the stdout of this moment; slower readers hold the lanes. */

@@ -1,13 +1,13 @@
-import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { MpmError } from '../errors.ts';
-import { checksumOf, checksumOfModule, checksumOfSections, withoutBom } from './checksum.ts';
+import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts';
 import { type FolderListing, listFolder, type MigrationFiles } from './files.ts';
 import { loadModule } from './load.ts';
 import type { Migration, Source, SqlScript } from './migration.ts';
-import { parseSqlFile, type SqlFile, type SqlFileKind } from './sql-file.ts';
+import { parseSqlFile, type SqlFile } from './sql-file.ts';
 import { isUntouched } from './untouched.ts';
+import { utf8Of } from './utf8.ts';
 
 /** The migrations of a folder, in order. Folders of equal content may share one list. */
 export interface MigrationSet {
@@ -129,10 +129,13 @@ async function readMigration(
   };
   let migration: Migration;
   if (files.kind === 'module') {
+    textOf(path, content);
     migration = { ...identity, checksum: checksumOfModule(fileChecksum), ...(await loadModule(path)) };
   } else {
-    const halves = [parse(path, content, files.kind === 'pair' ? 'up' : 'both')];
-    if (down !== undefined && downContent !== undefined) halves.push(parse(down, downContent, 'down'));
+    const halves = [parseSqlFile(path, textOf(path, content), files.kind === 'pair' ? 'up' : 'both')];
+    if (down !== undefined && downContent !== undefined) {
+      halves.push(parseSqlFile(down, textOf(down, downContent), 'down'));
+    }
     const problems = halves
       .flatMap((half) => half.problems)
       .map((problem) => problem.with({ migration: name }));
@@ -150,25 +153,9 @@ function sectionOf({ text, sql, start, options }: SqlScript) {
   return { text: text.slice(start, start + sql.length), options };
 }
 
-function parse(path: string, content: Uint8Array, kind: SqlFileKind) {
-  const utf16 = utf16Of(content);
-  if (utf16 || !isUtf8(content)) {
-    throw new MpmError('MIGRATION_INVALID', `${basename(path)} is not UTF-8`, {
-      subject: path,
-      hint: `Save it as UTF-8: iconv -f ${utf16 ?? 'LATIN1'} -t UTF-8 ${basename(path)} > new.sql`,
-    });
-  }
-  return parseSqlFile(path, Buffer.from(withoutBom(content)).toString('utf8'), kind);
-}
-
-/** UTF-16 has a mark at its start, or a NUL in every other byte. */
-function utf16Of(content: Uint8Array): string | undefined {
-  const [first = 0, second = 0] = content;
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return 'UTF-16';
-  const start = content.subarray(0, 1000);
-  const nuls = (odd: number) => start.filter((byte, at) => byte === 0 && at % 2 === odd).length;
-  if (nuls(1) > start.length / 4) return 'UTF-16LE';
-  return nuls(0) > start.length / 4 ? 'UTF-16BE' : undefined;
+/** @throws MpmError MIGRATION_INVALID */
+function textOf(path: string, content: Uint8Array): string {
+  return utf8Of(content, path, { name: basename(path), code: 'MIGRATION_INVALID' });
 }
 
 function read(path: string): Uint8Array {

@@ -273,6 +273,15 @@ test('usage: neither --sql nor --file, a file that is not there, --events -', as
   }
 });
 
+test('fleet 44: statements from stdin that are not UTF-8 are refused', async () => {
+  const { fleet } = await ready(1);
+  const input = Buffer.from("select 'caf\xe9'", 'latin1');
+  const { code, stderr } = await cli(['exec', '--all', '--file', '-'], { cwd: fleet.config.root, input });
+  expect(code).toBe(2);
+  expect(stderr).toContain('stdin is not UTF-8');
+  expect(stderr).toContain('iconv -f LATIN1 -t UTF-8');
+});
+
 test('rows into a pipe that closes after one line: no trace, and the end comes', async () => {
   const { fleet } = await ready(3);
   const sql = 'select g, repeat(md5(g::text), 20) from generate_series(1, 20000) g';

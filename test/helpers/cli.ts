@@ -12,7 +12,7 @@ export interface CliOptions {
   /** Default: an empty folder, which is also its HOME. */
   cwd?: string;
   /** What it reads; its input is never a terminal. */
-  input?: string;
+  input?: string | Uint8Array;
   /** Killed after so many milliseconds; then `code` is null. */
   timeout?: number;
 }

@@ -115,7 +115,7 @@ describe('a folder', () => {
     write({ '1_a.sql': content });
     const { message, hint } = await refused();
     expect(message).toContain('1_a.sql is not UTF-8');
-    expect(hint).toContain(`iconv -f ${encoding} -t UTF-8 1_a.sql`);
+    expect(hint).toMatch(new RegExp(`iconv -f ${encoding} -t UTF-8 /\\S+/1_a.sql > new.sql$`));
   });
 
   test('engine 46: a file without a number is no migration before it is said to be one', async () => {

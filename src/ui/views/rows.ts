@@ -1,6 +1,6 @@
 import type { TenantRows } from '../../fleet/verbs/exec.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../format.ts';
-import { jsonOf } from '../../text.ts';
+import { harmlessJson } from '../../text.ts';
 import type { Theme } from '../theme.ts';
 import { tenantName } from './tenant.ts';
 
@@ -129,46 +129,50 @@ export function rowsAsNdjson(): RowsFormat {
   return {
     take: ({ tenant, tables }) =>
       tables
-        .flatMap(({ command, rowCount, columns, rows }, index): object[] => {
+        .flatMap(({ command, rowCount, columns, rows }, index): string[] => {
           const head = { tenant, ...(tables.length > 1 ? { statement: index + 1 } : {}) };
-          if (columns.length === 0) return [{ ...head, command, rowCount }];
-          const names = distinct(columns.map(({ name }) => name));
-          return rows.map((row) => ({ ...head, row: namedValues(names, columns, row) }));
+          if (columns.length === 0) return [JSON.stringify({ ...head, command, rowCount })];
+          const begin = `${JSON.stringify(head).slice(0, -1)},"row":{`;
+          const keys = distinct(columns.map(({ name }) => name)).map((name) => JSON.stringify(name));
+          return rows.map((row) => {
+            const pairs = row.map((value, at) => `${keys[at]}:${jsonValue(value, columns[at]?.type ?? 0)}`);
+            return `${begin}${pairs.join(',')}}}`;
+          });
         })
-        .map((line) => `${jsonOf(line)}\n`)
+        .map((line) => `${harmlessJson(line)}\n`)
         .join(''),
     end: () => '',
   };
 }
 
-function namedValues(
-  names: readonly string[],
-  columns: Table['columns'],
-  row: readonly (string | null)[],
-): object {
-  return Object.fromEntries(
-    row.map((value, at) => [names[at] ?? '', jsonValue(value, columns[at]?.type ?? 0)]),
-  );
-}
-
-/** `a, a` becomes `a, a_2`: an object would hold but one of them. */
+/** `a, a` becomes `a, a_2`: readers of an object keep but one of them. */
 function distinct(names: readonly string[]): string[] {
-  return names.map((name, at) => {
-    const before = names.slice(0, at).filter((other) => other === name).length;
-    return before ? `${name}_${before + 1}` : name;
+  const taken = new Set(names);
+  const seen = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let number = 2; seen.has(own) || (own !== name && taken.has(own)); number++)
+      own = `${name}_${number}`;
+    seen.add(own);
+    return own;
   });
 }
 
-/** Numbers as numbers where JavaScript's hold them exactly; numeric stays a text. */
-function jsonValue(value: string | null, type: number): unknown {
-  if (value === null) return null;
-  if (type === 16) return value === 't';
-  if (type === 114 || type === 3802) return JSON.parse(value);
-  if (type === 20 || type === 21 || type === 23 || type === 26 || type === 700 || type === 701) {
-    const number = Number(value);
-    return Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))
-      ? number
-      : value;
-  }
-  return value;
+const BOOLEAN = 16;
+const FLOATS = new Set([700, 701]);
+const WHOLE = new Set([20, 21, 23, 26]);
+const JSON_TYPES = new Set([114, 3802]);
+
+/**
+ * A value as JSON, from the text that PostgreSQL wrote: what JavaScript reads and writes again is another one (fleet
+ * 44). Whole numbers that its numbers do not hold are texts, and so is numeric.
+ */
+function jsonValue(value: string | null, type: number): string {
+  if (value === null) return 'null';
+  if (type === BOOLEAN) return String(value === 't');
+  // A line end is space there: within a text of it, it is escaped.
+  if (JSON_TYPES.has(type)) return value.replace(/[\r\n]/g, ' ');
+  if (FLOATS.has(type) && Number.isFinite(Number(value))) return value;
+  if (WHOLE.has(type) && Number.isSafeInteger(Number(value))) return value;
+  return JSON.stringify(value);
 }
