@@ -45,9 +45,9 @@ export async function ensureDatabase(config: Config): Promise<boolean> {
   }
 }
 
-/** Whom the databases that we make belong to, and who may connect to them. */
+/** What the databases that we make start from, whom they belong to, and who may connect to them. */
 export function rightsOf({ history, databases }: Config): CreateDatabaseOptions {
-  return { owner: history.owners[0], connect: databases.connect };
+  return { owner: history.owners[0], connect: databases.connect, template: databases.template };
 }
 
 /** A database of the same server that is always there, or nearly. */

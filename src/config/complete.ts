@@ -66,7 +66,10 @@ export function complete(checked: CheckedConfig, { file, leftOut, root, env, act
       table: history.table ?? 'history',
       owners: history.owners ?? [],
     },
-    databases: { connect: databases.connect ?? [] },
+    databases: {
+      connect: databases.connect ?? [],
+      ...(databases.template !== undefined && { template: databases.template }),
+    },
     pace: paced,
     ...(actor !== undefined && { actor }),
   };

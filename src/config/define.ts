@@ -134,6 +134,11 @@ export interface ConfigInput {
      * everybody may, as PostgreSQL has it.
      */
     connect?: string[];
+    /**
+     * The database that those which mpm-migrate creates, templates among them, are copies of; default template0. Nobody
+     * may be connected to it.
+     */
+    template?: string;
   };
   pace?: {
     /** Tenants in work at once, per server. */
@@ -206,7 +211,7 @@ export interface Config {
     /** Known once the central database was asked. */
     ledgerOwner?: string | undefined;
   };
-  databases: { connect: readonly string[] };
+  databases: { connect: readonly string[]; template?: string };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */
   actor?: string;

@@ -89,7 +89,7 @@ const history = {
   table: z.optional(name('table')),
   owners: z.optional(roles),
 };
-const databases = { connect: z.optional(roles) };
+const databases = { connect: z.optional(roles), template: z.optional(text) };
 const pace = {
   concurrency: z.optional(whole(1)),
   lockTimeout: z.optional(duration),

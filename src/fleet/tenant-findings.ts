@@ -1,5 +1,6 @@
 import { tenantProblem } from '../central/problem.ts';
 import { BEING_DROPPED } from '../central/change.ts';
+import type { PoolRow } from '../central/pool.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import type { Blueprint } from '../tenant/blueprint.ts';
@@ -11,13 +12,14 @@ import {
   promisesDatabase,
   type ServerFacts,
 } from '../tenant/examine.ts';
+import { shellWord } from '../shell-word.ts';
 import { templatePrefix } from '../tenant/template.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 
 /** What the central database knows of databases. */
 export interface Listed {
   tenants: Tenant[];
-  pooled: { server: string; database: string }[];
+  pooled: PoolRow[];
 }
 
 /** Rows that contradict themselves, did not come to their end, or whose database is not there or not ours. */
@@ -114,6 +116,24 @@ function judgeDatabases(
   if (foreign.length === 0) return;
   const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (without it there is no head stamp, and "status" and "up --fast" must connect)`;
   add(about, 'warning', `"${facts.user}" does not own ${quoted(foreign)}`, remedy, foreign);
+}
+
+/** Databases of the pool that are gone, or that the server works with differently than when they were made. */
+export function judgePool({ pooled }: Listed, servers: ReadonlyMap<string, ServerFacts>, add: Add): void {
+  for (const [server, { databases }] of servers) {
+    const ready = pooled.filter((row) => row.server === server && row.state === 'ready');
+    const there = new Map(databases.map(({ name, unfit }) => [name, unfit]));
+    const problems = ready.flatMap(({ database }) => {
+      const why = there.has(database) ? there.get(database) : 'it is not there';
+      return why == null ? [] : [{ database, why }];
+    });
+    const [first] = problems;
+    if (!first) continue;
+    const names = problems.map(({ database }) => database);
+    const message = `of the pool cannot be handed out: ${quoted(names)}: ${first.why}`;
+    const remedy = `mpm-migrate tenant pool fill --size ${ready.length} --server ${shellWord(server)}`;
+    add(`server ${server}`, 'warning', message, remedy, names);
+  }
 }
 
 /** Databases of these migrations that nobody lists. Two names of one server are looked at as one. */

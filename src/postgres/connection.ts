@@ -294,6 +294,11 @@ export class Connection implements Sender {
     };
   }
 
+  /** The server's major version; 0 where it does not say. */
+  get version(): number {
+    return this.#facts.version;
+  }
+
   get #login(): string {
     return this.#reported.get('session_authorization') ?? this.#client.user ?? '';
   }

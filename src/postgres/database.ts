@@ -37,7 +37,7 @@ function isWellFormed(text: string): boolean {
 }
 
 export interface CreateDatabaseOptions {
-  /** By default the server's template1. */
+  /** By default template0, with the encoding and the locale that template1 has. */
   template?: string | undefined;
   owner?: string | undefined;
   /** Roles that may connect to it, and nobody else but its owner; by default everybody may. */
@@ -45,8 +45,8 @@ export interface CreateDatabaseOptions {
 }
 
 /**
- * Creates a database; never in a transaction. Waits a little when the template is in use, as template1 is
- * while another session connects to it.
+ * Creates a database; never in a transaction. Waits a little when the template is in use; template0 never is, nor does
+ * an upgrade of a collation make it unfit (fleet 46).
  * @throws MpmError DATABASE_EXISTS (also when another process was faster), DATABASE_IN_USE, PROVISION_FAILED
  */
 export async function createDatabase(
@@ -54,15 +54,49 @@ export async function createDatabase(
   name: string,
   options: CreateDatabaseOptions = {},
 ): Promise<void> {
-  const template = options.template === undefined ? '' : ` template ${identifier(options.template)}`;
+  const { template = 'template0' } = options;
+  const like = options.template === undefined ? await localeClause(connection, 'template1') : '';
   const owner = options.owner === undefined ? '' : ` owner ${identifier(options.owner)}`;
-  const sql = `create database ${identifier(name)}${owner}${template}`;
+  const sql = `create database ${identifier(name)}${owner} template ${identifier(template)}${like}`;
   try {
     await patiently(() => connection.alone(sql));
   } catch (error) {
-    throw createError(error, name, options.template ?? 'template1');
+    throw createError(error, name, template);
   }
   if (options.connect?.length) await restrict(connection, name, options.connect);
+}
+
+/** Columns of pg_database that differ from version to version. */
+type LocaleColumns = Record<string, string | number | null>;
+
+/** What makes a copy of template0 have the encoding and the locale of another database; empty where it has them. */
+export async function localeClause(connection: Connection, database: string): Promise<string> {
+  const rows = await connection.query<{ name: string; encoding: string; columns: LocaleColumns }>(
+    `select datname::text as name, pg_catalog.pg_encoding_to_char(encoding)::text as encoding, pg_catalog.to_jsonb(d) as columns
+from pg_catalog.pg_database d where datname::text in ('template0', ${literal(database)})`,
+  );
+  const clauseOf = (name: string) => {
+    const row = rows.find((each) => each.name === name);
+    return row && clauses(row.encoding, row.columns);
+  };
+  const wanted = clauseOf(database);
+  return wanted === undefined || wanted === clauseOf('template0') ? '' : wanted;
+}
+
+function clauses(encoding: string, columns: LocaleColumns): string {
+  const text = (...names: string[]) => names.map((name) => columns[name]).find((value) => value != null);
+  const provider = { c: 'libc', i: 'icu', b: 'builtin' }[String(columns['datlocprovider'])];
+  return Object.entries({
+    encoding,
+    lc_collate: text('datcollate'),
+    lc_ctype: text('datctype'),
+    locale_provider: provider,
+    // Null, and left out, where the provider has none.
+    [`${provider}_locale`]: text('datlocale', 'daticulocale'),
+    icu_rules: text('daticurules'),
+  })
+    .flatMap(([name, value]) => (value == null ? [] : [` ${name} ${literal(String(value))}`]))
+    .join('');
 }
 
 async function restrict(connection: Connection, name: string, roles: readonly string[]): Promise<void> {
@@ -136,6 +170,19 @@ export interface DatabaseFacts {
   oid: string;
   /** False when a DROP DATABASE was interrupted: it can only be dropped again. */
   valid: boolean;
+  /** Why it should be made anew, where it can be; else null. */
+  unfit: string | null;
+}
+
+/** SQL for {@link DatabaseFacts.unfit}, of a row of pg_database: what CREATE DATABASE would refuse as a template. */
+export function unfitness({ version }: Connection): string {
+  // Versions of collations are kept since PostgreSQL 15.
+  const collation =
+    version < 15
+      ? ''
+      : ` when datcollversion is distinct from pg_catalog.pg_database_collation_actual_version(oid) and datcollversion is not null
+    then pg_catalog.format('its collation is of version %s, and the server has %s', datcollversion, coalesce(pg_catalog.pg_database_collation_actual_version(oid), 'none'))`;
+  return `case when datconnlimit = -2 then 'dropping it was interrupted'${collation} end`;
 }
 
 /** Those of the given databases that exist. */
@@ -145,7 +192,7 @@ export async function findDatabases(
 ): Promise<DatabaseFacts[]> {
   const list = names.map(literal).join(', ') || 'null';
   return connection.query<DatabaseFacts>(
-    `select datname::text as name, oid::text as oid, datconnlimit <> -2 as valid
+    `select datname::text as name, oid::text as oid, datconnlimit <> -2 as valid, ${unfitness(connection)} as unfit
 from pg_catalog.pg_database where datname::text in (${list}) order by datname`,
   );
 }

@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts';
+import { unfitness } from './database.ts';
 import { identifier, literal } from './quote.ts';
 
 /** What CREATE DATABASE … TEMPLATE leaves behind: it belongs to the server, not to what is in the database. */
@@ -9,6 +10,8 @@ export interface Likeness {
   owner: string;
   /** Our user may do what its owner may, copy it for instance. */
   owned: boolean;
+  /** Why the server does not copy it; null when it does. */
+  unfit: string | null;
   settings: { role: string | null; name: string; value: string }[];
 }
 
@@ -16,7 +19,7 @@ export interface Likeness {
 export async function readLikeness(connection: Connection, database: string): Promise<Likeness | undefined> {
   const [found] = await connection.query<Likeness>(
     `select pg_catalog.shobj_description(d.oid, 'pg_database') as comment, pg_catalog.pg_get_userbyid(d.datdba)::text as owner,
-  pg_catalog.pg_has_role(d.datdba, 'USAGE') as owned,
+  pg_catalog.pg_has_role(d.datdba, 'USAGE') as owned, ${unfitness(connection)} as unfit,
   case when d.datacl is not null then coalesce((select json_agg(json_build_object(
     'grantee', case when a.grantee <> 0 then pg_catalog.pg_get_userbyid(a.grantee) end, 'privilege', a.privilege_type, 'grantable', a.is_grantable))
     from pg_catalog.aclexplode(d.datacl) a), '[]') end as grants,

@@ -15,7 +15,7 @@ export interface Blueprint {
   core: MigrationSet;
   seeds: readonly Migration[];
   cache: MigrationCache;
-  /** Equal for equal files and an equal place of the history: 16 hexadecimal digits. */
+  /** Equal for equal files, an equal place of the history and an equal beginning: 16 hexadecimal digits. */
   key: string;
   /** Whether the files are still these; looks at all of them, unless they were looked at for this one. */
   isCurrent(): boolean;
@@ -41,8 +41,14 @@ export async function readBlueprint(
   config: Config,
   { recall = false }: { recall?: boolean } = {},
 ): Promise<Blueprint> {
-  const { migrations, history } = config;
-  const place = JSON.stringify([migrations.core, migrations.seeds, history.schema, history.table]);
+  const { migrations, history, databases } = config;
+  const place = JSON.stringify([
+    migrations.core,
+    migrations.seeds,
+    history.schema,
+    history.table,
+    databases.template,
+  ]);
   const stateNow = (): string => `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
   const known = lately.get(place);
   // A cache of its own for each: what of tenants is remembered by it is as old as the call.
@@ -77,7 +83,8 @@ async function read(config: Config): Promise<Content> {
   const core = await readMigrations(config.migrations.core, 'core', cache);
   const seeds = await readSeeds(config, cache);
   const { schema, table } = config.history;
-  const parts = [FORMAT, schema, table, contentOf(core.migrations), contentOf(seeds)];
+  const base = config.databases.template ?? null;
+  const parts = [FORMAT, base, schema, table, contentOf(core.migrations), contentOf(seeds)];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
   return { core, seeds, cache, key };
 }

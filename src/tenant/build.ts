@@ -31,8 +31,9 @@ export interface Building {
 export interface BuildOptions extends CreateDatabaseOptions {
   /** What the template has that a copy lacks. */
   likeness?: Likeness | undefined;
-  /** Told why, when the template cannot be copied now; then it is made without. */
+  /** Told why, when the template cannot be copied now; then it is made of `base`. */
   onNoTemplate?: ((why: string) => void) | undefined;
+  base?: string | undefined;
 }
 
 /** `created` now; `taken`, finished, from the pool; `there` since an earlier attempt. */
@@ -102,10 +103,10 @@ export async function buildDatabase(
 }
 
 /** @returns what the new database lacks of its template */
-async function createFrom(
+export async function createFrom(
   connection: Connection,
   name: string,
-  { likeness, onNoTemplate, ...create }: BuildOptions,
+  { likeness, onNoTemplate, base, ...create }: BuildOptions,
 ): Promise<Likeness | undefined> {
   try {
     await createDatabase(connection, name, create);
@@ -113,17 +114,18 @@ async function createFrom(
   } catch (error) {
     if (!onNoTemplate || !isOfTemplate(error)) throw error;
     onNoTemplate(error.message);
-    await createDatabase(connection, name, { ...create, template: undefined });
+    await createDatabase(connection, name, { ...create, template: base });
     return undefined;
   }
 }
 
-/** It is in use, or was dropped by who made the next one. */
+/**
+ * It is in use, was dropped by who made the next one, or is what the server does not copy any more: whatever it says,
+ * what is the fault of something else is met again without the template.
+ */
 function isOfTemplate(error: unknown): error is Error {
-  return (
-    error instanceof MpmError &&
-    (error.code === 'DATABASE_IN_USE' || sqlstateOf(error) === SQLSTATE.unknownDatabase)
-  );
+  if (!(error instanceof MpmError) || sqlstateOf(error) === SQLSTATE.queryCanceled) return false;
+  return error.code === 'DATABASE_IN_USE' || error.code === 'PROVISION_FAILED';
 }
 
 /** Drops what of it is ours. */
@@ -155,7 +157,9 @@ async function lookAt(connection: Connection, { database, buildingAs }: Building
 
 /** Only what the pool gave has an oid before it has its name. */
 function isPooled({ buildingAs, oid }: Building, unnamed: DatabaseFacts | undefined): boolean {
-  return buildingAs.startsWith(POOLED) && unnamed !== undefined && unnamed.valid && unnamed.oid === oid;
+  return (
+    buildingAs.startsWith(POOLED) && unnamed !== undefined && unnamed.unfit === null && unnamed.oid === oid
+  );
 }
 
 function taken(database: string): MpmError {

@@ -91,7 +91,13 @@ export async function carryOut(
     const rights = rightsOf(config);
     if (template.name === undefined) return rights;
     const { name: from, likeness } = template;
-    return { ...rights, template: from, likeness, onNoTemplate: (why) => void (template = { why }) };
+    return {
+      ...rights,
+      template: from,
+      likeness,
+      base: rights.template,
+      onNoTemplate: (why) => void (template = { why }),
+    };
   });
 
   if (!copyOf && !(await looking)) throw new FilesChanged();

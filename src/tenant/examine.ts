@@ -8,7 +8,7 @@ import { isStamped } from '../migration/stamp.ts';
 import { mayBeRead } from '../migration/trust.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { placeOf, withConnection } from '../postgres/connect.ts';
-import { findDatabases } from '../postgres/database.ts';
+import { findDatabases, unfitness } from '../postgres/database.ts';
 import { literal } from '../postgres/quote.ts';
 import { compareServers, systemIdentifier } from '../postgres/same-server.ts';
 import { LARGE_OBJECT, readRights, type Rights, tryWriting } from './rights.ts';
@@ -44,6 +44,8 @@ export interface DatabaseFact {
   open: boolean;
   /** False: a DROP DATABASE was interrupted. */
   valid: boolean;
+  /** Why a template or a database of the pool should be made anew; else null. */
+  unfit: string | null;
   /** Our head stamp is on it. */
   stamped: boolean;
   /** PUBLIC may connect to it. */
@@ -122,6 +124,7 @@ export async function findAliases(
 async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
   const rows = await connection.query<Omit<DatabaseFact, 'stamped'> & { comment: string | null }>(
     `select datname::text as name, pg_has_role(datdba, 'USAGE') as owned, datallowconn as open, datconnlimit <> -2 as valid,
+  ${unfitness(connection)} as unfit,
   datallowconn and has_database_privilege('public', oid, 'connect') as everybody,
   shobj_description(oid, 'pg_database') as comment
 from pg_database where not datistemplate and datname <> 'postgres' order by datname`,

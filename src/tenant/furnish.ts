@@ -52,7 +52,7 @@ export async function furnish(
       run: 'create',
       actor: config.actor,
       toolVersion: TOOL_VERSION,
-      // It is our own: what is in it came from the server's template1, or from a migration that was killed.
+      // It is our own: what is in it came from what it was copied of, or from a migration that was killed.
       allowNonEmpty: true,
       // A migration outside a transaction that was killed is resumed, as --resume promises.
       force: true,

@@ -13,10 +13,10 @@ import { MpmError, stopIfAborted } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
-import { giveLikeness } from '../postgres/likeness.ts';
+import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
 import { settleDatabases } from '../postgres/settle.ts';
 import { type Blueprint, readBlueprint } from './blueprint.ts';
-import { newPoolName } from './build.ts';
+import { createFrom, newPoolName } from './build.ts';
 import type { ChangeOptions } from './change.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
@@ -58,7 +58,8 @@ export async function fillPool(
   }
   const blueprint = await readBlueprint(config);
   const fill = async (pool: PoolWork): Promise<void> => {
-    await clear(pool, ({ blueprint: from, state }) => state !== 'ready' || from !== blueprint.key);
+    const fit = await fitOnes(pool.connection, await readPool(pool.central, server));
+    await clear(pool, (row) => row.state !== 'ready' || row.blueprint !== blueprint.key || !fit.has(row.id));
     const ready = (await readPool(pool.central, server)).length;
     for (let left = size - ready; left > 0 && !options.signal?.aborted; left -= 1) await add(pool, options);
   };
@@ -128,6 +129,16 @@ async function atWork(
   );
 }
 
+/** Of the pool's databases, those that are there and that the server works with as when they were made. */
+async function fitOnes(connection: Connection, rows: readonly PoolRow[]): Promise<Set<string>> {
+  const there = await findDatabases(
+    connection,
+    rows.map(({ database }) => database),
+  );
+  const fit = new Set(there.filter(({ unfit }) => unfit === null).map(({ oid }) => oid));
+  return new Set(rows.filter(({ oid }) => oid !== null && fit.has(oid)).map(({ id }) => id));
+}
+
 function statusOf(server: string, rows: readonly PoolRow[], key: string): PoolStatus {
   const own = rows.filter((row) => row.server === server);
   const whole = own.filter(({ state }) => state === 'ready');
@@ -152,27 +163,37 @@ async function clear(pool: PoolWork, which: (row: PoolRow) => boolean): Promise<
 async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
   const { central, server, connection, blueprint } = pool;
   const { config } = central;
-  const template = await ensureTemplate(config, server, { connection, blueprint }, options);
+  const rights = rightsOf(config);
+  let template = await ensureTemplate(config, server, { connection, blueprint }, options);
   const database = newPoolName();
   const id = await announcePooled(central, { server, database, blueprint: blueprint.key });
   try {
+    let likeness: Likeness | undefined;
+    if (template.name === undefined) await createDatabase(connection, database, rights);
+    else {
+      const onNoTemplate = (why: string) => void (template = { why });
+      const like = {
+        template: template.name,
+        likeness: template.likeness,
+        base: rights.template,
+        onNoTemplate,
+      };
+      likeness = await createFrom(connection, database, { ...rights, ...like });
+    }
     if (template.name === undefined) {
       const notice = `made without a template: ${template.why}`;
       if (config.templates && !pool.notices.includes(notice)) pool.notices.push(notice);
-      await createDatabase(connection, database, rightsOf(config));
       const premises = { server, database, purpose: 'pool' };
       const { migrations } = blueprint.core;
       await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
     } else {
-      await createDatabase(connection, database, { ...rightsOf(config), template: template.name });
       // The first session in a database writes what the later ones start from (`pg_internal.init`).
       await withNewDatabase(config, { server, database, purpose: 'pool' }, () => Promise.resolve());
     }
     await endOwnSessions(connection, database);
     // Closed until it is handed out, so that nobody is in it when it gets its name.
     const close = `alter database ${identifier(database)} with allow_connections false`;
-    const likeness = template.name === undefined ? [] : giveLikeness(database, template.likeness);
-    await connection.query([...likeness, close].join(';\n'));
+    await connection.query([...(likeness ? giveLikeness(database, likeness) : []), close].join(';\n'));
     const [made] = await findDatabases(connection, [database]);
     if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${database}" is gone`);
     await markReady(central, id, made.oid);

@@ -6,13 +6,7 @@ import { tableName } from '../migration/history.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl } from '../postgres/connect.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import {
-  createDatabase,
-  databaseExists,
-  dropDatabase,
-  endOwnSessions,
-  renameDatabase,
-} from '../postgres/database.ts';
+import { createDatabase, dropDatabase, endOwnSessions, renameDatabase } from '../postgres/database.ts';
 import { type Likeness, readLikeness } from '../postgres/likeness.ts';
 import { settleDatabases } from '../postgres/settle.ts';
 import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
@@ -21,8 +15,8 @@ import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
 import { withNewDatabase, withServer } from './server.ts';
 
-/** A template to clone, or why there is none. */
-export type Template = { name: string; likeness: Likeness } | { name?: never; why: string };
+/** A template to clone, or why there is none; `unfit`: it can be built anew. */
+export type Template = { name: string; likeness: Likeness } | { name?: never; why: string; unfit?: true };
 
 /** In front of a template's comment, and when it was made; behind it stands what its copies get. */
 const MARK = /^\[mpm-template:1:([^\]]*)\] ?/;
@@ -67,15 +61,16 @@ export async function ensureTemplate(
     return { why: 'there are no migrations' };
   const name = `${templatePrefix(config)}${blueprint.key}`;
   const there = found ?? (await readTemplate(connection, name));
-  if (there) return there;
+  if (there && !isUnfit(there)) return there;
   try {
     const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
     await withServerLock(config, lock, async () => {
-      if (!(await databaseExists(connection, name))) {
-        await withServer(config, server, (own) =>
-          buildTemplate(config, { server, name, blueprint }, own, options),
-        );
-      }
+      const now = await readTemplate(connection, name);
+      if (now && !isUnfit(now)) return;
+      if (now) await dropDatabase(connection, name);
+      await withServer(config, server, (own) =>
+        buildTemplate(config, { server, name, blueprint }, own, options),
+      );
     });
   } catch (error) {
     const why = whyNot(error);
@@ -89,8 +84,15 @@ async function readTemplate(connection: Connection, name: string): Promise<Templ
   const likeness = await readLikeness(connection, name);
   if (!likeness) return undefined;
   if (!likeness.owned) return { why: `the template ${name} belongs to "${likeness.owner}"` };
+  if (likeness.unfit !== null) {
+    return { why: `the server does not copy the template ${name}: ${likeness.unfit}`, unfit: true };
+  }
   const comment = likeness.comment?.replace(MARK, '') ?? '';
   return { name, likeness: { ...likeness, comment: comment || null } };
+}
+
+function isUnfit(template: Template): boolean {
+  return template.name === undefined && template.unfit === true;
 }
 
 /** What keeps a template from being made, and a tenant's own creation not. */

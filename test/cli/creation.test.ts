@@ -195,9 +195,9 @@ test('fleet 13: a disk that is full undoes a registration, whether in its databa
   const folder = path.join(mount, 'space');
   await mkdir(folder);
   execFileSync('chown', ['--reference', data?.dir ?? '', folder]);
-  // New databases are copies of template1, and go where that is; what the server itself writes stays elsewhere.
+  // New databases are copies of template0, and go where that is; what the server itself writes stays elsewhere.
   await rowsIn(at.url, `create tablespace small location '${folder}'`);
-  await rowsIn(at.url, 'alter database template1 set tablespace small');
+  await rowsIn(at.url, 'alter database template0 set tablespace small');
   at.config.templates = false;
 
   const reasons: string[] = [];

@@ -5,16 +5,18 @@ import { countVisible, streamTenants } from '../../central/tenants.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, MpmError, stopIfAborted } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
+import { findDatabases } from '../../postgres/database.ts';
+import { identifier } from '../../postgres/quote.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { redact } from '../../secrets.ts';
 import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
 import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
-import { listTemplates, templatePrefix } from '../../tenant/template.ts';
+import { findTemplate } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
 import { judgeConnect, judgeRights } from '../rights-findings.ts';
-import { judgeOrphans, judgeTenants, type Listed } from '../tenant-findings.ts';
+import { judgeOrphans, judgePool, judgeTenants, type Listed } from '../tenant-findings.ts';
 
 /** What `doctor --json` prints. */
 export interface DoctorReport {
@@ -77,6 +79,7 @@ export async function doctor(
   judgeAliases(aliases, add);
   if (listed) {
     judgeTenants(config, listed, servers, aliases, add);
+    judgePool(listed, servers, add);
     await attempt('servers', () => judgeConnect(config, listed, servers, aliases.groups, add));
     await attempt('tenants', () => judgeOrphans(config, listed, servers, aliases, blueprint, add));
   }
@@ -188,11 +191,35 @@ function judgeAliases({ groups, copies }: Aliases, add: Add): void {
   }
 }
 
-async function judgeTemplate(config: Config, server: string, { key }: Blueprint, add: Add): Promise<void> {
+async function judgeTemplate(config: Config, server: string, blueprint: Blueprint, add: Add): Promise<void> {
   const about = `server ${server}`;
+  await judgeBeginning(config, server, add);
   if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
-  const templates = await withServer(config, server, (connection) => listTemplates(connection, config));
-  const current = templates.some(({ name }) => name === `${templatePrefix(config)}${key}`);
+  const template = await withServer(config, server, (connection) =>
+    findTemplate(connection, config, blueprint),
+  );
   const missing = 'no template of the current files yet: the next new tenant builds it first';
-  add(about, 'ok', current ? 'the template is current' : missing);
+  if (!template) add(about, 'ok', missing);
+  else if (template.name !== undefined) add(about, 'ok', 'the template is current');
+  else if (template.unfit) add(about, 'warning', template.why, 'The next new tenant builds it anew first.');
+  else {
+    const remedy = 'New tenants are made by replay. Let one role own what is created: history.owners.';
+    add(about, 'warning', template.why, remedy);
+  }
+}
+
+/** The database that new ones are copies of, where the configuration names one. */
+async function judgeBeginning(config: Config, server: string, add: Add): Promise<void> {
+  const { template } = config.databases;
+  if (template === undefined) return;
+  const [there] = await withServer(config, server, (connection) => findDatabases(connection, [template]));
+  const what = `databases.template: "${template}"`;
+  const about = `server ${server}`;
+  const remedy =
+    'New databases are copies of it: make it, or take databases.template out of the configuration.';
+  if (!there) add(about, 'error', `${what} is not there`, remedy);
+  else if (there.unfit !== null) {
+    const sql = `reindex database ${identifier(template)}; alter database ${identifier(template)} refresh collation version;`;
+    add(about, 'error', `${what} is not copied: ${there.unfit}`, there.valid ? `In it: ${sql}` : remedy);
+  }
 }
