@@ -32,10 +32,11 @@ export function statusExitCode(report: StatusReport, { exitCode }: { exitCode: b
 /** The exit code of `sync`; `check`: whether anything out of date counts (`--check`). */
 export function syncExitCode(report: SyncReport, { check }: { check: boolean }): number {
   const held = report.held.length > 0;
+  const outOfDate = report.changes.length + report.stale + (report.orphans?.length ?? 0) > 0;
   return worstExit({
     [EXIT.interrupted]: report.interrupted,
     [EXIT.tenantsFailed]: !check && held,
-    [EXIT.found]: report.unmet !== undefined || (check && (held || report.changes.length > 0)),
+    [EXIT.found]: report.unmet !== undefined || (check && (held || outOfDate)),
   });
 }
 

@@ -26,12 +26,15 @@ A second run changes nothing.`;
     prune: Flags.boolean({
       description: "Remove copies whose core file is gone; never a tenant's own files",
     }),
+    claim: Flags.boolean({
+      description: "Make a folder that does not say whose it is its tenant's; with --tenant, another's too",
+    }),
     overwrite: Flags.boolean({ description: 'Replace copies that were edited by hand' }),
   };
 
   async run(): Promise<SyncReport> {
     const { flags } = await this.parse(Sync);
-    const { check, prune, overwrite, 'dry-run': dryRun, tenant, label, failed } = flags;
+    const { check, prune, overwrite, claim, 'dry-run': dryRun, tenant, label, failed } = flags;
     const narrowed = label?.length || failed !== undefined || tenant?.some((name) => !name.startsWith('-'));
     const chosen = selectionFrom(narrowed ? flags : { ...flags, all: true });
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
@@ -43,7 +46,7 @@ A second run changes nothing.`;
     ]);
     const output = { quiet: flags.quiet, json: this.jsonEnabled() };
     const report = await conductOnTerminal(display, output, ({ onEvent, signal }) =>
-      sync(config, chosen, { check, prune, overwrite, dryRun, onEvent, signal }),
+      sync(config, chosen, { check, prune, overwrite, claim, dryRun, onEvent, signal }),
     );
     this.show(syncText(report, display.out));
     process.exitCode = syncExitCode(report, { check });

@@ -61,4 +61,6 @@ export interface Migration {
   down?: Script;
   /** It is still the template that `create` wrote. */
   untouched?: boolean;
+  /** A tenant's copy of what core has no more: where it is not applied, it is passed by. */
+  withdrawn?: boolean;
 }

@@ -94,6 +94,9 @@ export function planUp(
       `${future} applied, newer than all files here, without a file: by a newer release, or the file is gone`,
     );
 
+  const known = new Set(rows.map(({ name }) => name));
+  notices.push(...withdrawnNotices(migrations.filter(({ name }) => !known.has(name))));
+
   const runnable = (state: MigrationState): boolean =>
     state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
   const pending = entries
@@ -127,16 +130,27 @@ export function planAfter(migrations: readonly Migration[], count: number, optio
 function makePlanAfter(migrations: readonly Migration[], count: number, { to, only }: PlanOptions): Plan {
   const limit = to === undefined ? undefined : findMigration(migrations, to).name;
   const inReach = (migration: Migration) => limit === undefined || compareNames(migration.name, limit) <= 0;
-  const entries = migrations.map((migration, index): StateEntry => ({
-    name: migration.name,
-    state: index < count ? 'applied' : 'pending',
-    migration,
-  }));
+  const entries = migrations
+    .filter(({ withdrawn }, index) => index < count || !withdrawn)
+    .map((migration, index): StateEntry => ({
+      name: migration.name,
+      state: index < count ? 'applied' : 'pending',
+      migration,
+    }));
   // Nothing of such a history is half-done.
-  const none = count === migrations.length || only !== undefined;
-  const pending = none ? [] : migrations.slice(count).filter(inReach);
+  const left = only === undefined ? migrations.slice(count) : [];
+  const pending = left.filter((migration) => !migration.withdrawn && inReach(migration));
   const refusals = refuseUntouched(pending);
-  return { entries, pending, refusals, notices: [], head: migrations[count - 1]?.name ?? null };
+  const notices = withdrawnNotices(left);
+  return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
+}
+
+/** Of migrations that are not applied. */
+function withdrawnNotices(migrations: readonly Migration[]): string[] {
+  const names = migrations.filter(({ withdrawn }) => withdrawn).map(({ name }) => name);
+  if (!names.length) return [];
+  const what = names.length === 1 ? 'a copy of what is no more in core' : 'copies of what is no more in core';
+  return [`${listNames(names)}: ${what}, and passed by. mpm-migrate sync --prune removes it`];
 }
 
 /** The migration that was applied last. */

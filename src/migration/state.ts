@@ -62,6 +62,7 @@ export const KEPT = 'kept';
  * `future`: applied, without a file, and behind the last file: a newer release was here.
  * `out-of-order`: not applied, and in front of one that is. A plugin's are compared with its own alone, because
  * it may be installed at any time.
+ * A withdrawn one that is not applied has none.
  * `kept`: applied, of a plugin that was uninstalled, which left them.
  */
 export function statesOf(migrations: readonly Migration[], rows: readonly HistoryRow[]): StateEntry[] {
@@ -85,12 +86,13 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
     if (last === undefined || compareNames(row.name, last) > 0) lastApplied.set(migration?.plugin, row.name);
   }
 
-  const fromFiles = migrations.map((migration): StateEntry => {
+  const fromFiles = migrations.flatMap((migration): StateEntry[] => {
     const row = rowByName.get(migration.name);
-    if (row) return { name: migration.name, state: stateOfRow(row, migration), migration, row };
+    if (row) return [{ name: migration.name, state: stateOfRow(row, migration), migration, row }];
+    if (migration.withdrawn) return [];
     const last = lastApplied.get(migration.plugin);
     const late = last !== undefined && compareNames(migration.name, last) < 0;
-    return { name: migration.name, state: late ? 'out-of-order' : 'pending', migration };
+    return [{ name: migration.name, state: late ? 'out-of-order' : 'pending', migration }];
   });
   const withoutFile = rows
     .filter((row) => !byName.has(row.name))

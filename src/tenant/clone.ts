@@ -5,6 +5,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Original, ProvisionOptions, ProvisionReport } from './creation.ts';
 import type { IdleHands } from './hands.ts';
+import { TenantFolders } from './own-folder.ts';
 import { create, requireBuiltIn } from './provision.ts';
 
 export interface CloneInput {
@@ -39,6 +40,8 @@ export async function clone(
       hint: `mpm-migrate tenant create --resume ${id}`,
     });
   }
-  const original: Original = { id, database, disconnect };
+  // Before anything is made: its folder is copied along.
+  new TenantFolders(config).find(tenant);
+  const original: Original = { id, name, server, database, disconnect };
   return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
 }

@@ -11,6 +11,7 @@ import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import type { Hands } from './hands.ts';
 import { copyOptions } from './in-use.ts';
+import { copyFolder } from './own-folder.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
@@ -27,6 +28,8 @@ export interface Creation extends Hands {
 /** A tenant to be copied. */
 export interface Original {
   id: string;
+  name: string;
+  server: string;
   database: string;
   /** Ends the sessions of others in it, without which it cannot be copied. */
   disconnect: boolean;
@@ -110,7 +113,10 @@ export async function carryOut(
     const premises = { server, database, purpose: id, tenant: { id, name } };
     attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
   }
-  if (copyOf) await copyInstalled(central, copyOf.id, id);
+  if (copyOf) {
+    await copyInstalled(central, copyOf.id, id);
+    copyFolder(copyOf, tenant, config);
+  }
   if (options.signal?.aborted) throw new MpmError('INTERRUPTED', 'interrupted');
   if (!(await markActive(central, id))) {
     throw new MpmError('TENANT_STATUS', `${name} (${id}) is not being created any more`);

@@ -11,6 +11,7 @@ import { dropDatabase, findDatabases } from '../postgres/database.ts';
 import { dropBuilding } from './build.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSessions } from './in-use.ts';
+import { setFolderAside } from './own-folder.ts';
 import { requireBuiltIn } from './provision.ts';
 import { refuseSharedDatabase } from './same-database.ts';
 import { withServer } from './server.ts';
@@ -34,7 +35,7 @@ export function lookUp(config: Config, wanted: string): Promise<Tenant> {
  * @throws MpmError CONFIRMATION, UNKNOWN_TENANT, DATABASE_IN_USE, DROP_FAILED, BUSY, CENTRAL_INVALID
  */
 export async function drop(config: Config, wanted: string, options: DropOptions): Promise<TenantChange> {
-  const act = async (central: Central, tenant: Tenant): Promise<void> => {
+  const act = async (central: Central, tenant: Tenant): Promise<string[]> => {
     if (options.confirm !== tenant.name) {
       throw new MpmError(
         'CONFIRMATION',
@@ -46,11 +47,15 @@ export async function drop(config: Config, wanted: string, options: DropOptions)
       );
     }
     // What tells nothing about a database has none to drop.
-    if (!tenant.database) return removeTenant(central, tenant, async () => undefined);
+    if (!tenant.database) {
+      await removeTenant(central, tenant, async () => undefined);
+      return [];
+    }
     const problem = tenantProblem(tenant, config);
     if (problem) throw problem;
     await refuseSharedDatabase(config, tenant, central);
     await withServer(config, tenant.server, (server) => dropBoth(central, server, tenant, options));
+    return setFolderAside(tenant, config);
   };
   return change(config, wanted, 'dropped', act, options);
 }

@@ -1,16 +1,17 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { arrange, type FolderListing, isMigrationFile } from '../migration/files.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type MigrationCache, type MigrationSet, readListed } from '../migration/source.ts';
+import { isUntouched, type Manifest } from './manifest.ts';
+import { TenantFolders } from './own-folder.ts';
 import { withPlugins } from './plugins.ts';
-import { isUntouched, type Manifest, readManifest } from './manifest.ts';
 
 /** A tenant, as far as its migrations go. */
-export type TenantOfSet = Pick<Tenant, 'id' | 'name' | 'database' | 'plugins'>;
+export type TenantOfSet = Pick<Tenant, 'id' | 'name' | 'server' | 'database' | 'plugins'>;
 
 /** What `up` applies to a tenant. */
 export interface TenantSet extends MigrationSet {
@@ -18,41 +19,6 @@ export interface TenantSet extends MigrationSet {
   ownFolder: boolean;
   /** Names of core migrations, and of its plugins', that the tenant's folder lacks. */
   lacksCore: readonly string[];
-}
-
-const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i;
-
-/** Why a database's name cannot be a folder's; undefined when it can. */
-export function folderNameProblem(database: string): string | undefined {
-  if (database === '') return 'it is empty';
-  if (/[/\\]/.test(database)) return 'it holds a path separator';
-  if (database.includes('\0')) return 'it holds a NUL character';
-  if (database.startsWith('.')) return 'it begins with a dot';
-  if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
-  if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';
-  if (/^[a-z]:/i.test(database)) return 'it begins like a drive of Windows';
-  return undefined;
-}
-
-/**
- * The folder of a tenant's own, whether it exists or not.
- * @throws MpmError TENANT_FOLDER when the database's name would leave the folder of folders
- */
-export function tenantFolder(
-  { id, name, database }: Pick<Tenant, 'id' | 'name' | 'database'>,
-  config: Config,
-): string {
-  const problem = folderNameProblem(database);
-  if (!problem) return join(config.migrations.tenants, database);
-  const who = name ? `${name} (${id})` : `tenant ${id}`;
-  throw new MpmError(
-    'TENANT_FOLDER',
-    `${who} cannot have a folder for the database ${JSON.stringify(database)}: ${problem}`,
-    {
-      subject: name || id,
-      hint: 'Without a folder it follows core. Leave it out (--exclude), or give the database another name.',
-    },
-  );
 }
 
 /**
@@ -69,15 +35,15 @@ export async function tenantSet(
   cache: MigrationCache = new Map(),
 ): Promise<TenantSet> {
   const shared = sharedOf(core, cache);
-  const files = hasFolder(shared, tenant, config)
-    ? filesOf(join(config.migrations.tenants, tenant.database))
-    : undefined;
+  shared.folders ??= new TenantFolders(config);
+  const own = shared.folders.find(tenant);
   const { plugins = [] } = tenant;
   const wanted = await withPlugins(core, plugins, config, cache);
-  if (!files) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
+  if (!own) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
 
-  const folder = tenantFolder(tenant, config);
-  const manifest = readManifest(folder);
+  const { folder, manifest } = own;
+  const files = filesOf(folder);
+  const cores = coreChecksums(shared, core);
   const isIts = (file: string) => {
     const plugin = copyOf(manifest, file)?.plugin;
     return plugin === undefined || plugins.includes(plugin);
@@ -90,7 +56,9 @@ export async function tenantSet(
       sourceOf: (file, checksum) => {
         const copy = copyOf(manifest, file);
         if (copy?.plugin !== undefined) return 'plugin';
-        return copy?.checksum === checksum ? 'core' : 'tenant';
+        // What is equal to core's is core's, whatever a copying that was cut off has recorded.
+        const isCore = copy?.checksum === checksum || cores.get(file) === checksum;
+        return isCore ? 'core' : 'tenant';
       },
       pluginOf: (file) => copyOf(manifest, file)?.plugin,
       knownChecksum: (file) => {
@@ -102,7 +70,7 @@ export async function tenantSet(
     },
     cache,
   );
-  const list = oneList(shared, migrations);
+  const list = oneList(shared, withWithdrawn(shared, wanted, migrations));
   return { folder, migrations: list, ownFolder: true, lacksCore: lacksCore(shared, wanted, list) };
 }
 
@@ -110,20 +78,12 @@ function copyOf({ copies }: Manifest, file: string) {
   return Object.hasOwn(copies, file) ? copies[file] : undefined;
 }
 
-/** Looked up once for all tenants of a run: most fleets follow core. */
-function hasFolder(shared: Shared, { database }: TenantOfSet, { migrations }: Config): boolean {
-  shared.folders ??= new Set(filesOf(migrations.tenants, () => true) ?? []);
-  return shared.folders.has(database) && !folderNameProblem(database);
-}
-
-/** The files of a folder; undefined when there is no such folder. */
-function filesOf(folder: string, wanted = isMigrationFile): string[] | undefined {
+/** The migrations in a folder. */
+function filesOf(folder: string): string[] {
   try {
-    return readdirSync(folder).filter(wanted);
+    return readdirSync(folder).filter(isMigrationFile);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw new MpmError('TENANT_FOLDER', `${folder} cannot be read: ${message}`, {
+    throw new MpmError('TENANT_FOLDER', `${folder} cannot be read: ${(error as Error).message}`, {
       subject: folder,
       hint: 'Check its permissions.',
       cause: error,
@@ -133,8 +93,13 @@ function filesOf(folder: string, wanted = isMigrationFile): string[] | undefined
 
 /** What the folders of one run have in common. */
 interface Shared {
-  /** Whose folders there are. */
-  folders?: ReadonlySet<string>;
+  /** Looked at once for all tenants of a run. */
+  folders?: TenantFolders;
+  /** Of core's files, by their names. */
+  checksums?: ReadonlyMap<string, string>;
+  /** The names in a list. */
+  names: WeakMap<readonly Migration[], ReadonlySet<string>>;
+  withdrawn: WeakMap<Migration, Migration>;
   listings: Map<string, FolderListing>;
   lists: (readonly Migration[])[];
   /** By what is wanted, then by what is there. */
@@ -147,10 +112,38 @@ const sharedByCache = new WeakMap<MigrationCache, Shared>();
 function sharedOf(core: MigrationSet, cache: MigrationCache): Shared {
   let shared = sharedByCache.get(cache);
   if (!shared) {
-    shared = { listings: new Map(), lists: [core.migrations], lacking: new WeakMap() };
+    shared = {
+      names: new WeakMap(),
+      withdrawn: new WeakMap(),
+      listings: new Map(),
+      lists: [core.migrations],
+      lacking: new WeakMap(),
+    };
     sharedByCache.set(cache, shared);
   }
   return shared;
+}
+
+function coreChecksums(shared: Shared, { migrations }: MigrationSet): ReadonlyMap<string, string> {
+  shared.checksums ??= new Map(migrations.map(({ path, fileChecksum }) => [basename(path), fileChecksum]));
+  return shared.checksums;
+}
+
+function namesOf({ names }: Shared, list: readonly Migration[]): ReadonlySet<string> {
+  let known = names.get(list);
+  if (!known) names.set(list, (known = new Set(list.map(({ name }) => name))));
+  return known;
+}
+
+/** Copies of what core, or the plugin, has no more are marked: they are not to be applied (fleet 40). */
+function withWithdrawn(shared: Shared, wanted: readonly Migration[], migrations: Migration[]): Migration[] {
+  const names = namesOf(shared, wanted);
+  const mark = (migration: Migration): Migration => {
+    let marked = shared.withdrawn.get(migration);
+    if (!marked) shared.withdrawn.set(migration, (marked = { ...migration, withdrawn: true }));
+    return marked;
+  };
+  return migrations.map((each) => (each.source === 'tenant' || names.has(each.name) ? each : mark(each)));
 }
 
 function listingOf({ listings }: Shared, folder: string, files: readonly string[]): FolderListing {
@@ -172,13 +165,14 @@ function oneList({ lists }: Shared, migrations: readonly Migration[]): readonly 
   return migrations;
 }
 
-function lacksCore({ lacking }: Shared, wanted: readonly Migration[], list: readonly Migration[]): string[] {
+function lacksCore(shared: Shared, wanted: readonly Migration[], list: readonly Migration[]): string[] {
   if (list === wanted) return [];
+  const { lacking } = shared;
   let byList = lacking.get(wanted);
   if (!byList) lacking.set(wanted, (byList = new WeakMap()));
   let names = byList.get(list);
   if (!names) {
-    const own = new Set(list.map((migration) => migration.name));
+    const own = namesOf(shared, list);
     names = wanted.map((migration) => migration.name).filter((name) => !own.has(name));
     byList.set(list, names);
   }

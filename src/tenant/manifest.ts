@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MpmError } from '../errors.ts';
 
@@ -14,16 +14,26 @@ export interface Copy {
   plugin?: string;
 }
 
+/** The tenant whose folder it is (fleet 39). */
+export interface Owner {
+  id: string;
+  server: string;
+  database: string;
+}
+
 export interface Manifest {
   version: 1;
+  /** Absent where 0.1.0 wrote it, or nobody. */
+  tenant?: Owner;
   /** By file name. */
   copies: Readonly<Record<string, Copy>>;
 }
 
 const NONE: Manifest = { version: 1, copies: {} };
 
-/** Manifests by their text: those of a fleet in step are all the same. */
+/** Manifests by their text without the owner's line: those of a fleet in step are all the same. */
 const parsed = new Map<string, Manifest>();
+const OWNER_LINE = /^ {2}"tenant": (\{.*\}),\n/m;
 
 /**
  * The manifest of a tenant's folder; without copies when there is none.
@@ -38,21 +48,39 @@ export function readManifest(folder: string): Manifest {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return NONE;
     throw unreadable(path, (error as Error).message, error);
   }
-  const known = parsed.get(text);
-  if (known) return known;
-  const manifest = parseManifest(path, text);
-  // A fleet out of step must not fill the memory.
-  if (parsed.size >= 50) parsed.clear();
-  parsed.set(text, manifest);
-  return manifest;
+  const owner = OWNER_LINE.exec(text)?.[1];
+  const rest = text.replace(OWNER_LINE, '');
+  const known = parsed.get(rest);
+  const manifest = known ?? parseManifest(path, rest);
+  if (!known) {
+    // A fleet out of step must not fill the memory.
+    if (parsed.size >= 50) parsed.clear();
+    parsed.set(rest, manifest);
+  }
+  return owner === undefined ? manifest : { ...manifest, tenant: ownerOf(path, parseJson(path, owner)) };
 }
 
 /** One line a copy, in the order of names: what a person can merge. */
-export function manifestText(copies: Readonly<Record<string, Copy>>): string {
+function manifestText({ tenant, copies }: Omit<Manifest, 'version'>): string {
   const lines = Object.keys(copies)
     .toSorted()
     .map((file) => `    ${JSON.stringify(file)}: ${JSON.stringify(copies[file])}`);
-  return `{\n  "version": 1,\n  "copies": {${lines.length ? `\n${lines.join(',\n')}\n  ` : ''}}\n}\n`;
+  const owner = tenant ? `  "tenant": ${JSON.stringify(tenant)},\n` : '';
+  return `{\n  "version": 1,\n${owner}  "copies": {${lines.length ? `\n${lines.join(',\n')}\n  ` : ''}}\n}\n`;
+}
+
+/** Beside its place, and renamed: a kill leaves none by halves. Throws what node:fs throws. */
+export function writeManifest(folder: string, manifest: Omit<Manifest, 'version'>): void {
+  const temporary = join(folder, temporaryName());
+  writeFileSync(temporary, manifestText(manifest));
+  renameSync(temporary, join(folder, MANIFEST));
+}
+
+let count = 0;
+
+/** Dotted, and of this process: what a killed one left is known by it. */
+export function temporaryName(): string {
+  return `.mpm-migrate-${process.pid}-${(count += 1)}.tmp`;
 }
 
 /**
@@ -68,10 +96,9 @@ export function isUntouched(copy: Copy, stat: { size: number; mtimeMs: number })
   return stat.size === copy.size && Math.floor(stat.mtimeMs / 1000) === mtimeOf(copy.checksum);
 }
 
-function parseManifest(path: string, text: string): Manifest {
-  let value: unknown;
+function parseJson(path: string, text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw unreadable(
       path,
@@ -79,6 +106,10 @@ function parseManifest(path: string, text: string): Manifest {
       error,
     );
   }
+}
+
+function parseManifest(path: string, text: string): Manifest {
+  const value = parseJson(path, text);
   if (typeof value !== 'object' || value === null || !('version' in value) || !('copies' in value)) {
     throw unreadable(path, 'it has no version and copies');
   }
@@ -87,7 +118,24 @@ function parseManifest(path: string, text: string): Manifest {
   if (typeof copies !== 'object' || copies === null || !Object.values(copies).every(isCopy)) {
     throw unreadable(path, 'its copies have no checksum and size');
   }
-  return { version: 1, copies: copies as Manifest['copies'] };
+  // Somebody laid it out in another way.
+  const owner = 'tenant' in value ? { tenant: ownerOf(path, value.tenant) } : {};
+  return { version: 1, ...owner, copies: copies as Manifest['copies'] };
+}
+
+function ownerOf(path: string, value: unknown): Owner {
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    'id' in value &&
+    'server' in value &&
+    'database' in value
+  ) {
+    const { id, server, database } = value;
+    if (typeof id === 'string' && typeof server === 'string' && typeof database === 'string')
+      return { id, server, database };
+  }
+  throw unreadable(path, 'its tenant has no id, server and database');
 }
 
 function isCopy(value: unknown): value is Copy {
@@ -101,7 +149,7 @@ function isCopy(value: unknown): value is Copy {
 function unreadable(path: string, why: string, cause?: unknown): MpmError {
   return new MpmError('TENANT_FOLDER', `${path} cannot be read: ${why}`, {
     subject: path,
-    hint: 'Restore it from version control, or remove it and run mpm-migrate sync: equal files are taken for copies again.',
+    hint: 'Restore it from version control, or remove it and run mpm-migrate sync --claim: equal files are taken for copies again.',
     cause,
   });
 }

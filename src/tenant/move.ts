@@ -13,6 +13,7 @@ import { identifier } from '../postgres/quote.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { type Closed, whileClosed } from './closed.ts';
 import { differenceOf, readContents } from './contents.ts';
+import { takeFolderAlong } from './own-folder.ts';
 import { refuseSharedDatabase } from './same-database.ts';
 import { directUrlOf, serverOf, withServer } from './server.ts';
 
@@ -53,6 +54,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
       throw goneFor(tenant, code, `its old database cannot be compared: ${message}`, error);
     });
     const to = { ...place, oid };
+    const folderAlong = () => takeFolderAlong(tenant, { ...tenant, ...place }, config);
     if (old === undefined) {
       const renamed = place.server === tenant.server && oid === oldOid;
       if (!renamed && !input.withoutOld) {
@@ -60,7 +62,8 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         throw goneFor(tenant, 'DATABASE_MISSING', what);
       }
       await changePlace(central, tenant, to);
-      return renamed ? [] : ['the old database is gone, so whether this is its copy was not checked'];
+      const unchecked = 'the old database is gone, so whether this is its copy was not checked';
+      return [...(renamed ? [] : [unchecked]), ...folderAlong()];
     }
     if (input.withoutOld) {
       throw new MpmError(
@@ -84,9 +87,8 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
       });
     });
     const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed: nobody connects to it any more. When nothing of it is needed: drop database ${identifier(tenant.database)};`;
-    return input.countsOnly
-      ? ['what is in the tables was not compared, only how many rows there are', done]
-      : [done];
+    const notCompared = 'what is in the tables was not compared, only how many rows there are';
+    return [...(input.countsOnly ? [notCompared] : []), done, ...folderAlong()];
   };
   return change(config, wanted, 'moved', act, input);
 }

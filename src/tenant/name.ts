@@ -1,6 +1,6 @@
 import { MpmError } from '../errors.ts';
 import { databaseNameProblem, NAME_BYTES } from '../postgres/database.ts';
-import { folderNameProblem } from './folder.ts';
+import { folderNameProblem } from './own-folder.ts';
 
 /** Letters that Unicode does not take apart into a base and an accent. */
 const LETTERS: Record<string, string> = {

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { withCentral } from '../central/central.ts';
 import {
   markFailed,
@@ -26,6 +24,7 @@ import {
 import { type Hands, type IdleHands, withHands } from './hands.ts';
 import { withTenantLock } from './lock.ts';
 import { checkCompanyName, databaseNames } from './name.ts';
+import { claimFolder, folderInTheWay } from './own-folder.ts';
 import { refuseNamesakes } from './same-database.ts';
 import { serverOf } from './server.ts';
 import { lookAround, type Surroundings } from './surroundings.ts';
@@ -40,6 +39,8 @@ export interface ProvisionInput {
   labels?: Readonly<Record<string, string>>;
   /** Default: counted by the central database. */
   id?: string;
+  /** Its migrations are those in the folder that lies there for its database. */
+  claim?: boolean;
 }
 
 /**
@@ -70,7 +71,10 @@ export async function create(
   checkCompanyName(name);
   requireBuiltIn(config);
   serverOf(config, server);
-  if (database !== undefined) checkDatabaseName(database, (await placeOf(config.central.url)).database);
+  if (database !== undefined) {
+    checkDatabaseName(database, (await placeOf(config.central.url)).database);
+    if (!input.claim) refuseFolder(config, { database, server });
+  }
   const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
   const look = (connection: Connection, files: Promise<Blueprint>) =>
     lookAround(connection, config, wanted, files);
@@ -146,7 +150,7 @@ async function register(
   shared: ReadonlySet<string> = new Set(),
 ): Promise<Creation> {
   const { central, blueprint } = hands;
-  const { name, database, server, labels = {}, id } = input;
+  const { name, database, server, labels = {}, id, claim = false } = input;
   const { config } = central;
   const newcomer = {
     name,
@@ -156,13 +160,14 @@ async function register(
     buildingAs: copyOf ? newCopyName() : newBuildingName(),
     pool: copyOf ? undefined : blueprint.key,
     sameName: database !== undefined,
-    databases: candidates(config, name, database, new Set([...existing, ...shared])),
+    databases: candidates(config, { name, database, server, claim }, new Set([...existing, ...shared])),
   };
   const registered = await registerTenant(central, newcomer, onWaiting);
   const creation: Creation = { ...hands, copyOf, template, id: registered.id, resumed: false };
   const place = { server, database: registered.database };
   try {
     await refuseNamesakes(config, place, registered.namesakes);
+    if (claim) claimFolder({ id: registered.id, name, ...place }, config, { others: true });
     return creation;
   } catch (error) {
     const row = await readProvisioning(central, creation.id);
@@ -176,16 +181,39 @@ async function register(
 
 function* candidates(
   config: Config,
-  name: string,
-  database: string | undefined,
+  {
+    name,
+    database,
+    server,
+    claim,
+  }: { name: string; database: string | undefined; server: string; claim: boolean },
   existing: ReadonlySet<string>,
 ): Generator<Candidate> {
-  const names =
-    database === undefined ? databaseNames(name, describeUrl(config.central.url).database) : [database];
-  for (const each of names) {
+  const hasFolder = (each: string) => folderInTheWay({ database: each, server }, config) !== undefined;
+  if (database !== undefined) {
     // What follows a folder of its own is not made of core, as the pool's are.
-    if (!existing.has(each)) yield { name: each, fits: !existsSync(join(config.migrations.tenants, each)) };
+    yield { name: database, fits: !hasFolder(database) };
+    return;
   }
+  for (const each of databaseNames(name, describeUrl(config.central.url).database)) {
+    const fits = !hasFolder(each);
+    if (!existing.has(each) && (fits || claim)) yield { name: each, fits };
+  }
+}
+
+/** @throws MpmError TENANT_FOLDER: it is not to begin with what is in there, for instance a dropped tenant's (fleet 39) */
+function refuseFolder(config: Config, place: { database: string; server: string }): void {
+  const folder = folderInTheWay(place, config);
+  if (folder === undefined) return;
+  throw new MpmError(
+    'TENANT_FOLDER',
+    `there is a folder for a tenant of the database "${place.database}": ${folder}`,
+    {
+      subject: place.database,
+      aftermath: 'nothing was made',
+      hint: 'If the new tenant is to have what is in it, add --claim; otherwise move it elsewhere.',
+    },
+  );
 }
 
 async function locked(

@@ -8,7 +8,6 @@ import {
   type Stats,
   statSync,
   utimesSync,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { MpmError } from '../errors.ts';
@@ -18,11 +17,12 @@ import { oneError } from '../migration/source.ts';
 import {
   type Copy,
   isUntouched,
-  MANIFEST,
   type Manifest,
-  manifestText,
   mtimeOf,
+  type Owner,
   readManifest,
+  temporaryName,
+  writeManifest,
 } from './manifest.ts';
 import { type CoreFile, type FolderPlan, planFolder, type SyncFlags } from './sync-plan.ts';
 
@@ -74,14 +74,19 @@ export interface SyncFolderOptions extends SyncFlags {
  * is killed leaves none by halves; with a clash, nothing is done.
  * @throws MpmError FILE_SYSTEM, TENANT_FOLDER
  */
-export function syncFolder(core: CoreFolder, folder: string, options: SyncFolderOptions): FolderPlan {
+export function syncFolder(
+  core: CoreFolder,
+  folder: string,
+  owner: Owner,
+  options: SyncFolderOptions,
+): FolderPlan {
   try {
     const present = filesOf(folder, options.dryRun === true);
     const manifest = present ? readManifest(folder) : { version: 1 as const, copies: {} };
     const inspection = inspect(folder, manifest);
     const plan = planFolder(core.files, manifest, present ?? new Set(), inspection.contentOf, options);
     if (!options.dryRun && !plan.clashes.length) {
-      apply(core, folder, plan, manifest, present === undefined);
+      apply(core, folder, plan, { owner, before: manifest, isNew: present === undefined });
       inspection.confirm(plan);
     }
     return plan;
@@ -134,10 +139,23 @@ function inspect(folder: string, { copies }: Manifest) {
   return { contentOf, confirm };
 }
 
-function apply(core: CoreFolder, folder: string, plan: FolderPlan, before: Manifest, isNew: boolean): void {
+function apply(
+  core: CoreFolder,
+  folder: string,
+  plan: FolderPlan,
+  { owner: { id, server, database }, before, isNew }: { owner: Owner; before: Manifest; isNew: boolean },
+): void {
+  const tenant = { id, server, database };
   const files = [...plan.copy, ...plan.update];
   if (isNew && files.length) mkdirSync(folder, { recursive: true });
   for (const file of plan.prune) rmSync(join(folder, file), { force: true });
+  const recorded: Record<string, Copy> = { ...before.copies };
+  for (const file of plan.copy) {
+    const copy = plan.copies[file];
+    if (copy) recorded[file] = copy;
+  }
+  // First: what is not in it would be the tenant's own, if the copying were cut off.
+  if (plan.copy.length) writeManifest(folder, { tenant, copies: recorded });
   for (const file of files) {
     const temporary = join(folder, temporaryName());
     try {
@@ -153,10 +171,7 @@ function apply(core: CoreFolder, folder: string, plan: FolderPlan, before: Manif
       throw error;
     }
   }
-  if (isSame(plan.copies, before.copies)) return;
-  const temporary = join(folder, temporaryName());
-  writeFileSync(temporary, manifestText(plan.copies));
-  renameSync(temporary, join(folder, MANIFEST));
+  if (!isSame(plan.copies, recorded)) writeManifest(folder, { tenant, copies: plan.copies });
 }
 
 function isSame(a: Readonly<Record<string, Copy>>, b: Readonly<Record<string, Copy>>): boolean {
@@ -187,12 +202,6 @@ function setTime(path: string, checksum: string): void {
 }
 
 const LEFTOVER = /^\.mpm-migrate-(\d+)-\d+\.tmp$/;
-let count = 0;
-
-function temporaryName(): string {
-  return `.mpm-migrate-${process.pid}-${(count += 1)}.tmp`;
-}
-
 /** A temporary file whose process is gone. */
 function isLeftover(file: string): boolean {
   const pid = LEFTOVER.exec(file)?.[1];

@@ -9,6 +9,7 @@ import { asMpmError, MpmError } from '../errors.ts';
 import { dropBuilding } from './build.ts';
 import type { Creation } from './creation.ts';
 import { withTenantLock } from './lock.ts';
+import { removeFolder } from './own-folder.ts';
 import { withServer } from './server.ts';
 
 /**
@@ -62,6 +63,7 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
   const known = failureOf(error, row);
   try {
     await dropOwn(creation, row);
+    if (creation.copyOf) removeFolder(row, creation.central.config);
     await onCentral(creation, (central) => unregisterTenant(central, row.id));
   } catch (second) {
     const why = second instanceof Error ? second.message : String(second);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { centralUp } from '../../src/central/up.ts';
 import type { Config } from '../../src/config/define.ts';
+import { writeOwner } from '../../src/tenant/own-folder.ts';
 import { configOf, type TestConfig } from './central.ts';
 import type { TestDatabases } from './database.ts';
 import { OPTIONS } from './options.ts';
@@ -28,7 +29,7 @@ export interface TestFleet {
   ): Promise<Row[]>;
   /** Names in a tenant's history, in order of application. */
   historyOf(tenant: TestTenant | undefined): Promise<string[]>;
-  /** Writes files below the project's folder: `core/1_a.sql`, `tenants/<database>/2_b.sql`. */
+  /** Writes files below the project's folder: `core/1_a.sql`, `tenants/<database>/2_b.sql`, with its manifest. */
   write(files: Record<string, string>): Promise<void>;
 }
 
@@ -82,7 +83,13 @@ export async function makeFleet(
       );
       return rows.map(({ name }) => name);
     },
-    write: (written) => writeFiles(root, written),
+    write: async (written) => {
+      for (const file of Object.keys(written)) {
+        const owner = tenants.find(({ database }) => file.startsWith(`tenants/${database}/`));
+        if (owner) writeOwner(join(root, 'tenants', owner.database), { ...owner, server: 'default' });
+      }
+      await writeFiles(root, written);
+    },
   };
   await fleet.write(files);
   await addTenants(fleet, tenants);

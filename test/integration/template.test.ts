@@ -56,8 +56,8 @@ async function fleetOf(core: Record<string, string>, seeds?: Record<string, stri
   return { config, url };
 }
 
-async function make(config: Config, label: string) {
-  const report = await provision(config, { name: `${databases.prefix}${label}` });
+async function make(config: Config, label: string, input: { claim?: boolean } = {}) {
+  const report = await provision(config, { name: `${databases.prefix}${label}`, ...input });
   databases.adopt(report.tenant.database);
   return { report, url: testServer(report.tenant.database) };
 }
@@ -206,7 +206,7 @@ test('a tenant with a folder of its own gets what is in it, not the template or 
   const folder = join(config.migrations.tenants, `${databases.prefix}own`);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, '1_a.sql'), 'create table a ();');
-  const { report, url } = await make(config, 'own');
+  const { report, url } = await make(config, 'own', { claim: true });
   expect(report.source).toBe('migrations');
   expect(await historyOf(url)).toEqual(['1_a applied']);
   expect(await poolStatus(config)).toMatchObject([{ ready: 1 }]);

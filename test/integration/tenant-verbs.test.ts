@@ -119,9 +119,16 @@ test('fleet 16, 41: what clone, rename, move and drop do to rows, databases, fol
   expect(
     await databases.query(`select datallowconn as open from pg_database where datname = '${old}'`),
   ).toEqual([{ open: false }]);
-  expect(await stateOf(made, '1', old)).toMatchObject({ database: true, folder: true });
-  expect(await stateOf(made, '1', there.name)).toMatchObject({ database: true, folder: false });
+  expect(await stateOf(made, '1', old)).toMatchObject({ database: true, folder: false });
+  expect(await stateOf(made, '1', there.name)).toMatchObject({ database: true, folder: true });
 
-  await fleet.drop(copy.id, { confirm: 'Copy' });
-  expect(await stateOf(made, copy.id, input.database)).toMatchObject({ rows: [], database: false });
+  expect(await stateOf(made, copy.id, input.database)).toMatchObject({ folder: true });
+  const aside = join(made.config.migrations.tenants, '.dropped', input.database);
+  expect((await fleet.drop(copy.id, { confirm: 'Copy' })).notices).toEqual([`its folder is now ${aside}`]);
+  expect(existsSync(join(aside, '1_meters.sql'))).toBe(true);
+  expect(await stateOf(made, copy.id, input.database)).toMatchObject({
+    rows: [],
+    database: false,
+    folder: false,
+  });
 });

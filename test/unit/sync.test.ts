@@ -17,10 +17,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Tenant } from '../../src/central/tenant.ts';
 import type { Config } from '../../src/config/define.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { syncExitCode } from '../../src/cli/exit-code.ts';
 import { MpmError } from '../../src/errors.ts';
 import { syncFolders, type SyncOptions, type SyncReport } from '../../src/fleet/verbs/sync.ts';
+import { planAfter, planUp } from '../../src/migration/plan.ts';
 import { readMigrations } from '../../src/migration/source.ts';
-import { folderNameProblem, tenantFolder, tenantSet } from '../../src/tenant/folder.ts';
+import { tenantSet } from '../../src/tenant/folder.ts';
+import { folderFor, folderNameProblem, writeOwner } from '../../src/tenant/own-folder.ts';
 import { MANIFEST } from '../../src/tenant/manifest.ts';
 import { readCoreFolder } from '../../src/tenant/sync-folder.ts';
 
@@ -92,7 +95,12 @@ describe('sync', () => {
       '2_b.up.sql',
       '3_c.ts',
     ]);
-    expect(read('acme', MANIFEST)).toBe(read('kivu', MANIFEST));
+    const owner = (id: string) =>
+      `"tenant": {"id":"${id}","server":"default","database":"${id === '1' ? 'acme' : 'kivu'}"}`;
+    expect(read('acme', MANIFEST)).toContain(owner('1'));
+    expect(read('acme', MANIFEST).replace(owner('1'), '')).toBe(
+      read('kivu', MANIFEST).replace(owner('2'), ''),
+    );
     const before = snapshot();
     expect(await sync(tenants)).toMatchObject({
       tenants: 2,
@@ -174,14 +182,18 @@ describe('sync', () => {
       writeFileSync(path(database, file), 'select 5;');
     }
     core({ '4_d.sql': 'select 4;\n' });
-    const report = await sync(fleet('acme', 'bida', 'kano', 'kivu'), { overwrite: true, prune: true });
+    const report = await sync(fleet('acme', 'bida', 'kano', 'kivu'), {
+      overwrite: true,
+      prune: true,
+      claim: true,
+    });
     expect(report).toMatchObject({ tenants: 4, copied: 5 });
     expect(report.held.map(({ tenant, files, error }) => [tenant.database, files, error.message])).toEqual([
       ['acme', ['4_d.sql'], "4_d.sql is this tenant's own file, and core has another of that name"],
       ['bida', ['4_other.sql'], "4_other.sql has the number of core's 4_d.sql"],
       ['kano', ['0004_d.ts'], "0004_d.ts has the number of core's 4_d.sql"],
     ]);
-    expect(readdirSync(path('acme'))).toEqual(['4_d.sql']);
+    expect(readdirSync(path('acme'))).toEqual([MANIFEST, '4_d.sql']);
     expect(read('acme', '4_d.sql')).toBe('select 5;');
   });
 
@@ -198,7 +210,7 @@ describe('sync', () => {
   test('equal files that something else put there are taken for copies', async () => {
     mkdirSync(path('acme'), { recursive: true });
     execFileSync('cp', ['-r', `${config.migrations.core}/.`, path('acme')]);
-    expect(await sync(fleet('acme'))).toMatchObject({ copied: 0, unchanged: 4, held: [] });
+    expect(await sync(fleet('acme'), { claim: true })).toMatchObject({ copied: 0, unchanged: 4, held: [] });
     core({ '1_a.sql': 'select 11;\n' });
     expect(await sync(fleet('acme'))).toMatchObject({ updated: 1, held: [] });
   });
@@ -257,7 +269,7 @@ describe('sync', () => {
     expect(readdirSync(root)).toEqual(['migrations']);
     expect(readdirSync(config.migrations.tenants)).toEqual(['we "ird" Ünï.🚀']);
     expect(folderNameProblem('constellation')).toBeUndefined();
-    expect(() => tenantFolder(tenant('1', '../x'), config)).toThrow(MpmError);
+    expect(() => folderFor(tenant('1', '../x'), config)).toThrow(MpmError);
   });
 
   test('what a killed run left is cleaned up, and nothing is there by halves', async () => {
@@ -337,11 +349,122 @@ describe('sync', () => {
   });
 });
 
+describe("fleet 39: a folder is one tenant's", () => {
+  const at = (database: string, server: string, id: string): Tenant => ({ ...tenant(id, database), server });
+
+  test('equal database names on two servers have two folders', async () => {
+    const tenants = [at('acme', 'east', '1'), at('acme', 'west', '2')];
+    expect(await sync(tenants)).toMatchObject({ copied: 8, held: [] });
+    expect(readdirSync(config.migrations.tenants)).toEqual(['acme', 'acme@west']);
+    writeFileSync(path('acme', '5_own.sql'), 'select 5;');
+    const set = await readMigrations(config.migrations.core, 'core');
+    expect((await tenantSet(at('acme', 'west', '2'), set, config)).migrations).toHaveLength(3);
+    expect((await tenantSet(at('acme', 'east', '1'), set, config)).migrations).toHaveLength(4);
+    expect(await sync(tenants)).toMatchObject({ copied: 0, held: [] });
+  });
+
+  test("one that is nobody's, or another's of the same server, stops its tenant until it is claimed", async () => {
+    mkdirSync(path('acme'), { recursive: true });
+    writeFileSync(path('acme', '5_own.sql'), 'select 5;');
+    const set = await readMigrations(config.migrations.core, 'core');
+    await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toMatchObject({
+      code: 'TENANT_FOLDER',
+      message: `the folder ${path('acme')} does not say whose it is`,
+      hint: expect.stringContaining('mpm-migrate sync --claim --tenant 1') as string,
+    });
+    expect((await sync(fleet('acme'))).held).toHaveLength(1);
+    expect((await sync(fleet('acme'), { claim: true, check: true })).held).toHaveLength(1);
+    expect(await sync(fleet('acme'), { claim: true })).toMatchObject({ copied: 4, held: [] });
+
+    const [held] = (await sync([tenant('7', 'acme')], { claim: true })).held;
+    expect(held?.error.message).toBe(`the folder ${path('acme')} is of tenant 1, not of T7 (7)`);
+    const byName = { whole: false, byName: true };
+    async function* seventh() {
+      yield tenant('7', 'acme');
+    }
+    const core = readCoreFolder(config.migrations.core);
+    expect((await syncFolders(seventh(), core, config, { claim: true }, byName)).held).toEqual([]);
+    expect((await tenantSet(tenant('7', 'acme'), set, config)).ownFolder).toBe(true);
+    await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toThrow('is of tenant 7');
+  });
+
+  test('one that has not come along with a move stops its tenant; claimed, it has the new name', async () => {
+    await sync(fleet('acme'));
+    writeFileSync(path('acme', '5_own.sql'), 'select 5;');
+    const moved = tenant('1', 'elsewhere');
+    const set = await readMigrations(config.migrations.core, 'core');
+    await expect(tenantSet(moved, set, config)).rejects.toMatchObject({
+      code: 'TENANT_FOLDER',
+      message: expect.stringContaining('at another place: database "acme" on server "default"') as string,
+      hint: 'To take it along: mpm-migrate sync --claim --tenant 1',
+    });
+    expect((await sync([moved])).held).toHaveLength(1);
+    expect(await sync([moved], { claim: true })).toMatchObject({ unchanged: 4, held: [] });
+    expect(readdirSync(config.migrations.tenants)).toEqual(['elsewhere']);
+    expect((await tenantSet(moved, set, config)).migrations).toHaveLength(4);
+  });
+
+  test('what nobody has is named once all tenants were looked at', async () => {
+    await sync(fleet('acme', 'kivu'));
+    mkdirSync(path('stray'));
+    const core = readCoreFolder(config.migrations.core);
+    const all = async function* () {
+      yield tenant('1', 'acme');
+    };
+    const report = await syncFolders(all(), core, config, { check: true }, { whole: true, byName: false });
+    expect(report.orphans).toEqual([path('kivu'), path('stray')]);
+    expect((await syncFolders(all(), core, config)).orphans).toBeUndefined();
+  });
+
+  test("fleet 55: a copying that was cut off leaves nothing that is taken for the tenant's own", async () => {
+    await sync(fleet('acme'));
+    const before = read('acme', MANIFEST);
+    core({ '1_a.sql': 'select 11;\n', '4_d.sql': 'select 4;\n', '5_e.sql': 'select 5;\n' });
+    await sync(fleet('acme'));
+    rmSync(path('acme', '5_e.sql'));
+    // As it is when the last manifest was not written: with what was to come, or as an older version left it.
+    const copies = JSON.parse(read('acme', MANIFEST)) as { copies: Record<string, { checksum: string }> };
+    const old = JSON.parse(before) as typeof copies;
+    const coming = { ...old, copies: { ...copies.copies, '1_a.sql': old.copies['1_a.sql'] } };
+    for (const manifest of [JSON.stringify(coming), before]) {
+      writeFileSync(path('acme', MANIFEST), manifest);
+      const set = await readMigrations(config.migrations.core, 'core');
+      const { migrations } = await tenantSet(tenant('1', 'acme'), set, config);
+      expect(migrations.map(({ name, source }) => `${name} ${source}`)).toEqual([
+        '1_a core',
+        '2_b core',
+        '3_c core',
+        '4_d core',
+      ]);
+      expect((await sync(fleet('acme'), { dryRun: true })).held).toEqual([]);
+    }
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 1, held: [] });
+  });
+});
+
+test('fleet 40: a copy whose core file was withdrawn is not pending, unless it is applied already', async () => {
+  core({ '4_d.sql': 'select 4;\n' });
+  await sync(fleet('acme'));
+  rmSync(join(config.migrations.core, '4_d.sql'));
+  const set = await readMigrations(config.migrations.core, 'core');
+  const { migrations } = await tenantSet(tenant('1', 'acme'), set, config);
+  const plan = planUp(migrations, []);
+  expect(plan.pending.map(({ name }) => name)).toEqual(['1_a', '2_b', '3_c']);
+  expect(plan.notices).toEqual([
+    '4_d: a copy of what is no more in core, and passed by. mpm-migrate sync --prune removes it',
+  ]);
+  expect(planAfter(migrations, 3)).toMatchObject({ pending: [], notices: plan.notices });
+  expect(planAfter(migrations, 4)).toMatchObject({ pending: [], notices: [], head: '4_d' });
+  const report = await sync(fleet('acme'), { check: true });
+  expect(report).toMatchObject({ stale: 1, changes: [], held: [] });
+  expect([syncExitCode(report, { check: true }), syncExitCode(report, { check: false })]).toEqual([4, 0]);
+});
+
 describe('what up applies to a tenant', () => {
-  async function setOf(database: string) {
+  async function setOf(database: string, id = '1') {
     const cache = new Map();
     const set = await readMigrations(config.migrations.core, 'core', cache);
-    return { set, ...(await tenantSet(tenant('1', database), set, config, cache)) };
+    return { set, ...(await tenantSet(tenant(id, database), set, config, cache)) };
   }
 
   test('without a folder, or with a name that can have none: core', async () => {
@@ -353,7 +476,7 @@ describe('what up applies to a tenant', () => {
   });
 
   test('with a folder: exactly its content, and what core has beyond it', async () => {
-    mkdirSync(path('kivu'), { recursive: true });
+    writeOwner(path('kivu'), tenant('1', 'kivu'));
     expect(await setOf('kivu')).toMatchObject({
       migrations: [],
       ownFolder: true,
@@ -367,8 +490,11 @@ describe('what up applies to a tenant', () => {
 
   test('folders in step with core share its list, so that nothing is read or computed twice', async () => {
     await sync(fleet('acme', 'kivu'));
-    for (const database of ['acme', 'kivu']) {
-      const { set, migrations, folder, lacksCore, ownFolder } = await setOf(database);
+    for (const [id, database] of [
+      ['1', 'acme'],
+      ['2', 'kivu'],
+    ] as const) {
+      const { set, migrations, folder, lacksCore, ownFolder } = await setOf(database, id);
       expect(migrations).toBe(set.migrations);
       expect([folder, lacksCore, ownFolder]).toEqual([path(database), [], true]);
     }

@@ -27,15 +27,19 @@ and --resume goes on from there.`;
     server: Flags.string({ description: 'One of "servers" in the configuration', ...alone }),
     label: Flags.string({ description: 'Repeatable', ...many, ...alone }),
     id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '42', ...alone }),
+    claim: Flags.boolean({
+      description: 'Its migrations are those in the folder that is there for its database',
+      ...alone,
+    }),
     resume: Flags.string({ description: 'Go on with a creation that was cut off', helpValue: 'ID' }),
     ...pace,
   };
 
   async run(): Promise<ProvisionReport> {
     const { args, flags } = await this.parse(TenantCreate);
-    const { database, server, label, id, resume } = flags;
+    const { database, server, label, id, claim, resume } = flags;
     const given = Object.entries({ database, server, id }).filter(([, value]) => value !== undefined);
-    const input = { name: args.name ?? '', labels: labelsFrom(label), ...Object.fromEntries(given) };
+    const input = { name: args.name ?? '', labels: labelsFrom(label), claim, ...Object.fromEntries(given) };
     if ((args.name === undefined) === (resume === undefined)) throw needsOne(args.name);
     const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
     const [{ provision, resumeProvision }, { interruptible }] = await Promise.all([

@@ -77,17 +77,18 @@ export async function createMigration(
 
 /** A folder of its own is all that a tenant is applied: a new one begins with what core has. */
 async function folderOfTenant(config: Config, wanted: string): Promise<{ folder: string; copied: number }> {
-  const [{ withCentral }, { findTenant }, { tenantFolder }, { readCoreFolder, syncFolder }] =
+  const [{ withCentral }, { findTenant }, { folderFor, writeOwner }, { readCoreFolder, syncFolder }] =
     await Promise.all([
       import('../../central/central.ts'),
       import('../../central/tenants.ts'),
-      import('../../tenant/folder.ts'),
+      import('../../tenant/own-folder.ts'),
       import('../../tenant/sync-folder.ts'),
     ]);
   const tenant = await withCentral(config, (central) => findTenant(central, wanted));
-  const folder = tenantFolder(tenant, config);
+  const folder = folderFor(tenant, config);
   if (namesIn(folder).length) return { folder, copied: 0 };
-  const { copy } = syncFolder(readCoreFolder(config.migrations.core), folder, {});
+  writeOwner(folder, tenant);
+  const { copy } = syncFolder(readCoreFolder(config.migrations.core), folder, tenant, {});
   return { folder, copied: copy.length };
 }
 

@@ -15,6 +15,7 @@ import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
 import { findTemplate } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
+import { judgeFolders } from '../folder-findings.ts';
 import { judgeConnect, judgeRights } from '../rights-findings.ts';
 import { judgeOrphans, judgePool, judgeTenants, type Listed } from '../tenant-findings.ts';
 
@@ -78,6 +79,7 @@ export async function doctor(
   const aliases = (await attempt('servers', () => findAliases(config, servers))) ?? unknownAliases(servers);
   judgeAliases(aliases, add);
   if (listed) {
+    await attempt('folders', async () => judgeFolders(config, listed.tenants, add));
     judgeTenants(config, listed, servers, aliases, add);
     judgePool(listed, servers, add);
     await attempt('servers', () => judgeConnect(config, listed, servers, aliases.groups, add));

@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
-import { tenantFolder } from '../../tenant/folder.ts';
+import { claimFolder, folderFor, TenantFolders } from '../../tenant/own-folder.ts';
 import { pluginFolder } from '../../tenant/plugins.ts';
 import { type CoreFolder, readCoreFolder, syncFolder, withPluginFiles } from '../../tenant/sync-folder.ts';
 import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
 import type { OnEvent } from '../events.ts';
 import type { TenantRef } from '../report.ts';
-import { describeSelection, filterFor, refuseBehind, type Selection } from '../select.ts';
+import { describeSelection, filterFor, refuseBehind, type Selection, selectsByName } from '../select.ts';
 
 export interface SyncOptions extends SyncFlags {
   /** Change nothing; the report says what is out of date. */
@@ -18,6 +19,11 @@ export interface SyncOptions extends SyncFlags {
   dryRun?: boolean;
   /** Aborted: begin no further folder. */
   signal?: AbortSignal;
+  /**
+   * Make a folder that does not say whose it is its tenant's own, by its name; of tenants that are selected by name
+   * also one that says that it is another's.
+   */
+  claim?: boolean;
   onEvent?: OnEvent;
 }
 
@@ -54,6 +60,8 @@ export interface SyncReport {
   pruned: number;
   /** Copies whose core file is gone, left because pruning was not asked for. */
   stale: number;
+  /** Paths of folders that are no tenant's of this fleet; looked for when no tenant is left out. */
+  orphans?: string[];
   changes: FolderChange[];
   held: HeldFolder[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
@@ -91,9 +99,17 @@ export async function sync(
       selection: describeSelection(selection),
     });
     const unmet = total === 0 ? await unmetBy(central, selection, { none: true, held: false }) : undefined;
-    const report = await syncFolders(streamTenants(central, filter), core, config, options);
+    const whole = ['', '--all'].includes(describeSelection(selection));
+    const scope = { whole, byName: selectsByName(selection) };
+    const report = await syncFolders(streamTenants(central, filter), core, config, options, scope);
     return unmet === undefined ? report : { ...report, unmet };
   });
+}
+
+/** How much of the fleet is looked at: all of it; or tenants that somebody named. */
+interface Scope {
+  whole: boolean;
+  byName: boolean;
 }
 
 /** The same for tenants from anywhere. */
@@ -102,6 +118,7 @@ export async function syncFolders(
   core: CoreFolder,
   config: Config,
   options: SyncOptions = {},
+  { whole, byName }: Scope = { whole: false, byName: false },
 ): Promise<SyncReport> {
   const started = performance.now();
   const dryRun = options.check === true || options.dryRun === true;
@@ -123,6 +140,8 @@ export async function syncFolders(
     durationMs: 0,
   };
   const wanted = wantedFolders(core, config);
+  let folders = new TenantFolders(config);
+  const owned = new Set<string>();
   for await (const { id, name, database, server, plugins } of tenants) {
     if (options.signal?.aborted) {
       report.interrupted = true;
@@ -133,16 +152,24 @@ export async function syncFolders(
     const at = performance.now() - started;
     options.onEvent?.({ type: 'tenant-started', at, tenant });
     try {
-      const folder = tenantFolder(tenant, config);
+      if (options.claim && !dryRun && claimFolder(tenant, config, { folders, others: byName }))
+        folders = new TenantFolders(config);
+      const folder = folderFor(tenant, config, folders);
+      owned.add(basename(folder));
       if (options.check && !existsSync(folder)) report.following += 1;
-      else record(report, tenant, syncFolder(wanted(plugins), folder, { ...options, dryRun }));
+      else record(report, tenant, syncFolder(wanted(plugins), folder, tenant, { ...options, dryRun }));
     } catch (error) {
+      owned.add(database);
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }
     report.tenants += 1;
     tell(options.onEvent, tenant, report.held[heldBefore], at, performance.now() - started);
     // The work is synchronous: signals and timers have their turn between two folders.
     await setImmediate();
+  }
+  if (whole && !report.interrupted) {
+    const orphans = [...folders.names].filter((name) => !owned.has(name)).toSorted();
+    report.orphans = orphans.map((name) => join(config.migrations.tenants, name));
   }
   report.durationMs = Math.round(performance.now() - started);
   return report;

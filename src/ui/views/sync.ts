@@ -16,6 +16,15 @@ export function syncText(report: SyncReport, theme: Theme): string {
     const copies = `${plural(report.stale, 'copy', 'copies')} of core files that are gone`;
     lines.push(`${warn(symbols.warning)} ${copies}:  ${command('mpm-migrate sync --prune')}`);
   }
+  const { orphans = [] } = report;
+  if (orphans.length) {
+    const what =
+      orphans.length === 1 ? "a folder is no tenant's" : `${count(orphans.length)} folders are no tenant's`;
+    lines.push(
+      `${warn(symbols.warning)} ${what}: ${nameList(orphans)}`,
+      `    Move them away, or make one a tenant's:  ${command('mpm-migrate sync --claim --tenant ID')}`,
+    );
+  }
   return `${[...lines, summary(report, theme)].join('\n')}\n`;
 }
 
