@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { dirname, isAbsolute } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname } from 'node:path';
 import { loaderFor, type Loader } from './module.ts';
+import { importsOf, sourceOf } from './module-imports.ts';
 
 /** A variable that outlives a call of the module's functions. */
 export interface ModuleState {
@@ -37,21 +36,17 @@ export async function stateOf(path: string): Promise<ModuleState | undefined> {
   for (let file = left.pop(); file !== undefined; file = left.pop()) {
     if (seen.has(file)) continue;
     seen.add(file);
-    const source = textOf(file);
+    const source = sourceOf(file);
     const variable = variableOf(loader, file, source);
     if (variable !== undefined) return { variable, path: file };
-    left.push(...importsOf(loader, file, source));
+    left.push(...importsOf(loader, file, source).flatMap(({ path }) => (isOurs(path) ? [path] : [])));
   }
   return undefined;
 }
 
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    // What cannot be read was told when it was imported.
-    return '';
-  }
+/** A module of the project; packages are shared by everybody anyway. */
+function isOurs(path: string): boolean {
+  return /\.[cm]?[jt]s$/.test(path) && !/[\\/]node_modules[\\/]/.test(path);
 }
 
 function variableOf(loader: Loader, filename: string, source: string): string | undefined {
@@ -75,22 +70,4 @@ function variableOf(loader: Loader, filename: string, source: string): string | 
   });
   loader.transform({ source, filename, ts: /\.[cm]?ts$/.test(filename), babel: { plugins: [plugin] } });
   return found;
-}
-
-const IMPORTED = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])([^'"\n]+)\1/g;
-
-/** The files of the project that a file imports; packages are shared by everybody anyway. */
-function importsOf(loader: Loader, file: string, source: string): string[] {
-  return [...source.matchAll(IMPORTED)].flatMap(([, , name = '']) => {
-    if (name === 'kysely' || name.startsWith('node:')) return [];
-    try {
-      const resolved = loader.esmResolve(name, file);
-      const path = resolved.startsWith('file:') ? fileURLToPath(resolved) : resolved;
-      return isAbsolute(path) && /\.[cm]?[jt]s$/.test(path) && !/[\\/]node_modules[\\/]/.test(path)
-        ? [path]
-        : [];
-    } catch {
-      return [];
-    }
-  });
 }

@@ -1,6 +1,7 @@
 import {
   constants,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -9,11 +10,12 @@ import {
   statSync,
   utimesSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MpmError } from '../errors.ts';
 import { checksumOfFile } from '../migration/checksum.ts';
 import { arrange, isMigrationFile, listFolder } from '../migration/files.ts';
 import { oneError } from '../migration/source.ts';
+import { type Supports, supportsOf } from '../module-imports.ts';
 import {
   type Copy,
   isUntouched,
@@ -29,25 +31,29 @@ import { type CoreFile, type FolderPlan, planFolder, type SyncFlags } from './sy
 /** The core folder as `sync` needs it: names and checksums, no content. */
 export interface CoreFolder {
   folder: string;
+  /** Migrations, and what they import from the folder by relative paths. */
   files: ReadonlyMap<string, CoreFile>;
+  /** What migrations import that lies outside of the folder, where a copy does not find it. */
+  outside: Supports['outside'];
 }
 
 /**
  * Reads the core folder, or a plugin's, for copying; each file once, in pieces.
  * @throws MpmError FOLDER_MISSING, MIGRATION_INVALID for what is wrong with its names
  */
-export function readCoreFolder(folder: string, plugin?: string): CoreFolder {
+export async function readCoreFolder(folder: string, plugin?: string): Promise<CoreFolder> {
   const { migrations, problems } = listFolder(folder);
   if (problems.length) throw oneError(folder, problems);
   const names = migrations.flatMap(({ file, downFile }) =>
     downFile === undefined ? [file] : [file, downFile],
   );
-  const files = names.map((file): [string, CoreFile] => {
+  const { inside, outside } = await supportsOf(folder, names);
+  const files = [...names, ...inside].map((file): [string, CoreFile] => {
     const path = join(folder, file);
     const own = plugin === undefined ? {} : { plugin };
     return [file, { file, folder, checksum: checksumOfFile(path), size: statSync(path).size, ...own }];
   });
-  return { folder, files: new Map(files) };
+  return { folder, files: new Map(files), outside };
 }
 
 /**
@@ -55,13 +61,35 @@ export function readCoreFolder(folder: string, plugin?: string): CoreFolder {
  * @throws MpmError MIGRATION_INVALID when two of them have the same version or name
  */
 export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]): CoreFolder {
-  const all = [core, ...plugins].flatMap(({ files }) => [...files.values()]);
-  const { problems } = arrange(
-    core.folder,
-    all.map(({ file }) => file),
-  );
+  const folders = [core, ...plugins];
+  const all = folders.flatMap(({ files }) => [...files.values()]);
+  const names = all.map(({ file }) => file);
+  const { problems } = arrange(core.folder, names.filter(isTopLevel));
+  const files = new Map<string, CoreFile>();
+  for (const each of all) {
+    const other = files.get(each.file);
+    if (other && other.checksum !== each.checksum) problems.push(twoSupports(other, each));
+    files.set(each.file, each);
+  }
   if (problems.length) throw oneError(core.folder, problems);
-  return { folder: core.folder, files: new Map(all.map((each) => [each.file, each])) };
+  return { folder: core.folder, files, outside: folders.flatMap(({ outside }) => outside) };
+}
+
+/** What migrations import lies in sub-folders, or is no module. */
+function isTopLevel(file: string): boolean {
+  return !file.includes('/') && isMigrationFile(file);
+}
+
+function twoSupports(one: CoreFile, other: CoreFile): MpmError {
+  const path = join(other.folder, other.file);
+  return new MpmError(
+    'MIGRATION_INVALID',
+    `${join(one.folder, one.file)} and ${path} have one place in a tenant's folder`,
+    {
+      subject: path,
+      hint: 'Give one of the two another name, and correct the imports.',
+    },
+  );
 }
 
 export interface SyncFolderOptions extends SyncFlags {
@@ -83,6 +111,9 @@ export function syncFolder(
   try {
     const present = filesOf(folder, options.dryRun === true);
     const manifest = present ? readManifest(folder) : { version: 1 as const, copies: {} };
+    for (const file of new Set([...core.files.keys(), ...Object.keys(manifest.copies)])) {
+      if (!isTopLevel(file) && existsSync(join(folder, file))) present?.add(file);
+    }
     const inspection = inspect(folder, manifest);
     const plan = planFolder(core.files, manifest, present ?? new Set(), inspection.contentOf, options);
     if (!options.dryRun && !plan.clashes.length) {
@@ -158,6 +189,7 @@ function apply(
   if (plan.copy.length) writeManifest(folder, { tenant, copies: recorded });
   for (const file of files) {
     const temporary = join(folder, temporaryName());
+    if (!isTopLevel(file)) mkdirSync(dirname(join(folder, file)), { recursive: true });
     try {
       copyFileSync(
         join(core.files.get(file)?.folder ?? core.folder, file),

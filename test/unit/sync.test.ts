@@ -60,7 +60,7 @@ async function sync(tenants: Tenant[], options: SyncOptions = {}): Promise<SyncR
   async function* stream() {
     yield* tenants;
   }
-  return syncFolders(stream(), readCoreFolder(config.migrations.core), config, options);
+  return syncFolders(stream(), await readCoreFolder(config.migrations.core), config, options);
 }
 
 const path = (database: string, file = '') => join(config.migrations.tenants, database, file);
@@ -382,7 +382,7 @@ describe("fleet 39: a folder is one tenant's", () => {
     async function* seventh() {
       yield tenant('7', 'acme');
     }
-    const core = readCoreFolder(config.migrations.core);
+    const core = await readCoreFolder(config.migrations.core);
     expect((await syncFolders(seventh(), core, config, { claim: true }, byName)).held).toEqual([]);
     expect((await tenantSet(tenant('7', 'acme'), set, config)).ownFolder).toBe(true);
     await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toThrow('is of tenant 7');
@@ -407,7 +407,7 @@ describe("fleet 39: a folder is one tenant's", () => {
   test('what nobody has is named once all tenants were looked at', async () => {
     await sync(fleet('acme', 'kivu'));
     mkdirSync(path('stray'));
-    const core = readCoreFolder(config.migrations.core);
+    const core = await readCoreFolder(config.migrations.core);
     const all = async function* () {
       yield tenant('1', 'acme');
     };
@@ -458,6 +458,34 @@ test('fleet 40: a copy whose core file was withdrawn is not pending, unless it i
   const report = await sync(fleet('acme'), { check: true });
   expect(report).toMatchObject({ stale: 1, changes: [], held: [] });
   expect([syncExitCode(report, { check: true }), syncExitCode(report, { check: false })]).toEqual([4, 0]);
+});
+
+test('fleet 40: what a copied module imports from core goes along; what lies outside is said', async () => {
+  mkdirSync(join(config.migrations.core, 'lib/deep'), { recursive: true });
+  writeFileSync(join(root, 'migrations/shared.ts'), 'export const shared = 1;\n');
+  core({
+    '4_h.ts': `import { h } from './lib/h.ts';\nimport { shared } from '../shared.ts';\nexport const up = () => h + shared;\n`,
+    'lib/h.ts': `export { h } from './deep/i.js';\nimport data from '../data.json';\nexport { data };\n`,
+    'lib/deep/i.ts': `import '../h.ts';\nexport const h = 1;\n`,
+    'data.json': '{}',
+    'lib/unused.ts': 'export {};',
+  });
+  const report = await sync(fleet('acme'));
+  expect(report).toMatchObject({
+    copied: 8,
+    held: [],
+    lacking: [{ file: '4_h.ts', import: '../shared.ts' }],
+  });
+  const copies = readdirSync(path('acme'), { recursive: true, encoding: 'utf8' }).toSorted();
+  expect(copies).toContain('lib/deep/i.ts');
+  expect(copies).toContain('data.json');
+  expect(copies).not.toContain('lib/unused.ts');
+  expect(await sync(fleet('acme'))).toMatchObject({ copied: 0, unchanged: 8 });
+
+  core({ 'lib/deep/i.ts': 'export const h = 2;\n', '4_h.ts': 'export const up = () => {};\n' });
+  expect(await sync(fleet('acme'))).toMatchObject({ copied: 0, updated: 1, stale: 3 });
+  expect(await sync(fleet('acme'), { prune: true })).toMatchObject({ pruned: 3, held: [] });
+  expect(existsSync(path('acme', 'lib/h.ts'))).toBe(false);
 });
 
 describe('what up applies to a tenant', () => {

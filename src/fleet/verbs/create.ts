@@ -88,7 +88,7 @@ async function folderOfTenant(config: Config, wanted: string): Promise<{ folder:
   const folder = folderFor(tenant, config);
   if (namesIn(folder).length) return { folder, copied: 0 };
   writeOwner(folder, tenant);
-  const { copy } = syncFolder(readCoreFolder(config.migrations.core), folder, tenant, {});
+  const { copy } = syncFolder(await readCoreFolder(config.migrations.core), folder, tenant, {});
   return { folder, copied: copy.length };
 }
 

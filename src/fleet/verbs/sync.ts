@@ -62,6 +62,8 @@ export interface SyncReport {
   stale: number;
   /** Paths of folders that are no tenant's of this fleet; looked for when no tenant is left out. */
   orphans?: string[];
+  /** What core migrations import from outside of core, where a copy does not find it. */
+  lacking?: { file: string; import: string }[];
   changes: FolderChange[];
   held: HeldFolder[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
@@ -80,7 +82,7 @@ export async function sync(
   options: SyncOptions = {},
 ): Promise<SyncReport> {
   refuseBehind(selection, 'sync');
-  const core = readCoreFolder(config.migrations.core);
+  const core = await readCoreFolder(config.migrations.core);
   const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),
     import('../../central/tenants.ts'),
@@ -139,6 +141,7 @@ export async function syncFolders(
     interrupted: false,
     durationMs: 0,
   };
+  if (core.outside.length) report.lacking = core.outside.map(({ file, name }) => ({ file, import: name }));
   const wanted = wantedFolders(core, config);
   let folders = new TenantFolders(config);
   const owned = new Set<string>();
@@ -157,7 +160,7 @@ export async function syncFolders(
       const folder = folderFor(tenant, config, folders);
       owned.add(basename(folder));
       if (options.check && !existsSync(folder)) report.following += 1;
-      else record(report, tenant, syncFolder(wanted(plugins), folder, tenant, { ...options, dryRun }));
+      else record(report, tenant, syncFolder(await wanted(plugins), folder, tenant, { ...options, dryRun }));
     } catch (error) {
       owned.add(database);
       report.held.push({ tenant, files: [], error: errorReport(error) });
@@ -176,18 +179,21 @@ export async function syncFolders(
 }
 
 /** What a tenant's folder is to hold: read and put together once for all that have the same plugins. */
-function wantedFolders(core: CoreFolder, config: Config): (plugins?: readonly string[]) => CoreFolder {
+function wantedFolders(
+  core: CoreFolder,
+  config: Config,
+): (plugins?: readonly string[]) => Promise<CoreFolder> {
   const read = new Map<string, CoreFolder>();
   const combined = new Map<string, CoreFolder>();
-  const readOnce = (plugin: string): CoreFolder => {
-    const folder = read.get(plugin) ?? readCoreFolder(pluginFolder(config, plugin), plugin);
+  const readOnce = async (plugin: string): Promise<CoreFolder> => {
+    const folder = read.get(plugin) ?? (await readCoreFolder(pluginFolder(config, plugin), plugin));
     read.set(plugin, folder);
     return folder;
   };
-  return (plugins = []) => {
+  return async (plugins = []) => {
     if (plugins.length === 0) return core;
     const key = plugins.join('\n');
-    const known = combined.get(key) ?? withPluginFiles(core, plugins.map(readOnce));
+    const known = combined.get(key) ?? withPluginFiles(core, await Promise.all(plugins.map(readOnce)));
     combined.set(key, known);
     return known;
   };

@@ -16,7 +16,14 @@ export function syncText(report: SyncReport, theme: Theme): string {
     const copies = `${plural(report.stale, 'copy', 'copies')} of core files that are gone`;
     lines.push(`${warn(symbols.warning)} ${copies}:  ${command('mpm-migrate sync --prune')}`);
   }
-  const { orphans = [] } = report;
+  const { orphans = [], lacking = [] } = report;
+  for (const { file, import: name } of lacking.slice(0, MOST_EXPLAINED)) {
+    const what = `${file} imports ${name} from outside of the core folder: a copy finds it no more once core's file changes`;
+    lines.push(
+      `${warn(symbols.warning)} ${oneLine(what)}`,
+      '    Put what it imports into a sub-folder of core.',
+    );
+  }
   if (orphans.length) {
     const what =
       orphans.length === 1 ? "a folder is no tenant's" : `${count(orphans.length)} folders are no tenant's`;
