@@ -86,7 +86,10 @@ function requireSame(
   });
 }
 
-/** Closes a part; and the run, when it was the last of its parts. */
+/**
+ * Closes a part; and the run, when it was the last of its parts: counted by its tenants, for a part that was run again
+ * knows only of its last time.
+ */
 export async function finishPart(
   { connection }: Pick<Listing, 'connection'>,
   run: number,
@@ -103,8 +106,10 @@ export async function finishPart(
     `update mpm_migrate.runs set finished_at = clock_timestamp(), seen_at = clock_timestamp(), total = p.total, error = p.error,
   outcome = case when p.outcomes && array['interrupted'] then 'interrupted' when p.outcomes && array['error'] then 'error'
     when p.outcomes && array['failed'] then 'failed' else 'done' end,
-  counts = (select coalesce(jsonb_object_agg(c.key, c.sum), '{}') from (select e.key, sum(e.value::bigint) as sum
-    from mpm_migrate.run_parts o, jsonb_each_text(o.counts) e where o.run = $1 group by e.key) c)
+  counts = (select coalesce(jsonb_object_agg(c.key, case when c.key in ('total', 'skipped') then c.sum else coalesce(t.count, 0) end), '{}')
+    from (select e.key, sum(e.value::bigint) as sum
+      from mpm_migrate.run_parts o, jsonb_each_text(o.counts) e where o.run = $1 group by e.key) c
+    left join (select outcome, count(*) from mpm_migrate.run_tenants where run = $1 group by outcome) t on t.outcome = c.key)
 from (select sum(total)::int as total, array_agg(outcome) as outcomes, count(*) as ended, max(parts) as parts,
     (array_agg(error) filter (where error is not null))[1] as error
   from mpm_migrate.run_parts where run = $1) p

@@ -110,7 +110,8 @@ export async function beat({ connection }: Ledger, run: number): Promise<void> {
 }
 
 /**
- * Records what became of tenants, all in one statement; also a heartbeat. Twice is once. The disk is not waited for:
+ * Records what became of tenants, all in one statement; also a heartbeat. Twice is once; a slice that is run again adds
+ * to what was applied (fleet 55). The disk is not waited for:
  * of a server that crashes it may lack the last second, whose tenants then count as not tried; the run's end is.
  */
 export async function recordTenants(
@@ -126,7 +127,7 @@ export async function recordTenants(
     return { id, name, database, server, outcome, from, to, ...done, durationMs, attempts, reason, error };
   });
   await connection.prepared(
-    `with beat as (update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1)
+    `with beat as (update mpm_migrate.runs set seen_at = clock_timestamp() where number = $1 returning run_key is not null as shared)
 insert into mpm_migrate.run_tenants (run, tenant_id, name, database, server, outcome, from_migration, to_migration,
   applied, duration_ms, attempts, reason, error_code, error_message, error)
 select $1, r.id, r.name, r.database, r.server, r.outcome, r."from", r."to",
@@ -134,8 +135,13 @@ select $1, r.id, r.name, r.database, r.server, r.outcome, r."from", r."to",
 from (select pg_catalog.set_config('synchronous_commit', 'off', true)) as unhurried,
   json_to_recordset($2::json) as r (id text, name text, database text, server text, outcome text, "from" text, "to" text,
   applied jsonb, "durationMs" double precision, attempts integer, reason text, error jsonb)
-on conflict (run, tenant_id) do update set outcome = excluded.outcome, from_migration = excluded.from_migration,
-  to_migration = excluded.to_migration, applied = excluded.applied, duration_ms = excluded.duration_ms,
+on conflict (run, tenant_id) do update set
+  outcome = case when (select shared from beat) and excluded.outcome = 'current' and run_tenants.outcome in ('migrated', 'reverted')
+    then run_tenants.outcome else excluded.outcome end,
+  from_migration = case when (select shared from beat) and run_tenants.applied <> '[]' then run_tenants.from_migration else excluded.from_migration end,
+  to_migration = excluded.to_migration,
+  applied = case when not (select shared from beat) then excluded.applied
+    when run_tenants.applied @> excluded.applied then run_tenants.applied else run_tenants.applied || excluded.applied end, duration_ms = excluded.duration_ms,
   attempts = excluded.attempts, reason = excluded.reason, error_code = excluded.error_code,
   error_message = excluded.error_message, error = excluded.error, recorded_at = clock_timestamp()`,
     [run, jsonText(rows)],

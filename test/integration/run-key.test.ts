@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
 import { finishPart, joinRun } from '../../src/central/parts.ts';
-import { findRun } from '../../src/central/runs.ts';
+import { findRun, runTenants } from '../../src/central/runs.ts';
 import type { Config } from '../../src/config/define.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { withDatabases } from '../helpers/database.ts';
@@ -36,8 +36,29 @@ test('fleet 12: slices with the same key are one run, which ends with the last o
   for (const shard of ['1/3', '2/3', '3/3']) expect((await slice(shard)).run).toBe(first.run);
   expect(await runOf(fleet.config, first.run ?? 0)).toMatchObject({
     outcome: 'done',
-    counts: { current: 6 },
+    counts: { migrated: 5, current: 1, refused: 0, total: 6 },
   });
+});
+
+test('fleet 55: a slice that was cut off, and is run again, adds to what was applied', async () => {
+  const fleet = await makeFleet(databases, { count: 4 });
+  const run = async () => up(fleet.config, { all: true, shard: '1/1' }, { runKey: 'k', to: '2' });
+  await up(fleet.config, { all: true, shard: '1/1' }, { runKey: 'k', to: '1' });
+  // As a kill leaves it: the tenants that had ended are recorded, the part has no end.
+  await fleet.central("update mpm_migrate.run_parts set outcome = 'running', counts = '{}'");
+  await fleet.central("delete from mpm_migrate.run_tenants where tenant_id = '4'");
+  const report = await run();
+  await run();
+  const { counts } = await runOf(fleet.config, report.run ?? 0);
+  expect(counts).toMatchObject({ migrated: 4, current: 0, total: 4 });
+  const tenants = await withCentral(fleet.config, (central) => runTenants(central, report.run ?? 0));
+  const known = tenants.map(({ tenant, from, applied }) => [
+    tenant.id,
+    from,
+    applied.map(({ name }) => name).join(),
+  ]);
+  const twice = ['1', '2', '3'].map((id) => [id, null, '1_meters,2_note']);
+  expect(known.toSorted()).toEqual([...twice, ['4', '1_meters', '2_note']]);
 });
 
 test('fleet 12: a key of another selection, or of other slices, is refused before anything is touched', async () => {
