@@ -91,6 +91,16 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
     expect(await readFile(path.join(cwd, sql?.trim() ?? ''), 'utf8')).toContain('-- migrate:down');
   });
 
+  test('fleet 55: several at once get a number each', async () => {
+    await run('init');
+    const made = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => run('create', name, '--sql')),
+    );
+    const versions = made.map(({ stdout }) => /\d{14}/.exec(stdout)?.[0]);
+    expect(new Set(versions).size).toBe(6);
+    expect(await files(path.join(cwd, 'migrations/core'))).toHaveLength(7);
+  });
+
   test('a migration after one from the future is still the last', async () => {
     await run('init');
     const core = path.join(cwd, 'migrations/core');

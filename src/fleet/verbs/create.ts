@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile } from '../../migration/files.ts';
-import { parseFileName } from '../../migration/name.ts';
+import { compareVersions, parseFileName } from '../../migration/name.ts';
 import { nextVersion, slugOf } from '../../migration/new-name.ts';
 import { fill, readTemplate } from '../templates.ts';
 
@@ -50,16 +51,31 @@ export async function createMigration(
     });
   }
   // A tenant's own must not take a number that core has, or is about to bring.
-  const taken = versionsOf([...here, ...(tenant === undefined ? [] : namesIn(config.migrations.core))]);
-  const isNow = nextVersion(taken, now) === nextVersion([], now);
+  const taken = (own?: string): string[] =>
+    versionsOf([
+      ...namesIn(folder).filter((file) => file !== own),
+      ...(tenant === undefined ? [] : namesIn(config.migrations.core)),
+    ]);
+  const known = taken();
+  const isNow = nextVersion(known, now) === nextVersion([], now);
   const since = isNow ? now.getTime() - DAY : 0;
   const elsewhere = central ? [] : versionsElsewhere(config, tenant === undefined, since);
-  const version = nextVersion(taken, now, elsewhere);
-  const name = `${version}_${slug}`;
-  const path = join(folder, `${name}.${kind}`);
+  for (let version = nextVersion(known, now, elsewhere); ; version = nextVersion(taken(), now, elsewhere)) {
+    const name = `${version}_${slug}`;
+    const path = join(folder, `${name}.${kind}`);
+    write(path, fill(template, { name, slug, version }));
+    // Another process may have taken the number in the meantime: who sees that gives way (fleet 55).
+    if (!taken(`${name}.${kind}`).some((other) => compareVersions(other, version) === 0))
+      return { path, name, copied };
+    rmSync(path);
+    await sleep(Math.random() * 50);
+  }
+}
+
+function write(path: string, text: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path, fill(template, { name, slug, version }), { flag: 'wx' });
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { flag: 'wx' });
   } catch (error) {
     const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
     throw new MpmError(
@@ -72,7 +88,6 @@ export async function createMigration(
       },
     );
   }
-  return { path, name, copied };
 }
 
 /** A folder of its own is all that a tenant is applied: a new one begins with what core has. */
