@@ -109,8 +109,11 @@ export interface ConfigInput {
      */
     reset?: SessionReset;
   };
-  /** Make new tenants from a template database, one per server; default true. */
-  templates?: boolean;
+  /**
+   * Make new tenants from a template database, one per server; default true. `except`: names of core migrations or seeds
+   * that each tenant runs for itself, with all behind them.
+   */
+  templates?: boolean | { except: string[] };
   /** `up` takes them one after the other, those in no wave last; the next begins when the one before ended well. */
   waves?: Wave[];
   /** A migration that is older than what is applied: `refuse` it (default), or `apply` it late. */
@@ -198,6 +201,8 @@ export interface Config {
   tenants: TenantsInput | { builtIn: true };
   /** New tenants are made from a template database. */
   templates: boolean;
+  /** Names of migrations and seeds that no template holds. */
+  perTenant?: readonly string[];
   /** Absent: `database_proxies`, if the tenants are the built-in ones. */
   users?: UsersInput;
   sessions: SessionLimits;

@@ -76,7 +76,8 @@ export async function loadConfig(
   const config = complete(
     {
       ...checked,
-      ...(overlay.templates !== undefined && { templates: overlay.templates }),
+      // Switched on, it keeps what the file says of it.
+      ...(overlay.templates !== undefined && { templates: overlay.templates && (checked.templates || true) }),
       ...(overlay.outOfOrder !== undefined && { outOfOrder: overlay.outOfOrder }),
       ...(overlay.folders !== undefined && { folders: overlay.folders }),
       migrations: { ...checked.migrations, ...overlay.migrations },

@@ -124,9 +124,14 @@ const sessions = {
   ttl: z.optional(duration),
   reset: z.optional(reset),
 };
-const yesOrNo = checked<boolean>((value) =>
-  typeof value === 'boolean' ? undefined : 'must be true or false',
-);
+const templatesForm = checked<NonNullable<ConfigInput['templates']>>((value) => {
+  if (typeof value === 'boolean') return undefined;
+  const form = 'must be true, false, or { except: [names of migrations] }';
+  if (!isObject(value) || Object.keys(value).join() !== 'except') return form;
+  const { except } = value;
+  const isList = Array.isArray(except) && except.every((name) => typeof name === 'string' && name);
+  return isList ? undefined : form;
+});
 
 const oneOf = <T extends string>(...words: T[]) =>
   checked<T>((value) =>
@@ -140,7 +145,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   tenants: z.optional(tenants === 'query' ? z.strictObject(query) : z.strictObject(table)),
   users: z.optional(users === 'query' ? z.strictObject(query) : z.strictObject(userTable)),
   sessions: z.optional(z.strictObject(sessions)),
-  templates: z.optional(yesOrNo),
+  templates: z.optional(templatesForm),
   waves: z.optional(z.array(z.strictObject(wave))),
   outOfOrder: z.optional(oneOf('refuse', 'apply')),
   folders: z.optional(oneOf('synced', 'pinned')),

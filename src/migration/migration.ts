@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { Share } from './share.ts';
 
 /** Options of one migration, from behind its `-- migrate:up` marker or its `config` export. Times in ms; 0 means none. */
 export interface MigrationOptions {
@@ -59,6 +60,8 @@ export interface Migration {
   path: string;
   up: Script;
   down?: Script;
+  /** What its marker says of copies. */
+  share?: Share;
   /** It is still the template that `create` wrote. */
   untouched?: boolean;
   /** A tenant's copy of what core has no more: where it is not applied, it is passed by. */

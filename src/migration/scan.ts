@@ -28,7 +28,7 @@ export interface ScanProblem {
   end: number;
 }
 
-/** A line that holds nothing but a comment that begins with `migrate:`. */
+/** A line that holds nothing but a comment that begins with `migrate:`, or with `mpm:`. */
 export interface Marker {
   offset: number;
   end: number;
@@ -40,6 +40,8 @@ export interface Scan {
   statements: Statement[];
   problems: ScanProblem[];
   markers: Marker[];
+  /** Those that begin with `mpm:`: they say something of the file, and begin no section. */
+  notes: Marker[];
   lookalikes: Lookalike[];
 }
 
@@ -69,7 +71,7 @@ const ROUTINE = /^(?:c[fp]|cor[fp])/;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const WORD = /[\w$\u0080-\uffff]+/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
-const MARKER = /--[ \t]*(migrate:\S[^\r\n]*)/y;
+const MARKER = /--[ \t]*((?:migrate|mpm):\S[^\r\n]*)/y;
 const LINE_END = /[\r\n]|$/g;
 
 /**
@@ -84,6 +86,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   const onStatement = each ?? ((statement: Statement) => void statements.push(statement));
   const problems: ScanProblem[] = [];
   const markers: Marker[] = [];
+  const notes: Marker[] = [];
   const lookalikes: Lookalike[] = [];
 
   let start = -1;
@@ -171,10 +174,12 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
     if (code === 45 /* - */ && text.charCodeAt(at + 1) === 45) {
       const marker = match(MARKER, at);
       const next = marker === undefined ? lineEnd(at) : at + marker.length;
-      if (marker !== undefined && startsLine(at)) {
+      const said = marker !== undefined && startsLine(at) ? marker.slice(2).trim() : '';
+      if (said.startsWith('migrate:')) {
         finish(end);
-        markers.push({ offset: at, end: next, text: marker.slice(2).trim() });
+        markers.push({ offset: at, end: next, text: said });
       } else {
+        if (said) notes.push({ offset: at, end: next, text: said });
         look(at, next, startsLine(at));
       }
       at = next;
@@ -236,7 +241,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   if (nul >= 0 && !problems.some((problem) => problem.kind === 'nul')) {
     problems.push({ kind: 'nul', offset: nul, end: nul + 1 });
   }
-  return { statements, problems, markers, lookalikes };
+  return { statements, problems, markers, notes, lookalikes };
 }
 
 function share(words: string[]): string[] {

@@ -5,6 +5,7 @@ import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts'
 import { type FolderListing, listFolder, type MigrationFiles } from './files.ts';
 import { loadModule } from './load.ts';
 import type { Migration, Source, SqlScript } from './migration.ts';
+import { type Share, SHARE_HINT, shareOf } from './share.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
 import { isUntouched } from './untouched.ts';
 import { utf8Of } from './utf8.ts';
@@ -129,8 +130,9 @@ async function readMigration(
   };
   let migration: Migration;
   if (files.kind === 'module') {
-    textOf(path, content);
-    migration = { ...identity, checksum: checksumOfModule(fileChecksum), ...(await loadModule(path)) };
+    const share = shareOfModule(path, textOf(path, content));
+    const checksum = checksumOfModule(fileChecksum);
+    migration = { ...identity, checksum, ...(share && { share }), ...(await loadModule(path)) };
   } else {
     const halves = [parseSqlFile(path, textOf(path, content), files.kind === 'pair' ? 'up' : 'both')];
     if (down !== undefined && downContent !== undefined) {
@@ -142,10 +144,29 @@ async function readMigration(
     const { up, down: downScript } = Object.assign({}, ...halves) as SqlFile;
     if (problems.length || !up) throw new Problems(problems);
     const checksum = checksumOfSections(sectionOf(up), downScript && sectionOf(downScript));
-    migration = { ...identity, checksum, up, ...(downScript && { down: downScript }) };
+    const share = halves[0]?.share;
+    migration = {
+      ...identity,
+      checksum,
+      up,
+      ...(downScript && { down: downScript }),
+      ...(share && { share }),
+    };
   }
   cache.set(key, migration);
   return migration;
+}
+
+/** @throws MpmError MIGRATION_INVALID */
+function shareOfModule(path: string, text: string): Share | undefined {
+  const said = [...text.matchAll(/^[ \t]*\/\/[ \t]*(mpm:\S+)/gm)].map(([, note = '']) => note);
+  const shares = new Set(said.map(shareOf));
+  if (shares.size <= 1 && !shares.has(undefined)) return [...shares][0];
+  const message = `${basename(path)}: ${said.join(' and ')}: no marker`;
+  throw new MpmError('MIGRATION_INVALID', message, {
+    subject: path,
+    hint: SHARE_HINT.replaceAll('--', '//'),
+  });
 }
 
 /** As it stands in the file: what is not sent counts as well. */

@@ -5,12 +5,14 @@ import { instead } from './lookalike.ts';
 import type { MigrationOptions, SqlScript } from './migration.ts';
 import { scan, type ScanProblem } from './scan.ts';
 import { type Complaint, type Direction, readSection, type Section, shorten } from './sql-section.ts';
+import { type Share, SHARE_HINT, shareOf } from './share.ts';
 import { parseOptions } from './sql-options.ts';
 
 /** The scripts of one `.sql` file, and everything that is wrong with it. */
 export interface SqlFile {
   up?: SqlScript;
   down?: SqlScript;
+  share?: Share;
   problems: MpmError[];
 }
 
@@ -39,7 +41,7 @@ const PROBLEMS: Record<ScanProblem['kind'], { what: string; hint: string }> = {
  * @param text the file without its BOM, line ends as they are
  */
 export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'both'): SqlFile {
-  const { statements, problems, markers, lookalikes } = scan(text);
+  const { statements, problems, markers, notes, lookalikes } = scan(text);
   const complaints: Complaint[] = [];
   const blanks: [start: number, end: number][] = [];
 
@@ -124,6 +126,15 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
   }
 
   const file: SqlFile = { problems: [] };
+  for (const { offset, text: said } of notes) {
+    const share = shareOf(said);
+    if (share && file.share !== undefined && file.share !== share) {
+      complaints.push({ offset, message: `${said} contradicts mpm:${file.share}`, hint: 'keep one of them' });
+    } else if (share) file.share = share;
+    else if (!lookalikes.some((each) => each.offset === offset)) {
+      complaints.push({ offset, kind: 'note', message: `${shorten(said)} is no marker`, hint: SHARE_HINT });
+    }
+  }
   for (const section of sections.values()) {
     const within = statements.filter((each) => each.start >= section.start && each.start < section.end);
     const read = readSection(section, within, text);

@@ -2,10 +2,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/define.ts';
+import { nearest } from '../config/environment.ts';
+import { MpmError } from '../errors.ts';
 import { fingerprintOf } from '../migration/fingerprint.ts';
 import type { Migration } from '../migration/migration.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
 import { readSeeds } from './seeds.ts';
+
+/** Migrations, and the seeds behind them. */
+export interface Ingredients {
+  migrations: readonly Migration[];
+  seeds: readonly Migration[];
+}
 
 /** Counted on when what is made of equal files changes. */
 const FORMAT = 2;
@@ -15,7 +23,9 @@ export interface Blueprint {
   core: MigrationSet;
   seeds: readonly Migration[];
   cache: MigrationCache;
-  /** Equal for equal files, an equal place of the history and an equal beginning: 16 hexadecimal digits. */
+  /** What the template and the pool hold of it: what is in front of the first that each tenant runs for itself (fleet 45). */
+  shared: Ingredients;
+  /** Equal for equal shared files, an equal place of the history and an equal beginning: 16 hexadecimal digits. */
   key: string;
   /** Whether the files are still these; looks at all of them, unless they were looked at for this one. */
   isCurrent(): boolean;
@@ -48,6 +58,7 @@ export async function readBlueprint(
     history.schema,
     history.table,
     databases.template,
+    config.perTenant,
   ]);
   const stateNow = (): string => `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
   const known = lately.get(place);
@@ -84,9 +95,48 @@ async function read(config: Config): Promise<Content> {
   const seeds = await readSeeds(config, cache);
   const { schema, table } = config.history;
   const base = config.databases.template ?? null;
-  const parts = [FORMAT, base, schema, table, contentOf(core.migrations), contentOf(seeds)];
+  const shared = sharedOf(core.migrations, seeds, config.perTenant);
+  const parts = [FORMAT, base, schema, table, contentOf(shared.migrations), contentOf(shared.seeds)];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
-  return { core, seeds, cache, key };
+  return { core, seeds, shared, cache, key };
+}
+
+/** @throws MpmError CONFIG_INVALID */
+function sharedOf(
+  migrations: readonly Migration[],
+  seeds: readonly Migration[],
+  except: readonly string[] = [],
+): Ingredients {
+  const all = [...migrations, ...seeds];
+  const names = all.map(({ name }) => name);
+  const unknown = except.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, names);
+    throw new MpmError(
+      'CONFIG_INVALID',
+      `templates.except: no core migration and no seed is called "${unknown}"`,
+      {
+        subject: unknown,
+        hint:
+          meant === undefined
+            ? 'Give names without an extension, or take it out.'
+            : `Did you mean "${meant}"?`,
+      },
+    );
+  }
+  const own = all.findIndex(({ name, share }) => share === 'per-tenant' || except.includes(name));
+  const shared = own < 0 ? all : all.slice(0, own);
+  return { migrations: shared.slice(0, migrations.length), seeds: shared.slice(migrations.length) };
+}
+
+/** Each tenant runs everything for itself, or there is nothing to run. */
+export function sharesNothing({ shared }: Blueprint): boolean {
+  return shared.migrations.length + shared.seeds.length === 0;
+}
+
+/** Has a copy of what is shared all that a tenant gets? */
+export function isWhole({ core, seeds, shared }: Blueprint): boolean {
+  return shared.migrations.length + shared.seeds.length === core.migrations.length + seeds.length;
 }
 
 /** Does this list make the same schema as core? */

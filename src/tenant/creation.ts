@@ -5,7 +5,7 @@ import { markActive, markStep, type Provisioning } from '../central/provisioning
 import type { Attempt } from '../migration/migrate.ts';
 import { MpmError } from '../errors.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import { FilesChanged, isCore } from './blueprint.ts';
+import { FilesChanged, isCore, isWhole, sharesNothing } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -51,7 +51,7 @@ export interface ProvisionReport {
   source: 'pool' | 'template' | 'migrations' | 'tenant';
   /** Null also for a copy of another tenant, which stands where that one does. */
   head: string | null;
-  /** Empty for a copy: what is in it was applied in the template. */
+  /** Of a copy, only what the template does not hold. */
   applied: Attempt['applied'];
   notices: string[];
   durationMs: number;
@@ -106,7 +106,9 @@ export async function carryOut(
   if (!copyOf && !(await looking)) throw new FilesChanged();
   const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);
   let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
-  if (source === 'migrations') {
+  // What is shared of it is there.
+  const isPart = (source === 'template' || source === 'pool') && !isWhole(blueprint);
+  if (source === 'migrations' || isPart) {
     options.onStep?.('migrations', tenant);
     row.step = 'migrations';
     await mark('applying its migrations');
@@ -122,7 +124,7 @@ export async function carryOut(
     throw new MpmError('TENANT_STATUS', `${name} (${id}) is not being created any more`);
   }
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
-  const meant = !copyOf && config.templates && migrations.length && isCore(blueprint, migrations);
+  const meant = !copyOf && config.templates && !sharesNothing(blueprint) && isCore(blueprint, migrations);
   const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },
@@ -131,7 +133,11 @@ export async function carryOut(
     source,
     head: attempt ? attempt.to : copyOf ? null : (migrations.at(-1)?.name ?? null),
     applied: attempt?.applied ?? [],
-    notices: [...(replayed ? [`made without a template: ${template.why}`] : []), ...(attempt?.notices ?? [])],
+    notices: [
+      ...(replayed ? [`made without a template: ${template.why}`] : []),
+      ...(template.notices ?? []),
+      ...(attempt?.notices ?? []),
+    ],
     durationMs: Date.now() - started,
   };
 }

@@ -15,7 +15,7 @@ import { identifier } from '../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
 import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
 import { settleDatabases } from '../postgres/settle.ts';
-import { type Blueprint, readBlueprint } from './blueprint.ts';
+import { type Blueprint, readBlueprint, sharesNothing } from './blueprint.ts';
 import { createFrom, newPoolName } from './build.ts';
 import type { ChangeOptions } from './change.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -166,6 +166,7 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
   const rights = rightsOf(config);
   let template = await ensureTemplate(config, server, { connection, blueprint }, options);
   const database = newPoolName();
+  pool.notices.push(...(template.notices ?? []));
   const id = await announcePooled(central, { server, database, blueprint: blueprint.key });
   try {
     let likeness: Likeness | undefined;
@@ -182,10 +183,10 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
     }
     if (template.name === undefined) {
       const notice = `made without a template: ${template.why}`;
-      if (config.templates && !pool.notices.includes(notice)) pool.notices.push(notice);
+      const meant = config.templates && !sharesNothing(blueprint);
+      if (meant && !pool.notices.includes(notice)) pool.notices.push(notice);
       const premises = { server, database, purpose: 'pool' };
-      const { migrations } = blueprint.core;
-      await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
+      await furnish(config, premises, blueprint.shared, options);
     } else {
       // The first session in a database writes what the later ones start from (`pg_internal.init`).
       await withNewDatabase(config, { server, database, purpose: 'pool' }, () => Promise.resolve());

@@ -10,13 +10,16 @@ import { createDatabase, dropDatabase, endOwnSessions, renameDatabase } from '..
 import { type Likeness, readLikeness } from '../postgres/likeness.ts';
 import { settleDatabases } from '../postgres/settle.ts';
 import { SQLSTATE, sqlstateOf } from '../postgres/sqlstate.ts';
-import type { Blueprint } from './blueprint.ts';
+import { whatIsAlike } from './alike.ts';
+import { type Blueprint, sharesNothing } from './blueprint.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
 import { withNewDatabase, withServer } from './server.ts';
 
-/** A template to clone, or why there is none; `unfit`: it can be built anew. */
-export type Template = { name: string; likeness: Likeness } | { name?: never; why: string; unfit?: true };
+/** A template to clone, or why there is none; `unfit`: it can be built anew. `notices`: of its being built just now. */
+export type Template = (
+  { name: string; likeness: Likeness } | { name?: never; why: string; unfit?: true }
+) & { notices?: string[] };
 
 /** In front of a template's comment, and when it was made; behind it stands what its copies get. */
 const MARK = /^\[mpm-template:1:([^\]]*)\] ?/;
@@ -57,11 +60,11 @@ export async function ensureTemplate(
   options: FurnishOptions,
 ): Promise<Template> {
   if (!config.templates) return { why: 'templates are off in the configuration' };
-  if (blueprint.core.migrations.length + blueprint.seeds.length === 0)
-    return { why: 'there are no migrations' };
+  if (sharesNothing(blueprint)) return { why: 'there is nothing to share' };
   const name = `${templatePrefix(config)}${blueprint.key}`;
   const there = found ?? (await readTemplate(connection, name));
   if (there && !isUnfit(there)) return there;
+  let built = false;
   try {
     const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
     await withServerLock(config, lock, async () => {
@@ -71,13 +74,17 @@ export async function ensureTemplate(
       await withServer(config, server, (own) =>
         buildTemplate(config, { server, name, blueprint }, own, options),
       );
+      built = true;
     });
   } catch (error) {
     const why = whyNot(error);
     if (why === undefined) throw error;
     return { why };
   }
-  return (await readTemplate(connection, name)) ?? { why: `the template ${name} was dropped by another` };
+  const template = await readTemplate(connection, name);
+  if (!template) return { why: `the template ${name} was dropped by another` };
+  const alike = built && template.name !== undefined ? whatIsAlike(blueprint) : undefined;
+  return alike ? { ...template, notices: [`${alike.message}. ${alike.remedy}`] } : template;
 }
 
 async function readTemplate(connection: Connection, name: string): Promise<Template | undefined> {
@@ -119,12 +126,7 @@ async function buildTemplate(
   await createDatabase(connection, half, rightsOf(config));
   try {
     const premises = { server, database: half, purpose: 'template' };
-    await furnish(
-      config,
-      premises,
-      { migrations: blueprint.core.migrations, seeds: blueprint.seeds },
-      options,
-    );
+    await furnish(config, premises, blueprint.shared, options);
     await markRows(config, server, half);
     await endOwnSessions(connection, half);
     const likeness = await readLikeness(connection, half);

@@ -195,6 +195,18 @@ describe('files', () => {
     });
   });
 
+  test('fleet 45: templates.except, which MPM_TEMPLATES=true leaves as it is', async () => {
+    write(
+      'mpm-migrate.config.json',
+      JSON.stringify({ central: { url: URL }, templates: { except: ['1_a'] } }),
+    );
+    expect(await load()).toMatchObject({ templates: true, perTenant: ['1_a'] });
+    expect(await load({ MPM_TEMPLATES: 'true' })).toMatchObject({ templates: true, perTenant: ['1_a'] });
+    expect(await load({ MPM_TEMPLATES: 'false' })).toMatchObject({ templates: false });
+    write('mpm-migrate.config.json', JSON.stringify({ central: { url: URL }, templates: false }));
+    expect(await load({ MPM_TEMPLATES: 'true' })).toMatchObject({ templates: true });
+  });
+
   test('every problem is reported at once, with its path, and no password', async () => {
     write(
       'mpm-migrate.config.json',
@@ -255,6 +267,12 @@ describe('files', () => {
       `{"central": {"url": "${URL}"}, "sessions": {"reset": "sometimes"}}`,
       'sessions.reset: must be one of auto, always, never',
     ],
+    ...['"no"', '{}', '{"except": "1_a"}', '{"except": [1]}', '{"except": [], "only": []}'].map(
+      (templates) => [
+        `{"central": {"url": "${URL}"}, "templates": ${templates}}`,
+        'templates: must be true, false, or { except: [names of migrations] }',
+      ],
+    ),
     ['{"central": "postgres://a"}', 'mpm-migrate.config.json: central: must be an object'],
     ['{"central": {}}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
     ['[]', 'mpm-migrate.config.json: it holds no configuration object'],

@@ -9,7 +9,8 @@ import { findDatabases } from '../../postgres/database.ts';
 import { identifier } from '../../postgres/quote.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { redact } from '../../secrets.ts';
-import { type Blueprint, readBlueprint } from '../../tenant/blueprint.ts';
+import { whatIsAlike } from '../../tenant/alike.ts';
+import { type Blueprint, readBlueprint, sharesNothing } from '../../tenant/blueprint.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
 import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
 import { findTemplate } from '../../tenant/template.ts';
@@ -62,6 +63,7 @@ export async function doctor(
       'ok',
       `core migrations: ${blueprint.core.migrations.length}, seeds: ${blueprint.seeds.length}`,
     );
+  if (blueprint && config.templates) judgeAlike(blueprint, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
   stopIfAborted(signal);
   const servers = new Map<string, ServerFacts>();
@@ -193,6 +195,12 @@ function judgeAliases({ groups, copies }: Aliases, add: Add): void {
   }
 }
 
+/** What a template would make the same for all. */
+function judgeAlike(blueprint: Blueprint, add: Add): void {
+  const alike = whatIsAlike(blueprint);
+  if (alike) add('files', 'warning', alike.message, alike.remedy, alike.names);
+}
+
 async function judgeTemplate(config: Config, server: string, blueprint: Blueprint, add: Add): Promise<void> {
   const about = `server ${server}`;
   await judgeBeginning(config, server, add);
@@ -200,7 +208,9 @@ async function judgeTemplate(config: Config, server: string, blueprint: Blueprin
   const template = await withServer(config, server, (connection) =>
     findTemplate(connection, config, blueprint),
   );
-  const missing = 'no template of the current files yet: the next new tenant builds it first';
+  const missing = sharesNothing(blueprint)
+    ? 'no template: there is nothing that new tenants share'
+    : 'no template of the current files yet: the next new tenant builds it first';
   if (!template) add(about, 'ok', missing);
   else if (template.name !== undefined) add(about, 'ok', 'the template is current');
   else if (template.unfit) add(about, 'warning', template.why, 'The next new tenant builds it anew first.');
