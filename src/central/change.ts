@@ -1,6 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { idWord } from '../shell-word.ts';
 import type { Listing } from './listing.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { registerError } from './registry.ts';
@@ -38,7 +39,7 @@ where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${fro
     `${name} (${id}) is not ${from.map((status) => (status === 'hold' ? 'on hold' : status)).join(' or ')}`,
     {
       subject: name,
-      hint: `See what it is: mpm-migrate tenant show ${id}`,
+      hint: `See what it is: mpm-migrate tenant show ${idWord(id)}`,
     },
   );
 }

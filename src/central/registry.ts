@@ -1,6 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { idWord } from '../shell-word.ts';
 import type { Listing } from './listing.ts';
 import type { Namesake } from './namesakes.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -145,7 +146,7 @@ function refuseSameName(name: string, [same]: SameName[]): void {
     {
       subject: name,
       hint: half
-        ? `mpm-migrate tenant create --resume ${same.id}`
+        ? `mpm-migrate tenant create --resume ${idWord(same.id)}`
         : 'For another company of the same name say which database it gets: --database NAME',
     },
   );
@@ -167,7 +168,7 @@ export function registerError(error: unknown, { name, id }: Pick<Newcomer, 'name
     const what = id === undefined ? name : `tenant ${id}`;
     return new MpmError('TENANT_EXISTS', `${what} exists already: ${error.detail ?? error.message}`, {
       ...options,
-      hint: id === undefined ? 'mpm-migrate tenant list' : `mpm-migrate tenant show ${id}`,
+      hint: id === undefined ? 'mpm-migrate tenant list' : `mpm-migrate tenant show ${idWord(id)}`,
     });
   }
   if (error.code.startsWith('22')) {

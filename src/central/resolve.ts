@@ -1,4 +1,5 @@
 import { MpmError } from '../errors.ts';
+import { BY_ID, idWord } from '../shell-word.ts';
 import { type Picked, sortWords, type TenantFilter } from './filter.ts';
 import { type Listing, listingError, listingOf } from './listing.ts';
 import { NearMatches } from './near.ts';
@@ -50,7 +51,16 @@ async function matchWords(listing: Listing, words: string[]): Promise<Map<string
     .prepared<Match>(
       `select distinct t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t
 where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = any($1::text[])`,
-      [[...words, ...words.filter(isUuid).map((word) => word.toLowerCase())]],
+      [
+        [
+          ...words,
+          ...words.map(bareId),
+          ...words
+            .map(bareId)
+            .filter(isUuid)
+            .map((word) => word.toLowerCase()),
+        ],
+      ],
     )
     .catch(async (error: unknown) => {
       throw await listingError(error, listing);
@@ -62,9 +72,15 @@ where t.id::text = any($1::text[]) or t.name = any($1::text[]) or t.database = a
 
 /** An id is meant before a database, and both before a name, which need not be unique. */
 function matchesOf(word: string, rows: readonly Match[]): Match[] {
-  const byId = rows.filter((row) => row.id === word || (isUuid(word) && row.id === word.toLowerCase()));
-  if (byId.length) return byId.slice(0, 1);
+  const id = bareId(word);
+  const byId = rows.filter((row) => row.id === id || (isUuid(id) && row.id === id.toLowerCase()));
+  if (byId.length || id !== word) return byId.slice(0, 1);
   return rows.filter((row) => row.database === word || row.name === word);
+}
+
+/** `id:-5` is the id -5, which would be taken for an exclusion. */
+function bareId(word: string): string {
+  return word.startsWith(BY_ID) ? word.slice(BY_ID.length) : word;
 }
 
 /** PostgreSQL prints them in small letters, and takes both. */
@@ -79,7 +95,7 @@ function oneOf(word: string, matches: readonly Match[]): string {
   const list = matches.slice(0, 5).map((match) => `${match.id} (${match.name}, database ${match.database})`);
   throw new MpmError('USAGE', `"${word}" is more than one tenant: ${list.join('; ')}`, {
     subject: word,
-    hint: `Give the id: --tenant ${ids[0]}`,
+    hint: `Give the id: --tenant ${idWord(ids[0] ?? '')}`,
   });
 }
 

@@ -3,11 +3,11 @@ import { type MpmError, REFUSED } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
 import { remedyFor } from '../migration/remedy.ts';
 import type { MigrationState, StateEntry } from '../migration/state.ts';
+import { idWord } from '../shell-word.ts';
 import { BehindCore } from './behind.ts';
 import type { Outcome, TenantResult } from './report.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
 import { inactiveReason } from './work.ts';
-import { wordFor } from './group-hint.ts';
 import { refOf, reportFor } from './tried.ts';
 
 const SHOWN = 5;
@@ -51,7 +51,10 @@ export function rowOf(tenant: Tenant, look: Look, { ourRows }: { ourRows: boolea
     pending: plan.pending.length,
     ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
     ...(drift
-      ? { drift, remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', wordFor(tenant))) }
+      ? {
+          drift,
+          remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', idWord(tenant.id))),
+        }
       : ourRows
         ? remediesOf(tenant)
         : {}),
@@ -60,9 +63,9 @@ export function rowOf(tenant: Tenant, look: Look, { ourRows }: { ourRows: boolea
 
 /** What to type about a tenant whose status has its own way on. */
 function remediesOf({ id, status }: Tenant): Pick<StatusRow, 'remedies'> {
-  if (status === 'hold') return { remedies: [`mpm-migrate tenant release ${id}`] };
+  if (status === 'hold') return { remedies: [`mpm-migrate tenant release ${idWord(id)}`] };
   const half = status === 'provisioning' || status === 'failed';
-  return half ? { remedies: [`mpm-migrate tenant create --resume ${id}`] } : {};
+  return half ? { remedies: [`mpm-migrate tenant create --resume ${idWord(id)}`] } : {};
 }
 
 function driftOf(entries: readonly StateEntry[]): StatusRow['drift'] {
@@ -110,7 +113,7 @@ export function historyOf({ plan, rows = [] }: Inspection, tenant: Tenant): Hist
   const byName = new Map(rows.map((row) => [row.name, row]));
   return plan.entries.map(({ name, state, migration }) => {
     const row = byName.get(name);
-    const remedy = remedyFor(state, [name])?.replaceAll('{tenant}', wordFor(tenant));
+    const remedy = remedyFor(state, [name])?.replaceAll('{tenant}', idWord(tenant.id));
     const half = row?.state === 'failed' || row?.state === 'running';
     return {
       name,

@@ -1,6 +1,7 @@
 import type { ErrorReport } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
 import { BehindCore } from './behind.ts';
-import { hintForAll, hintTemplate, wordFor } from './group-hint.ts';
+import { hintForAll, hintTemplate } from './group-hint.ts';
 import { compareIds } from './ids.ts';
 import type {
   FailureGroup,
@@ -103,7 +104,7 @@ export class ReportBuilder {
       if (group.at !== to) delete group.at;
     } else {
       const { hint } = error;
-      const template = hint === undefined ? {} : { hint: hintTemplate(hint, wordFor(tenant)) };
+      const template = hint === undefined ? {} : { hint: hintTemplate(hint, idWord(tenant.id)) };
       this.#groups.set(key, {
         error: { ...error, ...template },
         count: 1,
@@ -167,7 +168,7 @@ function withHint(group: FailureGroup, run: number | null): FailureGroup {
   if (error.hint === undefined || first === undefined) return group;
   const hint =
     tenants.length === 1
-      ? error.hint.replaceAll('{tenant}', wordFor(first))
+      ? error.hint.replaceAll('{tenant}', idWord(first.id))
       : hintForAll(
           error.hint,
           tenants.map(({ id }) => id),

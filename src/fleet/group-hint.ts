@@ -1,5 +1,4 @@
-import { shellWord } from '../shell-word.ts';
-import type { TenantRef } from './report.ts';
+import { idWord } from '../shell-word.ts';
 
 /** So many tenants stand in one command. */
 const MOST_WORDS = 100;
@@ -7,11 +6,6 @@ const MOST_WORDS = 100;
 const MOST_LINES = 5;
 /** They take one tenant, whatever else is said. */
 const FOR_ONE = /mpm-migrate (?:resolve|fresh|tenant) /;
-
-/** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
-export function wordFor({ name, id }: Pick<TenantRef, 'name' | 'id'>): string {
-  return /^[A-Za-z][\w.-]*$/.test(name) ? name : id;
-}
 
 /** A hint that was made out for one tenant, with `{tenant}` in the places of its name. */
 export function hintTemplate(hint: string, word: string): string {
@@ -35,7 +29,7 @@ export function hintForAll(
     .split('\n')
     .flatMap((line) => {
       if (!line.includes('{tenant}')) return [line];
-      const each = (id: string) => line.replaceAll('{tenant}', shellWord(id));
+      const each = (id: string) => line.replaceAll('{tenant}', idWord(id));
       if (FOR_ONE.test(line)) {
         const more = total - MOST_LINES;
         return [
@@ -59,7 +53,7 @@ function ranges(ids: readonly string[]): string[] {
     let end = at;
     while (follows(ids[end], ids[end + 1])) end += 1;
     if (end - at >= 2) words.push(`${ids[at]}..${ids[end]}`);
-    else words.push(...ids.slice(at, end + 1).map(shellWord));
+    else words.push(...ids.slice(at, end + 1).map(idWord));
     at = end + 1;
   }
   return words;

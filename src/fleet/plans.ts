@@ -3,11 +3,12 @@ import { type MpmError, REFUSED } from '../errors.ts';
 import type { Migration } from '../migration/migration.ts';
 import { compareNames } from '../migration/name.ts';
 import type { Plan } from '../migration/plan.ts';
+import { idWord } from '../shell-word.ts';
 import { BehindCore } from './behind.ts';
 import { failureKey } from './collect.ts';
 import { type Group, Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
-import { hintForAll, hintTemplate, wordFor } from './group-hint.ts';
+import { hintForAll, hintTemplate } from './group-hint.ts';
 import { refOf, reportFor } from './tried.ts';
 
 /** What was found at one tenant. */
@@ -57,7 +58,7 @@ export class Plans {
     } else if ('error' in look) {
       const error = reportFor(look.error, tenant);
       const { hint } = error;
-      const whole = hint === undefined ? error : { ...error, hint: hintTemplate(hint, wordFor(ref)) };
+      const whole = hint === undefined ? error : { ...error, hint: hintTemplate(hint, idWord(ref.id)) };
       this.#groups.add(ref, `${outcome} ${failureKey(error, ref)}`, () => said({ error: whole }));
     } else {
       const { pending, refusals, notices } = look.plan;
@@ -130,6 +131,6 @@ function forAll(
   template: string,
   { count, tenants: [only], ids }: Pick<Group<unknown>, 'count' | 'tenants' | 'ids'>,
 ): string {
-  if (count === 1 && only) return template.replaceAll('{tenant}', wordFor(only));
+  if (count === 1 && only) return template.replaceAll('{tenant}', idWord(only.id));
   return hintForAll(template, ids, { total: count, where: 'mpm-migrate status' });
 }

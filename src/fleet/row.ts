@@ -4,6 +4,7 @@ import type { Tenant } from '../central/tenant.ts';
 import { readAgain } from '../central/tenants.ts';
 import { asMpmError, MpmError } from '../errors.ts';
 import type { Admit } from '../migration/unit.ts';
+import { idWord } from '../shell-word.ts';
 import { joined, skipped, type Tried } from './tried.ts';
 import { inTurn } from './turn.ts';
 
@@ -105,7 +106,7 @@ function isSame(before: Tenant, now: Tenant | undefined): boolean {
 function changed({ id, name }: Tenant): MpmError {
   return new MpmError('TENANT_STATUS', `the row of ${name || id} changes all the time`, {
     aftermath: 'nothing was changed here',
-    hint: `See what it is: mpm-migrate tenant show ${id}`,
+    hint: `See what it is: mpm-migrate tenant show ${idWord(id)}`,
   });
 }
 

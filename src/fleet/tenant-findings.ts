@@ -12,7 +12,7 @@ import {
   promisesDatabase,
   type ServerFacts,
 } from '../tenant/examine.ts';
-import { shellWord } from '../shell-word.ts';
+import { idWord, shellWord } from '../shell-word.ts';
 import { templatePrefix } from '../tenant/template.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 
@@ -42,7 +42,7 @@ export function judgeTenants(
     sound.filter(({ status }) => status === 'provisioning' || status === 'failed'),
     ({ id }) => id,
     ({ id, name, status, reason = 'its creation did not end' }) => {
-      const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${id}, or tenant drop ${id}`;
+      const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${idWord(id)}, or tenant drop ${idWord(id)}`;
       add('tenants', 'warning', `${name} (${id}) is ${status}: ${reason}`, remedy);
     },
     (count, ids) => {
@@ -54,7 +54,12 @@ export function judgeTenants(
     sound.filter(({ reason }) => reason?.startsWith(BEING_DROPPED)),
     ({ id }) => id,
     ({ id, name, reason }) =>
-      add('tenants', 'warning', `${name} (${id}) is on hold: ${reason}`, `mpm-migrate tenant drop ${id}`),
+      add(
+        'tenants',
+        'warning',
+        `${name} (${id}) is on hold: ${reason}`,
+        `mpm-migrate tenant drop ${idWord(id)}`,
+      ),
     (count, ids) => {
       const remedy = 'mpm-migrate tenant list --status hold';
       add('tenants', 'warning', `the dropping of ${count} more did not end`, remedy, ids);
@@ -103,7 +108,7 @@ function judgeDatabases(
     tenants.filter(({ database }) => !there.has(database)),
     ({ id }) => id,
     ({ id, name, database }) => {
-      const gone = ours ? `: mpm-migrate tenant drop ${id}` : ', take out its row';
+      const gone = ours ? `: mpm-migrate tenant drop ${idWord(id)}` : ', take out its row';
       const remedy = `Restore it; or, if it is gone for good${gone}`;
       add(about, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
     },

@@ -2,8 +2,8 @@ import type { Tenant } from '../central/tenant.ts';
 import { type ErrorReport, MpmError, asMpmError, errorReport } from '../errors.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
+import { idWord } from '../shell-word.ts';
 import { isFailure } from './collect.ts';
-import { wordFor } from './group-hint.ts';
 import type { Trial } from './lanes.ts';
 import { bounded } from '../text.ts';
 import { pressureOf } from './limit.ts';
@@ -83,7 +83,7 @@ const MISSING_HINT = 'Restore it, or mend its row: mpm-migrate tenant show {tena
 export function reportFor(error: MpmError, tenant: Tenant): ErrorReport {
   const report = errorReport(error);
   const hint = report.hint ?? (report.code === 'DATABASE_MISSING' ? MISSING_HINT : undefined);
-  return hint ? { ...report, hint: hint.replaceAll('{tenant}', wordFor(tenant)) } : report;
+  return hint ? { ...report, hint: hint.replaceAll('{tenant}', idWord(tenant.id)) } : report;
 }
 
 /** What a tenant of a server that is down would have come to: the same as the first one that found it out. */

@@ -2,6 +2,7 @@ import { tenantProblem } from '../central/problem.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
 
 const THEIRS = 'Its row in the central database says so.';
 
@@ -22,12 +23,12 @@ export function refusalOf(tenant: Tenant, config: Config): MpmError | undefined 
     case 'failed':
       return new MpmError('TENANT_NOT_READY', `${who} is half-provisioned${why}`, {
         subject,
-        hint: ours ? `mpm-migrate tenant create --resume ${id}` : THEIRS,
+        hint: ours ? `mpm-migrate tenant create --resume ${idWord(id)}` : THEIRS,
       });
     case 'hold':
       return new MpmError('TENANT_SUSPENDED', `${who} is on hold${why}`, {
         subject,
-        hint: ours ? `mpm-migrate tenant release ${id}` : THEIRS,
+        hint: ours ? `mpm-migrate tenant release ${idWord(id)}` : THEIRS,
       });
     default:
       return new MpmError('TENANT_SUSPENDED', `${who} is not active (${status})${why}`, {
@@ -43,6 +44,6 @@ export function behindError({ id, name }: Tenant, head: string | null, atLeast: 
   const where = head === null ? 'has no migrations' : `is at ${head}`;
   return new MpmError('TENANT_BEHIND', `${who} ${where}; this release needs ${atLeast}`, {
     subject: name || id,
-    hint: `mpm-migrate up --tenant ${id}`,
+    hint: `mpm-migrate up --tenant ${idWord(id)}`,
   });
 }

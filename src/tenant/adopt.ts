@@ -8,6 +8,7 @@ import { type Found, readPremises, readStanding, type ReadOptions } from '../mig
 import type { Connection } from '../postgres/connection.ts';
 import { lossOf, placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
+import { idWord } from '../shell-word.ts';
 import { newBuildingName } from './build.ts';
 import type { ChangeOptions, TenantChange } from './change.ts';
 import { checkCompanyName } from './name.ts';
@@ -60,7 +61,7 @@ export async function adopt(
     return {
       done: 'adopted',
       tenant,
-      notices: found.notices.map((text) => text.replaceAll('{tenant}', tenant.id)),
+      notices: found.notices.map((text) => text.replaceAll('{tenant}', idWord(tenant.id))),
     };
   });
 }

@@ -6,7 +6,7 @@ import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
 import { findDatabases } from '../postgres/database.ts';
 import { settleDatabases } from '../postgres/settle.ts';
-import { shellWord } from '../shell-word.ts';
+import { idWord, shellWord } from '../shell-word.ts';
 import { text } from './argument.ts';
 import { waitForRunners } from './runners.ts';
 import { withTenantLock } from './lock.ts';
@@ -50,7 +50,7 @@ export async function hold(
       subject: name,
       cause,
       aftermath: 'who is at work there now begins no further migration',
-      hint: `To wait for it: mpm-migrate tenant hold ${id} --reason ${shellWord(reason)} --lock-wait 10min`,
+      hint: `To wait for it: mpm-migrate tenant hold ${idWord(id)} --reason ${shellWord(reason)} --lock-wait 10min`,
     });
   });
   return held;
@@ -81,7 +81,7 @@ async function requireWhole(config: Config, { id, name, server, database }: Tena
   throw new MpmError('DATABASE_MISSING', `the database "${database}" of ${name} (${id}) ${what}`, {
     subject: name,
     aftermath: 'it stays on hold',
-    hint: `To end what was begun: mpm-migrate tenant drop ${id}`,
+    hint: `To end what was begun: mpm-migrate tenant drop ${idWord(id)}`,
   });
 }
 
@@ -153,6 +153,6 @@ function notKnown(error: unknown, { id, name }: Tenant, done: TenantChange['done
     subject: name,
     cause: error,
     aftermath: `whether tenant ${id} was ${done} is not known`,
-    hint: `See what it is now: mpm-migrate tenant show ${id}`,
+    hint: `See what it is now: mpm-migrate tenant show ${idWord(id)}`,
   });
 }

@@ -3,6 +3,7 @@ import { tenantProblem } from '../central/problem.ts';
 import { findTenant } from '../central/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
 import type { Original, ProvisionOptions, ProvisionReport } from './creation.ts';
 import type { IdleHands } from './hands.ts';
 import { TenantFolders } from './own-folder.ts';
@@ -37,7 +38,7 @@ export async function clone(
   if (status === 'provisioning' || status === 'failed') {
     throw new MpmError('TENANT_STATUS', `${name} (${id}) is ${status}: there is nothing whole to copy`, {
       subject: name,
-      hint: `mpm-migrate tenant create --resume ${id}`,
+      hint: `mpm-migrate tenant create --resume ${idWord(id)}`,
     });
   }
   // Before anything is made: its folder is copied along.

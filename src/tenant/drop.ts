@@ -8,6 +8,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { dropDatabase, findDatabases } from '../postgres/database.ts';
+import { idWord } from '../shell-word.ts';
 import { dropBuilding } from './build.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { refuseSessions } from './in-use.ts';
@@ -75,7 +76,7 @@ async function dropBoth(
   }
   if (!disconnect) await refuseSessions(server, tenant.database);
   const { status } = tenant;
-  const reason = `${BEING_DROPPED}: mpm-migrate tenant drop ${tenant.id} ends it`;
+  const reason = `${BEING_DROPPED}: mpm-migrate tenant drop ${idWord(tenant.id)} ends it`;
   await changeStatus(central, tenant, { from: [status], to: 'hold', reason });
   try {
     await removeTenant(central, tenant, () => dropDatabase(server, tenant.database, { disconnect }));

@@ -5,6 +5,7 @@ import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError } from '../errors.ts';
 import { dropDatabase, findDatabases } from '../postgres/database.ts';
+import { idWord } from '../shell-word.ts';
 import type { ProvisionOptions, ProvisionReport } from './creation.ts';
 import { refuseSessions } from './in-use.ts';
 import { withTenantLock } from './lock.ts';
@@ -35,7 +36,7 @@ export async function makeAnew(
           `the database "${database}" does not exist on server "${server}"`,
           {
             subject: tenant.name || id,
-            hint: `Look: mpm-migrate tenant show ${id}`,
+            hint: `Look: mpm-migrate tenant show ${idWord(id)}`,
           },
         );
       }
@@ -66,7 +67,7 @@ async function changedSince(config: Config, { id, name }: Tenant): Promise<MpmEr
     {
       subject: name || id,
       aftermath: 'nothing was changed',
-      hint: `If that one is to be destroyed: mpm-migrate fresh --tenant ${id}`,
+      hint: `If that one is to be destroyed: mpm-migrate fresh --tenant ${idWord(id)}`,
     },
   );
 }
@@ -75,10 +76,10 @@ async function changedSince(config: Config, { id, name }: Tenant): Promise<MpmEr
 export function notActive({ id, name, status, reason }: Tenant): MpmError {
   const half = status === 'provisioning' || status === 'failed';
   const hint = half
-    ? `mpm-migrate tenant create --resume ${id}`
+    ? `mpm-migrate tenant create --resume ${idWord(id)}`
     : status === 'hold'
-      ? `mpm-migrate tenant release ${id}`
-      : `mpm-migrate tenant show ${id}`;
+      ? `mpm-migrate tenant release ${idWord(id)}`
+      : `mpm-migrate tenant show ${idWord(id)}`;
   const why = reason ? ` (${reason})` : '';
   return new MpmError('TENANT_STATUS', `${name || id} is not active: ${status}${why}`, {
     subject: name || id,

@@ -6,6 +6,7 @@ import { GUARD, guard, type HistoryTable } from '../migration/history.ts';
 import { isUntrusted, mayBeRead } from '../migration/trust.ts';
 import type { Lease } from '../postgres/lease.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
+import { idWord } from '../shell-word.ts';
 import { behindError } from './admission.ts';
 
 /** So soon a tenant that is behind is looked at again, in ms: it may have been migrated meanwhile. */
@@ -88,6 +89,6 @@ function untrusted(id: string, cause: unknown): MpmError {
   return new MpmError('HISTORY_UNTRUSTED', `the history of tenant ${id} is not to be trusted`, {
     subject: id,
     cause,
-    hint: `What is wrong with it: mpm-migrate status --tenant ${id}`,
+    hint: `What is wrong with it: mpm-migrate status --tenant ${idWord(id)}`,
   });
 }

@@ -5,6 +5,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { describeHolder, holderOfKeys } from '../migration/lock.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { idWord } from '../shell-word.ts';
 
 /**
  * Runs `use` while nobody else creates, resumes or changes this tenant. The lock lives in an open transaction on
@@ -71,7 +72,7 @@ async function locked<T>(connection: Connection, id: string, use: () => Promise<
       `tenant ${id} is being worked on by another process${await heldBy(connection, id)}`,
       {
         subject: id,
-        hint: `When that one has ended, see where it stands: mpm-migrate tenant show ${id}`,
+        hint: `When that one has ended, see where it stands: mpm-migrate tenant show ${idWord(id)}`,
       },
     );
   } finally {

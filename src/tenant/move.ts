@@ -10,6 +10,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { lossOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName, findDatabases } from '../postgres/database.ts';
 import { identifier } from '../postgres/quote.ts';
+import { idWord } from '../shell-word.ts';
 import { change, type ChangeOptions, type TenantChange } from './change.ts';
 import { type Closed, whileClosed } from './closed.ts';
 import { differenceOf, readContents } from './contents.ts';
@@ -189,5 +190,5 @@ async function historyAt({ history }: Config, connection: Connection): Promise<s
 }
 
 function howToCopy({ id }: Tenant): string {
-  return `Copy it while nobody writes to it: mpm-migrate tenant hold ${id} --reason moving, then pg_dump and restore.`;
+  return `Copy it while nobody writes to it: mpm-migrate tenant hold ${idWord(id)} --reason moving, then pg_dump and restore.`;
 }

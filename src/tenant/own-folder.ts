@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
 import { MANIFEST, type Manifest, type Owner, readManifest, writeManifest } from './manifest.ts';
 
 /** A tenant, as far as its folder goes. */
@@ -179,7 +180,7 @@ export function takeFolderAlong(from: TenantOfFolder, to: TenantOfFolder, config
     if (own) bringHome(own.folder, to, config);
     return [];
   } catch (error) {
-    const remedy = `mpm-migrate sync --claim --tenant ${to.id}`;
+    const remedy = `mpm-migrate sync --claim --tenant ${idWord(to.id)}`;
     return [`its folder has not come along: ${(error as Error).message}; to bring it: ${remedy}`];
   }
 }
@@ -288,7 +289,7 @@ function who({ id, name }: TenantOfFolder): string {
 function notIts({ folder, manifest }: OwnFolder, tenant: TenantOfFolder): MpmError {
   const { tenant: owner } = manifest;
   const { id, name } = tenant;
-  const claim = `mpm-migrate sync --claim --tenant ${id}`;
+  const claim = `mpm-migrate sync --claim --tenant ${idWord(id)}`;
   const moved = owner?.id === id;
   const what = !owner
     ? 'does not say whose it is'

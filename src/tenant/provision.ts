@@ -11,6 +11,7 @@ import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { describeUrl, placeOf } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
+import { idWord } from '../shell-word.ts';
 import { text } from './argument.ts';
 import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
@@ -122,7 +123,7 @@ export async function resumeProvision(
 function cutOffCopy(id: string, name: string): MpmError {
   return new MpmError('TENANT_STATUS', `${name} (${id}) was to be a copy, which was cut off`, {
     subject: name,
-    hint: `Remove what is there of it, then copy again: mpm-migrate tenant drop ${id}`,
+    hint: `Remove what is there of it, then copy again: mpm-migrate tenant drop ${idWord(id)}`,
   });
 }
 
@@ -260,7 +261,10 @@ function requireUnfinished(row: Provisioning | undefined, id: string): Provision
     `${row.name} (${id}) is ${row.status}: its creation is not in need of going on`,
     {
       subject: row.name,
-      hint: row.status === 'active' ? `mpm-migrate up --tenant ${id}` : `mpm-migrate tenant show ${id}`,
+      hint:
+        row.status === 'active'
+          ? `mpm-migrate up --tenant ${idWord(id)}`
+          : `mpm-migrate tenant show ${idWord(id)}`,
     },
   );
 }

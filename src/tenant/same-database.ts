@@ -7,6 +7,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { connect } from '../postgres/connect.ts';
 import { literal } from '../postgres/quote.ts';
 import { compareServers } from '../postgres/same-server.ts';
+import { idWord } from '../shell-word.ts';
 import { connectServer, directUrlOf, withServer } from './server.ts';
 
 /** A database, and whose it is where it is somebody's. */
@@ -36,7 +37,7 @@ export async function refuseNamesakes(
     throw new MpmError('DATABASE_EXISTS', `${nameOf(other)} has this database: ${same}`, {
       subject: database,
       aftermath: 'nothing was changed',
-      hint: `Give another name with --database. Look: mpm-migrate tenant show ${other.id}`,
+      hint: `Give another name with --database. Look: mpm-migrate tenant show ${idWord(other.id)}`,
     });
   }
   throw new MpmError(
@@ -45,7 +46,7 @@ export async function refuseNamesakes(
     {
       subject: name || id,
       aftermath: 'nothing was changed',
-      hint: `Each tenant has a database of its own: correct one of the two rows. Look: mpm-migrate tenant show ${other.id}`,
+      hint: `Each tenant has a database of its own: correct one of the two rows. Look: mpm-migrate tenant show ${idWord(other.id)}`,
     },
   );
 }
@@ -115,7 +116,7 @@ function notAsked(error: unknown, database: string, namesake: Namesake): MpmErro
       cause: error,
       ...(fields ? { database: fields } : {}),
       aftermath: 'nothing was changed',
-      hint: `Make that server reachable, or correct the row: mpm-migrate tenant show ${namesake.id}`,
+      hint: `Make that server reachable, or correct the row: mpm-migrate tenant show ${idWord(namesake.id)}`,
     },
   );
 }

@@ -7,6 +7,7 @@ import { asMpmError, type ErrorReport, errorReport, MpmError } from '../errors.t
 import { inspect } from '../migration/inspect.ts';
 import { type MigrationCache, readMigrations } from '../migration/source.ts';
 import { literal } from '../postgres/quote.ts';
+import { idWord } from '../shell-word.ts';
 import { tenantSet } from './folder.ts';
 import { directUrlOf, withServer } from './server.ts';
 
@@ -82,7 +83,7 @@ function missing({ id, name, database, server, status }: Tenant): MpmError {
   return new MpmError('DATABASE_MISSING', `the database "${database}" does not exist on server "${server}"`, {
     subject: name,
     hint: half
-      ? `mpm-migrate tenant create --resume ${id}`
+      ? `mpm-migrate tenant create --resume ${idWord(id)}`
       : "Restore it, or mend the tenant's row if it has another name or server.",
   });
 }
@@ -93,5 +94,5 @@ function forTenant(error: MpmError, { id }: Tenant): MpmError {
   const { code, message, hint, subject, excerpt, database, aftermath, migration } = error;
   const rest = { subject, excerpt, database, aftermath, migration };
   const known = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-  return new MpmError(code, message, { ...known, hint: hint.replaceAll('{tenant}', id) });
+  return new MpmError(code, message, { ...known, hint: hint.replaceAll('{tenant}', idWord(id)) });
 }

@@ -6,6 +6,7 @@ import {
   unregisterTenant,
 } from '../central/provisioning.ts';
 import { asMpmError, MpmError } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
 import { dropBuilding } from './build.ts';
 import type { Creation } from './creation.ts';
 import { withTenantLock } from './lock.ts';
@@ -26,7 +27,7 @@ export async function ended(
   const known = failureOf(error, row);
   const left = (aftermath: string, hint: string) =>
     new MpmError(known.code, known.message, { ...fieldsOf(known), aftermath, hint });
-  const look = `mpm-migrate tenant show ${row.id}`;
+  const look = `mpm-migrate tenant show ${idWord(row.id)}`;
   const decide = async (): Promise<MpmError> => {
     let now: Provisioning | undefined;
     await onCentral(creation, async (central) => void (now = await readProvisioning(central, row.id)));
@@ -97,7 +98,7 @@ export async function keepFailed(creation: Creation, row: Provisioning, error: u
   return new MpmError(known.code, known.message, {
     ...fieldsOf(known),
     aftermath: `tenant ${row.id} is left as ${marked ? 'failed' : 'provisioning'}`,
-    hint: `Mend the cause, then: mpm-migrate tenant create --resume ${row.id}`,
+    hint: `Mend the cause, then: mpm-migrate tenant create --resume ${idWord(row.id)}`,
   });
 }
 

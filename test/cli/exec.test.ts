@@ -121,7 +121,7 @@ test('fleet 24: a failing tenant is grouped as in a run, the others have their r
           1 │ select id
         ▸ 2 │   , note from meters where id = 1
             │     ^
-        Look:  mpm-migrate status --tenant company-2
+        Look:  mpm-migrate status --tenant 2
 
     ✔ 2 executed   ✖ 1 failed   3 tenants in 0.0s
     "

@@ -41,7 +41,7 @@ describe('up', () => {
               │ ^
             3 │ -- migrate:down
           Still at 1_meters: the migration was rolled back.
-          Look:  mpm-migrate status --tenant company-3
+          Look:  mpm-migrate status --tenant 3
 
       ✔ 4 migrated   ✖ 1 failed   5 tenants in 0.0s   run 2
       Try it again:  mpm-migrate up --failed=2

@@ -45,7 +45,7 @@ describe('plan', () => {
       ✖ 1 tenant: refused
           company-2
           1_meters was changed after it was applied
-          restore the file, or accept it: mpm-migrate repair 1_meters --tenant company-2 --checksums --write
+          restore the file, or accept it: mpm-migrate repair 1_meters --tenant 2 --checksums --write
 
       › 3 pending   ✖ 1 refused   4 tenants in 0.0s
       Apply:  mpm-migrate up --all
@@ -78,7 +78,7 @@ describe('repair', () => {
     await fleet.write({ 'core/1_meters.sql': 'create table meters (id bigint primary key);' });
     const refused = await mpm('up', '--tenant', '1');
     expect(refused.code).toBe(3);
-    expect(refused.stdout).toContain('mpm-migrate repair 1_meters --tenant company-1 --checksums --write');
+    expect(refused.stdout).toContain('mpm-migrate repair 1_meters --tenant 1 --checksums --write');
 
     const shown = await mpm('repair', '1_meters', '--all', '--checksums');
     expect(shown.code).toBe(0);
@@ -141,7 +141,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   for (const tenant of fleet.tenants) await fleet.of(tenant, 'create table meters (id int primary key)');
   const refused = await mpm('up', '--tenant', '1');
   expect(refused.code).toBe(3);
-  expect(refused.stdout).toContain('mpm-migrate baseline --tenant company-1 --to NAME --write');
+  expect(refused.stdout).toContain('mpm-migrate baseline --tenant 1 --to NAME --write');
   const shown = await mpm('baseline', '--all', '--to', '1');
   expect(shown.code).toBe(0);
   expect(steady(shown.stdout)).toMatchInlineSnapshot(`
@@ -193,10 +193,10 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
         stopped at statement 3 of 4: relation "b" already exists
 
     ✖ company-1  1 failed
-        mend the cause, then resume: mpm-migrate up --tenant company-1 --force
-        this one alone: mpm-migrate resolve 1_half --tenant company-1 --retry
-        if you finished it by hand: mpm-migrate resolve 1_half --tenant company-1 --applied
-        if you took back what it did: mpm-migrate resolve 1_half --tenant company-1 --rolled-back
+        mend the cause, then resume: mpm-migrate up --tenant 1 --force
+        this one alone: mpm-migrate resolve 1_half --tenant 1 --retry
+        if you finished it by hand: mpm-migrate resolve 1_half --tenant 1 --applied
+        if you took back what it did: mpm-migrate resolve 1_half --tenant 1 --rolled-back
 
     ✖ 1 drifted   1 tenant in 0.0s
     "
@@ -263,8 +263,8 @@ test('engine 40: a statement whose end nobody knows: --force does not guess, --r
   }
   const refused = await mpm('up', '--tenant', '1', '--force');
   expect(refused.code).toBe(3);
-  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant company-1 --retry');
-  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant company-1 --skip');
+  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant 1 --retry');
+  expect(refused.stdout).toContain('mpm-migrate resolve 1_do --tenant 1 --skip');
   expect(await mpm('resolve', '1_do', '--tenant', 'company-1', '--skip')).toMatchObject({ code: 0 });
   expect(await fleet.of(fleet.tenants[0], 'select n from a')).toEqual([{ n: 1 }]);
   expect(await mpm('resolve', '1_do', '--tenant', 'company-2', '--retry')).toMatchObject({ code: 0 });

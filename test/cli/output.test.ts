@@ -109,7 +109,7 @@ describe('a fleet of three', () => {
         │ ^
       3 │   add column status text;
     Still at 2_chatty: the migration was rolled back.
-    Look:  mpm-migrate status --tenant goma
+    Look:  mpm-migrate status --tenant 2
 
 ✖ 1 failed   1 tenant in 0.0s   run 2
 Try it again:  mpm-migrate up --failed=2

@@ -109,8 +109,8 @@ describe('plugin', () => {
         "out": "✖ company-1
           3_readings of the plugin "meters" is applied here
           Nothing was changed here.
-          Take it back, with its data: mpm-migrate plugin uninstall meters --down --tenant company-1
-          Leave its tables as they are: mpm-migrate plugin uninstall meters --keep --tenant company-1
+          Take it back, with its data: mpm-migrate plugin uninstall meters --down --tenant 1
+          Leave its tables as they are: mpm-migrate plugin uninstall meters --keep --tenant 1
 
       ✖ 1 refused   1 tenant in 0.0s   run 3
       ",

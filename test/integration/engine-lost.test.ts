@@ -42,7 +42,7 @@ test('engine 53: a stamp that says more than the history is refused; repair --st
   await fleet.of(fleet.tenants[0], "delete from mpm_migrate.history where name = '2_double'");
   const refused = {
     code: 'HISTORY_LOST',
-    hint: expect.stringContaining('repair --tenant company-1 --stamp --write'),
+    hint: expect.stringContaining('repair --tenant 1 --stamp --write'),
   };
   expect((await up(fleet.config, ALL)).failures).toMatchObject([{ error: refused, count: 1 }]);
   expect((await down(fleet.config, { tenants: ['1'] }, {})).failures).toMatchObject([{ error: refused }]);
@@ -71,7 +71,7 @@ test('engine 53: baseline --to 0 says that nothing was applied, once; what is ap
     {
       error: {
         code: 'NOT_EMPTY',
-        hint: expect.stringContaining('baseline --tenant company-1 --to 0 --write'),
+        hint: expect.stringContaining('baseline --tenant 1 --to 0 --write'),
       },
     },
   ]);

@@ -49,7 +49,7 @@ describe('plan', () => {
     expect(report.groups[2]?.refusals[0]?.remedy).toContain(
       'repair 1_meters --tenant 3 --tenant 4 --checksums',
     );
-    expect(report.groups[3]?.error?.hint).toContain('mpm-migrate baseline --tenant company-5 --to NAME');
+    expect(report.groups[3]?.error?.hint).toContain('mpm-migrate baseline --tenant 5 --to NAME');
     expect(report.groups[5]?.reason).toBe('on hold: audit');
     expect(report.migrations).toMatchObject([
       { name: '1_meters', tenants: 2, kind: 'sql', sql: expect.stringContaining('create table meters') },

@@ -188,7 +188,7 @@ describe('uninstall', () => {
     await up(fleet.config, { all: true });
     const refused = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] });
     expect(refused.counts).toMatchObject({ refused: 1 });
-    expect(refused.failures[0]?.error.hint).toContain('plugin uninstall meters --down --tenant company-1');
+    expect(refused.failures[0]?.error.hint).toContain('plugin uninstall meters --down --tenant 1');
     expect(await installedOf(fleet)).toEqual(['1 meters', '2 meters']);
 
     const gone = await uninstallPlugin(fleet.config, 'meters', { tenants: ['1'] }, { down: true });

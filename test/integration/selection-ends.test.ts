@@ -44,7 +44,7 @@ test('fleet 32: tenants whose own folders lack core migrations are named with sy
   expect(text).toContain(
     '2 are behind core: their own folders lack core migrations (company-1 and company-2)',
   );
-  expect(text).toContain('mpm-migrate sync --tenant company-1 --tenant company-2');
+  expect(text).toContain('mpm-migrate sync --tenant 1 --tenant 2');
   expect(text).toContain('1 migrated   2 current');
   expect(text).toContain('2 behind core');
   expect(exitCodeOf(await up(config, ALL, { fast: true }))).toBe(4);

@@ -43,7 +43,7 @@ describe('status', () => {
     expect(rows.get('3')).toMatchObject({ head: '1_meters', applied: 1, pending: 1 });
     expect(rows.get('4')).toMatchObject({ status: 'hold', reason: 'audit', pending: 2 });
     expect(rows.get('5')).toMatchObject({ drift: { changed: 1 }, head: '2_note' });
-    expect(rows.get('5')?.remedies?.join()).toContain('--tenant company-5');
+    expect(rows.get('5')?.remedies?.join()).toContain('--tenant 5');
     expect(rows.get('6')?.error?.code).toBe('NOT_EMPTY');
     expect(rows.get('10')?.error).toMatchObject({ code: 'DATABASE_MISSING', hint: expect.any(String) });
     expect(report.cohorts.map(({ head, pending, count }) => [head, pending, count])).toEqual([

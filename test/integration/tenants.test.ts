@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { type Central, withCentral } from '../../src/central/central.ts';
 import { tenantProblem } from '../../src/central/problem.ts';
@@ -6,6 +7,7 @@ import { countTenants, findTenant, pagesOfTenants, type TenantFilter } from '../
 import { centralUp } from '../../src/central/up.ts';
 import type { Config } from '../../src/config/define.ts';
 import type { MpmError } from '../../src/errors.ts';
+import { idWord } from '../../src/shell-word.ts';
 import { configOf } from '../helpers/central.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { rowsIn } from '../helpers/engine.ts';
@@ -123,6 +125,31 @@ test('any query lists tenants, with ids of any type and only the columns that th
   expect(list).toHaveLength(3);
   expect(list[0]).toMatchObject({ server: 'eu', status: 'paused', labels: { tier: '1' } });
   expect(await tenantsOf({ tenants: ['N2'] }, full)).toHaveLength(1);
+});
+
+test('fleet 36, 37: any id can be typed, and what a remedy names is nobody else', async () => {
+  const of = (rows: string) => ({
+    ...config,
+    tenants: { query: `select * from (values ${rows}) v (id, name, database)` },
+  });
+  const numbers = of("(-5, 'minus', 'db_m'), (5, 'plus', 'db_p'), (7, 'id:5', 'db_s')");
+  const ids = async (tenants: string[], where: Config) =>
+    (await tenantsOf({ tenants }, where)).map(({ id }) => id);
+  expect(await ids(['id:-5'], numbers)).toEqual(['-5']);
+  expect(await ids(['-5', '5', '7'], numbers)).toEqual(['7']);
+  expect(await ids(['5', '7', '-id:-5'], numbers)).toEqual(['5', '7']);
+  expect(await ids(['id:5'], numbers)).toEqual(['5']);
+  const texts = of(
+    "('x9', 'acme', 'db_9'), ('acme', 'Other', 'db_a'), ('1..3', 'Range', 'db_r'), ('a b', 'Space', 'db_b')",
+  );
+  expect(await ids(['acme'], texts)).toEqual(['acme']);
+  for (const id of ['x9', 'acme', '1..3', 'a b']) {
+    const words = execFileSync('sh', ['-c', `printf '%s\\n' ${idWord(id)}`], { encoding: 'utf8' })
+      .trimEnd()
+      .split('\n');
+    expect(await ids(words, texts)).toEqual([id]);
+  }
+  expect(await failure(ids(['id:nobody'], texts))).toMatchObject({ code: 'UNKNOWN_TENANT' });
 });
 
 test('a mapped table lists tenants', async () => {

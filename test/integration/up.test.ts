@@ -167,7 +167,7 @@ describe('up over a fleet', () => {
     const report = await up(fleet.config, { all: true });
     expect(report.counts).toMatchObject({ total: 3, refused: 1, migrated: 2 });
     expect(report.failures[0]).toMatchObject({ error: { code: 'PLAN_REFUSED' }, tenants: [{ id: '2' }] });
-    expect(report.failures[0]?.error.hint).toContain('--tenant company-2');
+    expect(report.failures[0]?.error.hint).toContain('--tenant 2');
     const passed = await up(fleet.config, { all: true, exclude: ['2'] }, { strict: true });
     expect(passed.counts).toMatchObject({ total: 2, current: 2 });
   });

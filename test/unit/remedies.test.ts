@@ -107,18 +107,18 @@ describe('engine 46: remedies', () => {
     );
   });
 
-  test('the report of a run says it so; one tenant goes by its name', () => {
+  test('the report of a run says it so; fleet 37: one tenant goes by its id, which means nobody else', () => {
     const hint = (word: string) => `mpm-migrate status --tenant ${word}`;
     const add = (names: string[]) => {
       const head = { run: 1, verb: 'up', selection: '--all', toolVersion: '1', startedAt: '' };
       const builder = new ReportBuilder(head, { keepResults: false });
       names.forEach((name, at) => {
-        const error = { ...duplicateColumn, hint: hint(name) };
+        const error = { ...duplicateColumn, hint: hint(String(at + 1)) };
         builder.add(result(tenant(name, String(at + 1)), { outcome: 'failed', error }));
       });
       return builder.finish({ durationMs: 1, interrupted: false }).failures.map(({ error }) => error.hint);
     };
-    expect(add(['acme'])).toEqual([hint('acme')]);
+    expect(add(['acme'])).toEqual([hint('1')]);
     expect(add(['acme', 'beta', 'gamma', 'delta'])).toEqual(['mpm-migrate status --tenant 1..4']);
     expect(hintTemplate('mpm-migrate tenant show acme: acme-2 is not acme', 'acme')).toBe(
       'mpm-migrate tenant show {tenant}: acme-2 is not acme',

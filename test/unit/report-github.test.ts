@@ -16,7 +16,7 @@ test('one ::error per group of equal failures, at the place in the file, escaped
     '::error file=migrations/core/20260814091200_add_meter_status.sql,line=4,col=3,' +
       'title=7 tenants failed the same way%3A 20260814091200_add_meter_status::' +
       'column "status" of relation "meters" already exists%0A' +
-      'grid-1, grid-2, grid-3, grid-4, grid-5 and 2 more%0Ampm-migrate verify --tenant grid-1\n' +
+      'grid-1, grid-2, grid-3, grid-4, grid-5 and 2 more%0Ampm-migrate verify --tenant 1\n' +
       '::error title=a_b::a | b%0A100%25 <lost>\n',
   );
 });

@@ -27,7 +27,7 @@ test('a run with failures: why, where, what became of it, what to type; the last
     ▸ 4 │   add column status text not null default 'active';
         │   ^
     Still at 20260801101500_add_tariffs: the migration was rolled back.
-    Look:  mpm-migrate verify --tenant kivu-grid
+    Look:  mpm-migrate verify --tenant 1
 
 ✖ Énergie Sénégal
     cannot reach 10.0.0.7:5432: connection refused
@@ -48,7 +48,7 @@ test('the same on 60 columns: broken between words, commands left whole', () => 
         │   ^
     Still at 20260801101500_add_tariffs: the migration was
     rolled back.
-    Look:  mpm-migrate verify --tenant kivu-grid
+    Look:  mpm-migrate verify --tenant 1
 
 ✖ Énergie Sénégal
     cannot reach 10.0.0.7:5432: connection refused
@@ -77,7 +77,7 @@ test('equal failures are one group: five names and how many more', () => {
     grid-1, grid-2, grid-3, grid-4, grid-5 and 407 more
     column "status" of relation "meters" already exists  (42701)
     Still without migrations: the migration was rolled back.
-    Look:  mpm-migrate status --tenant grid-1
+    Look:  mpm-migrate status --tenant 1
 
 ✖ 412 failed   412 tenants in 17.3s   run 184
 Try the 412 again:  mpm-migrate up --failed=184
@@ -105,7 +105,7 @@ test('refused tenants are told why, and not told to try again', () => {
     a1 and a2
     1_a was changed after it was applied
     Still at 1_a: nothing was changed here.
-    restore the file, or accept it: mpm-migrate repair --tenant a1 --checksums
+    restore the file, or accept it: mpm-migrate repair --tenant 1 --checksums
 
 ✔ 1 current   ✖ 2 refused   3 tenants in 17.3s   run 184
 `);

@@ -68,7 +68,7 @@ test('a small fleet: a line per tenant, those that need a look, the totals, what
 – goma             hold         20260814091530_backfill_meter_status       28        0
 
 ✖ kivu-grid  1 changed, 2 missing
-    restore the file, or accept it: mpm-migrate repair --tenant kivu-grid --checksums
+    restore the file, or accept it: mpm-migrate repair --tenant 3 --checksums
 ✖ Énergie Sénégal  there is no database "energie"
     Look:  mpm-migrate tenant show 4
 – goma  hold: unpaid
@@ -145,7 +145,7 @@ test('one tenant: its history', () => {
 › 20260814091530_backfill_meter_status  pending
 
 › 1 pending   1 tenant in 0.4s
-Bring it forward:  mpm-migrate up --tenant abuja-1
+Bring it forward:  mpm-migrate up --tenant 2
 `);
 });
 

@@ -2,6 +2,7 @@ import type { Config } from '../../config/define.ts';
 import { withCentral } from '../../central/central.ts';
 import { tenantProblem } from '../../central/problem.ts';
 import { MpmError } from '../../errors.ts';
+import { idWord } from '../../shell-word.ts';
 import type { ProvisionOptions, ProvisionReport } from '../../tenant/creation.ts';
 import { tenantSet } from '../../tenant/folder.ts';
 import { makeAnew, notActive } from '../../tenant/fresh.ts';
@@ -61,7 +62,7 @@ async function withItsPlugins(
   const [done] = tenants ?? [];
   const why = error ?? done?.error;
   const open = why || done?.pending.length;
-  const notice = `its plugins (${plugins.join(', ')}) are not all applied${why ? `: ${why.message}` : ''}; go on with: mpm-migrate up --tenant ${id}`;
+  const notice = `its plugins (${plugins.join(', ')}) are not all applied${why ? `: ${why.message}` : ''}; go on with: mpm-migrate up --tenant ${idWord(id)}`;
   return {
     ...made,
     head: done?.to ?? made.head,

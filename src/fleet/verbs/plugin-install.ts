@@ -5,6 +5,7 @@ import type { Config } from '../../config/define.ts';
 import { amend } from '../../migration/amend.ts';
 import { attemptUp } from '../../migration/migrate.ts';
 import { KEPT } from '../../migration/state.ts';
+import { idWord } from '../../shell-word.ts';
 import { readPlugin } from '../../tenant/plugins.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
@@ -45,7 +46,7 @@ export async function installPlugin(
     if (there.length < ours.size) {
       const lacking = ours.size - there.length;
       notices.push(
-        `a folder of its own lacks ${lacking} of ${name}: mpm-migrate sync --tenant ${tenant.id}, then up`,
+        `a folder of its own lacks ${lacking} of ${name}: mpm-migrate sync --tenant ${idWord(tenant.id)}, then up`,
       );
     }
     if (last === undefined || there.length === 0) return nothingToDo();

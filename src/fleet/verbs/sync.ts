@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
+import { idWord } from '../../shell-word.ts';
 import { claimFolder, folderFor, TenantFolders } from '../../tenant/own-folder.ts';
 import { pluginFolder } from '../../tenant/plugins.ts';
 import { type CoreFolder, readCoreFolder, syncFolder, withPluginFiles } from '../../tenant/sync-folder.ts';
@@ -250,7 +251,7 @@ function problemOf(tenant: TenantRef, { clashes, edited }: FolderPlan): MpmError
   const more = edited.length > 1 ? ` and ${edited.length - 1} more` : '';
   return new MpmError('TENANT_FOLDER', `${edited[0]}${more}: edited by hand after it was copied from core`, {
     subject,
-    hint: `It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ${tenant.id}`,
+    hint: `It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ${idWord(tenant.id)}`,
   });
 }
 

@@ -1,6 +1,7 @@
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report.ts';
+import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, nameList, oneLine, plural } from '../format.ts';
-import { tenantName, tenantWord } from '../views/tenant.ts';
+import { tenantName } from '../views/tenant.ts';
 
 /** GitHub Actions' own lines: one `::error` per group of equal failures, with the file's place where known. */
 export function githubAnnotations(report: RunReport, shortPath: (path: string) => string): string {
@@ -25,7 +26,7 @@ function annotation(
     .map(([key = '', value = '']) => `${key}=${escapeProperty(value)}`)
     .join(',');
   const [first] = tenants;
-  const hint = error.hint?.replaceAll('{tenant}', first ? tenantWord(first) : 'NAME');
+  const hint = error.hint?.replaceAll('{tenant}', first ? idWord(first.id) : 'NAME');
   const text = harmless([error.message, total > 1 ? names : '', hint].filter(Boolean).join('\n'));
   return `::error ${properties}::${escapeData(text)}\n`;
 }

@@ -1,8 +1,9 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report.ts';
+import { idWord } from '../../shell-word.ts';
 import { count, duration, plural } from '../format.ts';
 import { aftermathLines, type ErrorViewOptions, messageLines } from '../views/error.ts';
-import { tenantName, tenantWord } from '../views/tenant.ts';
+import { tenantName } from '../views/tenant.ts';
 import type { DurationBar } from './durations.ts';
 import { escapeMarkup } from './markup.ts';
 
@@ -30,7 +31,7 @@ function failure(
   const [message = '', ...more] = messageLines(error);
   const names = tenants.slice(0, MOST_NAMES).map((tenant) => escapeMarkup(tenantName(tenant)));
   const rest = total - names.length;
-  const hint = error.hint?.replaceAll('{tenant}', first ? tenantWord(first) : 'NAME');
+  const hint = error.hint?.replaceAll('{tenant}', first ? idWord(first.id) : 'NAME');
   return `<details class="failure"${open ? ' open' : ''}>
 <summary><b>${plural(total, 'tenant')}</b> ${escapeMarkup(message)}</summary>
 ${error.migration ? `<p>In <code>${escapeMarkup(error.migration)}</code></p>\n` : ''}${more.length ? `<pre class="message">${escapeMarkup(more.join('\n'))}</pre>\n` : ''}${error.database?.detail ? `<p>${escapeMarkup(error.database.detail)}</p>\n` : ''}${excerpt(error, options)}${paragraphs(aftermathLines(error.aftermath, at))}${hint ? `<pre class="hint">${escapeMarkup(hint)}</pre>\n` : ''}<p class="names">${names.join(', ')}${rest > 0 ? ` and ${count(rest)} more` : ''}</p>

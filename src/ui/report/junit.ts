@@ -1,5 +1,6 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { RunReport, TenantResult } from '../../fleet/report.ts';
+import { idWord } from '../../shell-word.ts';
 import {
   aftermathLines,
   errorDetails,
@@ -8,7 +9,7 @@ import {
   messageLines,
 } from '../views/error.ts';
 import { oneLine } from '../format.ts';
-import { tenantName, tenantWord } from '../views/tenant.ts';
+import { tenantName } from '../views/tenant.ts';
 import { themeFor } from '../theme.ts';
 import type { AllResults, ServerSum } from './all-results.ts';
 import { escapeAttribute, escapeMarkup } from './markup.ts';
@@ -87,7 +88,7 @@ function tenantCase(suite: string, result: TenantResult, options: JunitOptions):
     suite,
     name,
     durationMs,
-    error ? problem('failure', error, tenantWord(tenant), options, result.to) : '',
+    error ? problem('failure', error, idWord(tenant.id), options, result.to) : '',
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { FailureGroup, RunReport, TenantResult, WaveReport } from '../../fleet/report.ts';
+import { idWord } from '../../shell-word.ts';
 import { count, duration, nameList, oneLine, padEnd, plural, widthOf, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import {
@@ -11,7 +12,7 @@ import {
   messageLines,
 } from '../views/error.ts';
 import { behindCoreLines } from '../views/behind.ts';
-import { tenantName, tenantWord } from '../views/tenant.ts';
+import { tenantName } from '../views/tenant.ts';
 import { nextStep, summaryLine } from './summary.ts';
 
 /** So many groups of failures are shown in full; a fleet that fails in more ways is read with `run show`. */
@@ -64,7 +65,7 @@ export function groupLines(group: FailureGroup, theme: Theme, options: ErrorView
     ...prose([...names, ...messageLines(error)]),
     ...errorDetails(error, theme, options),
     ...prose(aftermathLines(error.aftermath, group.at)),
-    ...hintLines(hintOf(error, first && tenantWord(first)), theme),
+    ...hintLines(hintOf(error, first && idWord(first.id)), theme),
   ];
   return [
     error.migration ? `${title}    ${oneLine(error.migration)}` : title,

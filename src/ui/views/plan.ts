@@ -1,9 +1,10 @@
 import type { PlanGroup, PlanOutcome, PlannedMigration, PlanReport } from '../../fleet/plan-report.ts';
+import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, joinParts, nameList, oneLine, plural, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorDetails, errorView, type ErrorViewOptions, hintLines, messageLines } from './error.ts';
 import { behindCoreLines } from './behind.ts';
-import { tenantName, tenantWord } from './tenant.ts';
+import { tenantName } from './tenant.ts';
 import { unmetLine } from './unmet.ts';
 
 /** So many names of pending migrations are listed per group; all of them are in `--json`. */
@@ -121,6 +122,6 @@ function totalLine(report: PlanReport, theme: Theme): string {
 function nextLines({ counts, selection, groups }: PlanReport, theme: Theme): string[] {
   if (counts.pending === 0) return [];
   const [first] = groups[0]?.tenants ?? [];
-  const which = counts.total === 1 && first ? `--tenant ${tenantWord(first)}` : selection;
+  const which = counts.total === 1 && first ? `--tenant ${idWord(first.id)}` : selection;
   return [`Apply:  ${theme.command(`mpm-migrate up ${which}`)}`];
 }

@@ -1,7 +1,8 @@
 import type { AddedPlugin, PluginList } from '../../fleet/verbs/plugin-list.ts';
+import { idWord } from '../../shell-word.ts';
 import { count, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
-import { tenantName, tenantWord } from './tenant.ts';
+import { tenantName } from './tenant.ts';
 
 /** The plugins there are, a line each. */
 export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): string {
@@ -32,7 +33,7 @@ export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): s
   const ready = plugins.find(
     ({ installable, installed, migrations }) => installable && !installed && migrations,
   );
-  const whom = tenant ? tenantWord(tenant) : '42';
+  const whom = tenant ? idWord(tenant.id) : '42';
   const next = ready
     ? `\nInstall one:  ${command(`mpm-migrate plugin install ${ready.name} --tenant ${whom}`)}\n`
     : addLine(plugins, theme);

@@ -1,4 +1,5 @@
 import type { StatusCohort, StatusReport, StatusRow, StatusState } from '../../fleet/status-report.ts';
+import { idWord } from '../../shell-word.ts';
 import {
   count,
   duration,
@@ -15,7 +16,7 @@ import { errorView, hintLines } from './error.ts';
 import { historyLines } from './history.ts';
 import { matrixLines } from './matrix.ts';
 import { behindCoreLines } from './behind.ts';
-import { tenantName, tenantWord } from './tenant.ts';
+import { tenantName } from './tenant.ts';
 import { unmetLine } from './unmet.ts';
 
 /** A fleet up to this size is shown tenant by tenant. */
@@ -89,7 +90,7 @@ function troubleLines(rows: readonly StatusRow[], theme: Theme): string[] {
     ({ state, reason }) => state === 'drifted' || state === 'unreachable' || reason,
   );
   const lines = troubled.slice(0, MOST_TROUBLED).flatMap((row) => {
-    const word = tenantWord(row.tenant);
+    const word = idWord(row.tenant.id);
     const remedies = row.remedies ?? [row.error?.hint ?? ''];
     const hint = remedies.join('\n').replaceAll('{tenant}', word);
     const head = `${symbolOf(row.state, theme)} ${theme.strong(tenantName(row.tenant))}  ${troubleOf(row)}`;
@@ -136,7 +137,7 @@ function nextLines({ counts, selection, tenants }: StatusReport, theme: Theme): 
   const [only] = tenants ?? [];
   const one = counts.total === 1 && only;
   const which = one
-    ? `--tenant ${tenantWord(only.tenant)}`
+    ? `--tenant ${idWord(only.tenant.id)}`
     : selection.includes('--all')
       ? '--behind'
       : selection;

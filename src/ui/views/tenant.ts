@@ -6,8 +6,3 @@ import { oneLine } from '../format.ts';
 export function tenantName({ name, database, id }: TenantRef): string {
   return oneLine(bounded(name)) || oneLine(bounded(database)) || oneLine(id);
 }
-
-/** What to type after `--tenant`: the name where a shell takes it as it is, else the id. */
-export function tenantWord(tenant: TenantRef): string {
-  return /^[A-Za-z][\w.-]*$/.test(tenant.name) ? tenant.name : tenant.id;
-}

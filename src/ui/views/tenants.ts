@@ -1,11 +1,11 @@
 import type { Tenant } from '../../central/tenant.ts';
+import { idWord } from '../../shell-word.ts';
 import type { TenantChange } from '../../tenant/change.ts';
 import type { ProvisionReport } from '../../tenant/creation.ts';
 import type { TenantDetails } from '../../tenant/show.ts';
 import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView } from './error.ts';
-import { tenantWord } from './tenant.ts';
 
 /** Tenants, a line each, and how many there are. */
 export function tenantListText(tenants: readonly Tenant[], theme: Theme): string {
@@ -51,7 +51,7 @@ export function tenantText({ tenant, database, history, error }: TenantDetails, 
   const lines = rows.map(([key, value]) => `  ${theme.dim(key.padEnd(8))}  ${value}`);
   const end = error
     ? errorView(error, theme).trimEnd()
-    : `Look:  ${theme.command(`mpm-migrate status --tenant ${tenantWord(tenant)}`)}`;
+    : `Look:  ${theme.command(`mpm-migrate status --tenant ${idWord(tenant.id)}`)}`;
   return `${[theme.strong(oneLine(tenant.name)), ...lines, '', end].join('\n')}\n`;
 }
 
