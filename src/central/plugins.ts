@@ -101,6 +101,15 @@ where p.id = i.plugin_id and p.name = ${literal(name)} and i.company_id = ${lite
   return rows.length > 0;
 }
 
+/** What a copy of a tenant depends on, as a text to be compared: which database it has, whole or not, and which plugins. */
+export async function readOriginal({ connection }: Listing, id: string): Promise<string> {
+  const [row] = await connection.application.query<{ state: string }>(`select pg_catalog.jsonb_build_array(
+  d.server, d.database_name, d.database_oid, d.status in ('provisioning', 'failed'),
+  (select pg_catalog.jsonb_agg(i.plugin_id order by i.plugin_id) from public.company_plugins i where i.company_id = d.company_id))::text as state
+from public.company_databases d where d.company_id = ${literal(id)}`);
+  return row?.state ?? '';
+}
+
 /** Gives a copy of a tenant the plugins of its original, whose tables it has. */
 export async function copyInstalled({ connection }: Listing, from: string, to: string): Promise<void> {
   await connection.application.query(`insert into public.company_plugins (company_id, plugin_id)

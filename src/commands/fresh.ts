@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
 import { paceFlags } from '../cli/flags.ts';
+import { EXIT } from '../errors.ts';
 import type { TenantRef } from '../fleet/report.ts';
 import type { ProvisionReport } from '../tenant/creation.ts';
 
@@ -49,6 +50,7 @@ export default class Fresh extends FleetCommand {
     const report = await interruptible((signal) => fresh(config, tenant, { disconnect, confirm, signal }));
     const { tenantAnewText } = await import('../ui/views/tenants.ts');
     this.show(tenantAnewText(report, out));
+    if (report.filesChanged) process.exitCode = EXIT.found;
     return report;
   }
 }

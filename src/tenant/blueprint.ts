@@ -29,9 +29,14 @@ export interface Blueprint {
   key: string;
   /** Whether the files are still these; looks at all of them, unless they were looked at for this one. */
   isCurrent(): boolean;
+  /** The same at any later time. */
+  isStill(): boolean;
 }
 
-type Content = Omit<Blueprint, 'isCurrent'>;
+type Content = Omit<Blueprint, 'isCurrent' | 'isStill'>;
+
+/** What is told when they were changed while something was made of them. */
+export const CHANGED_MEANWHILE = 'the core folder or the seeds were changed while it was made';
 
 /** The files were changed after that what a tenant is made of was read. */
 export class FilesChanged extends Error {
@@ -63,17 +68,21 @@ export async function readBlueprint(
   const stateNow = (): string => `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
   const known = lately.get(place);
   // A cache of its own for each: what of tenants is remembered by it is as old as the call.
-  const copy = (content: Content, isCurrent = () => true): Blueprint => ({
-    ...content,
-    cache: new Map(content.cache),
-    isCurrent,
-  });
-  if (recall && known) return copy(known.content, () => stateNow() === known.as);
+  const copy = ({ as, content }: { as: string; content: Content }, looked: boolean): Blueprint => {
+    const isStill = () => stateNow() === as;
+    return {
+      ...content,
+      cache: new Map(content.cache),
+      isCurrent: looked ? () => true : isStill,
+      isStill,
+    };
+  };
+  if (recall && known) return copy(known, false);
   const as = stateNow();
-  if (known?.as === as) return copy(known.content);
-  const content = await read(config);
-  lately.set(place, { as, content });
-  return copy(content);
+  if (known?.as === as) return copy(known, true);
+  const read = { as, content: await readContent(config) };
+  lately.set(place, read);
+  return copy(read, true);
 }
 
 /** Differs when a file of the folder was changed, came or went. Empty when there is no such folder. */
@@ -89,7 +98,7 @@ function stateOf(folder: string): string {
     .join('\n');
 }
 
-async function read(config: Config): Promise<Content> {
+async function readContent(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
   const core = await readMigrations(config.migrations.core, 'core', cache);
   const seeds = await readSeeds(config, cache);

@@ -1,11 +1,12 @@
 import { setImmediate as immediate } from 'node:timers/promises';
-import { copyInstalled } from '../central/plugins.ts';
+import { copyInstalled, readOriginal } from '../central/plugins.ts';
 import { rightsOf } from '../central/make.ts';
 import { markActive, markStep, type Provisioning } from '../central/provisioning.ts';
 import type { Attempt } from '../migration/migrate.ts';
 import { MpmError } from '../errors.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
-import { FilesChanged, isCore, isWhole, sharesNothing } from './blueprint.ts';
+import { idWord } from '../shell-word.ts';
+import { CHANGED_MEANWHILE, FilesChanged, isCore, isWhole, sharesNothing } from './blueprint.ts';
 import { type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -54,6 +55,8 @@ export interface ProvisionReport {
   /** Of a copy, only what the template does not hold. */
   applied: Attempt['applied'];
   notices: string[];
+  /** The files that it was made of were changed in the meantime: it may be behind. */
+  filesChanged?: boolean;
   durationMs: number;
 }
 
@@ -86,7 +89,9 @@ export async function carryOut(
   // By then the database is being made, and there is nothing else to do.
   const looking = immediate().then(() => blueprint.isCurrent());
   looking.catch(() => undefined);
+  let original: string | undefined;
   const built = await buildDatabase(connection, building, record, async () => {
+    if (copyOf) original = await readOriginal(central, copyOf.id);
     if (copyOf) return { ...rightsOf(config), ...(await copyOptions(connection, copyOf)) };
     if (isCore(blueprint, migrations)) {
       template = await ensureTemplate(config, server, { connection, blueprint, found }, options);
@@ -118,6 +123,7 @@ export async function carryOut(
   if (copyOf) {
     await copyInstalled(central, copyOf.id, id);
     copyFolder(copyOf, tenant, config);
+    if ((await readOriginal(central, copyOf.id)) !== original) throw changedMeanwhile(copyOf);
   }
   if (options.signal?.aborted) throw new MpmError('INTERRUPTED', 'interrupted');
   if (!(await markActive(central, id))) {
@@ -125,6 +131,7 @@ export async function carryOut(
   }
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
   const meant = !copyOf && config.templates && !sharesNothing(blueprint) && isCore(blueprint, migrations);
+  const filesChanged = !copyOf && isCore(blueprint, migrations) && !blueprint.isStill();
   const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },
@@ -137,9 +144,23 @@ export async function carryOut(
       ...(replayed ? [`made without a template: ${template.why}`] : []),
       ...(template.notices ?? []),
       ...(attempt?.notices ?? []),
+      ...(filesChanged ? [`${CHANGED_MEANWHILE}: mpm-migrate up --tenant ${idWord(id)}`] : []),
     ],
+    ...(filesChanged ? { filesChanged } : {}),
     durationMs: Date.now() - started,
   };
+}
+
+/** Its database may have been made anew, or a plugin taken out of it, before or after the copy (fleet 54). */
+function changedMeanwhile({ id, name }: Original): MpmError {
+  return new MpmError(
+    'TENANT_STATUS',
+    `${name} (${id}) was made anew, or its plugins were changed, while it was copied`,
+    {
+      subject: name,
+      hint: 'Copy it again.',
+    },
+  );
 }
 
 /** What is from an earlier call may be unfinished, or of older files: its history is read, whatever it was made from. */

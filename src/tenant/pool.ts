@@ -15,7 +15,8 @@ import { identifier } from '../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../postgres/database.ts';
 import { giveLikeness, type Likeness } from '../postgres/likeness.ts';
 import { settleDatabases } from '../postgres/settle.ts';
-import { type Blueprint, readBlueprint, sharesNothing } from './blueprint.ts';
+import { shellWord } from '../shell-word.ts';
+import { type Blueprint, CHANGED_MEANWHILE, readBlueprint, sharesNothing } from './blueprint.ts';
 import { createFrom, newPoolName } from './build.ts';
 import type { ChangeOptions } from './change.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
@@ -39,6 +40,8 @@ export interface PoolReport extends PoolStatus {
   made: number;
   dropped: number;
   notices: string[];
+  /** The files that they were made of were changed in the meantime: they are stale. */
+  filesChanged?: boolean;
   durationMs: number;
 }
 
@@ -62,6 +65,10 @@ export async function fillPool(
     await clear(pool, (row) => row.state !== 'ready' || row.blueprint !== blueprint.key || !fit.has(row.id));
     const ready = (await readPool(pool.central, server)).length;
     for (let left = size - ready; left > 0 && !options.signal?.aborted; left -= 1) await add(pool, options);
+    if (pool.made > 0 && !blueprint.isStill()) {
+      const where = server === 'default' ? '' : ` --server ${shellWord(server)}`;
+      pool.notices.push(`${CHANGED_MEANWHILE}: mpm-migrate tenant pool fill --size ${size}${where}`);
+    }
   };
   return atWork(config, server, blueprint, fill, options.signal);
 }
@@ -123,7 +130,8 @@ async function atWork(
         await work(pool);
         const status = statusOf(server, await readPool(central, server), blueprint.key);
         const { made, dropped, notices } = pool;
-        return { ...status, made, dropped, notices, durationMs: Date.now() - started };
+        const changed = made > 0 && !blueprint.isStill() ? { filesChanged: true } : {};
+        return { ...status, made, dropped, notices, ...changed, durationMs: Date.now() - started };
       }),
     ),
   );

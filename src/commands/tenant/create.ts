@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { FleetCommand } from '../../cli/command.ts';
 import { labelsFrom, paceFlags } from '../../cli/flags.ts';
-import { MpmError } from '../../errors.ts';
+import { EXIT, MpmError } from '../../errors.ts';
 import type { ProvisionReport } from '../../tenant/creation.ts';
 
 const { concurrency: _, ...pace } = paceFlags;
@@ -54,6 +54,7 @@ and --resume goes on from there.`;
     );
     const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
     this.show(tenantCreatedText(report, out));
+    if (report.filesChanged) process.exitCode = EXIT.found;
     return report;
   }
 }

@@ -94,10 +94,10 @@ export function tenantCreatedText(report: ProvisionReport, theme: Theme): string
 }
 
 /** A tenant that was made again from nothing. */
-export function tenantAnewText({ tenant, head, durationMs }: ProvisionReport, theme: Theme): string {
+export function tenantAnewText({ tenant, head, durationMs, notices }: ProvisionReport, theme: Theme): string {
   const at = head ? `at ${oneLine(head)}` : 'without migrations';
   return (
-    `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} has a new database ` +
+    `${noticeLines(notices, theme)}${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} has a new database ` +
     `${oneLine(tenant.database)}  ${at}  ${theme.dim(`in ${duration(durationMs)}`)}\n`
   );
 }

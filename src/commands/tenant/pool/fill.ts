@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../../../cli/command.ts';
-import { MpmError } from '../../../errors.ts';
+import { EXIT, MpmError } from '../../../errors.ts';
 import { paceFlags } from '../../../cli/flags.ts';
 import type { PoolReport } from '../../../tenant/pool.ts';
 
@@ -35,6 +35,7 @@ and are replaced here: run it after each release, and as often as tenants come.`
     const report = await interruptible((signal) => fillPool(config, wanted, { signal }));
     const { poolReportText } = await import('../../../ui/views/pool.ts');
     this.show(poolReportText(report, out));
+    if (report.filesChanged) process.exitCode = EXIT.found;
     return report;
   }
 }

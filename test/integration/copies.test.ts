@@ -1,0 +1,66 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { clone } from '../../src/tenant/clone.ts';
+import { drainPool, fillPool } from '../../src/tenant/pool.ts';
+import { provision } from '../../src/tenant/provision.ts';
+import { withDatabases } from '../helpers/database.ts';
+import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
+
+const databases = withDatabases();
+const fleetOf = () => makeFleet(databases, { count: 0, more: { templates: false } });
+
+test('fleet 54: a core file that comes while a tenant is made is told, with what to type', async () => {
+  const { config } = await fleetOf();
+  const late = () => writeFileSync(join(config.migrations.core, '3_late.sql'), 'create table late ();');
+  const report = await provision(config, { name: `${databases.prefix}made` }, { onMigration: late });
+  databases.adopt(report.tenant.database);
+  const what = 'the core folder or the seeds were changed while it was made';
+  expect(report).toMatchObject({
+    filesChanged: true,
+    notices: [`${what}: mpm-migrate up --tenant ${report.tenant.id}`],
+  });
+  expect(await provision(config, { name: `${databases.prefix}later` })).not.toHaveProperty('filesChanged');
+  databases.adopt(`${databases.prefix}later`);
+
+  const more = () => writeFileSync(join(config.migrations.core, '4_more.sql'), 'create table more ();');
+  expect(await fillPool(config, { size: 1 }, { onMigration: more })).toMatchObject({
+    filesChanged: true,
+    ready: 1,
+    notices: [`${what}: mpm-migrate tenant pool fill --size 1`],
+  });
+  await drainPool(config);
+});
+
+/** Does something in the central database in the moment in which the copy's database is there. */
+const afterCopy = (fleet: TestFleet, work: string) =>
+  fleet.central(`create or replace function meanwhile() returns trigger language plpgsql as $f$ begin ${work}; return new; end $f$;
+create or replace trigger meanwhile before update on company_databases for each row
+  when (pg_trigger_depth() = 0 and new.building_as is not null and new.database_oid is not null) execute function meanwhile()`);
+
+test('fleet 54: what was made anew, or lost a plugin, while it was copied is no original', async () => {
+  const fleet = await fleetOf();
+  const { config, central } = fleet;
+  const { tenant } = await provision(config, { name: `${databases.prefix}first` });
+  databases.adopt(tenant.database);
+  const { name: database } = databases.adopt(`${databases.prefix}copy`);
+  const copy = () => clone(config, tenant.id, { name: 'Copy', database });
+  for (const work of [
+    `update company_databases set database_oid = 1 where company_id = ${tenant.id}`,
+    `update company_databases set status = 'provisioning' where company_id = ${tenant.id}`,
+    `delete from company_plugins where company_id = ${tenant.id}`,
+  ]) {
+    await central(`insert into plugins (name) values ('meters') on conflict do nothing;
+insert into company_plugins select ${tenant.id}, id from plugins on conflict do nothing;
+update company_databases set status = 'active' where company_id = ${tenant.id}`);
+    await afterCopy(fleet, work);
+    await expect(copy()).rejects.toMatchObject({
+      message: expect.stringContaining('was made anew, or its plugins were changed, while it was copied'),
+      aftermath: expect.stringContaining('nothing is left of it'),
+    });
+    expect(await databases.query(`select from pg_database where datname = '${database}'`)).toEqual([]);
+  }
+  await central('drop trigger meanwhile on company_databases');
+  await central(`update company_databases set status = 'active' where company_id = ${tenant.id}`);
+  expect((await copy()).tenant).toMatchObject({ status: 'active' });
+});
