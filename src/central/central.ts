@@ -41,10 +41,14 @@ export async function openCentral(config: Config, what?: string): Promise<Centra
 /** On a connection that is open; it is closed when it does not do. @throws MpmError CENTRAL_BEHIND, CENTRAL_INVALID */
 export async function centralOn(connection: Connection, config: Config): Promise<Central> {
   try {
-    const ledgerOwner = await requireVersion(connection, config);
+    const { owner: ledgerOwner, identity } = await requireVersion(connection, config);
     const central: Central = {
       connection,
-      config: { ...config, history: { ...config.history, ledgerOwner } },
+      config: {
+        ...config,
+        central: { ...config.central, ...(identity === undefined ? {} : { identity }) },
+        history: { ...config.history, ledgerOwner },
+      },
       db: () => central.connection.kysely<CentralDatabase>(),
     };
     return central;
@@ -125,27 +129,35 @@ export function builtInSets(config: Config) {
   return 'builtIn' in config.tenants ? [ledger, registry] : [ledger];
 }
 
-/** @returns who owns the ledger: whose histories are ours as well (engine 34) */
-async function requireVersion(connection: Connection, config: Config): Promise<string | undefined> {
+/** @returns who owns the ledger: whose histories are ours as well (engine 34); and what tells the fleet from others */
+async function requireVersion(
+  connection: Connection,
+  config: Config,
+): Promise<{ owner?: string; identity?: string }> {
   const sets = builtInSets(config);
-  const { applied, owner } = await readApplied(connection, sets);
+  const { applied, ...known } = await readApplied(connection, sets);
   for (const { set, list } of sets) {
     const lacks = list.filter(({ name }) => !applied.has(`${set} ${name}`));
     if (lacks.length) throw behind(connection.database, lacks.length);
   }
-  return owner;
+  return known;
 }
+
+/** In front of the time at which the ledger was made, to the microsecond. */
+const MADE_AT = 'made at ';
 
 /** What is applied of the built-in sets, `ledger 0001_runs`, and whose they are; in one message. */
 async function readApplied(
   connection: Connection,
   sets: ReturnType<typeof builtInSets>,
-): Promise<{ applied: Set<string>; owner?: string }> {
+): Promise<{ applied: Set<string>; owner?: string; identity?: string }> {
   const each = sets.map(
     ({ set, history }) =>
       `select '${set} ' || name as name from ${history.schema}.${history.table} where state in ('applied', 'baseline')`,
   );
   try {
+    const { schema, table } = LEDGER_HISTORY;
+    each.push(`select '${MADE_AT}' || extract(epoch from min(started_at))::text from ${schema}.${table}`);
     const { results } = await connection.send(`${SELECT_LEDGER_OWNER};\n${each.join(' union all ')}`);
     const [[ledger], rows = []] = results.map((result) => result.rows) as unknown as [
       LedgerOwner[],
@@ -153,7 +165,8 @@ async function readApplied(
     ];
     if (ledger?.flaw) throw untrusted(connection.database, ledger.flaw);
     const applied = new Set(rows.map(({ name }) => name));
-    return { applied, ...(ledger && { owner: ledger.owner }) };
+    const identity = rows.find(({ name }) => name?.startsWith(MADE_AT))?.name;
+    return { applied, ...(ledger && { owner: ledger.owner }), ...(identity && { identity }) };
   } catch (error) {
     if (!isServerError(error)) throw error;
     if (error.code === SQLSTATE.undefinedTable) return { applied: new Set() };

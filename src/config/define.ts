@@ -188,7 +188,11 @@ export interface Config {
   leftOut?: string;
   /** The folder that relative paths start from: the file's, or the working directory. */
   root: string;
-  central: { url: Address };
+  central: {
+    url: Address;
+    /** What tells this fleet from any other one; known once the central database was opened. */
+    identity?: string;
+  };
   servers: Record<string, { name: string; url: Address; directUrl?: Address; maxConnections?: number }>;
   migrations: {
     core: string;

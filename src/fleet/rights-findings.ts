@@ -1,5 +1,3 @@
-import type { Config } from '../config/define.ts';
-import type { Tenant } from '../central/tenant.ts';
 import { placeOf } from '../postgres/connect.ts';
 import { identifier } from '../postgres/quote.ts';
 import { promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
@@ -36,8 +34,7 @@ export function judgeRights(about: string, rights: Rights, add: Add): void {
 
 /** Databases of ours that every login of the server may connect to, and hold locks in (engine 36). */
 export async function judgeConnect(
-  config: Config,
-  { tenants, pooled }: { tenants: readonly Tenant[]; pooled: Listed['pooled'] },
+  { config, tenants, pooled }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
   groups: readonly string[][],
   add: Add,

@@ -18,6 +18,8 @@ import { type Add, addEach, quoted } from './findings.ts';
 
 /** What the central database knows of databases. */
 export interface Listed {
+  /** As it is with the central database open. */
+  config: Config;
   tenants: Tenant[];
   pooled: PoolRow[];
 }
@@ -143,8 +145,7 @@ export function judgePool({ pooled }: Listed, servers: ReadonlyMap<string, Serve
 
 /** Databases of these migrations that nobody lists. Two names of one server are looked at as one. */
 export async function judgeOrphans(
-  config: Config,
-  { tenants, pooled }: Listed,
+  { config, tenants, pooled }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
   { groups }: Aliases,
   blueprint: Blueprint | undefined,

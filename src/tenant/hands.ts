@@ -66,7 +66,7 @@ export class IdleHands {
 }
 
 /** What is to be seen of the server before anything is begun. */
-type Look<S> = (server: Connection, files: Promise<Blueprint>) => Promise<S>;
+type Look<S> = (server: Connection, files: Promise<Blueprint>, central: Promise<Central>) => Promise<S>;
 
 /**
  * Runs `use` with the connections of a creation: those that are kept, or new ones, which are opened at once, while
@@ -124,7 +124,7 @@ async function begin<S>(
   { central, server, lock, read }: Opening,
   look: Look<S>,
 ): Promise<{ hands: Hands; seen: S }> {
-  const seeing = server.then((connection) => look(connection, files));
+  const seeing = server.then((connection) => look(connection, files, central));
   const files = Promise.resolve().then(read);
   const connections = [central.then(({ connection }) => connection), server, lock];
   const settled = Promise.allSettled([...connections, files, seeing]);

@@ -1,4 +1,4 @@
-import { withCentral } from '../central/central.ts';
+import { type Central, withCentral } from '../central/central.ts';
 import {
   markFailed,
   type Provisioning,
@@ -77,8 +77,8 @@ export async function create(
     if (!input.claim) refuseFolder(config, { database, server });
   }
   const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
-  const look = (connection: Connection, files: Promise<Blueprint>) =>
-    lookAround(connection, config, wanted, files);
+  const look = (connection: Connection, files: Promise<Blueprint>, central: Promise<Central>) =>
+    lookAround(connection, central, wanted, files);
   return withHands(config, server, { look, idle }, async (hands, seen) => {
     for (let left = 4; ; left -= 1) {
       const creation = await register(hands, { ...input, name, server }, seen, {
@@ -93,7 +93,7 @@ export async function create(
         if (!again || left === 0) throw error;
       }
       hands.blueprint = await readBlueprint(config);
-      seen = await look(hands.server, Promise.resolve(hands.blueprint));
+      seen = await look(hands.server, Promise.resolve(hands.blueprint), Promise.resolve(hands.central));
     }
   });
 }

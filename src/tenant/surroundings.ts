@@ -1,4 +1,4 @@
-import type { Config } from '../config/define.ts';
+import type { Central } from '../central/central.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { databaseExists } from '../postgres/database.ts';
@@ -21,15 +21,15 @@ export interface Surroundings {
  */
 export async function lookAround(
   connection: Connection,
-  config: Config,
+  central: Promise<Central>,
   wanted: { name: string; database: string | undefined; server: string; fromTemplate: boolean },
   files: Promise<Blueprint>,
 ): Promise<Surroundings> {
   const { name, database, server, fromTemplate } = wanted;
   if (database !== undefined) await refuseExisting(connection, database, server);
   const existing = database === undefined ? await namesLike(connection, slugOf(name)) : new Set<string>();
-  const template = files.then((blueprint) =>
-    fromTemplate ? findTemplate(connection, config, blueprint) : undefined,
+  const template = files.then(async (blueprint) =>
+    fromTemplate ? findTemplate(connection, (await central).config, blueprint) : undefined,
   );
   template.catch(() => undefined);
   return { existing, template };

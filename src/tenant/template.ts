@@ -27,10 +27,16 @@ const MARK = /^\[mpm-template:1:([^\]]*)\] ?/;
 /** How many are kept: while a release is rolled out, the old one still makes tenants. */
 const KEPT = 2;
 
-/** The beginning of the names of all templates of a product. */
-export function templatePrefix(config: Config): string {
-  const { database } = describeUrl(config.central.url);
-  return `mpm_template_${createHash('sha256').update(database).digest('hex').slice(0, 8)}_`;
+/**
+ * The beginning of the names of all templates of a fleet; another one on the same server has another (fleet 55).
+ * @param config that of an open central database, by which the fleet is known
+ */
+export function templatePrefix({ central }: Config): string {
+  const { identity } = central;
+  if (identity === undefined) throw new Error('the central database was not opened');
+  const { database } = describeUrl(central.url);
+  const hash = createHash('sha256').update(`${database}\n${identity}`).digest('hex');
+  return `mpm_template_${hash.slice(0, 8)}_`;
 }
 
 /** The template for these files, if the server has it. */

@@ -1,3 +1,4 @@
+import { identified } from '../helpers/central.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { fillPool } from '../../src/tenant/pool.ts';
 import { listTemplates } from '../../src/tenant/template.ts';
@@ -10,7 +11,7 @@ const bench: Bench = {
     await withNewTenants(
       async ({ config, server, target, create, untilQuery, command, query, checkpoint }) => {
         await create('template');
-        const [template] = await listTemplates(server, config);
+        const [template] = await listTemplates(server, await identified(config));
         let number = 0;
         const copy = async (session = server): Promise<string> => {
           const database = `copy_${++number}`;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withCentral } from '../../src/central/central.ts';
 import type { Config } from '../../src/config/define.ts';
 import { OPTIONS } from './options.ts';
 
@@ -38,4 +39,9 @@ export function configOf(centralUrl: string, more: Partial<Config> = {}): TestCo
     pace: OPTIONS.pace,
     ...more,
   } as TestConfig;
+}
+
+/** As it is once the central database is open: with what tells the fleet from others. */
+export function identified(config: Config): Promise<Config> {
+  return withCentral(config, (central) => Promise.resolve(central.config));
 }

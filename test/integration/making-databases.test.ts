@@ -10,7 +10,7 @@ import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision } from '../../src/tenant/provision.ts';
 import { listTemplates } from '../../src/tenant/template.ts';
 import { withServer } from '../../src/tenant/server.ts';
-import { configOf } from '../helpers/central.ts';
+import { configOf, identified } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';
 
@@ -34,7 +34,9 @@ async function make(config: Config, label: string) {
 }
 
 async function templateOf(config: Config): Promise<{ name: string; oid: string }> {
-  const [newest] = await withServer(config, 'default', (server) => listTemplates(server, config));
+  const [newest] = await withServer(config, 'default', async (server) =>
+    listTemplates(server, await identified(config)),
+  );
   const [row] = await databases.query<{ oid: string }>(
     `select oid from pg_database where datname = '${newest?.name}'`,
   );
@@ -43,7 +45,9 @@ async function templateOf(config: Config): Promise<{ name: string; oid: string }
 
 async function clear(config: Config): Promise<void> {
   await drainPool(config);
-  const templates = await withServer(config, 'default', (server) => listTemplates(server, config));
+  const templates = await withServer(config, 'default', async (server) =>
+    listTemplates(server, await identified(config)),
+  );
   for (const { name } of templates) databases.adopt(name);
 }
 

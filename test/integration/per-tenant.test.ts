@@ -9,7 +9,7 @@ import { provision } from '../../src/tenant/provision.ts';
 import { listTemplates } from '../../src/tenant/template.ts';
 import { withServer } from '../../src/tenant/server.ts';
 import { catalogOf } from '../helpers/catalog.ts';
-import { configOf } from '../helpers/central.ts';
+import { configOf, identified } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, rowsIn, withFolders } from '../helpers/engine.ts';
 
@@ -20,7 +20,7 @@ const SECRET = `insert into settings values ('jwt_secret', md5(random()::text)),
 
 const CORE = {
   '1_settings.sql': 'create table settings (key text, value text);',
-  '2_secret.sql': SECRET,
+  '2_keys.sql': SECRET,
   '3_meters.sql': 'create table meters (id int);',
 };
 
@@ -53,7 +53,9 @@ async function settingsOf(made: readonly { url: string }[]): Promise<{ secrets: 
 
 async function clear(config: Config): Promise<void> {
   await drainPool(config);
-  const templates = await withServer(config, 'default', (server) => listTemplates(server, config));
+  const templates = await withServer(config, 'default', async (server) =>
+    listTemplates(server, await identified(config)),
+  );
   for (const { name } of templates) databases.adopt(name);
 }
 
@@ -67,25 +69,25 @@ test('fleet 45: what a template makes the same for all is named when it is built
   const alike = [await make(config, 'one'), await make(config, 'two')];
   expect(await settingsOf(alike)).toEqual({ secrets: 1, own: false });
   const said =
-    'new tenants are copies, and have the same values of 2_secret.sql (random(), current_database())';
-  const remedy = `templates: { except: ['2_secret'] }`;
+    'new tenants are copies, and have the same values of 2_keys.sql (random(), current_database())';
+  const remedy = `templates: { except: ['2_keys'] }`;
   expect(alike.map(({ notices }) => notices)).toEqual([[expect.stringContaining(said)], []]);
   expect(alike[0]?.notices[0]).toContain(remedy);
   expect(await warningOf(config)).toMatchObject({
     message: said,
     remedy: expect.stringContaining(remedy),
-    names: ['2_secret.sql'],
+    names: ['2_keys.sql'],
   });
   // Where there is no template, each has its own.
   expect(await warningOf({ ...config, templates: false })).toBeUndefined();
 
-  config.perTenant = ['2_secret'];
+  config.perTenant = ['2_keys'];
   const own = [await make(config, 'three'), await make(config, 'four'), await make(config, 'five')];
   expect(await settingsOf(own)).toEqual({ secrets: 3, own: true });
   for (const { source, applied, notices, head } of own) {
     expect({ source, applied: applied.map(({ name }) => name), notices, head }).toEqual({
       source: 'template',
-      applied: ['2_secret', '3_meters'],
+      applied: ['2_keys', '3_meters'],
       notices: [],
       head: '3_meters',
     });
@@ -95,7 +97,7 @@ test('fleet 45: what a template makes the same for all is named when it is built
 });
 
 test('fleet 45: -- mpm:per-tenant makes new tenants, from the template and from the pool, replay from there', async () => {
-  const config = await fleetOf({ ...CORE, '2_secret.sql': `-- mpm:per-tenant\n${SECRET}` });
+  const config = await fleetOf({ ...CORE, '2_keys.sql': `-- mpm:per-tenant\n${SECRET}` });
   expect(await fillPool(config, { size: 2 })).toMatchObject({ made: 2, ready: 2, notices: [] });
   const made = [await make(config, 'one'), await make(config, 'two'), await make(config, 'three')];
   expect(made.map(({ source }) => source)).toEqual(['pool', 'pool', 'template']);
@@ -112,7 +114,7 @@ test('fleet 45: -- mpm:per-tenant makes new tenants, from the template and from 
       await rowsIn(url, 'select name, state, source from mpm_migrate.history order by position'),
     ).toEqual([
       { name: '1_settings', state: 'applied', source: 'template' },
-      { name: '2_secret', state: 'applied', source: 'core' },
+      { name: '2_keys', state: 'applied', source: 'core' },
       { name: '3_meters', state: 'applied', source: 'core' },
     ]);
   }
@@ -122,13 +124,15 @@ test('fleet 45: -- mpm:per-tenant makes new tenants, from the template and from 
   await writeFile(join(config.migrations.core, '5_most.sql'), 'create table most ();');
   expect(await poolStatus(config)).toMatchObject([{ ready: 1, stale: 0 }]);
   expect(await make(config, 'later')).toMatchObject({ source: 'pool', head: '5_most' });
-  expect(await withServer(config, 'default', (server) => listTemplates(server, config))).toHaveLength(1);
+  expect(
+    await withServer(config, 'default', async (server) => listTemplates(server, await identified(config))),
+  ).toHaveLength(1);
   await clear(config);
 });
 
 test('fleet 45: a seed that is per tenant is all that is run in a copy; one that fails leaves nothing of it', async () => {
   const seeds = { 'a.sql': 'insert into meters values (7);', 'b.sql': `-- mpm:per-tenant\n${SECRET}` };
-  const config = await fleetOf({ ...CORE, '2_secret.sql': 'select 1;' }, seeds);
+  const config = await fleetOf({ ...CORE, '2_keys.sql': 'select 1;' }, seeds);
   const made = [await make(config, 'one'), await make(config, 'two')];
   expect(await settingsOf(made)).toEqual({ secrets: 2, own: true });
   for (const { source, applied, head, url } of made) {
@@ -158,10 +162,10 @@ test('fleet 45: where the first migration is per tenant, there is no template, a
 
 test('fleet 45: templates.except with a name that nothing has is refused before anything is made', async () => {
   const config = await fleetOf(CORE);
-  config.perTenant = ['2_sekret'];
+  config.perTenant = ['2_kays'];
   await expect(make(config, 'one')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: 'templates.except: no core migration and no seed is called "2_sekret"',
-    hint: 'Did you mean "2_secret"?',
+    message: 'templates.except: no core migration and no seed is called "2_kays"',
+    hint: 'Did you mean "2_keys"?',
   });
 });

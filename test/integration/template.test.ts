@@ -11,7 +11,7 @@ import { drainPool, fillPool, poolStatus } from '../../src/tenant/pool.ts';
 import { findTemplate, templatePrefix } from '../../src/tenant/template.ts';
 import { withServer } from '../../src/tenant/server.ts';
 import { catalogOf } from '../helpers/catalog.ts';
-import { configOf } from '../helpers/central.ts';
+import { configOf, identified } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';
 
@@ -64,7 +64,7 @@ async function make(config: Config, label: string, input: { claim?: boolean } = 
 
 async function templatesOf(config: Config): Promise<string[]> {
   const rows = await databases.query<{ name: string }>(
-    `select datname::text as name from pg_database where starts_with(datname, '${templatePrefix(config)}') order by datname`,
+    `select datname::text as name from pg_database where starts_with(datname, '${templatePrefix(await identified(config))}') order by datname`,
   );
   return rows.map(({ name }) => name);
 }
@@ -126,7 +126,7 @@ test('fleet 15: the template follows the core folder, is closed, and is never ha
 
   // What a killed builder leaves is not taken for a template.
   await writeFile(join(config.migrations.core, '2_b.sql'), 'create table b ();');
-  await databases.query(`create database "${templatePrefix(config)}new"`);
+  await databases.query(`create database "${templatePrefix(await identified(config))}new"`);
   const two = await make(config, 'two');
   expect(await historyOf(two.url)).toEqual(['1_a applied', '2_b applied']);
   expect(two.report.source).toBe('template');
@@ -139,6 +139,18 @@ test('fleet 15: the template follows the core folder, is closed, and is never ha
   expect(left).toHaveLength(2);
   expect(left).not.toContain(first);
   await clear(config);
+});
+
+test('fleet 55: two fleets on one server, whose central databases have one name, have templates of their own', async () => {
+  const { config, url } = await fleetOf({ '1_a.sql': 'create table a ();' });
+  const mine = templatePrefix(await identified(config));
+  expect(templatePrefix(await identified(config))).toBe(mine);
+  // The other one's was made at another time.
+  await rowsIn(
+    url,
+    "update mpm_migrate.ledger_history set started_at = started_at + interval '1 microsecond'",
+  );
+  expect(templatePrefix(await identified(config))).not.toBe(mine);
 });
 
 test('fleet 15: twenty at once build the template once, and each gets a copy', async () => {
@@ -161,7 +173,7 @@ test('fleet 15: a template that is dropped after it was found is done without', 
   const [template = ''] = await templatesOf(config);
   await withServer(config, 'default', async (server) => {
     const files = await readBlueprint(config);
-    const found = await findTemplate(server, config, files);
+    const found = await findTemplate(server, await identified(config), files);
     expect(found).toMatchObject({ name: template });
     await databases.adopt(template).drop();
     const building = { database: `${databases.prefix}without`, buildingAs: newBuildingName(), oid: null };

@@ -76,7 +76,9 @@ export async function doctor(
     if (!facts) continue;
     servers.set(name, facts);
     judgeServer(config, name, facts, add);
-    if (blueprint) await attempt(`server ${name}`, () => judgeTemplate(config, name, blueprint, add));
+    await attempt(`server ${name}`, () => judgeBeginning(config, name, add));
+    if (blueprint && listed)
+      await attempt(`server ${name}`, () => judgeTemplate(listed.config, name, blueprint, add));
   }
   const aliases = (await attempt('servers', () => findAliases(config, servers))) ?? unknownAliases(servers);
   judgeAliases(aliases, add);
@@ -84,8 +86,8 @@ export async function doctor(
     await attempt('folders', async () => judgeFolders(config, listed.tenants, add));
     judgeTenants(config, listed, servers, aliases, add);
     judgePool(listed, servers, add);
-    await attempt('servers', () => judgeConnect(config, listed, servers, aliases.groups, add));
-    await attempt('tenants', () => judgeOrphans(config, listed, servers, aliases, blueprint, add));
+    await attempt('servers', () => judgeConnect(listed, servers, aliases.groups, add));
+    await attempt('tenants', () => judgeOrphans(listed, servers, aliases, blueprint, add));
   }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
@@ -108,7 +110,7 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
   }
   add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
   await judgeLedger(connection, add);
-  return { tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
+  return { config, tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
 }
 
 /** A run is written to the ledger, and taken back. */
@@ -203,7 +205,6 @@ function judgeAlike(blueprint: Blueprint, add: Add): void {
 
 async function judgeTemplate(config: Config, server: string, blueprint: Blueprint, add: Add): Promise<void> {
   const about = `server ${server}`;
-  await judgeBeginning(config, server, add);
   if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
   const template = await withServer(config, server, (connection) =>
     findTemplate(connection, config, blueprint),
