@@ -35,6 +35,8 @@ export interface CentralOptions {
   /** Resume what was left half-done, apply what is out of order; the central form of `up --force`. */
   force?: boolean;
   signal?: AbortSignal;
+  /** Once aborted, the statements that run are cancelled, too. */
+  cancel?: AbortSignal;
   onMigration?(step: { set: CentralSet['set']; name: string; index: number; count: number }): void;
   onWaiting?(reason: string): void;
 }
@@ -86,7 +88,7 @@ function migrateOptions(
   { set, history }: CentralSet,
   options: CentralOptions,
 ): MigrateOptions {
-  const { to, force, signal, onMigration, onWaiting } = options;
+  const { to, force, signal, cancel, onMigration, onWaiting } = options;
   return {
     history,
     pace: config.pace,
@@ -99,6 +101,7 @@ function migrateOptions(
     // Several histories are there, and nobody asks for their stamps.
     stamp: false,
     signal,
+    cancel,
     onMigration: onMigration && ((step) => onMigration({ set, ...step })),
     onWaiting,
     ...(to === undefined ? {} : { to }),

@@ -47,7 +47,9 @@ export default class Fresh extends FleetCommand {
         given,
         quiet: this.jsonEnabled(),
       });
-    const report = await interruptible((signal) => fresh(config, tenant, { disconnect, confirm, signal }));
+    const report = await interruptible((signal, cancel) =>
+      fresh(config, tenant, { disconnect, confirm, signal, cancel }),
+    );
     const { tenantAnewText } = await import('../ui/views/tenants.ts');
     this.show(tenantAnewText(report, out));
     if (report.filesChanged) process.exitCode = EXIT.found;

@@ -7,12 +7,13 @@ import { MpmError } from '../errors.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
 import { idWord } from '../shell-word.ts';
 import { CHANGED_MEANWHILE, FilesChanged, isCore, isWhole, sharesNothing } from './blueprint.ts';
-import { type Built, buildDatabase, newBuildingName } from './build.ts';
+import { type BuildOptions, type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from './folder.ts';
 import { furnish, type FurnishOptions } from './furnish.ts';
 import type { Hands } from './hands.ts';
 import { copyOptions } from './in-use.ts';
 import { copyFolder } from './own-folder.ts';
+import { cancellableOn } from './server.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
@@ -90,7 +91,7 @@ export async function carryOut(
   const looking = immediate().then(() => blueprint.isCurrent());
   looking.catch(() => undefined);
   let original: string | undefined;
-  const built = await buildDatabase(connection, building, record, async () => {
+  const howToBuild = async (): Promise<BuildOptions> => {
     if (copyOf) original = await readOriginal(central, copyOf.id);
     if (copyOf) return { ...rightsOf(config), ...(await copyOptions(connection, copyOf)) };
     if (isCore(blueprint, migrations)) {
@@ -106,7 +107,10 @@ export async function carryOut(
       base: rights.template,
       onNoTemplate: (why) => void (template = { why }),
     };
-  });
+  };
+  const built = await cancellableOn(config, { name: server, connection }, options.cancel, () =>
+    buildDatabase(connection, building, record, howToBuild),
+  );
 
   if (!copyOf && !(await looking)) throw new FilesChanged();
   const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);

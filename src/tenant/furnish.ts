@@ -13,6 +13,8 @@ import { directUrlOf } from './server.ts';
 export interface FurnishOptions {
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal;
+  /** Once aborted, the statements that run are cancelled, too. */
+  cancel?: AbortSignal;
   onMigration?(step: { name: string; index: number; count: number }): void;
   onWaiting?(reason: string): void;
 }
@@ -35,7 +37,7 @@ export async function furnish(
   config: Config,
   { server, database, purpose, tenant }: Premises,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
-  { signal, onMigration, onWaiting }: FurnishOptions,
+  { signal, cancel, onMigration, onWaiting }: FurnishOptions,
 ): Promise<Attempt> {
   const target: DatabaseTarget = {
     url: directUrlOf(config, server),
@@ -57,6 +59,7 @@ export async function furnish(
       // A migration outside a transaction that was killed is resumed, as --resume promises.
       force: true,
       signal,
+      cancel,
       onMigration,
       onWaiting,
     };

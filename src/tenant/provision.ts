@@ -230,7 +230,10 @@ async function locked(
   };
   try {
     return await withTenantLock(central.config, id, work, await lock);
-  } catch (error) {
+  } catch (failed) {
+    const cancelled =
+      options.cancel?.aborted && !(failed instanceof MpmError && failed.code === 'INTERRUPTED');
+    const error = cancelled ? new MpmError('INTERRUPTED', 'cancelled', { cause: failed }) : failed;
     if (begun) throw await ended(creation, begun, error, onFailure);
     const ours = !begun && !creation.resumed && !(error instanceof MpmError && error.code === 'BUSY');
     if (ours) await withdrawRow(creation, error);

@@ -56,11 +56,38 @@ export function withNewDatabase<T>(
   });
 }
 
+/** Does the work on that connection to a server, and cancels its statement once the signal is aborted. */
+export async function cancellableOn<T>(
+  config: Config,
+  { name, connection }: { name: string; connection: Connection },
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!signal) return work();
+  let cancelling: Promise<unknown> | undefined;
+  const onAbort = () => {
+    // Behind a pooler the pid is not the backend's, but perhaps somebody else's.
+    const sql = `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+where pid = ${connection.backendPid} and application_name = '${APPLICATION}' and state = 'active'`;
+    // A server that takes no connection any more lets the statement run to its end: nothing worse happens.
+    cancelling = withServer(config, name, (own) => own.query(sql)).catch(() => undefined);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    await cancelling;
+  }
+}
+
+const APPLICATION = 'mpm-migrate/tenant';
+
 /** As {@link withServer}, for who closes it. */
 export async function connectServer(config: Config, name: string): Promise<Connection> {
   const target = {
     url: directUrlOf(config, name),
-    applicationName: 'mpm-migrate/tenant',
+    applicationName: APPLICATION,
     connectTimeout: config.pace.connectTimeout,
   };
   const missing = (error: unknown) => error instanceof MpmError && error.code === 'DATABASE_MISSING';

@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { clone } from '../../src/tenant/clone.ts';
 import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision } from '../../src/tenant/provision.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -63,4 +65,36 @@ update company_databases set status = 'active' where company_id = ${tenant.id}`)
   await central('drop trigger meanwhile on company_databases');
   await central(`update company_databases set status = 'active' where company_id = ${tenant.id}`);
   expect((await copy()).tenant).toMatchObject({ status: 'active' });
+});
+
+test('fleet 6: a copy that is cancelled while the server makes it is not made', async () => {
+  const { config } = await fleetOf();
+  const { tenant } = await provision(config, { name: `${databases.prefix}big` });
+  databases.adopt(tenant.database);
+  const { name: database } = databases.adopt(`${databases.prefix}never`);
+  const gate = new Client({ connectionString: testServer('postgres') });
+  await gate.connect();
+  await gate.query('begin; lock table pg_catalog.pg_database in exclusive mode');
+  const [stop, cancel] = [new AbortController(), new AbortController()];
+  const signals = { signal: stop.signal, cancel: cancel.signal };
+  const copying = clone(config, tenant.id, { name: 'Never', database }, signals).catch(
+    (error: unknown) => error,
+  );
+  const atWork = async () =>
+    (
+      await databases.query(
+        `select from pg_stat_activity where starts_with(query, 'create database "mpm_copy_') and query like '%template "${tenant.database}"%' and wait_event_type = 'Lock'`,
+      )
+    ).length === 1;
+  while (!(await atWork())) await sleep(10);
+  stop.abort();
+  cancel.abort();
+  while (await atWork()) await sleep(10);
+  await gate.query('rollback');
+  await gate.end();
+  expect(await copying).toMatchObject({
+    code: 'INTERRUPTED',
+    aftermath: expect.stringContaining('nothing is left of it') as string,
+  });
+  expect(await databases.query(`select from pg_database where datname = '${database}'`)).toEqual([]);
 });

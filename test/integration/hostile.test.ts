@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sql } from 'kysely';
 import { Fleet } from '../../src/fleet/fleet.ts';
+import type { ResolveOptions } from '../../src/fleet/verbs/resolve.ts';
+import { sync } from '../../src/fleet/verbs/sync.ts';
+import { showTenant } from '../../src/tenant/show.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 import { hostile, SELECT_CALLS, squatted } from '../helpers/hostile.ts';
@@ -100,6 +104,73 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
   expect(Object.fromEntries(failed)).toEqual({});
   expect(outcomes['up once more']).toContain('"migrated":1');
   expect(outcomes['move']).toContain('evil.moody has 0 instead of 1');
+});
+
+test('engine 37: nor by plugins, resolve, adopt, show, --fast, a session, and what follows a failure', async () => {
+  const { fleet, own: opened } = await hostileFleet(2);
+  await using own = opened;
+  const [tenant, stranger] = fleet.tenants;
+  const database = tenant?.database ?? '';
+  const one = { tenants: ['1'] };
+  await fleet.write({
+    'plugins/sms/6_sms.sql':
+      '-- migrate:up\ncreate table public.sms (id int);\n-- migrate:down\ndrop table public.sms;\n',
+  });
+  await fleet.central(
+    'delete from company_databases where company_id = 2; delete from companies where id = 2',
+  );
+  /** A migration of that number that stops half-way, and what is then decided. */
+  const resolving = async (number: number, as: ResolveOptions['as']) => {
+    await fleet.write({
+      [`core/${number}_half.sql`]: `-- migrate:up transaction:false\ncreate table public.half${number} (id int);\ncreate index concurrently half${number}_i on public.half${number} (nothing);\n`,
+    });
+    expect((await own.up(one)).counts).toMatchObject({ failed: 1 });
+    await own.resolveMigration(`${number}_half`, { tenant: '1', as });
+    const mended = as === 'rolled-back' ? 'drop table' : 'alter table if exists';
+    await fleet.of(
+      tenant,
+      `set role none; ${mended} public.half${number} ${as === 'rolled-back' ? '' : 'add nothing int'}`,
+    );
+    if (as === 'rolled-back') return;
+    await own.up(one, { force: true });
+  };
+  const adopted = () => own.adopt({ name: 'Adopted', database: stranger?.database ?? '' });
+  const steps: [string, () => Promise<unknown>][] = [
+    ['baseline', () => own.baseline(one, { to: '0', write: true })],
+    ['up', () => own.up(one)],
+    ['up --fast', () => own.up(one, { fast: true })],
+    ['status', () => own.status(one)],
+    ['status --matrix', () => own.status({ all: true }, { matrix: true })],
+    ['plan', () => own.plan(one, { sql: true } as never)],
+    ['show', () => showTenant(fleet.config, '1')],
+    ['label', () => own.label('1', { tier: 'gold' })],
+    ['plugin add', () => own.addPlugin('sms')],
+    ['plugin install', () => own.installPlugin('sms', one)],
+    ['plugin list', () => own.plugins({ tenant: '1' })],
+    ['plugin uninstall --keep', () => own.uninstallPlugin('sms', one, { keep: true } as never)],
+    ['plugin install again', () => own.installPlugin('sms', one)],
+    ['plugin uninstall --down', () => own.uninstallPlugin('sms', one, { down: true })],
+    ['session', () => own.run('1', async ({ db }) => void (await sql`select 1`.execute(db)))],
+    ['exec fails', () => own.exec(one, 'select * from public.nothing')],
+    ['resolve --retry', () => resolving(11, 'retry')],
+    ['resolve --skip', () => resolving(12, 'skip')],
+    ['resolve --applied', () => resolving(13, 'applied')],
+    ['resolve --rolled-back', () => resolving(14, 'rolled-back')],
+    ['repair --stamp', () => own.repair(one, { stamp: true, write: true } as never)],
+    ['adopt', adopted],
+    ['sync', () => sync(fleet.config, one)],
+  ];
+  const outcomes: string[] = [];
+  for (const [name, step] of steps) {
+    const outcome = await step().then(
+      () => 'done',
+      (error: Error & { code?: string }) => `${error.code}: ${error.message}`,
+    );
+    outcomes.push(`${name}: ${outcome}`);
+    for (const each of [database, stranger?.database ?? ''])
+      expect(await calls(each), `${name}: ${outcome}`).toMatchObject({ sang: false });
+  }
+  expect(outcomes.filter((outcome) => !outcome.endsWith(': done'))).toEqual([]);
 });
 
 test('engine 37: a squatted history is refused, and nothing in it is called', async () => {

@@ -31,7 +31,7 @@ export default class CentralDown extends FleetCommand {
       import('../../cli/interruptible.ts'),
     ]);
     const depth = { ...(steps === undefined ? {} : { steps }), ...(to === undefined ? {} : { to }) };
-    const report = await interruptible((signal) => centralDown(config, { ...depth, signal }));
+    const report = await interruptible((signal, cancel) => centralDown(config, { ...depth, signal, cancel }));
     const { centralReportText } = await import('../../ui/views/central.ts');
     this.show(centralReportText(report, out));
     return report;

@@ -32,7 +32,7 @@ adopted with their rows.`;
       import('../../cli/interruptible.ts'),
     ]);
     const options = { force, ...(to === undefined ? {} : { to }) };
-    const report = await interruptible((signal) => centralUp(config, { ...options, signal }));
+    const report = await interruptible((signal, cancel) => centralUp(config, { ...options, signal, cancel }));
     const { centralReportText } = await import('../../ui/views/central.ts');
     this.show(centralReportText(report, out));
     return report;

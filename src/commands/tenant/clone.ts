@@ -39,7 +39,9 @@ export default class TenantClone extends FleetCommand {
       import('../../tenant/clone.ts'),
       import('../../cli/interruptible.ts'),
     ]);
-    const report = await interruptible((signal) => clone(config, args.tenant, input, { signal }));
+    const report = await interruptible((signal, cancel) =>
+      clone(config, args.tenant, input, { signal, cancel }),
+    );
     const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
     this.show(tenantCreatedText(report, out));
     return report;

@@ -47,10 +47,10 @@ and --resume goes on from there.`;
       import('../../cli/interruptible.ts'),
     ]);
     const onWaiting = (reason: string): void => this.logToStderr(`Waiting: ${reason}`);
-    const report = await interruptible((signal) =>
+    const report = await interruptible((signal, cancel) =>
       resume === undefined
-        ? provision(config, input, { signal, onWaiting })
-        : resumeProvision(config, resume, { signal, onWaiting }),
+        ? provision(config, input, { signal, cancel, onWaiting })
+        : resumeProvision(config, resume, { signal, cancel, onWaiting }),
     );
     const { tenantCreatedText } = await import('../../ui/views/tenants.ts');
     this.show(tenantCreatedText(report, out));

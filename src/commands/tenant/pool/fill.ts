@@ -32,7 +32,7 @@ and are replaced here: run it after each release, and as often as tenants come.`
       import('../../../cli/interruptible.ts'),
     ]);
     const wanted = { size: Number(size), ...(server === undefined ? {} : { server }) };
-    const report = await interruptible((signal) => fillPool(config, wanted, { signal }));
+    const report = await interruptible((signal, cancel) => fillPool(config, wanted, { signal, cancel }));
     const { poolReportText } = await import('../../../ui/views/pool.ts');
     this.show(poolReportText(report, out));
     if (report.filesChanged) process.exitCode = EXIT.found;
