@@ -34,6 +34,8 @@ export interface LaneOptions<R> {
   backoff(attempt: number): number;
   /** So many failures, and nothing more is started. */
   maxFailures: number;
+  /** Nothing is started from the beginning. */
+  stopped?: StopReason | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -59,9 +61,11 @@ const PATIENCE = { unseen: 2_000, seen: 30_000 };
  * Runs every tenant through lanes, some per server, each taking the next tenant as it comes free; ends when all
  * are settled or told to be not tried. Rejects only when a list of tenants cannot be read on; what was begun on
  * other servers is finished before.
+ * @returns why nothing more was started, if so
  */
-export async function runLanes<R>(options: LaneOptions<R>): Promise<void> {
-  const brake: Brake = { stopped: options.signal?.aborted ? 'interrupted' : undefined, failures: 0 };
+export async function runLanes<R>(options: LaneOptions<R>): Promise<StopReason | undefined> {
+  const interrupted = options.signal?.aborted ? 'interrupted' : undefined;
+  const brake: Brake = { stopped: options.stopped ?? interrupted, failures: 0 };
   const servers = options.servers.map((server) => new ServerLanes(server, options, brake));
   const onAbort = (): void => {
     brake.stopped ??= 'interrupted';
@@ -72,6 +76,7 @@ export async function runLanes<R>(options: LaneOptions<R>): Promise<void> {
     const ends = await Promise.allSettled(servers.map((server) => server.run()));
     const rejected = ends.find((end) => end.status === 'rejected');
     if (rejected) throw rejected.reason;
+    return brake.stopped;
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
   }

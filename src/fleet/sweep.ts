@@ -44,7 +44,10 @@ export async function survey(central: Central, selection: Selection, verb?: stri
   return { filter, servers, total: servers.reduce((sum, { count }) => sum + count, 0) };
 }
 
-/** Takes every tenant of a survey through its server's lanes. Rejects when the list cannot be read to its end. */
+/**
+ * Takes every tenant of a survey through its server's lanes, once. Who is moved to another server meanwhile may slip
+ * between the pages: so the list is read once more at the end (fleet 53). Rejects when it cannot be read to its end.
+ */
 export async function sweep<R>(
   central: Central,
   { filter, servers, total }: Survey,
@@ -59,21 +62,33 @@ export async function sweep<R>(
   const { views = new ServerViews(central) } = options;
   // Every lane listens: what Node takes for a leak is their number.
   for (const signal of [options.signal, options.cancel]) if (signal) setMaxListeners(0, signal);
+  const met = new Set<string>();
+  const once = (next: () => Promise<Tenant[] | undefined>) => async () =>
+    (await next())?.filter(({ id }) => !met.has(id) && met.add(id));
   // Pages of all servers are in memory at once.
   const pageSize = Math.max(20, Math.floor(PAGES / Math.max(1, servers.length)));
   const lanes = servers.map(async ({ server, count }) => ({
     name: server,
-    tenants: streamInTurn(central, pagesOfTenants(central, filter, { server, pageSize }), options.sift),
+    tenants: streamInTurn(central, once(pagesOfTenants(central, filter, { server, pageSize })), options.sift),
     concurrency: Math.min(count, await concurrencyOf(config, { server, count }, options.concurrency, views)),
   }));
+  const how = { work, retries: config.pace.retries, backoff, signal: options.signal };
+  const maxFailures = options.failFast ? 1 : failureBudget(options.maxFailures, total);
+  const stopped = await runLanes({ ...how, servers: await Promise.all(lanes), maxFailures });
+  if (total === 0 || Object.keys(config.servers).length < 2) return;
+  const slipped = new Map<string, Tenant[]>();
+  for await (const tenant of streamInTurn(central, once(pagesOfTenants(central, filter)), options.sift))
+    slipped.set(tenant.server, [...(slipped.get(tenant.server) ?? []), tenant]);
   await runLanes({
-    servers: await Promise.all(lanes),
-    work,
-    retries: config.pace.retries,
-    backoff,
-    maxFailures: options.failFast ? 1 : failureBudget(options.maxFailures, total),
-    signal: options.signal,
+    ...how,
+    servers: [...slipped].map(([name, tenants]) => ({ name, tenants: from(tenants), concurrency: 1 })),
+    maxFailures,
+    stopped,
   });
+}
+
+async function* from(tenants: readonly Tenant[]): AsyncGenerator<Tenant> {
+  yield* tenants;
 }
 
 async function concurrencyOf(

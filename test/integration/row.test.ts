@@ -143,6 +143,26 @@ test('fleet 34: who is on hold, has moved or is dropped while a runner waits for
   expect(await fleet.historyOf(tenant)).toEqual(['1_meters']);
 });
 
+test('fleet 53: who is moved to another server between the pages is met, and once', async () => {
+  const fleet = await makeFleet(databases, { count: 4 });
+  const url = testServer('postgres');
+  const servers = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, { name, url }]));
+  const rows = fleet.tenants.map(
+    ({ id, name, database }, at) => `(${id}, '${name}', '${database}', '${'aabb'[at]}')`,
+  );
+  // When they are counted, 4 is on b; when the pages are read, on c, where there was nobody.
+  const query = `select id, name, database, case when id = 4 and current_query() !~ 'count[(]distinct' then 'c' else server end as server
+from (values ${rows.join(', ')}) v (id, name, database, server)`;
+  const met: string[] = [];
+  const onEvent = (event: RunEvent) =>
+    void (event.type === 'tenant-finished' && met.push(event.result.tenant.id));
+  const config = { ...fleet.config, servers, tenants: { query } };
+  const report = await up(config, ALL, { onEvent });
+  expect(met.toSorted()).toEqual(['1', '2', '3', '4']);
+  expect(report.counts).toMatchObject({ total: 4, migrated: 4 });
+  expect(await fleet.historyOf(fleet.tenants[3])).toEqual(['1_meters', '2_note']);
+});
+
 test('fleet 34: at a retry, and where the old database is gone, a tenant is migrated at its new place', async () => {
   const fleet = await makeFleet(databases, { count: 2, more: { templates: false } });
   const [first, second] = fleet.tenants;
