@@ -15,6 +15,8 @@ import type { CentralDatabase } from './schema.ts';
 
 /** An open connection to a central database that is at the version this build needs. */
 export interface Central extends Listing {
+  /** Who opened it is done with it: it is not opened again. */
+  closed?: boolean;
   /** Kysely on the same connection; loaded only when asked for, because a start costs more than a query. */
   db(): Promise<Kysely<CentralDatabase>>;
 }
@@ -28,6 +30,7 @@ export async function withCentral<T>(config: Config, use: (central: Central) => 
   try {
     return await use(central);
   } finally {
+    central.closed = true;
     await central.connection.close();
   }
 }
@@ -67,9 +70,12 @@ const AGAIN = 250;
  */
 export async function reopen(central: Central): Promise<void> {
   const until = Date.now() + central.config.pace.connectTimeout;
-  for (;;) {
+  while (!central.closed) {
     try {
-      central.connection = (await openCentral(central.config)).connection;
+      const { connection } = await openCentral(central.config);
+      // What was left waiting in the queue of a run that has ended keeps no process alive (fleet 52).
+      if (central.closed) await connection.close();
+      else central.connection = connection;
       return;
     } catch (error) {
       const passing = error instanceof MpmError && error.code === 'CONNECTION';

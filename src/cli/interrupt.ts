@@ -1,3 +1,5 @@
+import { EXIT } from '../errors.ts';
+
 /** What a run is told when somebody wants it to end. */
 export interface Interrupts {
   /** Aborted by the first signal: start nothing more, finish what is in work. */
@@ -12,7 +14,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export const STOPPING =
   'Stopping: the migrations in work are finished first. Once more (Ctrl-C) cancels them.';
-export const CANCELLING = 'Cancelling what is in work; it is rolled back.';
+export const CANCELLING = 'Cancelling what is in work. Once more (Ctrl-C) ends the process at once.';
+export const LEAVING =
+  'Ended at once: what the servers were doing, they end or roll back. The next run looks.';
 
 /**
  * Turns SIGINT, SIGTERM and SIGHUP into abort signals (fleet 6, 48). The process ends by itself, with 130 as its exit code,
@@ -28,6 +32,11 @@ export function listenForInterrupts(say: (line: string) => void): Interrupts {
     } else if (!cancel.signal.aborted) {
       say(CANCELLING);
       cancel.abort();
+    } else {
+      say(LEAVING);
+      // Whatever hangs (engine 61): nothing that is thrown would end it.
+      // oxlint-disable-next-line unicorn/no-process-exit
+      process.exit(EXIT.interrupted);
     }
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);

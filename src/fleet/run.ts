@@ -143,6 +143,8 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
       tell,
       settle,
     };
+    const hurry = (): void => central.connection.hurry();
+    cancel?.addEventListener('abort', hurry);
     const heart =
       run === null
         ? undefined
@@ -183,6 +185,7 @@ export async function conductRun(config: Config, work: RunWork, options: RunOpti
     await ledger.close();
     if (run !== null)
       await ledger.attempt(() => inTurn(central, () => closeRun(central, run, part, finish())));
+    cancel?.removeEventListener('abort', hurry);
     modules.end();
     const finished = finish();
     tell({ type: 'run-finished', report: finished });

@@ -99,6 +99,8 @@ async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
   return withConnection(
     target,
     async (connection) => {
+      const hurry = (): void => connection.hurry();
+      options.cancel?.addEventListener('abort', hurry);
       try {
         while ((await go(work, connection)) === 'again');
         return undefined;
@@ -107,6 +109,8 @@ async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
         // An open stamp is no lie: what keeps it from being closed is not what went wrong here.
         await closeStamp(work, connection).catch(() => undefined);
         throw error;
+      } finally {
+        options.cancel?.removeEventListener('abort', hurry);
       }
     },
     { leave: options.leave ?? false },

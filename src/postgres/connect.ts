@@ -5,6 +5,7 @@ import { rememberSecret, rememberUrl } from '../secrets.ts';
 import type { Address, AddressSource, ConnectionRequest, UrlPlace } from './address.ts';
 import { Connection } from './connection.ts';
 import { rememberKeys } from './scram.ts';
+import { sightOf } from './vigil.ts';
 import { identifier } from './quote.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
@@ -49,7 +50,8 @@ export async function connect(target: DatabaseTarget): Promise<Connection> {
 }
 
 function knownUrl(target: DatabaseTarget, url: string): Known {
-  return { ...target, url, config: { ...parsedUrl(url), ...settingsOf(target) } };
+  const config = parsedUrl(url);
+  return { ...target, url, config: { ...config, ...keepAliveOf(config), ...settingsOf(target) } };
 }
 
 /** What an address leads to. @throws MpmError as {@link connect}, of what looks it up */
@@ -63,6 +65,7 @@ async function lookUp(target: DatabaseTarget, source: AddressSource): Promise<st
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...settingsOf(target),
   };
+  Object.assign(config, keepAliveOf(config));
   if (!config.database && source.database !== undefined) config.database = source.database;
   source.place = describe(config);
   config.password = noted(config);
@@ -86,16 +89,33 @@ function noted({ password, user, host, database }: pg.ClientConfig): pg.ClientCo
 async function openKnown(known: Known): Promise<Connection> {
   const { config, url = '' } = known;
   try {
-    return await open(config);
+    return await watched(known, config);
   } catch (error) {
     // libpq's `prefer` and `allow` go on without TLS where the server has none; pg does not.
     if (!/sslmode=(prefer|allow)\b/.test(url) || !/does not support SSL/.test(String(error))) {
       throw connectError(error, known);
     }
-    return open({ ...config, ssl: false }).catch((again: unknown) => {
+    return watched(known, { ...config, ssl: false }).catch((again: unknown) => {
       throw connectError(again, known);
     });
   }
+}
+
+/** Opened, and looked after while the server says nothing; an application's session is its own affair. */
+async function watched({ session }: Known, config: pg.ClientConfig): Promise<Connection> {
+  const connection = await open(config);
+  const every = config.keepAlive === false ? 0 : (config.keepAliveInitialDelayMillis ?? 0);
+  if (every > 0 && !session) {
+    const application_name = `${config.application_name ?? ''}`.slice(0, 58) + '/look';
+    const other = (patience: number) =>
+      open({
+        ...config,
+        application_name,
+        connectionTimeoutMillis: Math.min(patience, config.connectionTimeoutMillis ?? patience),
+      });
+    connection.vigil = { every, look: (pid, patience) => sightOf(() => other(patience), pid) };
+  }
+  return connection;
 }
 
 async function open(config: pg.ClientConfig): Promise<Connection> {
@@ -140,7 +160,20 @@ function settingsOf(target: Omit<DatabaseTarget, 'url'>): pg.ClientConfig {
     ...(target.database === undefined ? {} : { database: target.database }),
     application_name: Buffer.from(target.applicationName).subarray(0, 63).toString(),
     connectionTimeoutMillis: target.connectTimeout,
+  };
+}
+
+/** s of silence before a connection is probed: a flow that is forgotten on the way is found out in a minute (engine 61). */
+const KEEPALIVE = 30;
+
+/** libpq's words for it; of what Node has no way to set, the count and the pace of the probes, 10 and 1 s are Node's own. */
+function keepAliveOf(config: pg.ClientConfig): pg.ClientConfig {
+  const { keepalives, keepalives_idle: idle } = config as { keepalives?: string; keepalives_idle?: string };
+  if (keepalives === '0' || config.keepAlive === false) return { keepAlive: false };
+  const seconds = Number(idle) > 0 ? Number(idle) : KEEPALIVE;
+  return {
     keepAlive: true,
+    keepAliveInitialDelayMillis: config.keepAliveInitialDelayMillis || seconds * 1000,
   };
 }
 

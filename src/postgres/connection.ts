@@ -27,6 +27,7 @@ import {
   SQLSTATE,
   sqlstateOf,
 } from './sqlstate.ts';
+import { type Vigil, Watch } from './vigil.ts';
 
 /** What the server answered to one message of the simple protocol. */
 export interface Answer {
@@ -134,6 +135,11 @@ export class Connection implements Sender {
   /** Whether the server has not said yet, after what was sent last, that it takes more. */
   #busy = false;
   #onReady: (() => void)[] = [];
+  /** Of the message that is in work. */
+  #watch: Watch | undefined;
+  #hurried = false;
+  /** How it is looked after while the server says nothing; not at all without. */
+  vigil: Vigil | undefined;
   /** The error of the last query that failed; what a migration swallowed. */
   lastError: unknown;
   /** Makes what is thrown when the connection is lost; without it, the driver's own error is. */
@@ -354,6 +360,7 @@ export class Connection implements Sender {
     if (this.#lost) throw this.#described(this.#lost);
     this.#answered = [];
     this.#busy = true;
+    const watch = this.#startWatch();
     try {
       return await query();
     } catch (error) {
@@ -364,7 +371,29 @@ export class Connection implements Sender {
       if (sqlstateOf(error) !== SQLSTATE.inFailedTransaction) this.lastError = error;
       // A FATAL that ended the session says more than the socket's end that follows it.
       throw this.#described(this.#lost && !isServerError(error) ? this.#lost : error);
+    } finally {
+      watch?.end();
     }
+  }
+
+  #startWatch(): Watch | undefined {
+    if (!this.vigil) return undefined;
+    const socket = this.#client.connection.stream as Socket;
+    const onLost = (): void => {
+      const lost = new Error('the server has no answer any more, or does not speak');
+      this.#lost ??= Object.assign(lost, { code: 'ETIMEDOUT' });
+      socket.destroy(lost);
+    };
+    const { backendPid: pid } = this;
+    const hurried = this.#hurried;
+    this.#watch = new Watch(this.vigil, { pid, hurried, bytesRead: () => socket.bytesRead, onLost });
+    return this.#watch;
+  }
+
+  /** Somebody wants it to end: whether the answer to what is in work still comes is looked at at once. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#watch?.hurry();
   }
 
   #described(error: unknown): unknown {
@@ -433,10 +462,20 @@ export class Connection implements Sender {
 
   async close(): Promise<void> {
     // end() of a client whose socket is gone already never settles on some paths of pg.
-    if (this.#lost) this.#client.connection.stream.destroy();
-    else await this.#client.end().catch(() => undefined);
+    const { stream } = this.#client.connection;
+    if (this.#lost) {
+      stream.destroy();
+      return;
+    }
+    // A server that does not speak does not take its leave either.
+    const timer = setTimeout(() => stream.destroy(), LEAVE).unref();
+    await this.#client.end().catch(() => undefined);
+    clearTimeout(timer);
   }
 }
+
+/** ms that the end of a connection may take. */
+const LEAVE = 5000;
 
 function answerOf(message: Message | Drain): Answer {
   const results = message.results as unknown as Result[];

@@ -7,6 +7,10 @@ export interface ProxyOptions {
   delay?: number;
   /** Cuts a connection once so many of its bytes went that way; what comes before them arrives. */
   cut?: { after: number; towards: 'server' | 'client' };
+  /** A connection that was idle for so many ms is forgotten: both ends stay open, and hear nothing any more. */
+  forgets?: number;
+  /** While it says so, nothing passes, and who connects is not answered. */
+  frozen?: () => boolean;
   /**
    * Called with the number of each round trip before it begins; `cut`: its bytes are not passed on any more; a promise:
    * they are passed on once it is resolved.
@@ -57,7 +61,16 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
       proxy.options.cut?.towards === towards ? proxy.options.cut.after : Number.POSITIVE_INFINITY;
     const delay = proxy.options.delay ?? 0;
     let answered = true;
+    let last = Date.now();
+    const isForgotten = (): boolean => {
+      const now = Date.now();
+      const forgotten = now - last > (proxy.options.forgets ?? Infinity) || proxy.options.frozen?.() === true;
+      // What was forgotten once stays so.
+      last = forgotten ? -Infinity : now;
+      return forgotten;
+    };
     forward(client, upstream, delay, limit('server'), cut, (bytes) => {
+      if (isForgotten()) return new Promise(() => undefined);
       proxy.counts.toServer += bytes;
       if (!answered) return true;
       proxy.counts.roundTrips += 1;
@@ -66,6 +79,7 @@ export async function startProxy(serverUrl: string, options: ProxyOptions = {}):
       return what instanceof Promise ? what : what !== 'cut';
     });
     forward(upstream, client, delay, limit('client'), cut, (bytes) => {
+      if (isForgotten()) return new Promise(() => undefined);
       proxy.counts.toClient += bytes;
       answered = true;
       return true;

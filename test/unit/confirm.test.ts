@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { confirmName } from '../../src/cli/confirm.ts';
-import { CANCELLING, listenForInterrupts, STOPPING } from '../../src/cli/interrupt.ts';
+import { CANCELLING, LEAVING, listenForInterrupts, STOPPING } from '../../src/cli/interrupt.ts';
 
 const question = { name: 'Acme Ltd', what: 'This drops the database acme_ltd.' };
 
@@ -52,16 +52,19 @@ test('the end of the input means no', async () => {
   await expect(answer).rejects.toMatchObject({ code: 'CONFIRMATION' });
 });
 
-test('fleet 6: the first signal stops, the second cancels, and afterwards nobody listens', () => {
+test('fleet 6, engine 61: the first signal stops, the second cancels, the third ends the process', () => {
   const before = process.listenerCount('SIGINT');
   const said: string[] = [];
   const { stop, cancel, release } = listenForInterrupts((line) => said.push(line));
   process.emit('SIGTERM');
   expect([stop.aborted, cancel.aborted]).toEqual([true, false]);
   process.emit('SIGINT');
-  process.emit('SIGINT');
   expect([stop.aborted, cancel.aborted]).toEqual([true, true]);
-  expect(said).toEqual([STOPPING, CANCELLING]);
+  const exit = vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
+  process.emit('SIGINT');
+  expect(exit).toHaveBeenCalledWith(130);
+  exit.mockRestore();
+  expect(said).toEqual([STOPPING, CANCELLING, LEAVING]);
   release();
   expect(process.listenerCount('SIGINT')).toBe(before);
 });
