@@ -83,7 +83,7 @@ export async function centralDown(
   });
 }
 
-function migrateOptions(
+export function migrateOptions(
   config: Config,
   { set, history }: CentralSet,
   options: CentralOptions,
@@ -122,7 +122,9 @@ function settled(config: Config, { set }: CentralSet, attempt: Attempt): Central
 /** Of the central database a failure ends the command, and remedies for tenants do not fit. */
 function failure(config: Config, set: CentralSet['set'], error: MpmError): MpmError {
   const keeps = ['BUSY', 'INTERRUPTED', 'PASSWORD', 'CONNECTION', 'USAGE', 'BUG'].includes(error.code);
-  const fits = error.hint !== undefined && !/\{tenant\}|--tenant/.test(error.hint);
+  // Of what was changed, or is gone, the way on is the same.
+  const hint = error.hint?.replace(/(mpm-migrate repair [^\n]*)--tenant \{tenant\}/g, '$1--central');
+  const fits = hint !== undefined && !/\{tenant\}|--tenant/.test(hint);
   const {
     subject = describeUrl(config.central.url).database,
     cause,
@@ -139,11 +141,11 @@ function failure(config: Config, set: CentralSet['set'], error: MpmError): MpmEr
       : 'Mend what the server says, then: mpm-migrate central up';
   return new MpmError(keeps ? error.code : 'CENTRAL_FAILED', error.message, {
     ...known,
-    hint: fits && error.hint !== undefined ? error.hint : mend,
+    hint: fits ? hint : mend,
   });
 }
 
-function noFolder(config: Config): MpmError {
+export function noFolder(config: Config): MpmError {
   return new MpmError(
     'FOLDER_MISSING',
     `there are no central migrations of your own: ${config.migrations.central}`,

@@ -1,8 +1,10 @@
 import { Args, Flags } from '@oclif/core';
 import { FleetCommand } from '../cli/command.ts';
 import { paceFlags, selectionFlags, selectionFrom } from '../cli/flags.ts';
+import type { CentralRepairReport } from '../central/repair.ts';
 import { MpmError } from '../errors.ts';
 import type { MendReport } from '../fleet/mend-report.ts';
+import { shellWord } from '../shell-word.ts';
 
 export default class Repair extends FleetCommand {
   static override summary = 'Make histories agree with the files again; runs nothing';
@@ -14,6 +16,7 @@ is written down beside the history, with who made it and what was there before.`
     '<%= config.bin %> <%= command.id %> 20260801101500_add_tariffs --tenant 42 --checksums',
     '<%= config.bin %> <%= command.id %> --all-names --all --missing --write',
     '<%= config.bin %> <%= command.id %> --tenant 42 --stamp --write',
+    '<%= config.bin %> <%= command.id %> 20260801101500_regions --central --checksums',
   ];
 
   static override strict = false;
@@ -29,13 +32,17 @@ is written down beside the history, with who made it and what was there before.`
       exclusive: ['stamp'],
     }),
     stamp: Flags.boolean({ description: 'The head stamp: let it say again what the history says' }),
+    central: Flags.boolean({
+      description: "Your own central migrations' history, instead of tenants'",
+      exclusive: ['stamp', 'all', 'tenant', 'label', 'failed', 'exclude', 'shard'],
+    }),
     'all-names': Flags.boolean({ description: 'Every migration that is so, instead of names' }),
     write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
     ...selectionFlags,
     ...paceFlags,
   };
 
-  async run(): Promise<MendReport> {
+  async run(): Promise<MendReport | CentralRepairReport> {
     const { flags, argv } = await this.parse(Repair);
     const names = argv.map(String);
     if (!flags.checksums && !flags.missing && !flags.stamp)
@@ -49,6 +56,7 @@ is written down beside the history, with who made it and what was there before.`
       const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
       throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
     }
+    if (flags.central) return this.repairCentral(flags, names);
     const selection = selectionFrom(flags);
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const { showMend } = await import('../cli/show-mend.ts');
@@ -61,6 +69,25 @@ is written down beside the history, with who made it and what was there before.`
     this.show(text);
     const { mendExitCode } = await import('../cli/exit-code.ts');
     process.exitCode = mendExitCode(report);
+    return report;
+  }
+
+  private async repairCentral(
+    flags: { missing?: boolean; write?: boolean } & Parameters<FleetCommand['settings']>[0],
+    names: string[],
+  ): Promise<CentralRepairReport> {
+    const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
+    const [{ repairCentral }, { interruptible }, { centralRepairText }] = await Promise.all([
+      import('../central/repair.ts'),
+      import('../cli/interruptible.ts'),
+      import('../ui/views/central.ts'),
+    ]);
+    const kind = flags.missing ? 'missing' : 'checksums';
+    const report = await interruptible((signal) =>
+      repairCentral(config, { kind, names, write: flags.write ?? false, signal }),
+    );
+    const again = ['repair', ...this.argv.map(shellWord)].join(' ');
+    this.show(centralRepairText(report, out, again));
     return report;
   }
 }

@@ -21,6 +21,8 @@ export interface Listed {
   /** As it is with the central database open. */
   config: Config;
   tenants: Tenant[];
+  /** Plugins that can be installed. */
+  installable: string[];
   pooled: PoolRow[];
 }
 

@@ -33,11 +33,12 @@ export function attemptDown(
   set: { migrations: readonly Migration[] },
   options: MigrateOptions & DownOptions,
 ): Promise<Attempt> {
-  const { to, steps, plugin, only, force, acceptChanged } = options;
+  const { to, steps, plugin, leaveLater, only, force, acceptChanged } = options;
   const depth: DownOptions = {
     ...(to !== undefined && { to }),
     ...(steps !== undefined && { steps }),
     ...(plugin !== undefined && { plugin }),
+    ...(leaveLater && { leaveLater }),
     ...(only !== undefined && { only }),
     ...(force && { force }),
     ...(acceptChanged && { acceptChanged }),

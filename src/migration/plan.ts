@@ -1,4 +1,5 @@
 import { MpmError } from '../errors.ts';
+import { mentioning } from './mention.ts';
 import type { Migration } from './migration.ts';
 import { compareNames, compareVersions } from './name.ts';
 import { describeState, listNames, remedyFor } from './remedy.ts';
@@ -179,6 +180,8 @@ export interface DownOptions {
   to?: string;
   /** Take back all of this plugin, wherever it stands in the history. */
   plugin?: string;
+  /** Although later migrations mention what would go. */
+  leaveLater?: boolean | undefined;
   /** Resume the half-done way back of this one, and do nothing else. */
   only?: string;
   force?: boolean;
@@ -219,6 +222,8 @@ export function planDown(
     .filter((row) => byName.has(row.name) && !byName.get(row.name)?.down)
     .map((row) => row.name);
   const refusals = groupByState(refused);
+  if (plugin !== undefined && !options.leaveLater && options.only === undefined)
+    refusals.push(...refuseLater(migrations, rows, plugin, taken));
   if (withoutDown.length) {
     refusals.push({
       state: 'applied',
@@ -232,6 +237,46 @@ export function planDown(
     return migration ? [{ migration, row }] : [];
   });
   return { steps, refusals, head: headOf(rows), rows };
+}
+
+/**
+ * What other plugins, and the tenant's own migrations, have put on top (fleet 42). Core knows of no plugin: not everybody
+ * has it.
+ */
+function refuseLater(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  plugin: string,
+  taken: readonly HistoryRow[],
+): Refusal[] {
+  const first = Math.min(...taken.map(({ position }) => position));
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const its = taken.flatMap(({ name }) => byName.get(name) ?? []);
+  const others = rows
+    .filter(({ position, source }) => position > first && (source === 'plugin' || source === 'tenant'))
+    .flatMap(({ name }) => byName.get(name) ?? [])
+    .filter((migration) => migration.plugin !== plugin);
+  const later = mentioning(its, others);
+  if (!later.length) return [];
+  const names = later.map(({ name }) => name);
+  const plugins = [...new Set(later.flatMap((migration) => migration.plugin ?? []))];
+  const own = later.some((migration) => migration.plugin === undefined);
+  const remedies = [
+    ...plugins.map(
+      (name) => `Take it back first: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}`,
+    ),
+    ...(own ? ["The tenant's own: take it back first, by down or by a migration of its own."] : []),
+    `If what goes is not theirs: mpm-migrate plugin uninstall ${plugin} --down --leave-later --tenant {tenant}`,
+  ];
+  const whose = plugins.length ? ` (${plugins.map((name) => `plugin ${name}`).join(', ')})` : '';
+  return [
+    {
+      state: 'applied',
+      names,
+      message: `${listNames(names)}${whose}: applied later, and mentions what would be taken back`,
+      remedy: remedies.join('\n'),
+    },
+  ];
 }
 
 function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {

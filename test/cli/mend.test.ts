@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { cli } from '../helpers/cli.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -304,4 +307,26 @@ test('fresh: only with the name of the database, and then it is new', async () =
     "
   `);
   expect(await fleet.of(first, 'select * from meters')).toEqual([]);
+});
+
+test('fleet 42: repair --central shows what it would accept, and does it with --write', async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'mpm-cli-central-'));
+  onTestFinished(() => rm(cwd, { recursive: true }));
+  const env = { MPM_CENTRAL_URL: testServer(databases.adopt(`${databases.prefix}own_central`).name) };
+  const file = join(cwd, 'migrations/central/1_regions.sql');
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, 'create table regions ();');
+  expect((await cli(['central', 'up'], { cwd, env })).code).toBe(0);
+  await writeFile(file, 'create table regions (id int);');
+  const refused = await cli(['central', 'up'], { cwd, env });
+  expect(refused.stderr).toContain('mpm-migrate repair 1_regions --central --checksums --write');
+  const shown = await cli(['repair', '1_regions', '--central', '--checksums'], { cwd, env });
+  expect(shown.stdout).toContain('~ 1_regions  accepted as the file is now');
+  expect(shown.stdout).toContain('mpm-migrate repair 1_regions --central --checksums --write\n');
+  expect((await cli(['repair', '1_regions', '--central', '--checksums', '--write'], { cwd, env })).code).toBe(
+    0,
+  );
+  expect((await cli(['central', 'up'], { cwd, env })).code).toBe(0);
+  const both = await cli(['repair', '--central', '--all', '--all-names', '--checksums'], { cwd, env });
+  expect(both.code).toBe(2);
 });

@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
+import { repairCentral } from '../../src/central/repair.ts';
 import { streamTenants } from '../../src/central/tenants.ts';
+import { centralUp } from '../../src/central/up.ts';
+import { doctor } from '../../src/fleet/verbs/doctor.ts';
 import { plan } from '../../src/fleet/verbs/plan.ts';
 import { installPlugin } from '../../src/fleet/verbs/plugin-install.ts';
 import { listPlugins, makeInstallable } from '../../src/fleet/verbs/plugin-list.ts';
@@ -24,6 +27,7 @@ import { SELECT_FINGERPRINT } from '../helpers/engine.ts';
 import { addTenants, CORE, makeFleet, type TestFleet, type TestTenant } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
+const byNumber = (a: string, b: string) => Number.parseInt(a, 10) - Number.parseInt(b, 10);
 
 const METERS = {
   'plugins/meters/1.5_no.txt': 'no migration',
@@ -233,6 +237,113 @@ describe('uninstall', () => {
     expect(await tablesOf(fleet, tenant)).toEqual(['meters', 'sixth']);
   });
 
+  const STACKED = {
+    'core/130_core.sql':
+      "-- migrate:up\ncreate table core130 (m1 text default 'meters are core business');\n",
+    'plugins/meters/110_m1.sql':
+      '-- migrate:up\ncreate table m1 (id int primary key);\n-- migrate:down\ndrop table m1;\n',
+    'plugins/meters/210_m2.sql':
+      '-- migrate:up\ncreate table m2 (id int);\n-- migrate:down\ndrop table m2;\n',
+    'plugins/billing/120_b1.sql':
+      '-- migrate:up\ncreate table b1 (m int references m1);\n-- migrate:down\ndrop table b1;\n',
+    'plugins/billing/220_b2.sql':
+      '-- migrate:up\nalter table m2 add billed text;\n-- migrate:down\nalter table m2 drop billed;\n',
+    'plugins/solar/230_s.sql': '-- migrate:up\ncreate table s ();\n-- migrate:down\ndrop table s;\n',
+  };
+  async function stacked(): Promise<TestFleet> {
+    const fleet = await makeFleet(databases, { count: 1, files: { ...CORE, ...STACKED } });
+    for (const name of ['meters', 'billing', 'solar']) {
+      await makeInstallable(fleet.config, name);
+      await installPlugin(fleet.config, name, { all: true });
+    }
+    await up(fleet.config, { all: true });
+    await fleet.of(fleet.tenants[0], 'insert into m2 values (1)');
+    return fleet;
+  }
+
+  test('fleet 42: what other plugins have put on top is named before anything is taken back; not what core has', async () => {
+    const fleet = await stacked();
+    const [tenant] = fleet.tenants;
+    const before = await fleet.historyOf(tenant);
+    const refused = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
+    expect(refused.counts).toMatchObject({ refused: 1 });
+    expect(refused.failures[0]?.error).toMatchObject({
+      message: '120_b1 and 220_b2 (plugin billing): applied later, and mentions what would be taken back',
+      hint: `Take it back first: mpm-migrate plugin uninstall billing --down --tenant 1
+If what goes is not theirs: mpm-migrate plugin uninstall meters --down --leave-later --tenant 1`,
+    });
+    expect(await fleet.historyOf(tenant)).toEqual(before);
+    expect(await fleet.of(tenant, 'select id from m2')).toEqual([{ id: 1 }]);
+    // As it says.
+    for (const name of ['billing', 'meters']) {
+      const gone = await uninstallPlugin(fleet.config, name, { all: true }, { down: true });
+      expect(gone.counts).toMatchObject({ reverted: 1 });
+    }
+    expect(await fleet.historyOf(tenant)).toEqual(
+      ['1_meters', '2_note', '130_core', '230_s'].toSorted(byNumber),
+    );
+    expect(await tablesOf(fleet, tenant)).toEqual(['core130', 'meters', 's']);
+  });
+
+  test('fleet 42: objects that depend are named before the first is taken back', async () => {
+    const fleet = await stacked();
+    const [tenant] = fleet.tenants;
+    const before = await fleet.historyOf(tenant);
+    const refused = await uninstallPlugin(
+      fleet.config,
+      'meters',
+      { all: true },
+      { down: true, leaveLater: true },
+    );
+    expect(refused.counts).toMatchObject({ refused: 1 });
+    expect(refused.failures[0]?.error).toMatchObject({
+      code: 'PLAN_REFUSED',
+      message: expect.stringContaining('constraint b1_m_fkey on table b1 depends on table m1') as string,
+      aftermath: 'nothing was changed here',
+    });
+    expect(await fleet.historyOf(tenant)).toEqual(before);
+    expect(await fleet.of(tenant, 'select id from m2')).toEqual([{ id: 1 }]);
+
+    // What cannot be tried says afterwards what went.
+    await fleet.write({
+      'plugins/meters/210_m2.sql':
+        '-- migrate:up\ncreate table m2 (id int);\n-- migrate:down transaction:false\ndrop table m2;\n',
+    });
+    const failed = await uninstallPlugin(
+      fleet.config,
+      'meters',
+      { all: true },
+      { down: true, leaveLater: true },
+    );
+    expect(failed.failures[0]?.error).toMatchObject({
+      migration: '110_m1',
+      aftermath: 'the migration was rolled back; taken back before: 210_m2',
+    });
+  });
+
+  test('fleet 42: what is half-done cannot be kept, and what was kept is its own again as soon as it is installed', async () => {
+    const fleet = await fleetWithMeters(1);
+    const [tenant] = fleet.tenants;
+    await installPlugin(fleet.config, 'meters', { all: true });
+    await uninstallPlugin(fleet.config, 'meters', { all: true }, { keep: true });
+    await fleet.write({
+      'plugins/meters/7_half.sql':
+        '-- migrate:up transaction:false\ncreate table half (id int);\ncreate index concurrently on half (nothing);\n',
+    });
+    expect((await installPlugin(fleet.config, 'meters', { all: true })).counts).toMatchObject({ failed: 1 });
+    expect(await fleet.of(tenant, "select from mpm_migrate.history where source = 'kept'")).toEqual([]);
+    const refused = await uninstallPlugin(fleet.config, 'meters', { all: true }, { keep: true });
+    expect(refused.failures[0]?.error).toMatchObject({
+      message: '7_half of the plugin "meters" is half-done: it cannot be kept',
+      hint: expect.stringContaining('mpm-migrate resolve 7_half --tenant 1 --retry') as string,
+    });
+    expect(await installedOf(fleet)).toEqual(['1 meters']);
+    // As an older version left it.
+    await fleet.of(tenant, "update mpm_migrate.history set source = 'kept' where name = '3_readings'");
+    const asked = await uninstallPlugin(fleet.config, 'meters', { all: true });
+    expect(asked.failures[0]?.error.message).toContain('3_readings and 2 more of the plugin "meters"');
+  });
+
   test('--down also takes back what a tenant has without a record', async () => {
     const fleet = await fleetWithMeters(1);
     const [tenant] = fleet.tenants;
@@ -275,6 +386,47 @@ describe('uninstall', () => {
     expect(await installedOf(fleet)).toEqual([]);
     expect(await tablesOf(fleet, tenant)).toEqual(['meters']);
   });
+});
+
+test('fleet 42: doctor reads plugins and central migrations as up would; a changed central one is repaired', async () => {
+  const fleet = await fleetWithMeters(1, { 'central/1_regions.sql': 'create table regions ();' });
+  const { config } = fleet;
+  await centralUp(config);
+  await installPlugin(config, 'meters', { all: true });
+  const wrong = async () =>
+    (await doctor(config)).findings.filter(
+      ({ about, level }) => level === 'error' && ['files', 'central'].includes(about),
+    );
+  expect(await wrong()).toEqual([]);
+
+  await rename(join(config.migrations.plugins, 'meters'), join(config.migrations.plugins, 'away'));
+  await fleet.write({ 'plugins/solar/4_panels.sql': 'begin;\ncreate table panels (id int);' });
+  await fleet.write({
+    'central/1_regions.sql': 'create table regions (id int);',
+    'central/2_x.sql': 'begin;',
+  });
+  const found = (await wrong()).map(({ message, remedy }) => `${message}: ${remedy}`);
+  expect(found).toHaveLength(3);
+  expect(found.join('\n')).toMatch(/2_x/);
+  expect(found.join('\n')).toContain('for the plugin "meters"');
+  expect(found.join('\n')).toContain('4_panels');
+
+  await fleet.write({ 'central/2_x.sql': 'create table x ();' });
+  expect((await wrong()).map(({ message }) => message)).toContainEqual(expect.stringContaining('1_regions'));
+  const refused = await centralUp(config).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    hint: 'restore the file, or accept it: mpm-migrate repair 1_regions --central --checksums --write',
+  });
+  const repair = { kind: 'checksums', names: ['1_regions'] } as const;
+  expect(await repairCentral(config, repair)).toMatchObject({
+    write: false,
+    changes: [{ action: 'accept' }],
+  });
+  await expect(repairCentral(config, { ...repair, names: ['2_x'] })).rejects.toMatchObject({
+    hint: 'These are: 1_regions.',
+  });
+  expect((await repairCentral(config, { ...repair, write: true })).changes).toHaveLength(1);
+  expect((await centralUp(config)).sets.at(-1)).toMatchObject({ set: 'central', outcome: 'migrated' });
 });
 
 describe('tenants and their sets', () => {
@@ -407,7 +559,7 @@ test('fleet 35: --failed is the last run of the same verb, and only whom that ru
   expect((await up(config, { all: true })).counts).toMatchObject({ failed: 1 });
   await fleet.of(two, 'create view readers as select unit from readings');
   const first = await uninstallPlugin(config, 'meters', { tenants: [two.id] }, { down: true });
-  expect(first.counts).toMatchObject({ failed: 1 });
+  expect(first.counts).toMatchObject({ refused: 1 });
 
   await fleet.of(two, 'drop view readers');
   const again = await uninstallPlugin(config, 'meters', { failed: 'last' }, { down: true });

@@ -26,6 +26,10 @@ changed first and the central database last: after a failure, the same command g
       description: 'Take its migrations back: what they made goes, with the data in it',
       exclusive: ['keep'],
     }),
+    'leave-later': Flags.boolean({
+      description: 'With --down: also where later migrations of others mention what goes',
+      dependsOn: ['down'],
+    }),
     keep: Flags.boolean({ description: 'Leave its tables, and its part of the history' }),
     ...paceFlags,
     ...outputFlags,
@@ -33,11 +37,11 @@ changed first and the central database last: after a failure, the same command g
 
   async run(): Promise<RunReport> {
     const { args, flags } = await this.parse(PluginUninstall);
-    const { down, keep } = flags;
+    const { down, keep, 'leave-later': leaveLater } = flags;
     const chosen = selectionFrom(flags);
     return this.runFleet(flags, async ({ config, ...options }) => {
       const { uninstallPlugin } = await import('../../fleet/verbs/plugin-uninstall.ts');
-      return uninstallPlugin(config, args.name, chosen, { ...options, down, keep });
+      return uninstallPlugin(config, args.name, chosen, { ...options, down, keep, leaveLater });
     });
   }
 }

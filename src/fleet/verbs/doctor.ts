@@ -1,4 +1,5 @@
 import { type Central, withCentral } from '../../central/central.ts';
+import { listInstallable } from '../../central/plugins.ts';
 import { readPool } from '../../central/pool.ts';
 import type { Tenant } from '../../central/tenant.ts';
 import { countVisible, streamTenants } from '../../central/tenants.ts';
@@ -16,6 +17,7 @@ import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
 import { findTemplate } from '../../tenant/template.ts';
 import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
+import { judgeCentralFiles, judgePlugins } from '../file-findings.ts';
 import { judgeFolders } from '../folder-findings.ts';
 import { judgeConnect, judgeRights } from '../rights-findings.ts';
 import { judgeOrphans, judgePool, judgeTenants, type Listed } from '../tenant-findings.ts';
@@ -65,6 +67,8 @@ export async function doctor(
     );
   if (blueprint && config.templates) judgeAlike(blueprint, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
+  if (blueprint) await judgePlugins(config, blueprint, listed, { add, attempt });
+  if (listed) await attempt('central', () => judgeCentralFiles(config, add));
   stopIfAborted(signal);
   const servers = new Map<string, ServerFacts>();
   // All at once, because one that does not answer takes the whole time-out.
@@ -110,7 +114,9 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
   }
   add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
   await judgeLedger(connection, add);
-  return { config, tenants, pooled: 'builtIn' in config.tenants ? await readPool(central) : [] };
+  const installable = (await listInstallable(central)).map(({ name }) => name);
+  const pooled = 'builtIn' in config.tenants ? await readPool(central) : [];
+  return { config, tenants, installable, pooled };
 }
 
 /** A run is written to the ledger, and taken back. */

@@ -50,21 +50,18 @@ export async function installPlugin(
       );
     }
     if (last === undefined || there.length === 0) return nothingToDo();
-    const attempt = await attemptUp(target, { migrations }, { ...how, to: there.at(-1)?.name ?? last });
     // Left by an earlier installation: they are the plugin's own again.
-    if (!attempt.error && attempt.from !== null) {
-      await amend(target, { ...how, write: true }, (rows) =>
-        rows
-          .filter((row) => row.source === KEPT && ours.has(row.name))
-          .map((row) => ({
-            action: 'source',
-            name: row.name,
-            source: 'plugin',
-            why: `${name} is installed again`,
-          })),
-      );
-    }
-    return triedBy(attempt);
+    await amend(target, { ...how, migrations, write: true }, (rows) =>
+      rows
+        .filter((row) => row.source === KEPT && ours.has(row.name))
+        .map((row) => ({
+          action: 'source',
+          name: row.name,
+          source: 'plugin',
+          why: `${name} is installed again`,
+        })),
+    );
+    return triedBy(await attemptUp(target, { migrations }, { ...how, to: there.at(-1)?.name ?? last }));
   };
 
   return conductRun(

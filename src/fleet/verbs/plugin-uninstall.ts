@@ -1,13 +1,14 @@
 import { recordUninstalled, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { MpmError } from '../../errors.ts';
+import { errorReport, MpmError } from '../../errors.ts';
 import { amend } from '../../migration/amend.ts';
 import { attemptDown } from '../../migration/migrate.ts';
 import type { Migration } from '../../migration/migration.ts';
 import { compareNames } from '../../migration/name.ts';
 import { headOf } from '../../migration/plan.ts';
-import { KEPT } from '../../migration/state.ts';
+import { rehearseDown } from '../../migration/rehearse-down.ts';
+import { type HistoryRow, KEPT } from '../../migration/state.ts';
 import { checkPluginName, readPlugin } from '../../tenant/plugins.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
@@ -20,6 +21,8 @@ import { type TenantWork, withPlugin, workOn } from '../work.ts';
 export interface UninstallOptions extends RunOptions {
   /** Take its migrations back first: what they made goes, and the data in it. */
   down?: boolean;
+  /** Also where later migrations, of other plugins or the tenant's own, mention what goes. */
+  leaveLater?: boolean;
   /** Leave its tables and its rows of the history. */
   keep?: boolean;
 }
@@ -35,34 +38,58 @@ export async function uninstallPlugin(
   selection: Selection,
   options: UninstallOptions = {},
 ): Promise<RunReport> {
-  const { down, keep, ...runOptions } = options;
+  const { down, keep, leaveLater, ...runOptions } = options;
   requireOwnPlugins({ config });
   checkPluginName(name);
   requireSelection(selection);
   if (down && keep) {
     throw new MpmError('USAGE', '--down and --keep contradict each other', { hint: 'Give one of them.' });
   }
+  if (leaveLater && !down)
+    throw new MpmError('USAGE', '--leave-later goes with --down', { hint: 'Nothing goes without it.' });
   const files = await readFleetFiles(config);
   const { migrations: its } = await readPlugin(name, config, files.cache);
   const ours = new Set(its.map((migration) => migration.name));
 
-  const clear = async ({ target, migrations, options: how }: TenantWork): Promise<Tried> => {
-    if (down) {
-      return triedBy(
-        await attemptDown(target, { migrations: withAll(migrations, its) }, { ...how, plugin: name }),
-      );
-    }
+  const takeBack = async ({ target, migrations, options: how }: TenantWork): Promise<Tried> => {
+    const all = withAll(migrations, its);
+    const wanted = { ...how, plugin: name, leaveLater };
+    await amend(target, { ...how, migrations: all, write: false }, async (rows) => {
+      await rehearseDown(target, all, rows, wanted);
+      return [];
+    });
+    const attempt = await attemptDown(target, { migrations: all }, wanted);
+    const tried = triedBy(attempt);
+    const { error, applied } = tried;
+    if (!error || !applied.length) return tried;
+    const gone = `taken back before: ${applied.map((each) => each.name).join(', ')}`;
+    const { aftermath, ...said } = errorReport(error);
+    return {
+      ...tried,
+      error: new MpmError(error.code, error.message, {
+        ...said,
+        cause: error.cause,
+        aftermath: aftermath === undefined ? gone : `${aftermath}; ${gone}`,
+      }),
+    };
+  };
+  const clear = async (tenant: Tenant, work: TenantWork): Promise<Tried> => {
+    if (down) return takeBack(work);
+    const { target, migrations, options: how } = work;
+    // Of who has it, all are its own: what an earlier installation had left, too.
+    const has = tenant.plugins?.includes(name) ?? false;
     let head: string | null = null;
     const { changes } = await amend(target, { ...how, migrations, write: keep === true }, (rows) => {
       head = headOf(rows);
-      return rows
-        .filter((row) => ours.has(row.name) && row.source !== KEPT)
-        .map((row) => ({
-          action: 'source',
-          name: row.name,
-          source: KEPT,
-          why: `${name} is uninstalled, and kept`,
-        }));
+      const there = rows.filter((row) => ours.has(row.name) && (has || row.source !== KEPT));
+      const half = there.filter(({ state }) => state === 'failed' || state === 'running');
+      if (keep && half.length) throw halfDone(name, half);
+      return there.map((row) => ({
+        action: 'source',
+        name: row.name,
+        source: KEPT,
+        why: `${name} is uninstalled, and kept`,
+      }));
     });
     const applied = changes.map((change) => change.name);
     const at = { from: head, to: head };
@@ -70,7 +97,7 @@ export async function uninstallPlugin(
     return { ...failedBy(stillApplied(name, applied)), ...at, outcome: 'refused' };
   };
   const uninstall = async (tenant: Tenant, context: RunContext, work: TenantWork): Promise<Tried> => {
-    const tried = await clear(work);
+    const tried = await clear(tenant, work).catch(refusedBy);
     const cleared = tried.outcome === 'reverted' || tried.outcome === 'current';
     if (!cleared) return tried;
     const removed = await inTurn(context.central, () => recordUninstalled(context.central, tenant.id, name));
@@ -81,7 +108,7 @@ export async function uninstallPlugin(
     config,
     {
       // As it can be typed again.
-      verb: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}`,
+      verb: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}${leaveLater ? ' --leave-later' : ''}`,
       selection,
       attempt: (tenant, context, before) =>
         workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
@@ -98,6 +125,27 @@ function withAll(migrations: readonly Migration[], its: readonly Migration[]): r
   const lacking = its.filter((migration) => !there.has(migration.name));
   if (lacking.length === 0) return migrations;
   return [...migrations, ...lacking].sort((a, b) => compareNames(a.name, b.name));
+}
+
+/** What was found before anything was changed. */
+function refusedBy(error: unknown): Tried {
+  const refused = error instanceof MpmError && error.code === 'PLAN_REFUSED';
+  return { ...failedBy(error), ...(refused ? { outcome: 'refused' as const } : {}) };
+}
+
+/** What is kept would say that it is whole. */
+function halfDone(plugin: string, [first, ...others]: readonly HistoryRow[]): MpmError {
+  const more = others.length ? ` and ${others.length} more` : '';
+  const name = first?.name ?? '';
+  return new MpmError(
+    'PLAN_REFUSED',
+    `${name}${more} of the plugin "${plugin}" is half-done: it cannot be kept`,
+    {
+      aftermath: 'nothing was changed here',
+      hint: `Finish it: mpm-migrate resolve ${name} --tenant {tenant} --retry
+Or take it back: mpm-migrate plugin uninstall ${plugin} --down --tenant {tenant}`,
+    },
+  );
 }
 
 function stillApplied(name: string, applied: readonly string[]): MpmError {

@@ -1,3 +1,4 @@
+import type { CentralRepairReport } from '../../central/repair.ts';
 import type { CentralStatus } from '../../central/status.ts';
 import type { CentralReport } from '../../central/up.ts';
 import { count, duration, oneLine, plural, table } from '../format.ts';
@@ -24,6 +25,26 @@ export function centralReportText(report: CentralReport, theme: Theme): string {
   ].join(', ');
   const last = `${good(symbols.tick)} ${place}  ${what}  ${theme.dim(`${duration(report.durationMs)}`)}`;
   return `${[...lines, ...notices, last].join('\n')}\n`;
+}
+
+/** What `repair --central` did, or would do; `again`: the command without its --write. */
+export function centralRepairText(
+  { database, changes, write }: CentralRepairReport,
+  { symbols, good, warn, strong, command }: Theme,
+  again: string,
+): string {
+  const place = strong(oneLine(database));
+  if (!changes.length) return `${good(symbols.tick)} ${place}: nothing to repair\n`;
+  const lines = changes.map(({ action, name }) =>
+    action === 'forget'
+      ? `    - ${oneLine(name)}  forgotten`
+      : `    ~ ${oneLine(name)}  accepted as the file is now`,
+  );
+  const head = write
+    ? `${good(symbols.tick)} ${place}: ${plural(changes.length, 'change')}`
+    : `${warn(symbols.lane)} ${place}: ${plural(changes.length, 'change')} to be made`;
+  const next = write ? [] : [`Nothing was written. Do it:  ${command(`mpm-migrate ${again} --write`)}`];
+  return `${[head, ...lines, ...next].join('\n')}\n`;
 }
 
 /** Where the central database stands. */
