@@ -19,16 +19,20 @@ export interface Provisioning {
   oid: string | null;
 }
 
-/** Where the creation of a tenant stands; undefined when there is no such tenant. */
+/**
+ * Where the creation of a tenant stands; undefined when there is no such tenant.
+ * @param options.settled wait until nobody is changing the row: not even a statement of ours whose answer was lost
+ */
 export async function readProvisioning(
   { connection }: Listing,
   id: string,
+  { settled = false }: { settled?: boolean } = {},
 ): Promise<Provisioning | undefined> {
   const rows = await connection.application
     .prepared<Provisioning>(
       `select c.id::text as id, c.name, d.database_name as database, d.server, d.status, d.provision_step as step,
   d.building_as as "buildingAs", d.database_oid::text as oid
-from public.companies c join public.company_databases d on d.company_id = c.id where c.id = $1`,
+from public.companies c join public.company_databases d on d.company_id = c.id where c.id = $1${settled ? ' for update of d' : ''}`,
       [id],
     )
     .catch((error: unknown) => {
@@ -111,11 +115,15 @@ where company_id = ${literal(id)} and status in ('provisioning', 'failed') retur
   return rows.length > 0;
 }
 
-/** Takes a tenant out again that was entered by a creation which is undone. */
-export async function unregisterTenant({ connection }: Listing, id: string): Promise<void> {
-  await connection.application.query(
+/**
+ * Takes a tenant out again that was entered by a creation which is undone.
+ * @returns false when there is no such row, or it is not being created any more
+ */
+export async function unregisterTenant({ connection }: Listing, id: string): Promise<boolean> {
+  const rows = await connection.application.query(
     `with gone as (delete from public.company_databases where company_id = ${literal(id)}
   and status in ('provisioning', 'failed') returning company_id)
-delete from public.companies where id in (select company_id from gone)`,
+delete from public.companies where id in (select company_id from gone) returning id`,
   );
+  return rows.length > 0;
 }

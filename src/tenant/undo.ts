@@ -30,7 +30,10 @@ export async function ended(
   const look = `mpm-migrate tenant show ${idWord(row.id)}`;
   const decide = async (): Promise<MpmError> => {
     let now: Provisioning | undefined;
-    await onCentral(creation, async (central) => void (now = await readProvisioning(central, row.id)));
+    await onCentral(
+      creation,
+      async (central) => void (now = await readProvisioning(central, row.id, { settled: true })),
+    );
     if (!now) {
       await dropOwn(creation, row);
       return left(
@@ -65,7 +68,9 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
   try {
     await dropOwn(creation, row);
     if (creation.copyOf) removeFolder(row, creation.central.config);
-    await onCentral(creation, (central) => unregisterTenant(central, row.id));
+    await onCentral(creation, async (central) => {
+      if (!(await unregisterTenant(central, row.id))) throw new Error(`the row ${row.id} was changed`);
+    });
   } catch (second) {
     const why = second instanceof Error ? second.message : String(second);
     const kept = await keepFailed(creation, row, error);

@@ -8,6 +8,7 @@ import { drainPool, fillPool } from '../../src/tenant/pool.ts';
 import { provision } from '../../src/tenant/provision.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
+import { startProxy } from '../helpers/proxy.ts';
 
 const databases = withDatabases();
 const fleetOf = () => makeFleet(databases, { count: 0, more: { templates: false } });
@@ -97,4 +98,33 @@ test('fleet 6: a copy that is cancelled while the server makes it is not made', 
     aftermath: expect.stringContaining('nothing is left of it') as string,
   });
   expect(await databases.query(`select from pg_database where datname = '${database}'`)).toEqual([]);
+});
+
+test('fleet 49: a creation or a copy whose last answer is lost, and that was done, drops nothing', async () => {
+  const fleet = await fleetOf();
+  const first = await provision(fleet.config, { name: `${databases.prefix}original` });
+  databases.adopt(first.tenant.database);
+  await fleet.central(`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.4); return new; end';
+create trigger slow before update on company_databases for each row when (new.status = 'active') execute function slow()`);
+  await using proxy = await startProxy(testServer('postgres'));
+  const config = { ...fleet.config, central: { url: proxy.through(fleet.config.central.url as string) } };
+  for (const [name, make] of [
+    ['made', (database: string) => provision(config, { name: 'Made', database })],
+    ['copied', (database: string) => clone(config, first.tenant.id, { name: 'Copied', database })],
+  ] as const) {
+    const { name: database } = databases.adopt(`${databases.prefix}${name}`);
+    const making = make(database).catch((error: unknown) => error);
+    await databases.waitFor("wait_event = 'PgSleep' and query like '%active%'");
+    proxy.cutAll();
+    expect(await making).toMatchObject({
+      code: 'CONNECTION',
+      aftermath: expect.stringMatching(
+        /the creation was finished: tenant \d+ is active, and nothing was removed/,
+      ),
+    });
+    expect(await databases.query(`select from pg_database where datname = '${database}'`)).toHaveLength(1);
+    expect(
+      await fleet.central(`select status from company_databases where database_name = '${database}'`),
+    ).toEqual([{ status: 'active' }]);
+  }
 });
