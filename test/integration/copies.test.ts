@@ -104,18 +104,24 @@ test('fleet 49: a creation or a copy whose last answer is lost, and that was don
   const fleet = await fleetOf();
   const first = await provision(fleet.config, { name: `${databases.prefix}original` });
   databases.adopt(first.tenant.database);
-  await fleet.central(`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.4); return new; end';
-create trigger slow before update on company_databases for each row when (new.status = 'active') execute function slow()`);
+  await fleet.central(`create function waits() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(4712); return new; end';
+create trigger waits before update on company_databases for each row when (new.status = 'active') execute function waits()`);
   await using proxy = await startProxy(testServer('postgres'));
   const config = { ...fleet.config, central: { url: proxy.through(fleet.config.central.url as string) } };
   for (const [name, make] of [
-    ['made', (database: string) => provision(config, { name: 'Made', database })],
-    ['copied', (database: string) => clone(config, first.tenant.id, { name: 'Copied', database })],
+    ['answered', (database: string) => provision(config, { name: 'Made', database })],
+    ['copied2', (database: string) => clone(config, first.tenant.id, { name: 'Copied', database })],
   ] as const) {
     const { name: database } = databases.adopt(`${databases.prefix}${name}`);
+    const gate = new Client({ connectionString: fleet.config.central.url as string });
+    await gate.connect();
+    await gate.query('select pg_advisory_lock(4712)');
     const making = make(database).catch((error: unknown) => error);
-    await databases.waitFor("wait_event = 'PgSleep' and query like '%active%'");
+    await databases.waitFor("wait_event = 'advisory'");
     proxy.cutAll();
+    // The server goes on once who is to undo it waits for the row.
+    await Promise.race([databases.waitFor("wait_event = 'transactionid'"), making]);
+    await gate.end();
     expect(await making).toMatchObject({
       code: 'CONNECTION',
       aftermath: expect.stringMatching(
