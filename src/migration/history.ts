@@ -111,7 +111,9 @@ where ${condition}`;
 export function selectNewcomer(history: HistoryTable): string {
   const present = (schema: string, table: string) =>
     `exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = ${literal(schema)} and c.relname = ${literal(table)})`;
-  const elsewhere = `n.nspname !~ '^pg_' and n.nspname not in ('information_schema', ${literal(history.schema)})`;
+  // The history may lie in a schema of the product's, as `public`.
+  const foreign = (name: string) =>
+    `n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not (n.nspname = ${literal(history.schema)} and pg_catalog.starts_with(${name}::text, ${literal(history.table)}))`;
   const ours = (catalog: string, oid: string) =>
     `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype in ('e', 'i'))`;
   return `select pg_catalog.current_database()::text as database,
@@ -120,13 +122,13 @@ export function selectNewcomer(history: HistoryTable): string {
   ${isEmptied(history)} as emptied,
   array(select o.name::text from (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${elsewhere} and ${ours('pg_class', 'c.oid')}
+      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${foreign('c.relname')} and ${ours('pg_class', 'c.oid')}
     union all
     select pg_catalog.format('%I.%I', n.nspname, p.proname) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-      where ${elsewhere} and ${ours('pg_proc', 'p.oid')}
+      where ${foreign('p.proname')} and ${ours('pg_proc', 'p.oid')}
     union all
     select pg_catalog.format('%I.%I', n.nspname, t.typname) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-      where t.typtype in ('e', 'd') and ${elsewhere} and ${ours('pg_type', 't.oid')}
+      where t.typtype in ('e', 'd') and ${foreign('t.typname')} and ${ours('pg_type', 't.oid')}
   ) o order by 1 limit 4) as objects`;
 }
 

@@ -16,7 +16,13 @@ const ROLE_OF_LOGIN = `(select pg_catalog.substr(s.setting, 6)
  * makes current_user whomever the database's owner wants.
  * @param role an expression for its oid
  */
-function trusted(role: string, { owners = [], ledgerOwner }: HistoryTable): string {
+function trusted(role: string, history: HistoryTable): string {
+  // Whose the schema public is from PostgreSQL 15 on: a role that nobody but the database's owner is a member of.
+  const owner = `exists (select from pg_catalog.pg_database o where o.datname = pg_catalog.current_database() and ${isNamed('o.datdba', history)})`;
+  return `(${isNamed(role, history)} or pg_catalog.pg_get_userbyid(${role}) = 'pg_database_owner' and ${owner})`;
+}
+
+function isNamed(role: string, { owners = [], ledgerOwner }: HistoryTable): string {
   const names = [...owners, ...(ledgerOwner === undefined ? [] : [ledgerOwner])].map(literal);
   const name = `pg_catalog.pg_get_userbyid(${role})`;
   return `(${name} in (${['session_user', ...names].join(', ')}) or ${isSuperuser(role)} or coalesce(${name} = ${ROLE_OF_LOGIN}, false))`;

@@ -14,7 +14,11 @@ export function utf8Of(
   { name, code }: { name: string; code: 'MIGRATION_INVALID' | 'USAGE' },
 ): string {
   const utf16 = utf16Of(content);
-  if (!utf16 && isUtf8(content)) return Buffer.from(withoutBom(content)).toString('utf8');
+  if (!utf16 && isUtf8(content)) {
+    const { buffer, byteOffset, byteLength } = withoutBom(content);
+    // The same bytes: a big file is not copied.
+    return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
+  }
   const command = `iconv -f ${utf16 ?? 'LATIN1'} -t UTF-8`;
   throw new MpmError(code, `${name} is not UTF-8`, {
     subject: path ?? name,

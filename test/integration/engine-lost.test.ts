@@ -103,6 +103,23 @@ test('engine 53: down --to 0 is no dead end where other objects are left', async
   expect((await up(fleet.config, ALL)).counts).toMatchObject({ migrated: 1 });
 });
 
+test('engine 24: where the history lies in the schema of the tables, these are seen all the same', async () => {
+  const history = { schema: 'public', table: 'migrations', owners: [] };
+  const fleet = await makeFleet(databases, { count: 1, more: { history } });
+  const [tenant] = fleet.tenants;
+  await fleet.of(tenant, 'create table other ()');
+  const refused = await up(fleet.config, ALL);
+  expect(refused.failures[0]?.error).toMatchObject({
+    code: 'NOT_EMPTY',
+    message: expect.stringContaining('public.other') as string,
+  });
+  await fleet.of(tenant, 'drop table other');
+  expect((await up(fleet.config, ALL)).failures).toEqual([]);
+  // Its own tables are in nobody's way.
+  await down(fleet.config, ALL, { to: '0' });
+  expect((await up(fleet.config, ALL)).counts).toMatchObject({ migrated: 1 });
+});
+
 test('engine 53: adopt says so too', async () => {
   const fleet = await makeFleet(databases, { count: 3, files: DOUBLE });
   await up(fleet.config, ALL);
