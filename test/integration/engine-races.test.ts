@@ -7,6 +7,7 @@ import { parseStamp } from '../../src/migration/stamp.ts';
 import type { HistoryRow } from '../../src/migration/state.ts';
 import { connect } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
+import { SQLSTATE, sqlstateOf } from '../../src/postgres/sqlstate.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { down, migrations, SELECT_FINGERPRINT, up, withFolders } from '../helpers/engine.ts';
 import { OPTIONS, targetOf } from '../helpers/options.ts';
@@ -112,6 +113,18 @@ comment on table mpm_migrate.history is null; comment on database "${name}" is $
 select setval('ran_1', 1), setval('ran_2', 1), setval('ran_3', 0), setval('ran_4', 0)`;
 }
 
+/** A backend of the step before may not have ended yet, and then the two may wait for one another. */
+async function reset(admin: Connection, again: string): Promise<void> {
+  for (;;) {
+    try {
+      await admin.raw(again);
+      return;
+    } catch (error) {
+      if (sqlstateOf(error) !== SQLSTATE.deadlock) throw error;
+    }
+  }
+}
+
 /** Runs `first` once for each of its round trips, and in front of that one `second` to its end. */
 async function race(
   prepared: (url: string, set: MigrationSet) => Promise<void>,
@@ -127,7 +140,7 @@ async function race(
     await prepared(url, set);
     const again = await keep(admin, name);
     for (let step = 1; ; step += 1) {
-      await admin.raw(again);
+      await reset(admin, again);
       let met = false;
       await using proxy = await startProxy(url, {
         async onRoundTrip(number) {
