@@ -52,3 +52,9 @@ test.each([
   },
   180_000,
 );
+
+test('engine 45: a single value costs few times its size, because pg holds a row whole', async () => {
+  const value = (size: number) => peakOf(`select repeat('x', ${size});`);
+  const base = await value(1);
+  expect((await value(60 * MB)) - base).toBeLessThan(3 * 60 * MB + 30 * MB);
+}, 120_000);
