@@ -6,6 +6,7 @@ import { addTenants, startFleet, urlOf } from './fleet.ts';
 import type { Bench } from './harness.ts';
 
 const TENANTS = 40;
+const MANY = { tenants: 300, callers: 64, connections: 32, calls: 4000 };
 const CEILING = 30;
 const CALLS = 20_000;
 
@@ -23,8 +24,8 @@ const bench: Bench = {
     });
     try {
       await bench.query('create database template_tenant');
-      await bench.clone('template_tenant', 't', TENANTS);
-      await addTenants(bench, 't', TENANTS);
+      await bench.clone('template_tenant', 't', MANY.tenants);
+      await addTenants(bench, 't', MANY.tenants);
       const ask = async (id: number): Promise<void> => {
         await sql`select 1`.execute(await fleet.connect(id));
       };
@@ -57,11 +58,93 @@ const bench: Bench = {
           if (fleet.stats().evicted - evicted !== TENANTS) throw new Error('not every call had to evict');
         },
       });
+      const busy = await openFleet({
+        central: { url: bench.server.url },
+        sessions: { connections: MANY.connections, ttl: '10min' },
+      });
+      const pools = new Pools(MANY.connections, (id) => urlOf(bench.server, `t${id}`));
+      const all = async (call: (id: number) => Promise<unknown>): Promise<void> => {
+        const next = zipf(MANY.tenants);
+        let left = MANY.calls;
+        const caller = async (): Promise<void> => {
+          while (left-- > 0) await call(next());
+        };
+        await Promise.all(Array.from({ length: MANY.callers }, caller));
+      };
+      try {
+        await row(`${MANY.callers} callers, ${MANY.tenants} tenants, against a map of pg.Pool`, {
+          limit: 1,
+          floor: () => all((id) => pools.query(id)),
+          ours: () => all(async (id) => sql`select 1`.execute(await busy.connect(id))),
+        });
+      } finally {
+        await pools.end();
+        await busy.close();
+      }
     } finally {
       await fleet.close();
       await bench.stop();
     }
   },
 };
+
+/** Tenants by how busy they are: the first ones far more than the last; the same ones in each round. */
+function zipf(count: number): () => number {
+  const weights = Array.from({ length: count }, (_, at) => 1 / (at + 1));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  let seed = 1;
+  return () => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    let rest = (seed / 2_147_483_647) * total;
+    const at = weights.findIndex((weight) => (rest -= weight) <= 0);
+    return (at < 0 ? count - 1 : at) + 1;
+  };
+}
+
+/** What one writes by hand: a pool of one connection a tenant, and the least recently used idle one makes room. */
+class Pools {
+  readonly #most: number;
+  readonly #urlOf: (id: number) => string;
+  readonly #pools = new Map<number, { pool: pg.Pool; users: number }>();
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(most: number, urlOf: (id: number) => string) {
+    this.#most = most;
+    this.#urlOf = urlOf;
+  }
+
+  async query(id: number): Promise<void> {
+    let entry = this.#pools.get(id);
+    while (!entry) {
+      if (this.#pools.size < this.#most) {
+        entry = { pool: new pg.Pool({ connectionString: this.#urlOf(id), max: 1 }), users: 0 };
+        entry.pool.on('error', () => undefined);
+      } else {
+        const idle = [...this.#pools].find(([, { users }]) => users === 0);
+        if (idle) {
+          this.#pools.delete(idle[0]);
+          await idle[1].pool.end();
+        } else {
+          await new Promise<void>((resolve) => this.#waiting.push(resolve));
+        }
+        entry = this.#pools.get(id);
+      }
+    }
+    // The one that was used last goes to the end.
+    this.#pools.delete(id);
+    this.#pools.set(id, entry);
+    entry.users += 1;
+    try {
+      await entry.pool.query('select 1');
+    } finally {
+      entry.users -= 1;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.end()));
+  }
+}
 
 export default bench;
