@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { EXIT } from '../errors.ts';
 
 /** What a run is told when somebody wants it to end. */
@@ -10,13 +11,14 @@ export interface Interrupts {
   release(): void;
 }
 
+const SHOW_CURSOR = '\u001b[?25h';
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export const STOPPING =
   'Stopping: the migrations in work are finished first. Once more (Ctrl-C) cancels them.';
 export const CANCELLING = 'Cancelling what is in work. Once more (Ctrl-C) ends the process at once.';
-export const LEAVING =
-  'Ended at once: what the servers were doing, they end or roll back. The next run looks.';
+const LEAVING = 'Ended at once: what the servers were doing, they end or roll back. The next run looks.';
 
 /**
  * Turns SIGINT, SIGTERM and SIGHUP into abort signals (fleet 6, 48). The process ends by itself, with 130 as its exit code,
@@ -33,7 +35,8 @@ export function listenForInterrupts(say: (line: string) => void): Interrupts {
       say(CANCELLING);
       cancel.abort();
     } else {
-      say(LEAVING);
+      // At once: the progress that hides the cursor draws no frame any more.
+      writeSync(2, `${process.stderr.isTTY ? SHOW_CURSOR : ''}\n${LEAVING}\n`);
       // Whatever hangs (engine 61): nothing that is thrown would end it.
       // oxlint-disable-next-line unicorn/no-process-exit
       process.exit(EXIT.interrupted);

@@ -43,6 +43,6 @@ export async function judgeCentralFiles(config: Config, add: Add): Promise<void>
         `central migrations that are not applied: ${pending.length}`,
         'mpm-migrate central up',
       );
-    else if (!problems.length) add(set, 'ok', `central migrations of your own: ${applied}`);
+    else if (applied && !problems.length) add(set, 'ok', `central migrations of your own: ${applied}`);
   }
 }

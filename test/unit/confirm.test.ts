@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect, test, vi } from 'vitest';
 import { confirmName } from '../../src/cli/confirm.ts';
-import { CANCELLING, LEAVING, listenForInterrupts, STOPPING } from '../../src/cli/interrupt.ts';
+import { CANCELLING, listenForInterrupts, STOPPING } from '../../src/cli/interrupt.ts';
 
 const question = { name: 'Acme Ltd', what: 'This drops the database acme_ltd.' };
 
@@ -64,7 +64,7 @@ test('fleet 6, engine 61: the first signal stops, the second cancels, the third 
   process.emit('SIGINT');
   expect(exit).toHaveBeenCalledWith(130);
   exit.mockRestore();
-  expect(said).toEqual([STOPPING, CANCELLING, LEAVING]);
+  expect(said).toEqual([STOPPING, CANCELLING]);
   release();
   expect(process.listenerCount('SIGINT')).toBe(before);
 });
