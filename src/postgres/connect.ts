@@ -106,14 +106,18 @@ async function watched({ session }: Known, config: pg.ClientConfig): Promise<Con
   const connection = await open(config);
   const every = config.keepAlive === false ? 0 : (config.keepAliveInitialDelayMillis ?? 0);
   if (every > 0 && !session) {
-    const application_name = `${config.application_name ?? ''}`.slice(0, 58) + '/look';
+    const { application_name: applicationName = '' } = config;
+    const application_name = `${applicationName.slice(0, 58)}/look`;
     const other = (patience: number) =>
       open({
         ...config,
         application_name,
         connectionTimeoutMillis: Math.min(patience, config.connectionTimeoutMillis ?? patience),
       });
-    connection.vigil = { every, look: (pid, patience) => sightOf(() => other(patience), pid) };
+    connection.vigil = {
+      every,
+      look: (pid, patience) => sightOf(() => other(patience), { pid, applicationName }),
+    };
   }
   return connection;
 }

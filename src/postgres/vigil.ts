@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts';
+import { literal } from './quote.ts';
 import { isConnectionLoss, isServerError } from './sqlstate.ts';
 
 /**
@@ -18,8 +19,14 @@ export interface Vigil {
 /** ms for which an answer may be on its way: it is not lost yet. */
 const ON_ITS_WAY = 1000;
 
-/** Asks on another connection to the same database. A session that is given up holds its locks no longer. */
-export async function sightOf(open: () => Promise<Connection>, pid: number): Promise<Sight> {
+/**
+ * Asks on another connection to the same database. A session that is given up holds its locks no longer; it is known by
+ * its application_name, because the pid may be somebody else's by now.
+ */
+export async function sightOf(
+  open: () => Promise<Connection>,
+  { pid, applicationName }: { pid: number; applicationName: string },
+): Promise<Sight> {
   let other: Connection | undefined;
   try {
     other = await open();
@@ -29,7 +36,8 @@ export async function sightOf(open: () => Promise<Connection>, pid: number): Pro
     );
     if (row?.own !== other.backendPid) return 'hidden';
     if (row.working) return 'working';
-    await other.query(`select pg_catalog.pg_terminate_backend(${pid})`);
+    await other.query(`select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+where a.pid = ${pid} and a.application_name = ${literal(applicationName)}`);
     return 'done';
   } catch (error) {
     // One that says why it does not let us in is there.
