@@ -3,6 +3,7 @@ import { BEING_DROPPED } from '../central/change.ts';
 import type { PoolRow } from '../central/pool.ts';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
+import { identifier } from '../postgres/quote.ts';
 import type { Blueprint } from '../tenant/blueprint.ts';
 import { isUnfinishedName } from '../tenant/build.ts';
 import {
@@ -118,6 +119,17 @@ function judgeDatabases(
     },
     (count, ids) =>
       add(about, 'error', `${count} more databases are not there`, 'mpm-migrate status --all', ids),
+  );
+  addEach(
+    tenants.filter(({ database }) => there.get(database)?.open === false),
+    ({ id }) => id,
+    ({ id, name, database }) => {
+      const open = `alter database ${identifier(database)} allow_connections true;`;
+      const remedy = `A move that was killed is done again; otherwise: ${open}`;
+      add(about, 'error', `the database "${database}" of ${name} (${id}) admits nobody`, remedy);
+    },
+    (count, ids) =>
+      add(about, 'error', `${count} more databases admit nobody`, 'mpm-migrate doctor --json', ids),
   );
   const foreign = tenants
     .filter(({ database }) => there.get(database)?.owned === false)

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/up.ts';
 import type { MpmError } from '../../src/errors.ts';
+import { doctor } from '../../src/fleet/verbs/doctor.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { adopt } from '../../src/tenant/adopt.ts';
 import { hold, release } from '../../src/tenant/change.ts';
@@ -244,6 +245,10 @@ test('fleet 41: killed in between, the old one is closed; the next move opens it
   await hold(config, id, moving);
   const copy = await copyOf(old);
   await databases.query(`alter database "${old}" with allow_connections false`);
+  const { findings } = await doctor(config);
+  expect(findings.map(({ message, remedy }) => `${message}: ${remedy}`).join('\n')).toContain(
+    `admits nobody: A move that was killed is done again; otherwise: alter database "${old}" allow_connections true;`,
+  );
   expect((await move(config, id, to(copy))).tenant).toMatchObject({ database: copy.name });
 });
 
