@@ -14,16 +14,25 @@ where datname = pg_catalog.current_database() and application_name = ${literal(t
 }
 
 /** Does the work, and cancels its statements once the signal is aborted. */
-export async function cancellable<T>(
+export function cancellable<T>(
   target: DatabaseTarget,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
+  return cancellableBy(signal, () => cancelStatements(target), work);
+}
+
+/** The same, where something else cancels what runs. */
+export async function cancellableBy<T>(
+  signal: AbortSignal | undefined,
+  cancel: () => Promise<unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
   if (!signal) return work();
-  let cancelling: Promise<void> | undefined;
+  let cancelling: Promise<unknown> | undefined;
   const onAbort = () => {
     // A server that takes no connection any more lets the statement run to its end: nothing worse happens.
-    cancelling = cancelStatements(target).catch(() => undefined);
+    cancelling = cancel().catch(() => undefined);
   };
   signal.addEventListener('abort', onAbort, { once: true });
   try {

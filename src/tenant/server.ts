@@ -1,5 +1,6 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { cancellableBy } from '../migration/cancel.ts';
 import type { Address } from '../postgres/address.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { connect, lossOf, withConnection } from '../postgres/connect.ts';
@@ -57,28 +58,16 @@ export function withNewDatabase<T>(
 }
 
 /** Does the work on that connection to a server, and cancels its statement once the signal is aborted. */
-export async function cancellableOn<T>(
+export function cancellableOn<T>(
   config: Config,
   { name, connection }: { name: string; connection: Connection },
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (!signal) return work();
-  let cancelling: Promise<unknown> | undefined;
-  const onAbort = () => {
-    // Behind a pooler the pid is not the backend's, but perhaps somebody else's.
-    const sql = `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+  // Behind a pooler the pid is not the backend's, but perhaps somebody else's.
+  const cancel = `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
 where pid = ${connection.backendPid} and application_name = '${APPLICATION}' and state = 'active'`;
-    // A server that takes no connection any more lets the statement run to its end: nothing worse happens.
-    cancelling = withServer(config, name, (own) => own.query(sql)).catch(() => undefined);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await work();
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    await cancelling;
-  }
+  return cancellableBy(signal, () => withServer(config, name, (own) => own.query(cancel)), work);
 }
 
 const APPLICATION = 'mpm-migrate/tenant';
