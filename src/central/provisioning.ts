@@ -42,12 +42,12 @@ from public.companies c join public.company_databases d on d.company_id = c.id w
   return rows[0];
 }
 
-/** The names under which databases of creations that have not ended are made. */
-export async function readBuildingNames({ connection }: Listing): Promise<string[]> {
-  const rows = await connection.application.query<{ name: string }>(
-    'select building_as as name from public.company_databases where building_as is not null',
+/** The names under which databases are made, by the ids of the tenants whose creations have not ended. */
+export async function readBuildingNames({ connection }: Listing): Promise<Map<string, string>> {
+  const rows = await connection.application.query<{ id: string; name: string }>(
+    'select company_id::text as id, building_as as name from public.company_databases where building_as is not null',
   );
-  return rows.map(({ name }) => name);
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 /** Writes down what is about to be done, or how far it has come. */

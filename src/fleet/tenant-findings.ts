@@ -22,6 +22,8 @@ export interface Listed {
   /** As it is with the central database open. */
   config: Config;
   tenants: Tenant[];
+  /** Ids of copies that were cut off, which cannot be resumed. */
+  cutOff: ReadonlySet<string>;
   /** Plugins that can be installed. */
   installable: string[];
   pooled: PoolRow[];
@@ -30,7 +32,7 @@ export interface Listed {
 /** Rows that contradict themselves, did not come to their end, or whose database is not there or not ours. */
 export function judgeTenants(
   config: Config,
-  { tenants }: Listed,
+  { tenants, cutOff }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
   { groups }: Aliases,
   add: Add,
@@ -47,7 +49,8 @@ export function judgeTenants(
     sound.filter(({ status }) => status === 'provisioning' || status === 'failed'),
     ({ id }) => id,
     ({ id, name, status, reason = 'its creation did not end' }) => {
-      const remedy = `Unless it is in work: mpm-migrate tenant create --resume ${idWord(id)}, or tenant drop ${idWord(id)}`;
+      const resume = cutOff.has(id) ? '' : `mpm-migrate tenant create --resume ${idWord(id)}, or `;
+      const remedy = `Unless it is in work: ${resume}mpm-migrate tenant drop ${idWord(id)}`;
       add('tenants', 'warning', `${name} (${id}) is ${status}: ${reason}`, remedy);
     },
     (count, ids) => {

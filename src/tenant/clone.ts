@@ -6,7 +6,7 @@ import { MpmError } from '../errors.ts';
 import { idWord } from '../shell-word.ts';
 import type { Original, ProvisionOptions, ProvisionReport } from './creation.ts';
 import type { IdleHands } from './hands.ts';
-import { TenantFolders } from './own-folder.ts';
+import { folderNameProblem, TenantFolders } from './own-folder.ts';
 import { create, requireBuiltIn } from './provision.ts';
 
 export interface CloneInput {
@@ -42,7 +42,19 @@ export async function clone(
     });
   }
   // Before anything is made: its folder is copied along.
-  new TenantFolders(config).find(tenant);
+  const own = new TenantFolders(config).find(tenant);
+  if (own && input.database !== undefined) requireFolderName(input.database);
   const original: Original = { id, name, server, database, disconnect };
   return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
+}
+
+/** @throws MpmError TENANT_FOLDER: a copy of who has a folder has one */
+function requireFolderName(database: string): void {
+  const why = folderNameProblem(database);
+  if (why === undefined) return;
+  throw new MpmError('TENANT_FOLDER', `a folder cannot be called ${JSON.stringify(database)}: ${why}`, {
+    subject: database,
+    aftermath: 'nothing was made',
+    hint: 'Its original has a folder of its own, and so gets the copy: give another name with --database.',
+  });
 }

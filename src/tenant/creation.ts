@@ -146,7 +146,7 @@ export async function carryOut(
     applied: attempt?.applied ?? [],
     notices: [
       ...(replayed ? [`made without a template: ${template.why}`] : []),
-      ...(template.notices ?? []),
+      ...(template.notices ?? (built === 'taken' ? found?.notices : undefined) ?? []),
       ...(attempt?.notices ?? []),
       ...(filesChanged ? [`${CHANGED_MEANWHILE}: mpm-migrate up --tenant ${idWord(id)}`] : []),
     ],

@@ -149,7 +149,7 @@ export async function findAbandoned(
 
 async function readUnfinished(central: Central): Promise<string[]> {
   const pool = await readPool(central);
-  return [...(await readBuildingNames(central)), ...pool.map(({ database }) => database)];
+  return [...(await readBuildingNames(central)).values(), ...pool.map(({ database }) => database)];
 }
 
 /** How many databases without a row are looked into, one connection each. */

@@ -14,9 +14,11 @@ interface Shared {
 
 const sharedByCache = new WeakMap<MigrationCache, Shared>();
 
+const PLUGIN_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
 /** @throws MpmError USAGE for a name that is no folder's */
 export function checkPluginName(name: string): void {
-  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name)) return;
+  if (PLUGIN_NAME.test(name)) return;
   throw new MpmError('USAGE', `${JSON.stringify(name)} cannot be a plugin's name`, {
     subject: name,
     hint: 'Letters, digits, - and _, up to 63 of them: its folder in the plugins folder is called the same.',
@@ -32,11 +34,18 @@ export function pluginFolder(config: Config, name: string): string {
 export function pluginFolders(config: Config): string[] {
   const folder = config.migrations.plugins;
   try {
-    return readdirSync(folder, { withFileTypes: true })
+    const names = readdirSync(folder, { withFileTypes: true })
       .filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
       .map((entry) => entry.name)
       .sort();
+    const wrong = names.find((name) => !PLUGIN_NAME.test(name));
+    if (wrong === undefined) return names;
+    throw new MpmError('MIGRATION_INVALID', `${join(folder, wrong)} cannot be a plugin's folder`, {
+      subject: join(folder, wrong),
+      hint: 'Rename it, or move it out of there: a plugin is called by letters, digits, - and _, up to 63 of them.',
+    });
   } catch (error) {
+    if (error instanceof MpmError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw new MpmError('FILE_SYSTEM', `${folder} cannot be read: ${(error as Error).message}`, {
       subject: folder,

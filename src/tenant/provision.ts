@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Central, withCentral } from '../central/central.ts';
 import {
   markFailed,
@@ -24,7 +25,7 @@ import {
 } from './creation.ts';
 import { type Hands, type IdleHands, withHands } from './hands.ts';
 import { withTenantLock } from './lock.ts';
-import { checkCompanyName, databaseNames } from './name.ts';
+import { checkCompanyName, databaseNames, slugOf } from './name.ts';
 import { claimFolder, folderInTheWay } from './own-folder.ts';
 import { refuseNamesakes } from './same-database.ts';
 import { serverOf } from './server.ts';
@@ -76,6 +77,7 @@ export async function create(
     checkDatabaseName(database, (await placeOf(config.central.url)).database);
     if (!input.claim) refuseFolder(config, { database, server });
   }
+  if (input.claim) requireFolder(config, { database: database ?? slugOf(name), server });
   const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
   const look = (connection: Connection, files: Promise<Blueprint>, central: Promise<Central>) =>
     lookAround(connection, central, wanted, files);
@@ -200,6 +202,17 @@ function* candidates(
     const fits = !hasFolder(each);
     if (!existing.has(each) && (fits || claim)) yield { name: each, fits };
   }
+}
+
+/** @throws MpmError TENANT_FOLDER when there is none: it would be made of core, which is not what was asked for */
+function requireFolder(config: Config, place: { database: string; server: string }): void {
+  if (folderInTheWay(place, config) !== undefined) return;
+  const { tenants } = config.migrations;
+  throw new MpmError('TENANT_FOLDER', `--claim: there is no folder ${join(tenants, place.database)}`, {
+    subject: place.database,
+    aftermath: 'nothing was made',
+    hint: `Put it there (a dropped tenant's is in ${join(tenants, '.dropped')}), or leave --claim out.`,
+  });
 }
 
 /** @throws MpmError TENANT_FOLDER: it is not to begin with what is in there, for instance a dropped tenant's (fleet 39) */

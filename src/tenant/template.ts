@@ -16,13 +16,16 @@ import { furnish, type FurnishOptions } from './furnish.ts';
 import { withServerLock } from './lock.ts';
 import { withNewDatabase, withServer } from './server.ts';
 
-/** A template to clone, or why there is none; `unfit`: it can be built anew. `notices`: of its being built just now. */
+/** A template to clone, or why there is none; `unfit`: it can be built anew. `notices`: what all its copies have the same. */
 export type Template = (
   { name: string; likeness: Likeness } | { name?: never; why: string; unfit?: true }
 ) & { notices?: string[] };
 
-/** In front of a template's comment, and when it was made; behind it stands what its copies get. */
-const MARK = /^\[mpm-template:1:([^\]]*)\] ?/;
+/**
+ * In front of a template's comment: when it was made, and whether its copies have the same where each may need its own
+ * (fleet 45); behind it stands what its copies get.
+ */
+const MARK = /^\[mpm-template:1:([^\] ]*)( alike)?\] ?/;
 
 /** How many are kept: while a release is rolled out, the old one still makes tenants. */
 const KEPT = 2;
@@ -43,9 +46,9 @@ export function templatePrefix({ central }: Config): string {
 export function findTemplate(
   connection: Connection,
   config: Config,
-  { key }: Blueprint,
+  blueprint: Blueprint,
 ): Promise<Template | undefined> {
-  return readTemplate(connection, `${templatePrefix(config)}${key}`);
+  return readTemplate(connection, `${templatePrefix(config)}${blueprint.key}`, blueprint);
 }
 
 /**
@@ -68,32 +71,32 @@ export async function ensureTemplate(
   if (!config.templates) return { why: 'templates are off in the configuration' };
   if (sharesNothing(blueprint)) return { why: 'there is nothing to share' };
   const name = `${templatePrefix(config)}${blueprint.key}`;
-  const there = found ?? (await readTemplate(connection, name));
+  const there = found ?? (await readTemplate(connection, name, blueprint));
   if (there && !isUnfit(there)) return there;
-  let built = false;
   try {
     const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
     await withServerLock(config, lock, async () => {
-      const now = await readTemplate(connection, name);
+      const now = await readTemplate(connection, name, blueprint);
       if (now && !isUnfit(now)) return;
       if (now) await dropDatabase(connection, name);
       await withServer(config, server, (own) =>
         buildTemplate(config, { server, name, blueprint }, own, options),
       );
-      built = true;
     });
   } catch (error) {
     const why = whyNot(error);
     if (why === undefined) throw error;
     return { why };
   }
-  const template = await readTemplate(connection, name);
-  if (!template) return { why: `the template ${name} was dropped by another` };
-  const alike = built && template.name !== undefined ? whatIsAlike(blueprint) : undefined;
-  return alike ? { ...template, notices: [`${alike.message}. ${alike.remedy}`] } : template;
+  const template = await readTemplate(connection, name, blueprint);
+  return template ?? { why: `the template ${name} was dropped by another` };
 }
 
-async function readTemplate(connection: Connection, name: string): Promise<Template | undefined> {
+async function readTemplate(
+  connection: Connection,
+  name: string,
+  blueprint: Blueprint,
+): Promise<Template | undefined> {
   const likeness = await readLikeness(connection, name);
   if (!likeness) return undefined;
   if (!likeness.owned) return { why: `the template ${name} belongs to "${likeness.owner}"` };
@@ -101,7 +104,10 @@ async function readTemplate(connection: Connection, name: string): Promise<Templ
     return { why: `the server does not copy the template ${name}: ${likeness.unfit}`, unfit: true };
   }
   const comment = likeness.comment?.replace(MARK, '') ?? '';
-  return { name, likeness: { ...likeness, comment: comment || null } };
+  // Told to each new tenant: the first one's warning is not seen by who makes the second.
+  const alike = MARK.exec(likeness.comment ?? '')?.[2] ? whatIsAlike(blueprint) : undefined;
+  const notices = alike ? { notices: [`${alike.message}. ${alike.remedy}`] } : {};
+  return { name, likeness: { ...likeness, comment: comment || null }, ...notices };
 }
 
 function isUnfit(template: Template): boolean {
@@ -138,7 +144,7 @@ async function buildTemplate(
     const likeness = await readLikeness(connection, half);
     await renameDatabase(connection, half, name, [
       `alter database ${identifier(name)} with allow_connections false`,
-      `comment on database ${identifier(name)} is ${literal(`[mpm-template:1:${new Date().toISOString()}] ${likeness?.comment ?? ''}`)}`,
+      `comment on database ${identifier(name)} is ${literal(`[mpm-template:1:${new Date().toISOString()}${whatIsAlike(blueprint) ? ' alike' : ''}] ${likeness?.comment ?? ''}`)}`,
     ]);
   } catch (error) {
     if (!connection.lost) await dropDatabase(connection, half, { disconnect: true }).catch(() => undefined);

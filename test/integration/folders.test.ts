@@ -74,6 +74,21 @@ test("fleet 39: a database's name that is chosen is none that has a folder", asy
   expect(databases.adopt(tenant.database).name).toBe(`${databases.prefix}chosen_2`);
 });
 
+test('fleet 39: --claim without a folder is refused, and so is a copy whose name can be no folder', async () => {
+  const fleet = await fleetOf();
+  const { config, database } = fleet;
+  await expect(provision(config, { name: 'Nix', database, claim: true })).rejects.toMatchObject({
+    code: 'TENANT_FOLDER',
+    aftermath: 'nothing was made',
+    hint: expect.stringContaining('.dropped') as string,
+  });
+  const id = await withOwn(fleet);
+  await expect(clone(config, id, { name: 'X', database: 'a/b' })).rejects.toMatchObject({
+    code: 'TENANT_FOLDER',
+    message: 'a folder cannot be called "a/b": it holds a path separator',
+  });
+});
+
 test("fleet 39: a clone has its original's folder, and is current", async () => {
   const fleet = await fleetOf();
   const { config, central } = fleet;

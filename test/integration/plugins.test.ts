@@ -429,6 +429,15 @@ test('fleet 42: doctor reads plugins and central migrations as up would; a chang
   expect((await centralUp(config)).sets.at(-1)).toMatchObject({ set: 'central', outcome: 'migrated' });
 });
 
+test('a folder that cannot be a plugin is named with its path', async () => {
+  const fleet = await fleetWithMeters(1, { 'plugins/odd name/1_x.sql': 'select 1;' });
+  await expect(up(fleet.config, { all: true })).rejects.toMatchObject({
+    code: 'MIGRATION_INVALID',
+    subject: join(fleet.config.migrations.plugins, 'odd name'),
+    hint: expect.stringContaining('Rename it') as string,
+  });
+});
+
 describe('tenants and their sets', () => {
   test('a page brings the plugins of its tenants; equal combinations share one set', async () => {
     const fleet = await fleetWithMeters(0);

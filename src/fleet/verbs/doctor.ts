@@ -1,4 +1,5 @@
 import { type Central, withCentral } from '../../central/central.ts';
+import { readBuildingNames } from '../../central/provisioning.ts';
 import { listInstallable } from '../../central/plugins.ts';
 import { readPool } from '../../central/pool.ts';
 import type { Tenant } from '../../central/tenant.ts';
@@ -12,6 +13,7 @@ import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { redact } from '../../secrets.ts';
 import { whatIsAlike } from '../../tenant/alike.ts';
 import { type Blueprint, readBlueprint, sharesNothing } from '../../tenant/blueprint.ts';
+import { isCopy } from '../../tenant/build.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from '../../tenant/examine.ts';
 import { LEDGER_ROW, readRights, tryWriting } from '../../tenant/rights.ts';
 import { findTemplate } from '../../tenant/template.ts';
@@ -116,7 +118,10 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
   await judgeLedger(connection, add);
   const installable = (await listInstallable(central)).map(({ name }) => name);
   const pooled = 'builtIn' in config.tenants ? await readPool(central) : [];
-  return { config, tenants, installable, pooled };
+  const unfinished =
+    'builtIn' in config.tenants ? await readBuildingNames(central) : new Map<string, string>();
+  const cutOff = new Set([...unfinished].flatMap(([id, name]) => (isCopy(name) ? [id] : [])));
+  return { config, tenants, cutOff, installable, pooled };
 }
 
 /** A run is written to the ledger, and taken back. */
