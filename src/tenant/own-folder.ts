@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Tenant } from '../central/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import { isMigrationFile } from '../migration/files.ts';
 import { idWord } from '../shell-word.ts';
 import { MANIFEST, type Manifest, type Owner, readManifest, writeManifest } from './manifest.ts';
 
@@ -66,7 +67,8 @@ export class TenantFolders {
       const found = this.#read(name);
       const owner = found.manifest.tenant;
       if (isOf(owner, tenant)) return { own: found };
-      if (!owner || owner.server === tenant.server) claimable ??= found;
+      const isNobodys = !owner && !isBare(found.folder);
+      if (isNobodys || owner?.server === tenant.server) claimable ??= found;
     }
     // One that was renamed by hand, or has not come along.
     this.#byId ??= this.#owned();
@@ -119,7 +121,7 @@ export function folderFor(
   const { id, name, database } = tenant;
   const problem = folderNameProblem(database);
   // Asked of the file system, which may take two names for one.
-  const free = namesFor(tenant).find((each) => !isFolder(join(config.migrations.tenants, each)));
+  const free = namesFor(tenant).find((each) => isBare(join(config.migrations.tenants, each)));
   if (!problem && free !== undefined) return join(config.migrations.tenants, free);
   throw new MpmError(
     'TENANT_FOLDER',
@@ -139,7 +141,7 @@ export function folderInTheWay(
   return namesFor(place)
     .map((name) => join(config.migrations.tenants, name))
     .find((folder) => {
-      if (!isFolder(folder)) return false;
+      if (isBare(folder)) return false;
       const owner = manifestIn(folder)?.tenant;
       return !owner || owner.server === place.server;
     });
@@ -258,8 +260,10 @@ function inPlace(folder: string, work: () => void): void {
   }
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** No folder; or one without migrations and manifest, as a `sync` leaves it that is killed when it has just begun. */
+function isBare(path: string): boolean {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return true;
+  return !readdirSync(path).some((file) => file === MANIFEST || isMigrationFile(file));
 }
 
 function namesIn(parent: string): string[] {

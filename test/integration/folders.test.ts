@@ -69,7 +69,9 @@ test("fleet 39: a new company of a dropped one's database name begins with core,
 
 test("fleet 39: a database's name that is chosen is none that has a folder", async () => {
   const { config } = await fleetOf();
-  await mkdir(join(config.migrations.tenants, `${databases.prefix}chosen`), { recursive: true });
+  const folder = join(config.migrations.tenants, `${databases.prefix}chosen`);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, '9_own.sql'), 'select 9;');
   const { tenant } = await provision(config, { name: `${databases.prefix}chosen` });
   expect(databases.adopt(tenant.database).name).toBe(`${databases.prefix}chosen_2`);
 });

@@ -388,6 +388,13 @@ describe("fleet 39: a folder is one tenant's", () => {
     await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toThrow('is of tenant 7');
   });
 
+  test('an empty one, as a kill at the beginning leaves it, stops nobody', async () => {
+    mkdirSync(path('acme'), { recursive: true });
+    const set = await readMigrations(config.migrations.core, 'core');
+    expect((await tenantSet(tenant('1', 'acme'), set, config)).ownFolder).toBe(false);
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 4, held: [] });
+  });
+
   test('one that has not come along with a move stops its tenant; claimed, it has the new name', async () => {
     await sync(fleet('acme'));
     writeFileSync(path('acme', '5_own.sql'), 'select 5;');
