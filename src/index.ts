@@ -31,7 +31,7 @@ export type {
   WaveReport,
 } from './fleet/report.ts';
 export type { WaveOptions, WaveQuestion } from './fleet/waves.ts';
-export type { RunOptions } from './fleet/run.ts';
+export type { RunOptions } from './fleet/walk.ts';
 export type { Selection } from './fleet/select.ts';
 export type {
   HistoryEntry,

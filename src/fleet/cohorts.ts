@@ -1,63 +1,60 @@
 import type { Tenant } from '../central/tenant.ts';
-import { type MpmError, REFUSED } from '../errors.ts';
+import { REFUSED } from '../errors.ts';
 import type { Inspection } from '../migration/inspect.ts';
 import { remedyFor } from '../migration/remedy.ts';
-import type { MigrationState, StateEntry } from '../migration/state.ts';
+import type { MigrationState } from '../migration/state.ts';
 import { idWord } from '../shell-word.ts';
-import { BehindCore } from './behind.ts';
-import type { Outcome, TenantResult } from './report.ts';
+import { refOf, reportFor, type TenantAttempt } from './attempt.ts';
 import type { HistoryEntry, StatusCohort, StatusCounts, StatusRow, StatusState } from './status-report.ts';
-import { inactiveReason } from './work.ts';
-import { refOf, reportFor } from './tried.ts';
+import { inactiveReason } from './visit.ts';
 
 const SHOWN = 5;
 const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future', 'kept']);
 
-/** What `status` found at one tenant, or why it could not be read. */
-export type Look = { inspection: Inspection; lacksCore?: number; stamped?: boolean } | { error: MpmError };
+/** What `status` found at one tenant. */
+export interface Found {
+  inspection: Inspection;
+  /** By its stamp alone. */
+  stamped?: boolean;
+}
+
+/** How a tenant stands whose history could be read. */
+export function stateOf(tenant: Tenant, { plan }: Inspection): StatusState {
+  if (inactiveReason(tenant) !== undefined) return 'inactive';
+  return driftOf(plan) ? 'drifted' : plan.pending.length ? 'pending' : 'current';
+}
 
 /** One tenant's line. */
-export function rowOf(tenant: Tenant, look: Look, { ourRows }: { ourRows: boolean }): StatusRow {
-  const inactive = inactiveReason(tenant) !== undefined;
+export function rowOf(
+  tenant: Tenant,
+  { detail: found, lacksCore, error }: TenantAttempt<Found>,
+  { ourRows }: { ourRows: boolean },
+): StatusRow {
   const about = {
     tenant: refOf(tenant),
     status: tenant.status,
     ...(tenant.reason === undefined ? {} : { reason: tenant.reason }),
     ...(tenant.plugins ? { plugins: [...tenant.plugins] } : {}),
   };
-  if ('error' in look) {
+  if (!found) {
     const nothing = { head: null, applied: 0, pending: 0 };
     // Of one that is not active it is expected that its database is not there, or not yet.
-    if (inactive) return { ...about, state: 'inactive', ...nothing, ...(ourRows ? remediesOf(tenant) : {}) };
-    const state = REFUSED.includes(look.error.code) ? 'drifted' : 'unreachable';
-    return { ...about, state, ...nothing, error: reportFor(look.error, tenant) };
+    if (inactiveReason(tenant) !== undefined || !error)
+      return { ...about, state: 'inactive', ...nothing, ...(ourRows ? remediesOf(tenant) : {}) };
+    const state = REFUSED.includes(error.code) ? 'drifted' : 'unreachable';
+    return { ...about, state, ...nothing, error: reportFor(error, tenant) };
   }
-  const { plan, count } = look.inspection;
-  // What the configuration says is applied late is no drift.
-  const late = new Set(plan.pending.map(({ name }) => name));
-  const drift = driftOf(plan.entries.filter(({ name }) => !late.has(name)));
-  const state: StatusState = inactive
-    ? 'inactive'
-    : drift
-      ? 'drifted'
-      : plan.pending.length
-        ? 'pending'
-        : 'current';
+  const { plan, count } = found.inspection;
+  const drift = driftOf(plan);
+  const remedies = plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', idWord(tenant.id)));
   return {
     ...about,
-    state,
+    state: stateOf(tenant, found.inspection),
     head: plan.head,
     applied: count,
     pending: plan.pending.length,
-    ...(look.lacksCore === undefined ? {} : { lacksCore: look.lacksCore }),
-    ...(drift
-      ? {
-          drift,
-          remedies: plan.refusals.map(({ remedy }) => remedy.replaceAll('{tenant}', idWord(tenant.id))),
-        }
-      : ourRows
-        ? remediesOf(tenant)
-        : {}),
+    ...(lacksCore === undefined ? {} : { lacksCore }),
+    ...(drift ? { drift, remedies } : ourRows ? remediesOf(tenant) : {}),
   };
 }
 
@@ -68,9 +65,12 @@ function remediesOf({ id, status }: Tenant): Pick<StatusRow, 'remedies'> {
   return half ? { remedies: [`mpm-migrate tenant create --resume ${idWord(id)}`] } : {};
 }
 
-function driftOf(entries: readonly StateEntry[]): StatusRow['drift'] {
+function driftOf({ entries, pending }: Inspection['plan']): StatusRow['drift'] {
   const counts: Partial<Record<MigrationState, number>> = {};
-  for (const { state } of entries) if (!FINE.has(state)) counts[state] = (counts[state] ?? 0) + 1;
+  // What the configuration says is applied late is no drift.
+  const late = new Set(pending.map(({ name }) => name));
+  for (const { name, state } of entries)
+    if (!FINE.has(state) && !late.has(name)) counts[state] = (counts[state] ?? 0) + 1;
   return Object.keys(counts).length ? counts : undefined;
 }
 
@@ -85,12 +85,10 @@ export class Cohorts {
     inactive: 0,
   };
   readonly #cohorts = new Map<string, StatusCohort>();
-  readonly behind = new BehindCore();
 
-  add({ tenant, state, head, applied, pending, error, lacksCore = 0 }: StatusRow): void {
+  add({ tenant, state, head, applied, pending, error }: StatusRow): void {
     this.counts.total += 1;
     this.counts[state] += 1;
-    if (lacksCore > 0) this.behind.add(tenant);
     // Where it stands is not known.
     if (error || (state === 'inactive' && head === null && pending === 0)) return;
     const key = `${head}\n${applied}\n${pending}`;
@@ -131,26 +129,4 @@ export function historyOf({ plan, rows = [] }: Inspection, tenant: Tenant): Hist
       ...(remedy === undefined ? {} : { remedy }),
     };
   });
-}
-
-const OUTCOME: Record<StatusState, Outcome> = {
-  current: 'current',
-  pending: 'pending',
-  drifted: 'refused',
-  unreachable: 'failed',
-  inactive: 'skipped',
-};
-
-/** A row in the words of a run, for who follows the events. */
-export function resultOfRow({ tenant, state, head, error }: StatusRow, attempts: number): TenantResult {
-  const nothing = { applied: [], pending: [], durationMs: 0, notices: [] };
-  return {
-    tenant,
-    outcome: OUTCOME[state],
-    from: head,
-    to: head,
-    ...nothing,
-    attempts,
-    ...(error ? { error } : {}),
-  };
 }

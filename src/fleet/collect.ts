@@ -3,14 +3,14 @@ import { idWord } from '../shell-word.ts';
 import { BehindCore } from './behind.ts';
 import { hintForAll, hintTemplate } from './group-hint.ts';
 import { compareIds } from './ids.ts';
-import type {
-  FailureGroup,
-  Outcome,
-  RunCounts,
-  RunReport,
-  TenantRef,
-  TenantResult,
-  WaveReport,
+import {
+  isFailure,
+  type FailureGroup,
+  type RunCounts,
+  type RunReport,
+  type TenantRef,
+  type TenantResult,
+  type WaveReport,
 } from './report.ts';
 
 /** What a report says that is known before the first tenant. */
@@ -21,12 +21,6 @@ export type ReportHead = Pick<RunReport, 'run' | 'verb' | 'selection' | 'toolVer
 const MOST_GROUPS = 100;
 /** So many results of a selection by name are kept. */
 const MOST_RESULTS = 1000;
-
-const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy']);
-
-export function isFailure(outcome: Outcome): boolean {
-  return FAILURES.has(outcome);
-}
 
 /** Builds the report while the tenants end; keeps counts, groups of equal failures and who failed. */
 export class ReportBuilder {

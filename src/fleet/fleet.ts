@@ -33,7 +33,7 @@ import { type PlanOptions, plan } from './verbs/plan.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
 import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
-import type { RunOptions } from './run.ts';
+import type { RunOptions } from './walk.ts';
 import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
 import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';

@@ -1,34 +1,25 @@
 import type { Tenant } from '../central/tenant.ts';
-import { type Limit, type Pressure, halved, limitOf, raised } from './limit.ts';
-
-/** How one attempt at a tenant ended. */
-export interface Trial<R> {
-  value: R;
-  failed: boolean;
-  /** Passes by itself: worth another attempt. */
-  retryable: boolean;
-  pressure?: Pressure | undefined;
-}
+import { asFirst, type TenantAttempt } from './attempt.ts';
+import { type Limit, type Pressure, halved, limitOf, pressureOf, raised } from './limit.ts';
+import { isFailure } from './report.ts';
 
 /** Why nothing more is started. */
 export type StopReason = 'interrupted' | 'max-failures';
 
 /** What the lanes are told to do, and tell. */
-export interface LaneWork<R> {
+export interface LaneWork<D> {
   /** One attempt; `before` is what the last one came to. Must not reject: a failure is a value. */
-  attempt(tenant: Tenant, before: R | undefined): Promise<Trial<R>>;
+  attempt(tenant: Tenant, before: TenantAttempt<D> | undefined): Promise<TenantAttempt<D>>;
   /** It gave its lane up and comes again after `waitMs` at the earliest. */
-  onRetry(tenant: Tenant, trial: Trial<R>, waitMs: number): void;
-  /** Its last attempt. */
-  onSettled(tenant: Tenant, trial: Trial<R>, attempts: number): void | Promise<void>;
-  /** Its server refuses everybody, as it did `first`: what it would come to as well. */
-  onGivenUp(tenant: Tenant, first: { tenant: Tenant; trial: Trial<R> }): Trial<R>;
+  onRetry(tenant: Tenant, attempt: TenantAttempt<D>, waitMs: number): void;
+  /** Its last attempt; after none, its server refuses everybody as it did the first ones. */
+  onEnd(tenant: Tenant, attempt: TenantAttempt<D>, attempts: number): void | Promise<void>;
   onNotTried(tenant: Tenant, reason: StopReason): void | Promise<void>;
 }
 
-export interface LaneOptions<R> {
+export interface LaneOptions<D> {
   servers: readonly { name: string; tenants: AsyncIterable<Tenant>; concurrency: number }[];
-  work: LaneWork<R>;
+  work: LaneWork<D>;
   /** Attempts after the first. */
   retries: number;
   backoff(attempt: number): number;
@@ -39,9 +30,9 @@ export interface LaneOptions<R> {
   signal?: AbortSignal | undefined;
 }
 
-interface Waiting<R> {
+interface Waiting<D> {
   tenant: Tenant;
-  trial: Trial<R>;
+  last: TenantAttempt<D>;
   attempts: number;
   due: number;
 }
@@ -63,7 +54,7 @@ const PATIENCE = { unseen: 2_000, seen: 30_000 };
  * other servers is finished before.
  * @returns why nothing more was started, if so
  */
-export async function runLanes<R>(options: LaneOptions<R>): Promise<StopReason | undefined> {
+export async function runLanes<D>(options: LaneOptions<D>): Promise<StopReason | undefined> {
   const interrupted = options.signal?.aborted ? 'interrupted' : undefined;
   const brake: Brake = { stopped: options.stopped ?? interrupted, failures: 0 };
   const servers = options.servers.map((server) => new ServerLanes(server, options, brake));
@@ -82,23 +73,23 @@ export async function runLanes<R>(options: LaneOptions<R>): Promise<StopReason |
   }
 }
 
-class ServerLanes<R> {
-  readonly #options: LaneOptions<R>;
+class ServerLanes<D> {
+  readonly #options: LaneOptions<D>;
   readonly #brake: Brake;
   readonly #stream: AsyncIterator<Tenant>;
   #limit: Limit;
   #active = 0;
-  #waiting: Waiting<R>[] = [];
+  #waiting: Waiting<D>[] = [];
   #ended = false;
   #broken: { error: unknown } | undefined;
   #pausedUntil = 0;
   #lastHalved = 0;
   #seen = false;
   #refusals: { since: number; count: number } | undefined;
-  #down: { tenant: Tenant; trial: Trial<R> } | undefined;
+  #down: { tenant: Tenant; attempt: TenantAttempt<D> } | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(server: LaneOptions<R>['servers'][number], options: LaneOptions<R>, brake: Brake) {
+  constructor(server: LaneOptions<D>['servers'][number], options: LaneOptions<D>, brake: Brake) {
     this.#options = options;
     this.#brake = brake;
     this.#stream = server.tenants[Symbol.asyncIterator]();
@@ -117,7 +108,7 @@ class ServerLanes<R> {
       else if (!(await this.#startNext())) break;
     }
     while (this.#active > 0) await this.#changed();
-    await this.#settleWaiting();
+    await this.#endWaiting();
     await this.#drain();
     if (this.#broken) throw this.#broken.error;
   }
@@ -159,23 +150,24 @@ class ServerLanes<R> {
     }
   }
 
-  #nextWaiting(): Waiting<R> | undefined {
-    return this.#waiting.reduce<Waiting<R> | undefined>(
+  #nextWaiting(): Waiting<D> | undefined {
+    return this.#waiting.reduce<Waiting<D> | undefined>(
       (first, waiting) => (first && first.due <= waiting.due ? first : waiting),
       undefined,
     );
   }
 
-  async #try(tenant: Tenant, before?: Waiting<R>): Promise<void> {
-    const attempt = (before?.attempts ?? 0) + 1;
+  async #try(tenant: Tenant, before?: Waiting<D>): Promise<void> {
+    const attempts = (before?.attempts ?? 0) + 1;
     this.#active += 1;
     const started = Date.now();
     try {
-      const trial = await this.#options.work.attempt(tenant, before?.trial.value);
-      this.#adapt(tenant, trial, started);
-      const again = (trial.retryable || trial.pressure) && attempt <= this.#options.retries;
-      if (again && !this.#brake.stopped && !this.#down) this.#wait(tenant, trial, attempt);
-      else await this.#settle(tenant, trial, attempt);
+      const ended = await this.#options.work.attempt(tenant, before?.last);
+      const pressure = pressureOf(ended.error);
+      this.#adapt(tenant, ended, pressure, started);
+      const again = (ended.retryable || pressure) && attempts <= this.#options.retries;
+      if (again && !this.#brake.stopped && !this.#down) this.#wait(tenant, ended, attempts);
+      else await this.#end(tenant, ended, attempts);
     } catch (error) {
       this.#broken ??= { error };
     } finally {
@@ -184,52 +176,53 @@ class ServerLanes<R> {
     }
   }
 
-  #wait(tenant: Tenant, trial: Trial<R>, attempts: number): void {
+  #wait(tenant: Tenant, last: TenantAttempt<D>, attempts: number): void {
     const wait = this.#options.backoff(attempts);
-    this.#waiting.push({ tenant, trial, attempts, due: Date.now() + wait });
-    this.#options.work.onRetry(tenant, trial, wait);
+    this.#waiting.push({ tenant, last, attempts, due: Date.now() + wait });
+    this.#options.work.onRetry(tenant, last, wait);
   }
 
-  async #settle(tenant: Tenant, trial: Trial<R>, attempts: number): Promise<void> {
-    if (trial.failed) this.#brake.failures += 1;
+  async #end(tenant: Tenant, attempt: TenantAttempt<D>, attempts: number): Promise<void> {
+    if (isFailure(attempt.outcome)) this.#brake.failures += 1;
     if (this.#brake.failures >= this.#options.maxFailures) this.#brake.stopped ??= 'max-failures';
-    await this.#options.work.onSettled(tenant, trial, attempts);
+    await this.#options.work.onEnd(tenant, attempt, attempts);
   }
 
   /** Moves the limit by what the server answered; gives the server up when it refuses for too long. */
-  #adapt(tenant: Tenant, trial: Trial<R>, started: number): void {
+  #adapt(tenant: Tenant, attempt: TenantAttempt<D>, pressure: Pressure | undefined, started: number): void {
     const now = Date.now();
-    if (!trial.pressure) {
+    if (!pressure) {
       this.#limit = raised(this.#limit);
     } else if (started >= this.#lastHalved) {
       // Attempts that began before the last halving say nothing about the limit after it.
       this.#limit = halved(this.#limit);
       this.#lastHalved = now;
     }
-    if (trial.pressure === 'full') this.#pausedUntil = now + 50 + Math.random() * 200;
-    if (trial.pressure !== 'unreachable') {
+    if (pressure === 'full') this.#pausedUntil = now + 50 + Math.random() * 200;
+    if (pressure !== 'unreachable') {
       this.#seen = true;
       this.#refusals = undefined;
-      if (!trial.pressure) this.#hurryRefused(now);
+      if (!pressure) this.#hurryRefused(now);
       return;
     }
     const { since, count } = this.#refusals ?? { since: started, count: 0 };
     this.#refusals = { since, count: count + 1 };
     this.#pausedUntil = now + Math.min(1_000, this.#options.backoff(count + 1));
     const patience = this.#seen ? PATIENCE.seen : PATIENCE.unseen;
-    if (now - since >= patience) this.#down = { tenant, trial };
+    if (now - since >= patience) this.#down = { tenant, attempt };
   }
 
   /** The server has room again: who was refused for want of it need not wait any longer. */
   #hurryRefused(now: number): void {
-    for (const waiting of this.#waiting) if (waiting.trial.pressure) waiting.due = Math.min(waiting.due, now);
+    for (const waiting of this.#waiting)
+      if (pressureOf(waiting.last.error)) waiting.due = Math.min(waiting.due, now);
   }
 
   /** Those that wait for another attempt when nothing more is started end with what the last one said. */
-  async #settleWaiting(): Promise<void> {
+  async #endWaiting(): Promise<void> {
     const left = this.#waiting;
     this.#waiting = [];
-    for (const { tenant, trial, attempts } of left) await this.#settle(tenant, trial, attempts);
+    for (const { tenant, last, attempts } of left) await this.#end(tenant, last, attempts);
   }
 
   /** Accounts for those that were never started. */
@@ -238,7 +231,7 @@ class ServerLanes<R> {
       const tenant = await this.#nextFresh();
       if (!tenant) return;
       if (this.#brake.stopped) await this.#options.work.onNotTried(tenant, this.#brake.stopped);
-      else if (this.#down) await this.#settle(tenant, this.#options.work.onGivenUp(tenant, this.#down), 0);
+      else if (this.#down) await this.#end(tenant, asFirst(this.#down.attempt, this.#down.tenant, tenant), 0);
     }
   }
 

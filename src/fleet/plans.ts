@@ -1,31 +1,18 @@
-import type { Tenant } from '../central/tenant.ts';
-import { type MpmError, REFUSED } from '../errors.ts';
 import type { Migration } from '../migration/migration.ts';
 import { compareNames } from '../migration/name.ts';
 import type { Plan } from '../migration/plan.ts';
 import { idWord } from '../shell-word.ts';
-import { BehindCore } from './behind.ts';
 import { failureKey } from './collect.ts';
 import { type Group, Groups } from './groups.ts';
 import type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './plan-report.ts';
 import { hintForAll, hintTemplate } from './group-hint.ts';
-import { refOf, reportFor } from './tried.ts';
+import type { TenantResult } from './report.ts';
 
-/** What was found at one tenant. */
-export type PlanLook =
-  | { plan: Pick<Plan, 'pending' | 'refusals' | 'notices'>; lacksCore: number }
-  | { error: MpmError }
-  | { reason: string };
+/** The part of a plan that is shown. */
+export type ShownPlan = Pick<Plan, 'pending' | 'refusals' | 'notices'>;
 
 /** What a group of equal plans says. */
 type Said = Omit<PlanGroup, 'count' | 'tenants' | 'pending'> & { pending: readonly Migration[] };
-
-export function outcomeOf(look: PlanLook): PlanOutcome {
-  if ('reason' in look) return 'skipped';
-  if ('error' in look) return REFUSED.includes(look.error.code) ? 'refused' : 'unreachable';
-  if (look.plan.refusals.length) return 'refused';
-  return look.plan.pending.length ? 'pending' : 'current';
-}
 
 /** Gathers tenants by equal plans. */
 export class Plans {
@@ -38,14 +25,10 @@ export class Plans {
     skipped: 0,
     unreachable: 0,
   };
-  readonly behind = new BehindCore();
 
-  add(tenant: Tenant, look: PlanLook): void {
-    const outcome = outcomeOf(look);
+  add({ tenant, error, reason }: TenantResult, plan: ShownPlan | undefined, outcome: PlanOutcome): void {
     this.counts.total += 1;
     this.counts[outcome] += 1;
-    const ref = refOf(tenant);
-    if ('lacksCore' in look && look.lacksCore > 0) this.behind.add(ref);
     const said = (more: Partial<Said>): Said => ({
       outcome,
       pending: [],
@@ -53,23 +36,21 @@ export class Plans {
       notices: [],
       ...more,
     });
-    if ('reason' in look) {
-      this.#groups.add(ref, `skipped ${look.reason}`, () => said({ reason: look.reason }));
-    } else if ('error' in look) {
-      const error = reportFor(look.error, tenant);
-      const { hint } = error;
-      const whole = hint === undefined ? error : { ...error, hint: hintTemplate(hint, idWord(ref.id)) };
-      this.#groups.add(ref, `${outcome} ${failureKey(error, ref)}`, () => said({ error: whole }));
-    } else {
-      const { pending, refusals, notices } = look.plan;
-      const words = refusals.map(({ message }) => message);
+    if (plan) {
+      const { pending, refusals, notices } = plan;
       const lines = [
         outcome,
         ...pending.map(({ name, checksum }) => `${name} ${checksum}`),
-        ...words,
+        ...refusals.map(({ message }) => message),
         ...notices,
       ];
-      this.#groups.add(ref, lines.join('\n'), () => said({ pending, notices, refusals }));
+      this.#groups.add(tenant, lines.join('\n'), () => said({ pending, notices, refusals }));
+    } else if (error) {
+      const { hint } = error;
+      const whole = hint === undefined ? error : { ...error, hint: hintTemplate(hint, idWord(tenant.id)) };
+      this.#groups.add(tenant, `${outcome} ${failureKey(error, tenant)}`, () => said({ error: whole }));
+    } else {
+      this.#groups.add(tenant, `skipped ${reason}`, () => said(reason === undefined ? {} : { reason }));
     }
   }
 

@@ -11,6 +11,12 @@ export type TenantRef = { id: string; name: string; database: string; server: st
 export type Outcome =
   'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped' | 'executed';
 
+const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy']);
+
+export function isFailure(outcome: Outcome): boolean {
+  return FAILURES.has(outcome);
+}
+
 export interface AppliedMigration {
   name: string;
   direction: 'up' | 'down';

@@ -5,7 +5,7 @@ import { readAgain } from '../central/tenants.ts';
 import { asMpmError, MpmError } from '../errors.ts';
 import type { Admit } from '../migration/unit.ts';
 import { idWord } from '../shell-word.ts';
-import { joined, skipped, type Tried } from './tried.ts';
+import { merge, skipped, type TenantAttempt } from './attempt.ts';
 import { inTurn } from './turn.ts';
 
 /** So often a row may change under one attempt: more is a mistake in whatever changes it. */
@@ -49,19 +49,19 @@ export async function rowNow(central: Central, id: string): Promise<Tenant | und
  * @param before what an earlier attempt came to
  * @param as what of a row counts, where that is not the row itself
  */
-export async function onCurrentRow(
+export async function onCurrentRow<D>(
   central: Central,
   tenant: Tenant,
-  before: Tried | undefined,
-  work: (row: Tenant, admit: Admit, before: Tried | undefined) => Promise<Tried>,
+  before: TenantAttempt<D> | undefined,
+  work: (row: Tenant, admit: Admit, before: TenantAttempt<D> | undefined) => Promise<TenantAttempt<D>>,
   as: (row: Tenant) => Tenant = (row) => row,
-): Promise<Tried> {
+): Promise<TenantAttempt<D>> {
   const look = async (): Promise<Tenant | undefined> => {
     const now = await rowNow(central, tenant.id);
     return now && as(now);
   };
   let row: Tenant | undefined = as(tenant);
-  let done: Tried | undefined;
+  let done: TenantAttempt<D> | undefined;
   // Between two attempts is time enough for anything.
   if (before) row = asBefore(row, await look().catch(() => row));
   for (let changes = 0; row; changes += 1) {
@@ -73,17 +73,13 @@ export async function onCurrentRow(
       now = await look().catch(unreadable);
       if (!isSame(worked, now)) throw changed(worked);
     };
-    const tried: Tried = joined(done, await work(worked, admit, joinedOrFirst(before, done)));
-    if (tried.error && !asked) now = await look().catch(() => worked);
-    if (isSame(worked, now) || changes === MOST_CHANGES) return { ...tried, tenant: worked };
-    done = { ...tried, retryable: false };
+    const attempt = merge(done, await work(worked, admit, done ? merge(before, done) : before));
+    if (attempt.error && !asked) now = await look().catch(() => worked);
+    if (isSame(worked, now) || changes === MOST_CHANGES) return { ...attempt, tenant: worked };
+    done = { ...attempt, retryable: false };
     row = asBefore(worked, now);
   }
-  return joined(done, skipped('dropped since the run began'));
-}
-
-function joinedOrFirst(before: Tried | undefined, done: Tried | undefined): Tried | undefined {
-  return done ? joined(before, done) : before;
+  return merge(done, skipped('dropped since the run began'));
 }
 
 /** What the list says twice is known of the row as it was; it holds where the row is the same. */

@@ -48,7 +48,7 @@ export async function survey(central: Central, selection: Selection, verb?: stri
  * Takes every tenant of a survey through its server's lanes, once. Who is moved to another server meanwhile may slip
  * between the pages: so the list is read once more at the end (fleet 53). Rejects when it cannot be read to its end.
  */
-export async function sweep<R>(
+export async function sweep<D>(
   central: Central,
   { filter, servers, total }: Survey,
   options: SweepOptions & {
@@ -56,7 +56,7 @@ export async function sweep<R>(
     /** Settles those that need no attempt; the others go through the lanes. */
     sift?: ((page: readonly Tenant[]) => Promise<readonly Tenant[]>) | undefined;
   },
-  work: LaneWork<R>,
+  work: LaneWork<D>,
 ): Promise<void> {
   const { config } = central;
   const { views = new ServerViews(central) } = options;

@@ -2,12 +2,12 @@ import { pickTenants } from '../central/canary.ts';
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/filter.ts';
 import { countTenants, pagesOfTenants } from '../central/tenants.ts';
+import { resultOf, skipped } from './attempt.ts';
 import { amountOf, failureBudget } from './limit.ts';
 import type { RunCounts, WaveReport } from './report.ts';
-import type { RunContext } from './run.ts';
 import type { Survey, SweepOptions } from './sweep.ts';
-import { resultOf, skipped } from './tried.ts';
 import { streamInTurn } from './turn.ts';
+import type { WalkContext } from './context.ts';
 
 /** A part of a run that begins when the one before it ended well enough (fleet 5). */
 export interface Wave extends Survey {
@@ -68,7 +68,7 @@ export async function planWaves(
 
 /** Runs one wave after the other; what is not begun is counted as skipped, with the reason. */
 export async function takeWaves(
-  context: RunContext,
+  context: WalkContext,
   waves: readonly Wave[],
   options: SweepOptions & WaveOptions,
   take: (wave: Wave, options: SweepOptions) => Promise<void>,
@@ -119,9 +119,9 @@ export async function takeWaves(
   }
 }
 
-async function passBy({ central, settle }: RunContext, wave: Wave, reason: string): Promise<void> {
+async function passBy({ central, finish }: WalkContext, wave: Wave, reason: string): Promise<void> {
   for await (const tenant of streamInTurn(central, pagesOfTenants(central, wave.filter))) {
-    await settle(resultOf(tenant, skipped(reason), { attempts: 0, durationMs: 0 }));
+    await finish(resultOf(tenant, skipped(reason), 0));
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RunEvent } from '../../src/fleet/events.ts';
-import type { RunOptions } from '../../src/fleet/run.ts';
+import type { RunOptions } from '../../src/fleet/walk.ts';
 import type { Selection } from '../../src/fleet/select.ts';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { down } from '../../src/fleet/verbs/down.ts';

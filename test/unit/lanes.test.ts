@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Tenant } from '../../src/central/tenant.ts';
-import { type LaneOptions, type StopReason, type Trial, runLanes } from '../../src/fleet/lanes.ts';
+import { MpmError } from '../../src/errors.ts';
+import { attemptOf, type TenantAttempt } from '../../src/fleet/attempt.ts';
+import { type LaneOptions, type StopReason, runLanes } from '../../src/fleet/lanes.ts';
 import type { Pressure } from '../../src/fleet/limit.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -18,37 +20,36 @@ interface Seen {
   most: number;
 }
 
-type Outcome = Partial<Trial<string>> | void;
+type Outcome = Partial<TenantAttempt<number>> | void;
 
 /** Runs lanes over tenants whose attempts end as `attempt` says, and notes what happened. */
 async function run(
   count: number,
   attempt: (tenant: Tenant, attempt: number) => Outcome | Promise<Outcome>,
-  options: Partial<LaneOptions<string>> & { concurrency?: number } = {},
+  options: Partial<LaneOptions<number>> & { concurrency?: number } = {},
 ): Promise<Seen> {
   const { concurrency = 4, ...rest } = options;
   const seen: Seen = { settled: [], notTried: [], order: [], most: 0 };
   let active = 0;
-  await runLanes<string>({
+  await runLanes<number>({
     servers: [{ name: 'default', tenants: tenants(count), concurrency }],
     retries: 10,
     backoff: () => 5,
     maxFailures: Infinity,
     work: {
       async attempt(tenant, before) {
-        const number = before === undefined ? 1 : Number(before) + 1;
+        const number = (before?.detail ?? 0) + 1;
         active += 1;
         seen.most = Math.max(seen.most, active);
         seen.order.push(tenant.id);
         const said = (await attempt(tenant, number)) ?? {};
         active -= 1;
-        return { value: String(number), failed: false, retryable: false, ...said };
+        return { ...FINE, detail: number, ...said };
       },
       onRetry: () => undefined,
-      onSettled: (tenant, trial, attempts) => {
-        seen.settled.push({ id: tenant.id, attempts, failed: trial.failed });
+      onEnd: (tenant, { outcome }, attempts) => {
+        seen.settled.push({ id: tenant.id, attempts, failed: outcome === 'failed' });
       },
-      onGivenUp: (_, { trial }) => trial,
       onNotTried: (tenant, reason) => {
         seen.notTried.push({ id: tenant.id, reason });
       },
@@ -58,11 +59,21 @@ async function run(
   return seen;
 }
 
-const refused = (pressure?: Pressure): Partial<Trial<string>> => ({
-  failed: true,
+const FINE: TenantAttempt<number> = attemptOf({ outcome: 'current' });
+
+const refused = (pressure?: Pressure): Partial<TenantAttempt<number>> => ({
+  outcome: 'failed',
   retryable: true,
-  pressure,
+  ...(pressure ? { error: pressing(pressure) } : {}),
 });
+
+/** What a server answers that is full, or not there. */
+function pressing(pressure: Pressure): MpmError {
+  if (pressure === 'full')
+    return new MpmError('CONNECTION', 'full', { database: { code: '53300', message: 'full' } });
+  const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  return new MpmError('CONNECTION', 'refused', { cause });
+}
 
 describe('fleet 3: lanes', () => {
   test('fleet 3: take the next as they come free, and never more than the limit', async () => {
@@ -101,11 +112,10 @@ describe('fleet 3: lanes', () => {
           seen.set(server, Math.max(seen.get(server) ?? 0, active.get(server) ?? 0));
           await pause(2);
           active.set(server, (active.get(server) ?? 0) - 1);
-          return { value: '', failed: false, retryable: false };
+          return FINE;
         },
         onRetry: () => undefined,
-        onSettled: () => undefined,
-        onGivenUp: (_, { trial }) => trial,
+        onEnd: () => undefined,
         onNotTried: () => undefined,
       },
     });
@@ -192,7 +202,7 @@ describe('fleet 4: stopping', () => {
       100,
       async () => {
         await pause(1);
-        return { failed: true };
+        return { outcome: 'failed' };
       },
       { maxFailures: 5 },
     );
@@ -225,7 +235,7 @@ describe('fleet 4: stopping', () => {
       throw new Error('central is gone');
     }
     const settled: string[] = [];
-    const running = runLanes<string>({
+    const running = runLanes<number>({
       servers: [{ name: 'default', tenants: broken(), concurrency: 8 }],
       retries: 1,
       backoff: () => 5,
@@ -233,13 +243,12 @@ describe('fleet 4: stopping', () => {
       work: {
         async attempt(tenant, before) {
           await pause(20);
-          return { value: 'tried', failed: false, retryable: tenant.id === '1' && before === undefined };
+          return { ...FINE, retryable: tenant.id === '1' && before === undefined };
         },
         onRetry: () => undefined,
-        onSettled: (tenant, _, attempts) => {
+        onEnd: (tenant, _, attempts) => {
           settled.push(`${tenant.id}:${attempts}`);
         },
-        onGivenUp: (_, { trial }) => trial,
         onNotTried: () => undefined,
       },
     });

@@ -5,7 +5,7 @@ import { decideBaseline, decideNothing, isNothing } from '../../migration/decide
 import { readTool, type ToolName } from '../../migration/other-tools.ts';
 import { readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
-import { conductMend, type MendOptions } from '../mend.ts';
+import { editHistories, type MendOptions } from '../edit.ts';
 import type { Selection } from '../select.ts';
 
 export interface BaselineOptions extends MendOptions {
@@ -36,18 +36,18 @@ export async function baseline(
     throw new MpmError('USAGE', '--table goes with --from', { hint: 'It names the table of that tool.' });
   }
   const nothing = to !== undefined && isNothing(to);
-  const files = await readFleetFiles(config, nothing ? undefined : to);
-  return conductMend(
+  const { to: last = '', ...files } = await readFleetFiles(config, nothing ? undefined : to);
+  return editHistories(
     config,
     {
-      verb: 'baseline',
+      name: 'baseline',
       selection,
       files,
       async decide({ migrations, rows, connection, found, notice }) {
         if (from !== undefined)
           return decideAdoption(migrations, rows, await readTool(connection, from, table), from);
         if (nothing) return decideNothing(rows, found);
-        const changes = decideBaseline(migrations, rows, files.to ?? '');
+        const changes = decideBaseline(migrations, rows, last);
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');
         return changes;

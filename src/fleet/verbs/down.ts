@@ -3,10 +3,9 @@ import { MpmError } from '../../errors.ts';
 import { attemptDown } from '../../migration/migrate.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
-import { type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
-import { triedBy } from '../tried.ts';
-import { workOn } from '../work.ts';
+import { passing } from '../visit.ts';
+import { type RunOptions, walk } from '../walk.ts';
 
 export interface DownOptions extends RunOptions {
   /** How many migrations to take back; 1 when neither is given. */
@@ -34,24 +33,20 @@ export async function down(
     throw new MpmError('USAGE', '--steps and --to contradict each other', { hint: 'Give one of them.' });
   }
   const files = await readFleetFiles(config);
-  return conductRun(
+  const past = { force, includeHeld, acceptChanged };
+  return walk(
     config,
     {
-      verb: 'down',
+      name: 'down',
       selection,
-      pastHold: force === true || includeHeld === true,
-      attempt: (tenant, context, before) =>
-        workOn(
-          tenant,
-          context,
-          { files, force, includeHeld, acceptChanged, before },
-          async ({ target, migrations, options: how }, earlier) => {
-            // What an attempt before this one took back counts against the steps.
-            const depth =
-              to === undefined ? { steps: (steps ?? 1) - (earlier?.applied.length ?? 0) } : { to };
-            return triedBy(await attemptDown(target, { migrations }, { ...how, ...depth }));
-          },
-        ),
+      files,
+      past,
+      passes: (tenant) => passing(tenant, past),
+      visit: ({ target, migrations, options: how, before }) => {
+        // What an attempt before this one took back counts against the steps.
+        const depth = to === undefined ? { steps: (steps ?? 1) - (before?.applied.length ?? 0) } : { to };
+        return attemptDown(target, { migrations }, { ...how, ...depth });
+      },
     },
     runOptions,
   );

@@ -4,13 +4,10 @@ import { parses } from '../../migration/split.ts';
 import { runStatements } from '../../migration/statements.ts';
 import type { ResultTable } from '../../postgres/connection.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
-import { tenantProblem } from '../../central/problem.ts';
+import { attemptOf, refOf, skipped } from '../attempt.ts';
 import type { RunReport, TenantRef } from '../report.ts';
-import { onCurrentRow } from '../row.ts';
-import { type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { type Tried, failedBy, refOf, skipped } from '../tried.ts';
-import { inactiveReason, targetOf } from '../work.ts';
+import { type RunOptions, walk } from '../walk.ts';
 
 export interface ExecOptions extends RunOptions {
   /** Lets the statements change something: in one transaction for each tenant, and as a run of the ledger. */
@@ -51,35 +48,23 @@ export async function exec(
   const one = (await parses(sql)) ? undefined : new OneFirst();
   const gathered: TenantRows[] = [];
   const deliver = onRows ?? ((rows: TenantRows) => gathered.push(rows));
-  const report = await conductRun(
+  const report = await walk(
     config,
     {
-      verb: 'exec',
+      name: 'exec',
       selection,
       recorded: write,
-      pastHold: !write,
-      attempt: (tenant, { central, run, signal, tell }, before) =>
-        onCurrentRow(central, tenant, before, async (row, admit) => {
-          const inactive = inactiveReason(row);
-          // Reading does no harm to one that is on hold.
-          if (inactive && (write || row.status !== 'hold')) return skipped(inactive);
-          const problem = tenantProblem(row, config);
-          if (problem) return failedBy(problem);
-          const ref = refOf(row);
-          const onWaiting = (reason: string) => tell({ type: 'tenant-waiting', tenant: ref, reason });
-          const wait = { lockWait: config.pace.lockWait, signal, onWaiting };
-          const writing = write ? { history: config.history, wait, admit } : undefined;
-          const statements = { sql, source, write: writing, timeouts: config.pace };
-          const ask = () => runStatements(targetOf(row, config, run), statements);
-          try {
-            const tables = one ? await one.ask(ask) : await ask();
-            if (!tables) return skipped('not sent: another server calls it a syntax error');
-            await deliver({ tenant: ref, tables });
-            return EXECUTED;
-          } catch (error) {
-            return failedBy(error);
-          }
-        }),
+      // Reading does no harm to one that is on hold.
+      passes: ({ status }) => (status === 'hold' && !write) || undefined,
+      visit: async ({ tenant, target, options: { signal, onWaiting, admit } }) => {
+        const wait = { lockWait: config.pace.lockWait, signal, onWaiting };
+        const writing = write ? { history: config.history, wait, admit } : undefined;
+        const ask = () => runStatements(target, { sql, source, write: writing, timeouts: config.pace });
+        const tables = one ? await one.ask(ask) : await ask();
+        if (!tables) return skipped('not sent: another server calls it a syntax error');
+        await deliver({ tenant: refOf(tenant), tables });
+        return attemptOf({ outcome: 'executed' });
+      },
     },
     runOptions,
   );
@@ -101,13 +86,3 @@ class OneFirst {
     return answer;
   }
 }
-
-const EXECUTED: Tried = {
-  outcome: 'executed',
-  from: null,
-  to: null,
-  applied: [],
-  pending: [],
-  notices: [],
-  retryable: false,
-};

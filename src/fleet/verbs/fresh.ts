@@ -11,7 +11,7 @@ import { readFleetFiles } from '../files.ts';
 import type { TenantRef } from '../report.ts';
 import type { Tenant } from '../../central/tenant.ts';
 import { findSingle } from '../single.ts';
-import { refOf } from '../tried.ts';
+import { refOf } from '../attempt.ts';
 import { up } from './up.ts';
 
 export interface FreshOptions extends ProvisionOptions {

@@ -7,13 +7,13 @@ import { attemptUp } from '../../migration/migrate.ts';
 import { KEPT } from '../../migration/state.ts';
 import { idWord } from '../../shell-word.ts';
 import { readPlugin } from '../../tenant/plugins.ts';
+import { attemptOf, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
-import { type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { type Tried, triedBy } from '../tried.ts';
 import { inTurn } from '../turn.ts';
-import { type TenantWork, withPlugin, workOn } from '../work.ts';
+import type { Visit } from '../visit.ts';
+import { type RunOptions, walk } from '../walk.ts';
 
 /**
  * Records that the selected tenants have a plugin, and applies its migrations, with those of core that come before
@@ -35,21 +35,24 @@ export async function installPlugin(
   const last = its.at(-1)?.name;
   const ours = new Set(its.map((migration) => migration.name));
 
-  const install = async (
-    tenant: Tenant,
-    context: RunContext,
-    { target, migrations, options: how, notices }: TenantWork,
-  ): Promise<Tried> => {
+  const install = async ({
+    tenant,
+    target,
+    migrations,
+    options: how,
+    context,
+    notice,
+  }: Visit): Promise<TenantAttempt> => {
     await how.admit?.();
     await inTurn(context.central, () => recordInstalled(context.central, tenant.id, name));
     const there = migrations.filter((migration) => ours.has(migration.name));
     if (there.length < ours.size) {
       const lacking = ours.size - there.length;
-      notices.push(
+      notice(
         `a folder of its own lacks ${lacking} of ${name}: mpm-migrate sync --tenant ${idWord(tenant.id)}, then up`,
       );
     }
-    if (last === undefined || there.length === 0) return nothingToDo();
+    if (last === undefined || there.length === 0) return attemptOf({ outcome: 'current' });
     // Left by an earlier installation: they are the plugin's own again.
     await amend(target, { ...how, migrations, write: true }, (rows) =>
       rows
@@ -61,25 +64,24 @@ export async function installPlugin(
           why: `${name} is installed again`,
         })),
     );
-    return triedBy(await attemptUp(target, { migrations }, { ...how, to: there.at(-1)?.name ?? last }));
+    return attemptUp(target, { migrations }, { ...how, to: there.at(-1)?.name ?? last });
   };
 
-  return conductRun(
+  return walk(
     config,
     {
-      verb: `plugin install ${name}`,
+      name: `plugin install ${name}`,
       tellsBehind: true,
       selection,
-      attempt: (tenant, context, before) =>
-        workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
-          install(tenant, context, work),
-        ),
+      files,
+      as: withPlugin(name),
+      visit: install,
     },
     options,
   );
 }
 
-function nothingToDo(): Tried {
-  const nothing = { from: null, to: null, applied: [], pending: [], notices: [] };
-  return { outcome: 'current', ...nothing, retryable: false };
+/** As what a row is worked on that need not name the plugin yet, or any more. */
+export function withPlugin(name: string): (row: Tenant) => Tenant {
+  return (row) => ({ ...row, plugins: [...new Set([...(row.plugins ?? []), name])].sort() });
 }

@@ -8,7 +8,7 @@ import type { ChangeOptions } from '../../tenant/change.ts';
 import { pluginFolder, pluginFolders, readPlugin, withPlugins } from '../../tenant/plugins.ts';
 import type { TenantRef } from '../report.ts';
 import { findSingle } from '../single.ts';
-import { refOf } from '../tried.ts';
+import { refOf } from '../attempt.ts';
 
 /** One plugin, as the central database and the folder of plugins have it. */
 export interface PluginRow {

@@ -1,5 +1,4 @@
 import { recordUninstalled, requireOwnPlugins } from '../../central/plugins.ts';
-import type { Tenant } from '../../central/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { errorReport, MpmError } from '../../errors.ts';
 import { amend } from '../../migration/amend.ts';
@@ -10,13 +9,14 @@ import { headOf } from '../../migration/plan.ts';
 import { rehearseDown } from '../../migration/rehearse-down.ts';
 import { type HistoryRow, KEPT } from '../../migration/state.ts';
 import { checkPluginName, readPlugin } from '../../tenant/plugins.ts';
+import { attemptOf, failedBy, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report.ts';
-import { type RunContext, type RunOptions, conductRun } from '../run.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { type Tried, failedBy, triedBy } from '../tried.ts';
 import { inTurn } from '../turn.ts';
-import { type TenantWork, withPlugin, workOn } from '../work.ts';
+import type { Visit } from '../visit.ts';
+import { type RunOptions, walk } from '../walk.ts';
+import { withPlugin } from './plugin-install.ts';
 
 export interface UninstallOptions extends RunOptions {
   /** Take its migrations back first: what they made goes, and the data in it. */
@@ -51,7 +51,7 @@ export async function uninstallPlugin(
   const { migrations: its } = await readPlugin(name, config, files.cache);
   const ours = new Set(its.map((migration) => migration.name));
 
-  const takeBack = async ({ target, migrations, options: how }: TenantWork): Promise<Tried> => {
+  const takeBack = async ({ target, migrations, options: how }: Visit): Promise<TenantAttempt> => {
     const all = withAll(migrations, its);
     const wanted = { ...how, plugin: name, leaveLater };
     await amend(target, { ...how, migrations: all, write: false }, async (rows) => {
@@ -59,13 +59,12 @@ export async function uninstallPlugin(
       return [];
     });
     const attempt = await attemptDown(target, { migrations: all }, wanted);
-    const tried = triedBy(attempt);
-    const { error, applied } = tried;
-    if (!error || !applied.length) return tried;
+    const { error, applied } = attempt;
+    if (!error || error.code === 'INTERRUPTED' || !applied.length) return attempt;
     const gone = `taken back before: ${applied.map((each) => each.name).join(', ')}`;
     const { aftermath, ...said } = errorReport(error);
     return {
-      ...tried,
+      ...attempt,
       error: new MpmError(error.code, error.message, {
         ...said,
         cause: error.cause,
@@ -73,9 +72,9 @@ export async function uninstallPlugin(
       }),
     };
   };
-  const clear = async (tenant: Tenant, work: TenantWork): Promise<Tried> => {
-    if (down) return takeBack(work);
-    const { target, migrations, options: how } = work;
+  const clear = async (visit: Visit): Promise<TenantAttempt> => {
+    if (down) return takeBack(visit);
+    const { tenant, target, migrations, options: how } = visit;
     // Of who has it, all are its own: what an earlier installation had left, too.
     const has = tenant.plugins?.includes(name) ?? false;
     let head: string | null = null;
@@ -93,27 +92,27 @@ export async function uninstallPlugin(
     });
     const applied = changes.map((change) => change.name);
     const at = { from: head, to: head };
-    if (keep || applied.length === 0) return { ...nothingDone(), ...at };
+    if (keep || applied.length === 0) return attemptOf({ outcome: 'current', ...at });
     return { ...failedBy(stillApplied(name, applied)), ...at, outcome: 'refused' };
   };
-  const uninstall = async (tenant: Tenant, context: RunContext, work: TenantWork): Promise<Tried> => {
-    const tried = await clear(tenant, work).catch(refusedBy);
-    const cleared = tried.outcome === 'reverted' || tried.outcome === 'current';
-    if (!cleared) return tried;
+  const uninstall = async (visit: Visit): Promise<TenantAttempt> => {
+    const { tenant, context } = visit;
+    const attempt = await clear(visit).catch(refusedBy);
+    const cleared = attempt.outcome === 'reverted' || attempt.outcome === 'current';
+    if (!cleared || attempt.error) return attempt;
     const removed = await inTurn(context.central, () => recordUninstalled(context.central, tenant.id, name));
-    return removed && tried.outcome === 'current' ? { ...tried, outcome: 'reverted' } : tried;
+    return removed && attempt.outcome === 'current' ? { ...attempt, outcome: 'reverted' } : attempt;
   };
 
-  return conductRun(
+  return walk(
     config,
     {
       // As it can be typed again.
-      verb: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}${leaveLater ? ' --leave-later' : ''}`,
+      name: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}${leaveLater ? ' --leave-later' : ''}`,
       selection,
-      attempt: (tenant, context, before) =>
-        workOn(tenant, context, { files, before, as: withPlugin(name) }, (work) =>
-          uninstall(tenant, context, work),
-        ),
+      files,
+      as: withPlugin(name),
+      visit: uninstall,
     },
     runOptions,
   );
@@ -128,7 +127,7 @@ function withAll(migrations: readonly Migration[], its: readonly Migration[]): r
 }
 
 /** What was found before anything was changed. */
-function refusedBy(error: unknown): Tried {
+function refusedBy(error: unknown): TenantAttempt {
   const refused = error instanceof MpmError && error.code === 'PLAN_REFUSED';
   return { ...failedBy(error), ...(refused ? { outcome: 'refused' as const } : {}) };
 }
@@ -156,9 +155,4 @@ function stillApplied(name: string, applied: readonly string[]): MpmError {
     hint: `Take it back, with its data: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}
 Leave its tables as they are: mpm-migrate plugin uninstall ${name} --keep --tenant {tenant}`,
   });
-}
-
-function nothingDone(): Tried {
-  const nothing = { from: null, to: null, applied: [], pending: [], notices: [] };
-  return { outcome: 'current', ...nothing, retryable: false };
 }

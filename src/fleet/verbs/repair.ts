@@ -4,7 +4,7 @@ import { decideRepair, decideStamp, repairable, type RepairKind } from '../../mi
 import { readPremises } from '../../migration/read.ts';
 import { readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
-import { conductMend, type MendOptions } from '../mend.ts';
+import { editHistories, type MendOptions } from '../edit.ts';
 import type { Selection } from '../select.ts';
 
 export interface RepairOptions extends MendOptions {
@@ -30,10 +30,10 @@ export async function repair(
   const files = await readFleetFiles(config);
   const mended = new Set<string>();
   const candidates = new Set<string>();
-  const report = await conductMend(
+  const report = await editHistories(
     config,
     {
-      verb: 'repair',
+      name: 'repair',
       selection,
       files,
       async decide({ migrations, rows, connection, notice }) {

@@ -6,12 +6,10 @@ import { attemptDown, attemptUp } from '../../migration/migrate.ts';
 import { requireValidIndexes } from '../../migration/resolve.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
 import type { MendReport } from '../mend-report.ts';
-import { conductMend, type MendOptions } from '../mend.ts';
+import { editHistories, type MendOptions } from '../edit.ts';
 import type { RunReport } from '../report.ts';
-import { conductRun } from '../run.ts';
 import { lookUpSingle } from '../single.ts';
-import { triedBy } from '../tried.ts';
-import { workOn } from '../work.ts';
+import { walk } from '../walk.ts';
 
 export interface ResolveOptions extends Omit<MendOptions, 'write' | 'concurrency'> {
   /** Id, name or database of the one tenant. */
@@ -36,10 +34,10 @@ export async function resolve(
   const files = await readFleetFiles(config);
   const { id } = await lookUpSingle(config, wanted);
   if (as === 'retry' || as === 'skip') return resume(config, name, id, files, as, options);
-  const report = await conductMend(
+  const report = await editHistories(
     config,
     {
-      verb: 'resolve',
+      name: 'resolve',
       selection: { tenants: [id] },
       files,
       async decide({ migrations, rows, connection }) {
@@ -64,23 +62,20 @@ async function resume(
   as: 'retry' | 'skip',
   options: Omit<MendOptions, 'write' | 'concurrency'>,
 ): Promise<RunReport> {
-  const report = await conductRun(
+  const report = await walk(
     config,
     {
-      verb: 'resolve',
+      name: 'resolve',
       selection: { tenants: [id] },
-      attempt: (tenant, context, before) =>
-        workOn(
-          tenant,
-          context,
-          { files, force: true, before },
-          async ({ target, migrations, options: how }) => {
-            const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
-            requireHalfDone(migrations, rows, name);
-            const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
-            return triedBy(await attempt(target, { migrations }, { ...how, only: name, resume: as }));
-          },
-        ),
+      files,
+      past: { force: true },
+      passes: () => '--force',
+      async visit({ target, migrations, options: how }) {
+        const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
+        requireHalfDone(migrations, rows, name);
+        const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
+        return attempt(target, { migrations }, { ...how, only: name, resume: as });
+      },
     },
     options,
   );

@@ -5,14 +5,15 @@ import { inspect } from '../../migration/inspect.ts';
 import { attemptUp } from '../../migration/migrate.ts';
 import { refused } from '../../migration/work.ts';
 import { tenantSet } from '../../tenant/folder.ts';
+import { attemptOf, resultOf, type TenantAttempt } from '../attempt.ts';
 import { behindCore } from '../behind.ts';
+import type { WalkContext } from '../context.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
-import type { RunReport } from '../report.ts';
-import { type Preflight, type RunContext, type RunOptions, conductRun } from '../run.ts';
+import { isFailure, type RunReport } from '../report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
-import { type Survey, sweep } from '../sweep.ts';
-import { type Tried, asFirst, resultOf, triedBy, trialOf } from '../tried.ts';
-import { inactiveReason, type Past, type TenantWork, workOn } from '../work.ts';
+import { sweep } from '../sweep.ts';
+import { inactiveReason, passing, type Visit, visit, type VisitWork } from '../visit.ts';
+import { type Preflight, type RunOptions, walk } from '../walk.ts';
 
 export interface UpOptions extends RunOptions {
   /** Go no further than this migration: a name or a version. */
@@ -41,50 +42,42 @@ export async function up(config: Config, selection: Selection, options: UpOption
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
-  return conductRun(
+  const work: VisitWork = { files, past, passes: (tenant) => passing(tenant, past), visit: migrate };
+  return walk(
     config,
     {
-      verb: 'up',
+      ...work,
+      name: 'up',
+      selection,
       takesBehind: true,
       tellsBehind: true,
-      selection,
       inWaves: true,
-      pastHold: force === true || includeHeld === true,
-      attempt: (tenant, context, before) =>
-        workOn(tenant, context, { files, ...past, before }, async ({ target, migrations, options: how }) => {
-          const { migrations: set, ...limit } = limitedTo(migrations, files.to);
-          return triedBy(await attemptUp(target, { migrations: set }, { ...how, ...limit }));
-        }),
       known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
-      ...(strict
-        ? { preflight: (context, tenants) => lookFirst(context, tenants, files, runOptions, past) }
-        : {}),
+      preflight: strict ? (context) => lookFirst(context, work, runOptions) : undefined,
     },
     runOptions,
   );
 }
 
+function migrate({ target, migrations, options }: Visit): Promise<TenantAttempt> {
+  return attemptUp(target, { migrations }, options);
+}
+
 /** A tenant whose stamp says that nothing is pending (engine 30); what is wrong with others, an attempt finds out. */
 async function stampedCurrent(
   tenant: Tenant,
-  { config, views }: RunContext,
+  { config, views }: WalkContext,
   files: FleetFiles,
-): Promise<Tried | undefined> {
+): Promise<TenantAttempt | undefined> {
   if (inactiveReason(tenant) || tenantProblem(tenant, config)) return undefined;
   try {
-    const { migrations, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
+    const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const { migrations: set, ...limit } = limitedTo(migrations, files.to);
     const standing = await views.standing(tenant, set, limit);
     if (typeof standing === 'string' || standing.plan.pending.length > 0) return undefined;
     const { head } = standing.plan;
-    const nothing = { applied: [], pending: [], notices: [], retryable: false };
-    return {
-      outcome: 'current',
-      from: head,
-      to: head,
-      lacksCore: behindCore(config, lacksCore, files.to),
-      ...nothing,
-    };
+    const lacks = ownFolder ? { lacksCore: behindCore(config, lacksCore, files.to) } : {};
+    return attemptOf({ outcome: 'current', from: head, to: head, ...lacks });
   } catch {
     return undefined;
   }
@@ -92,45 +85,37 @@ async function stampedCurrent(
 
 /** Looks at every tenant; those that stand in the way are reported, and none is migrated then. */
 async function lookFirst(
-  context: RunContext,
-  tenants: Survey,
-  files: FleetFiles,
-  options: RunOptions,
-  past: Past,
+  context: WalkContext,
+  work: VisitWork,
+  { concurrency, signal }: RunOptions,
 ): Promise<Preflight | undefined> {
+  const { central, tenants, views } = context;
   const reported = new Set<string>();
-  await sweep<Tried>(
-    context.central,
+  // Looked at are all of them, whatever is found.
+  await sweep(
+    central,
     tenants,
-    // Looked at are all of them, whatever is found.
-    { concurrency: options.concurrency, signal: options.signal, views: context.views },
+    { concurrency, signal, views },
     {
-      attempt: async (tenant) => trialOf(await workOn(tenant, context, { files, ...past }, look)),
+      attempt: (tenant) => visit(tenant, context, { ...work, visit: look }),
       onRetry: () => undefined,
-      onSettled: (tenant, { value, failed }, attempts) => {
-        if (!failed) return undefined;
+      onEnd: (tenant, attempt, attempts) => {
+        if (!isFailure(attempt.outcome)) return undefined;
         reported.add(tenant.id);
-        return context.settle(resultOf(tenant, value, { attempts, durationMs: 0 }));
+        return context.finish(resultOf(tenant, attempt, attempts));
       },
-      onGivenUp: (tenant, { tenant: first, trial }) => trialOf(asFirst(trial.value, first, tenant)),
       onNotTried: () => undefined,
     },
   );
   if (!reported.size) return undefined;
   return { reported, reason: `--strict: ${reported.size} of ${tenants.total} cannot be migrated` };
+}
 
-  async function look({ target, migrations, options: how }: TenantWork): Promise<Tried> {
-    const { migrations: set, ...limit } = limitedTo(migrations, files.to);
-    const { plan } = await inspect(target, { migrations: set }, { ...how, ...limit });
-    const { head, refusals, notices } = plan;
-    const looked = {
-      from: head,
-      to: head,
-      applied: [],
-      pending: plan.pending.map(({ name }) => name),
-      notices,
-    };
-    if (!refusals.length) return { ...looked, outcome: 'current', retryable: false };
-    return { ...looked, outcome: 'refused', error: refused(refusals), retryable: false };
-  }
+async function look({ target, migrations, options }: Visit): Promise<TenantAttempt> {
+  const { plan } = await inspect(target, { migrations }, options);
+  const { head, refusals, notices } = plan;
+  const pending = plan.pending.map(({ name }) => name);
+  const looked = { from: head, to: head, pending, notices };
+  if (!refusals.length) return attemptOf({ ...looked, outcome: 'current' });
+  return { ...attemptOf({ ...looked, outcome: 'refused' }), error: refused(refusals) };
 }

@@ -3,70 +3,47 @@ import { type ErrorReport, MpmError, asMpmError, errorReport } from '../errors.t
 import type { Attempt } from '../migration/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { idWord } from '../shell-word.ts';
-import { isFailure } from './collect.ts';
-import type { Trial } from './lanes.ts';
 import { bounded } from '../text.ts';
-import { pressureOf } from './limit.ts';
 import type { TenantRef, TenantResult } from './report.ts';
 
-/** What one attempt at a tenant came to; `retryable` when it passes by itself. */
-export interface Tried extends Pick<
-  TenantResult,
-  'outcome' | 'from' | 'to' | 'applied' | 'pending' | 'notices' | 'reason'
-> {
-  error?: MpmError;
-  retryable: boolean;
-  /** How many core migrations its own folder lacks. */
+/** What an attempt at a tenant came to: the engine's, and what the fleet adds; `D` is the verb's own detail. */
+export interface TenantAttempt<D = unknown>
+  extends Omit<Attempt, 'outcome'>, Pick<TenantResult, 'outcome' | 'reason'> {
+  /** How many core migrations its own folder lacks; absent without one. */
   lacksCore?: number;
   /** Its row as it was worked on, where that is another one than the run began with. */
   tenant?: Tenant;
+  /** ms in work, over all attempts, without the waiting between them. */
+  durationMs?: number;
+  detail?: D;
 }
 
-export function skipped(reason: string): Tried {
-  return {
-    outcome: 'skipped',
-    from: null,
-    to: null,
-    applied: [],
-    pending: [],
-    notices: [],
-    reason,
-    retryable: false,
-  };
+/** An attempt that has applied nothing. */
+export function attemptOf(
+  about: Partial<TenantAttempt<never>> & Pick<TenantAttempt, 'outcome'>,
+): TenantAttempt<never> {
+  return { from: null, to: null, applied: [], pending: [], notices: [], retryable: false, ...about };
 }
 
-export function failedBy(error: unknown): Tried {
+export function skipped(reason: string): TenantAttempt<never> {
+  return attemptOf({ outcome: 'skipped', reason });
+}
+
+export function failedBy(error: unknown): TenantAttempt<never> {
   const known = asMpmError(error);
-  return {
-    outcome: known.code === 'BUSY' ? 'busy' : 'failed',
-    from: null,
-    to: null,
-    applied: [],
-    pending: [],
-    notices: [],
-    error: known,
-    retryable: isTransient(known.cause ?? known),
-  };
+  const outcome = known.code === 'BUSY' ? 'busy' : 'failed';
+  return attemptOf({ outcome, error: known, retryable: isTransient(known.cause ?? known) });
 }
 
-/** What the engine's attempt came to, in the words of a run. */
-export function triedBy(attempt: Attempt): Tried {
+/** What was stopped, or cancelled in a migration, has not failed: `--failed` takes it up again. */
+export function withoutInterruption<D>(attempt: TenantAttempt<D>): TenantAttempt<D> {
   const { error, ...rest } = attempt;
-  // Stopped, or cancelled in a migration: nothing failed, and --failed takes it up again.
-  if (error?.code === 'INTERRUPTED') {
-    return { ...rest, outcome: 'skipped', reason: error.message, retryable: false };
-  }
-  return attempt;
-}
-
-/** What the lanes want to know of it. */
-export function trialOf(tried: Tried): Trial<Tried> {
-  const { outcome, retryable, error } = tried;
-  return { value: tried, failed: isFailure(outcome), retryable, pressure: pressureOf(error) };
+  if (error?.code !== 'INTERRUPTED') return attempt;
+  return { ...rest, outcome: 'skipped', reason: error.message, retryable: false };
 }
 
 /** Two attempts at one tenant as one: the second goes on where the first one ended. */
-export function joined(before: Tried | undefined, now: Tried): Tried {
+export function merge<D>(before: TenantAttempt<D> | undefined, now: TenantAttempt<D>): TenantAttempt<D> {
   if (!before || before.applied.length === 0) return now;
   const outcome =
     now.outcome === 'current'
@@ -87,9 +64,9 @@ export function reportFor(error: MpmError, tenant: Tenant): ErrorReport {
 }
 
 /** What a tenant of a server that is down would have come to: the same as the first one that found it out. */
-export function asFirst(tried: Tried, first: Tenant, tenant: Tenant): Tried {
-  if (!tried.error) return tried;
-  const { code, message, hint, database } = tried.error;
+export function asFirst<D>(attempt: TenantAttempt<D>, first: Tenant, tenant: Tenant): TenantAttempt<D> {
+  if (!attempt.error) return { ...attempt, durationMs: 0 };
+  const { code, message, hint, database } = attempt.error;
   const error = new MpmError(code, message.replaceAll(first.database, tenant.database), {
     subject: tenant.database,
     ...(hint ? { hint: hint.replaceAll(first.database, tenant.database) } : {}),
@@ -103,16 +80,20 @@ export function refOf({ id, name, database, server }: Tenant): TenantRef {
   return { id, name: name.length > 1000 ? bounded(name) : name, database, server };
 }
 
-export function resultOf(
-  tenant: Tenant,
-  tried: Tried,
-  work: { attempts: number; durationMs: number },
-): TenantResult {
-  const { retryable: _, lacksCore: __, tenant: row = tenant, error, reason, ...rest } = tried;
+/** An attempt as events, ledger, and report have it. */
+export function resultOf(tenant: Tenant, attempt: TenantAttempt, attempts: number): TenantResult {
+  const { tenant: row = tenant, outcome, from, to, applied, pending, notices } = attempt;
+  const { error, reason, durationMs = 0 } = attempt;
   return {
     tenant: refOf(row),
-    ...rest,
-    ...work,
+    outcome,
+    from,
+    to,
+    applied,
+    pending,
+    notices,
+    attempts,
+    durationMs,
     ...(error ? { error: reportFor(error, row) } : {}),
     ...(reason === undefined ? {} : { reason }),
   };

@@ -1,0 +1,26 @@
+import type { Central } from '../central/central.ts';
+import type { Config } from '../config/define.ts';
+import type { ModuleWatch } from '../migration/module-process.ts';
+import type { ReportBuilder } from './collect.ts';
+import type { Unstamped } from './events.ts';
+import type { TenantResult } from './report.ts';
+import type { ServerViews } from './server-view.ts';
+import type { Survey } from './sweep.ts';
+
+/** What a verb's visits have in common. */
+export interface WalkContext {
+  central: Central;
+  config: Config;
+  /** The run's number as the history and application_name carry it. */
+  run: string;
+  tenants: Survey;
+  signal?: AbortSignal | undefined;
+  cancel?: AbortSignal | undefined;
+  views: ServerViews;
+  modules: ModuleWatch;
+  report: ReportBuilder;
+  /** Sends an event to subscribers. */
+  tell(event: Unstamped): void;
+  /** A tenant's end: into the report, the ledger, and to subscribers. */
+  finish(result: TenantResult): Promise<void>;
+}

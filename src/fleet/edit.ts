@@ -1,0 +1,128 @@
+import type { Config } from '../config/define.ts';
+import { amend, type Change } from '../migration/amend.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { Found } from '../migration/read.ts';
+import type { HistoryRow } from '../migration/state.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { attemptOf, type TenantAttempt } from './attempt.ts';
+import type { OnEvent } from './events.ts';
+import type { FleetFiles } from './files.ts';
+import { Groups } from './groups.ts';
+import type { HistoryChange, MendReport, MendResult } from './mend-report.ts';
+import type { Outcome, TenantResult } from './report.ts';
+import { type Selection, selectsByName } from './select.ts';
+import type { SweepOptions } from './sweep.ts';
+import { walk } from './walk.ts';
+
+export interface MendOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
+  /** Do it; without, it is only shown what would be done. */
+  write?: boolean;
+  onEvent?: OnEvent;
+}
+
+/** One tenant's history, as a verb decides on it. */
+export interface HistoryCase {
+  migrations: readonly Migration[];
+  rows: readonly HistoryRow[];
+  connection: Connection;
+  found: Found;
+  /** To be said in the report, though it is no error. */
+  notice(text: string): void;
+}
+
+/** A verb that changes histories and runs nothing. */
+export interface HistoryEdit {
+  name: MendReport['verb'];
+  selection: Selection;
+  files: FleetFiles;
+  decide(history: HistoryCase): Change[] | Promise<Change[]>;
+}
+
+/** So many results of a selection by name are kept. */
+const MOST_RESULTS = 1000;
+
+/** Changes the history of every selected tenant, one transaction each (engine 25). Throws as `walk`. */
+export async function editHistories(
+  config: Config,
+  { name, selection, files, decide }: HistoryEdit,
+  { write = false, ...options }: MendOptions,
+): Promise<MendReport> {
+  const byName = selectsByName(selection);
+  const groups = new Groups<HistoryChange[]>();
+  const results: MendResult[] = [];
+  const report = await walk<HistoryChange[]>(
+    config,
+    {
+      name,
+      selection,
+      files,
+      failedOf: 'up',
+      recorded: false,
+      // Who names a tenant that is on hold means it: mending is often why it is held.
+      passes: ({ status }) => (byName && status === 'hold') || undefined,
+      async visit({ target, migrations, options: how, notice }) {
+        const notices = new Set<string>();
+        const amendment = await amend(target, { ...how, write, migrations }, (rows, connection, found) =>
+          decide({ migrations, rows, connection, found, notice: (text) => void notices.add(text) }),
+        );
+        for (const text of notices) notice(text);
+        const detail = amendment.changes.map(({ action, name: what, why }) => ({ action, name: what, why }));
+        const outcome = detail.length === 0 ? 'current' : amendment.written ? 'migrated' : 'pending';
+        return { ...attemptOf({ outcome }), detail };
+      },
+      gather(result, { detail: changes = [] }: TenantAttempt<HistoryChange[]>) {
+        const key = changes.map(({ action, name: what }) => `${action} ${what}`).join('\n');
+        if (changes.length) groups.add(result.tenant, key, () => changes);
+        if (byName && results.length < MOST_RESULTS) results.push(editResult(result, changes));
+      },
+    },
+    options,
+  );
+  const { selection: words, toolVersion, startedAt, durationMs, interrupted, counts } = report;
+  const { failures, skipped, notices, unmet, error } = report;
+  const others = groups.others
+    ? [`${groups.others} more tenants, each with changes of its own, are not listed`]
+    : [];
+  return {
+    verb: name,
+    selection: words,
+    toolVersion,
+    startedAt,
+    durationMs,
+    interrupted,
+    write,
+    counts: {
+      total: counts.total,
+      changed: counts.migrated + counts.pending,
+      unchanged: counts.current,
+      failed: counts.failed + counts.refused,
+      busy: counts.busy,
+      skipped: counts.skipped,
+    },
+    groups: groups.list().map(({ what: changes, count, tenants }) => ({ changes, count, tenants })),
+    failures,
+    skipped,
+    notices: [...notices, ...others],
+    ...(unmet === undefined ? {} : { unmet }),
+    ...(byName ? { tenants: results } : {}),
+    ...(error ? { error } : {}),
+  };
+}
+
+const OUTCOME: Partial<Record<Outcome, MendResult['outcome']>> = {
+  migrated: 'changed',
+  pending: 'changed',
+  current: 'unchanged',
+  busy: 'busy',
+  skipped: 'skipped',
+};
+
+function editResult({ tenant, outcome, error, reason }: TenantResult, changes: HistoryChange[]): MendResult {
+  return {
+    tenant,
+    outcome: OUTCOME[outcome] ?? 'failed',
+    changes,
+    ...(error ? { error } : {}),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
