@@ -6,7 +6,7 @@ export default class Doctor extends FleetCommand {
   static override summary = 'Look at everything that the other commands need, and say what is wrong';
 
   static override description = `Configuration, files, the central database, and of each server: rights (too few and too many), whether it takes
-writes (rolled back), a pooler in between, version, clock, room for connections, the template; tenants whose database is not there, databases without a tenant, creations that did not end, databases to which everybody may connect.
+writes (rolled back), a pooler in between, version, clock, room for connections, the template; tenants whose database is not there, databases without a tenant, creations that did not end, databases to which everybody may connect, or that set a role or a path.
 Changes nothing. Exits with 4 when there is an error; warnings alone are no failure.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];

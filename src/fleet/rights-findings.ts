@@ -1,9 +1,9 @@
 import { placeOf } from '../postgres/connect.ts';
 import { identifier } from '../postgres/quote.ts';
-import { promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
+import { type DatabaseSetting, promisesDatabase, type ServerFacts } from '../tenant/examine.ts';
 import { justEnough, type Rights } from '../tenant/rights.ts';
 import { templatePrefix } from '../tenant/template.ts';
-import { type Add, quoted, SHOWN } from './findings.ts';
+import { type Add, addEach, quoted, SHOWN } from './findings.ts';
 import type { Listed } from './tenant-findings.ts';
 
 /** Rights beyond need (engine 36), and settings that keep sessions from writing (engine 50). */
@@ -70,4 +70,64 @@ export async function judgeConnect(
       open,
     );
   }
+}
+
+/**
+ * Tenants' databases that decide for a session whom it acts as, or where names are found. Our own statements go by
+ * neither; migrations do, and the sessions of an application (engine 33, 34).
+ */
+export function judgeSettings(
+  { tenants }: Listed,
+  servers: ReadonlyMap<string, ServerFacts>,
+  groups: readonly string[][],
+  add: Add,
+): void {
+  for (const names of groups) {
+    const [server = ''] = names;
+    const facts = servers.get(server);
+    if (!facts) continue;
+    const rows = tenants.filter((row) => names.includes(row.server) && promisesDatabase(row));
+    const ours = new Set(rows.map(({ database }) => database));
+    const alike = new Map<string, { set: DatabaseSetting; databases: string[] }>();
+    for (const { name, sets } of facts.databases.filter((database) => ours.has(database.name))) {
+      for (const set of sets) {
+        const key = JSON.stringify(set);
+        const known = alike.get(key) ?? { set, databases: [] };
+        alike.set(key, known);
+        known.databases.push(name);
+      }
+    }
+    addEach(
+      [...alike.values()],
+      ({ databases }) => databases.join(', '),
+      ({ set, databases }) => {
+        const whose = set.login ? `for "${facts.user}"` : 'for whoever connects';
+        const [first = ''] = databases;
+        const where = set.login ? `role ${identifier(facts.user)} in ` : '';
+        const others = databases.length > 1 ? ' The same for the others.' : '';
+        add(
+          `server ${server}`,
+          'warning',
+          `${set.name} is set to ${set.value} ${whose} in ${quoted(databases)}: ${effectOf(set)}`,
+          `Unless it is meant: alter ${where}database ${identifier(first)} reset ${set.name};${others}`,
+          databases,
+        );
+      },
+      (count, more) =>
+        add(
+          `server ${server}`,
+          'warning',
+          `role or search_path is set in ${count} more ways`,
+          'mpm-migrate doctor --json',
+          more,
+        ),
+    );
+  }
+}
+
+function effectOf({ name, login }: DatabaseSetting): string {
+  if (name === 'search_path') return 'names without a schema in migrations are found there';
+  return login
+    ? 'what is done there is done as that role'
+    : 'mpm-migrate does not follow it, the sessions of an application act as that role';
 }

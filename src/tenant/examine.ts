@@ -50,6 +50,16 @@ export interface DatabaseFact {
   stamped: boolean;
   /** PUBLIC may connect to it. */
   everybody: boolean;
+  /** What it sets of names and rights, for whoever connects or for our login there. */
+  sets: DatabaseSetting[];
+}
+
+/** As `alter database … set` and `alter role … in database … set` leave it. */
+export interface DatabaseSetting {
+  name: 'role' | 'search_path';
+  value: string;
+  /** For our login alone. */
+  login: boolean;
 }
 
 /** Reads them; changes nothing. @throws MpmError of the connection */
@@ -126,8 +136,13 @@ async function readDatabases(connection: Connection): Promise<DatabaseFact[]> {
     `select datname::text as name, pg_has_role(datdba, 'USAGE') as owned, datallowconn as open, datconnlimit <> -2 as valid,
   ${unfitness(connection)} as unfit,
   datallowconn and has_database_privilege('public', oid, 'connect') as everybody,
+  (select coalesce(json_agg(json_build_object('name', c.name, 'value', c.value, 'login', s.setrole <> 0) order by c.name, s.setrole), '[]')
+    from pg_db_role_setting s,
+      lateral (select split_part(each, '=', 1) as name, substr(each, strpos(each, '=') + 1) as value from unnest(s.setconfig) each) c
+    where s.setdatabase = d.oid and c.name in ('role', 'search_path')
+      and s.setrole in (0, (select oid from pg_roles where rolname = session_user))) as sets,
   shobj_description(oid, 'pg_database') as comment
-from pg_database where not datistemplate and datname <> 'postgres' order by datname`,
+from pg_database d where not datistemplate and datname <> 'postgres' order by datname`,
   );
   return rows.map(({ comment, ...row }) => ({ ...row, stamped: isStamped(comment) }));
 }

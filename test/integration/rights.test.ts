@@ -178,3 +178,43 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
     await databases.query(`drop role ${reader}`);
   }
 });
+
+test('engine 50: doctor names databases of tenants that set a role or a path, with the SQL that takes it back', async () => {
+  const fleet = await makeFleet(databases, { count: 3 });
+  const eve = `${prefix}eve`;
+  await using own = new Fleet(fleet.config);
+  const said = async () =>
+    (await own.doctor()).findings.filter(({ message }) => /^(?:role|search_path) is set/.test(message));
+  expect(await said()).toEqual([]);
+  const [one, two, three] = fleet.tenants.map(({ database }) => database);
+  const { user } = (await databases.query<{ user: string }>('select session_user::text as user'))[0]!;
+  await databases.query(`create role ${eve}`);
+  try {
+    // One that belongs to no tenant is nobody's concern.
+    for (const database of [one, two, new URL(fleet.config.central.url).pathname.slice(1)])
+      await databases.query(`alter database ${database} set search_path = evil, pg_catalog`);
+    await databases.query(`alter database ${two} set role = ${eve}`);
+    await databases.query(`alter role ${user} in database ${three} set role = ${eve}`);
+    await databases.query(`alter role ${eve} in database ${three} set search_path = evil`);
+    const findings = await said();
+    expect(findings).toEqual([
+      {
+        about: 'server default',
+        level: 'warning',
+        message: `search_path is set to evil, pg_catalog for whoever connects in "${one}", "${two}": names without a schema in migrations are found there`,
+        remedy: `Unless it is meant: alter database "${one}" reset search_path; The same for the others.`,
+        names: [one, two],
+      },
+      expect.objectContaining({
+        message: `role is set to ${eve} for whoever connects in "${two}": mpm-migrate does not follow it, the sessions of an application act as that role`,
+      }),
+      expect.objectContaining({
+        message: `role is set to ${eve} for "${user}" in "${three}": what is done there is done as that role`,
+      }),
+    ]);
+    for (const { remedy } of findings) await databases.query(/alter [^;]*;/.exec(remedy!)![0]);
+    expect((await said()).map(({ names }) => names)).toEqual([[two]]);
+  } finally {
+    await databases.query(`alter role ${user} in database ${three} reset all; drop role ${eve}`);
+  }
+});

@@ -21,7 +21,7 @@ import { withServer } from '../../tenant/server.ts';
 import { type Add, type Finding, quoted } from '../findings.ts';
 import { judgeCentralFiles, judgePlugins } from '../file-findings.ts';
 import { judgeFolders } from '../folder-findings.ts';
-import { judgeConnect, judgeRights } from '../rights-findings.ts';
+import { judgeConnect, judgeRights, judgeSettings } from '../rights-findings.ts';
 import { judgeOrphans, judgePool, judgeTenants, type Listed } from '../tenant-findings.ts';
 
 /** What `doctor --json` prints. */
@@ -92,6 +92,7 @@ export async function doctor(
     await attempt('folders', async () => judgeFolders(config, listed.tenants, add));
     judgeTenants(config, listed, servers, aliases, add);
     judgePool(listed, servers, add);
+    judgeSettings(listed, servers, aliases.groups, add);
     await attempt('servers', () => judgeConnect(listed, servers, aliases.groups, add));
     await attempt('tenants', () => judgeOrphans(listed, servers, aliases, blueprint, add));
   }
