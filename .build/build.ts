@@ -32,7 +32,7 @@ await sweep();
 console.log(`Built dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
 async function bundle(): Promise<string[]> {
-  const commands = await glob('src/commands/**/*.ts', { cwd: root });
+  const commands = await glob('src/cli/commands/**/*.ts', { cwd: root });
   const byOclif = ['main', 'help', 'did-you-mean'].map((name) => `src/cli/${name}.ts`);
   const sources = ['src/index.ts', ...byOclif, ...commands];
   const input = Object.fromEntries(

@@ -33,7 +33,7 @@ function chunkOf(id: string): string | null {
   // Entries, and what the help needs beside oclif, stay by themselves.
   if (
     !/\/src\/.*\.ts$/.test(id) ||
-    /\/src\/(commands\/|cli\/(main|help|did-you-mean)|index|errors)/.test(id)
+    /\/src\/(cli\/(commands\/|main|help|did-you-mean)|index|errors)/.test(id)
   ) {
     return null;
   }

@@ -9,13 +9,13 @@ const pjson = require('../package.json');
 
 const root = join(__dirname, '..');
 const jiti = createJiti(join(root, 'src/'));
-pjson.oclif.commands.target = './src/commands';
+pjson.oclif.commands.target = './src/cli/commands';
 pjson.oclif.helpClass = './src/cli/help.ts';
 delete pjson.oclif.hooks;
 
 class SourcePlugin extends Plugin {
   async findCommand(id) {
-    const command = await jiti.import(`./commands/${id.replaceAll(':', '/')}.ts`, { default: true });
+    const command = await jiti.import(`./cli/commands/${id.replaceAll(':', '/')}.ts`, { default: true });
     return Object.assign(command, { id, plugin: this, isESM: true });
   }
 }

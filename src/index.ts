@@ -8,13 +8,13 @@ export type { Fleet };
 export type {
   CentralInput,
   ConfigInput,
-  Duration,
   ServerInput,
   SessionReset,
   TenantsInput,
   UrlInput,
   UsersInput,
 } from './config/define.ts';
+export type { Duration } from './pace.ts';
 export type { ConnectionFunction } from './config/connection-function.ts';
 export type { UrlSecret } from './config/secret-url.ts';
 export type { ConnectionConfig, ConnectionRequest } from './postgres/address.ts';
@@ -29,8 +29,8 @@ export type {
   TenantRef,
   TenantResult,
   WaveReport,
-} from './fleet/report.ts';
-export type { WaveOptions, WaveQuestion } from './fleet/waves.ts';
+} from './fleet/report/report.ts';
+export type { WaveOptions, WaveQuestion } from './fleet/schedule/waves.ts';
 export type { RunOptions } from './fleet/walk.ts';
 export type { Selection } from './fleet/select.ts';
 export type {
@@ -40,9 +40,15 @@ export type {
   StatusReport,
   StatusRow,
   StatusState,
-} from './fleet/status-report.ts';
-export type { HistoryChange, MendCounts, MendGroup, MendReport, MendResult } from './fleet/mend-report.ts';
-export type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './fleet/plan-report.ts';
+} from './fleet/report/status-report.ts';
+export type {
+  HistoryChange,
+  MendCounts,
+  MendGroup,
+  MendReport,
+  MendResult,
+} from './fleet/report/mend-report.ts';
+export type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './fleet/report/plan-report.ts';
 export type { BaselineOptions } from './fleet/verbs/baseline.ts';
 export type { DownOptions } from './fleet/verbs/down.ts';
 export type { FreshOptions } from './fleet/verbs/fresh.ts';
@@ -54,24 +60,24 @@ export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
-export type { Tenant, TenantClash } from './central/tenant.ts';
-export type { PoolStats } from './postgres/pool-choice.ts';
-export type { Session, SessionOptions, TenantId } from './tenant/sessions.ts';
-export type { ToolName } from './migration/other-tools.ts';
-export type { RepairKind, Resolution } from './migration/decide.ts';
-export type { Refusal } from './migration/plan.ts';
+export type { Tenant, TenantClash } from './central/list/tenant.ts';
+export type { PoolStats } from './sessions/pool-choice.ts';
+export type { Session, SessionOptions, TenantId } from './sessions/sessions.ts';
+export type { ToolName } from './dialects/other-tools.ts';
+export type { RepairKind, Resolution } from './engine/edit/decide.ts';
+export type { Refusal } from './engine/remedy.ts';
 export type { ResultTable } from './postgres/connection.ts';
-export type { MigrationState } from './migration/state.ts';
-export type { ProvisionOptions, ProvisionReport } from './tenant/creation.ts';
-export type { ProvisionInput } from './tenant/provision.ts';
-export type { Finding } from './fleet/findings.ts';
-export type { DoctorReport } from './fleet/verbs/doctor.ts';
-export type { AdoptInput } from './tenant/adopt.ts';
-export type { TenantChange } from './tenant/change.ts';
-export type { CloneInput } from './tenant/clone.ts';
-export type { DropOptions } from './tenant/drop.ts';
-export type { MoveInput } from './tenant/move.ts';
-export type { PoolReport, PoolStatus } from './tenant/pool.ts';
+export type { MigrationState } from './engine/history/state.ts';
+export type { ProvisionOptions, ProvisionReport } from './tenants/create/creation.ts';
+export type { ProvisionInput } from './tenants/create/provision.ts';
+export type { Finding } from './fleet/doctor/findings.ts';
+export type { DoctorReport } from './fleet/doctor/doctor.ts';
+export type { AdoptInput } from './tenants/adopt.ts';
+export type { TenantChange } from './tenants/change.ts';
+export type { CloneInput } from './tenants/clone.ts';
+export type { DropOptions } from './tenants/drop.ts';
+export type { MoveInput } from './tenants/move/move.ts';
+export type { PoolReport, PoolStatus } from './tenants/create/pool.ts';
 
 export interface OpenOptions {
   /** What relative paths start from, and where a configuration file is searched for; by default the working directory. */

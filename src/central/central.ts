@@ -1,24 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Kysely } from 'kysely';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import type { Connection } from '../postgres/connection.ts';
+import { isSuperuser } from '../engine/history/trust.ts';
 import { connect, lossOf, placeOf } from '../postgres/connect.ts';
+import type { Connection } from '../postgres/connection.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
 import { forgetRoles } from '../postgres/roles.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
-import { type LedgerOwner, SELECT_LEDGER_OWNER } from './ledger-trust.ts';
-import type { Listing } from './listing.ts';
-import { LEDGER, LEDGER_HISTORY } from './migrations/ledger.ts';
-import { REGISTRY, REGISTRY_HISTORY } from './migrations/registry.ts';
-import type { CentralDatabase } from './schema.ts';
+import type { Listing } from './list/listing.ts';
+import { LEDGER, LEDGER_HISTORY } from './schema/ledger.ts';
+import { REGISTRY, REGISTRY_HISTORY } from './schema/registry.ts';
 
 /** An open connection to a central database that is at the version this build needs. */
 export interface Central extends Listing {
   /** Who opened it is done with it: it is not opened again. */
   closed?: boolean;
-  /** Kysely on the same connection; loaded only when asked for, because a start costs more than a query. */
-  db(): Promise<Kysely<CentralDatabase>>;
 }
 
 /**
@@ -52,7 +48,6 @@ export async function centralOn(connection: Connection, config: Config): Promise
         central: { ...config.central, ...(identity === undefined ? {} : { identity }) },
         history: { ...config.history, ledgerOwner },
       },
-      db: () => central.connection.kysely<CentralDatabase>(),
     };
     return central;
   } catch (error) {
@@ -204,3 +199,32 @@ function behind(database: string, lacks: number): MpmError {
     { subject: database, hint: 'mpm-migrate central up' },
   );
 }
+
+/** What was found of the ledger's owner, and of what is not as `central up` made it. */
+export interface LedgerOwner {
+  owner: string;
+  /** In words; null when all is well. */
+  flaw: string | null;
+}
+
+/** What the ledger's tables have of their own. */
+const OWN_TRIGGER = 'forget_run_tenants';
+
+/**
+ * Whose the ledger is, and whether its tables run anybody else's code when they are read or written (engine 33, 34).
+ * The tables of the list of companies are the application's, whose triggers must run.
+ */
+export const SELECT_LEDGER_OWNER = `select pg_catalog.pg_get_userbyid(n.nspowner)::text as owner, (
+  select case when c.relkind <> 'r' then pg_catalog.format('%s is no ordinary table', c.relname)
+    when c.relrowsecurity then pg_catalog.format('%s has row security', c.relname)
+    when c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid) then pg_catalog.format('%s has a rule', c.relname)
+    else pg_catalog.format('%s belongs to "%s", or has triggers that are not its own', c.relname, pg_catalog.pg_get_userbyid(c.relowner)) end
+  from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'v', 'm', 'f', 'p')
+    and c.relname in ('runs', 'run_tenants', 'run_parts', 'pool', '${LEDGER_HISTORY.table}', 'registry_history') and (
+      c.relkind <> 'r' or c.relrowsecurity
+      or c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid)
+      or c.relowner <> n.nspowner and not ${isSuperuser('c.relowner')} and pg_catalog.pg_get_userbyid(c.relowner) <> session_user
+      or c.relhastriggers and exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid = c.oid and not t.tgisinternal and (t.tgname <> '${OWN_TRIGGER}' or p.proowner <> c.relowner)))
+  order by c.relname limit 1) as flaw
+from pg_catalog.pg_namespace n where n.nspname = '${LEDGER_HISTORY.schema}'`;

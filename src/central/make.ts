@@ -1,7 +1,7 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { mayBeRead } from '../migration/trust.ts';
+import { mayBeRead } from '../engine/history/trust.ts';
 import { connect, type DatabaseTarget, describeUrl } from '../postgres/connect.ts';
 import { createDatabase, type CreateDatabaseOptions } from '../postgres/database.ts';
 import { identifier, literal } from '../postgres/quote.ts';

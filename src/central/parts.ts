@@ -1,10 +1,9 @@
-import { MpmError } from '../errors.ts';
-import type { Shard } from './filter.ts';
-import { jsonText } from './json.ts';
-import type { Listing } from './listing.ts';
-import { isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
-import { resolveFilter } from './resolve.ts';
-import type { NewRun, RunEnd, RunOutcome } from './runs.ts';
+import { readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { MpmError, type ErrorReport } from '../errors.ts';
+import type { Shard, TenantFilter } from './list/filter.ts';
+import type { Listing } from './list/listing.ts';
+import { resolveFilter } from './list/resolve.ts';
 
 /** A run that several machines share, each with its slice. */
 export interface SharedRun extends NewRun {
@@ -141,4 +140,74 @@ export function partsOf(raw: readonly RawPart[], silent: boolean): { parts: RunP
   // Those that have not begun yet are waited for, for a while.
   const over = !has('running') && (has('interrupted') || silent);
   return { parts, outcome: over ? 'interrupted' : 'running' };
+}
+
+/** What stands for a NUL or a lone surrogate in JSON. */
+const UNFIT = /\\u(?:0000|d[89a-f])/;
+
+/** JSON that jsonb takes: NUL and lone surrogates, which error messages may hold, become U+FFFD. */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (!UNFIT.test(text)) return text;
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'string' ? part.replace(/\0|\p{Surrogate}/gu, '\uFFFD') : part,
+  );
+}
+
+/**
+ * How often a run says that it is alive, and after how much silence it counts as interrupted (ms). A heartbeat
+ * and not a lock: behind a transaction pooler a session lock belongs to whoever gets that session next, and a
+ * transaction held open as long as a run lasts is what databases are watched for.
+ */
+export const HEARTBEAT = { every: 5_000, silence: 30_000 } as const;
+
+/** Where a process runs, and which one it is. */
+export interface ProcessPlace {
+  host: string;
+  pid: number;
+  /** Tells containers apart that share a host's name but not its processes; empty where there is no such thing. */
+  pidSpace: string;
+}
+
+export function thisProcess(): ProcessPlace {
+  return { host: hostname(), pid: process.pid, pidSpace: pidSpace() };
+}
+
+/** True when a process ran where this one runs, and is not there any more: known before its silence tells. */
+export function isGoneHere({ host, pid, pidSpace: space }: ProcessPlace): boolean {
+  if (host !== hostname() || space !== pidSpace()) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+function pidSpace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+export type RunOutcome = 'running' | 'done' | 'failed' | 'interrupted' | 'error';
+
+export interface NewRun {
+  verb: string;
+  /** In words, as in the report. */
+  selection: string;
+  /** What `--failed` of this run starts from; kept with its names resolved to ids. */
+  filter: TenantFilter;
+  toolVersion: string;
+  actor?: string | undefined;
+  total?: number | undefined;
+}
+
+/** How a run ended; a fleet's RunReport is one. */
+export interface RunEnd {
+  interrupted: boolean;
+  counts: { total: number; failed: number; refused: number; busy: number };
+  error?: ErrorReport;
 }

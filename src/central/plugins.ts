@@ -1,8 +1,8 @@
 import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
-import { type Listing, listingError, listingOf } from './listing.ts';
-import { NearMatches } from './near.ts';
-import { oneAtATime } from './one-at-a-time.ts';
+import { type Listing, listingError, listingOf } from './list/listing.ts';
+import { NearMatches } from './list/resolve.ts';
+import { oneAtATime } from './list/one-at-a-time.ts';
 
 /** A plugin in the central database's list of installable ones. */
 export interface InstallablePlugin {

@@ -1,5 +1,5 @@
 import { literal } from '../postgres/quote.ts';
-import type { Listing } from './listing.ts';
+import type { Listing } from './list/listing.ts';
 
 /** A database of the pool, or one that is becoming it or ceasing to be. */
 export interface PoolRow {

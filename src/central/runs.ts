@@ -1,14 +1,22 @@
 import { type ErrorReport, MpmError } from '../errors.ts';
-import { type LeftBy, SETTLED, type TenantFilter } from './filter.ts';
-import { jsonText } from './json.ts';
-import type { Listing } from './listing.ts';
-import { HEARTBEAT, isGoneHere, type ProcessPlace, thisProcess } from './liveness.ts';
-import { partsOf, type RawPart, type RunPart } from './parts.ts';
-import { resolveFilter } from './resolve.ts';
+import { type LeftBy, SETTLED, type TenantFilter } from './list/filter.ts';
+import type { Listing } from './list/listing.ts';
+import {
+  HEARTBEAT,
+  isGoneHere,
+  type ProcessPlace,
+  thisProcess,
+  jsonText,
+  partsOf,
+  type RawPart,
+  type RunPart,
+  type NewRun,
+  type RunEnd,
+  type RunOutcome,
+} from './parts.ts';
+import { resolveFilter } from './list/resolve.ts';
 
 type Ledger = Pick<Listing, 'connection'>;
-
-export type RunOutcome = 'running' | 'done' | 'failed' | 'interrupted' | 'error';
 
 /** A run as the ledger has it. Times are ISO 8601, UTC. */
 export interface RunRow {
@@ -31,17 +39,6 @@ export interface RunRow {
   error: ErrorReport | null;
   /** Of a run that several machines share (`--run-key`). */
   parts?: RunPart[];
-}
-
-export interface NewRun {
-  verb: string;
-  /** In words, as in the report. */
-  selection: string;
-  /** What `--failed` of this run starts from; kept with its names resolved to ids. */
-  filter: TenantFilter;
-  toolVersion: string;
-  actor?: string | undefined;
-  total?: number | undefined;
 }
 
 /** One tenant's outcome; a fleet's TenantResult is one. */
@@ -77,13 +74,6 @@ values ($1, $2, $3::jsonb, $4, $5, $6, $7, $8, $9) returning number`,
     ],
   );
   return Number(row?.number);
-}
-
-/** How a run ended; a fleet's RunReport is one. */
-export interface RunEnd {
-  interrupted: boolean;
-  counts: { total: number; failed: number; refused: number; busy: number };
-  error?: ErrorReport;
 }
 
 /** Closes a run. */

@@ -2,18 +2,16 @@ import { dirname, relative } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import type { Config } from '../config/define.ts';
 import { asMpmError, EXIT, type ErrorReport, errorReport, type MpmError } from '../errors.ts';
+import type { OnEvent } from '../fleet/events.ts';
+import type { RunReport } from '../fleet/report/report.ts';
+import type { WaveQuestion } from '../fleet/schedule/waves.ts';
+import { ownProcess } from '../engine/module/module-process.ts';
 import { redact } from '../secrets.ts';
 import { jsonOf } from '../text.ts';
-import type { OnEvent } from '../fleet/events.ts';
-import type { WaveQuestion } from '../fleet/waves.ts';
-import type { RunReport } from '../fleet/report.ts';
-import { ownProcess } from '../migration/module-process.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
-import type { GithubLog } from './github-log.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
-import type { OutputFlags, Outputs } from './outputs.ts';
-import { setStdoutAside } from './stdout.ts';
-import { watchStreams } from './streams.ts';
+import type { GithubLog, OutputFlags, Outputs } from './outputs.ts';
+import { setStdoutAside, watchStreams } from './streams.ts';
 import { usageError } from './usage-error.ts';
 
 /** The flags that every command has, as parsed. */
@@ -92,7 +90,7 @@ export abstract class FleetCommand extends Command {
     const { environment } = await import('../config/load.ts');
     const env = environment();
     if (env['GITHUB_ACTIONS'] !== 'true') return;
-    const { openGithubLog } = await import('./github-log.ts');
+    const { openGithubLog } = await import('./outputs.ts');
     this.githubLog = openGithubLog(env, (text) => process.stderr.write(text));
     process.once('exit', () => this.githubLog?.end());
   }

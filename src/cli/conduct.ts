@@ -1,10 +1,10 @@
-import { failureKey } from '../fleet/collect.ts';
+import { failureKey } from '../fleet/report/collect.ts';
 import type { OnEvent } from '../fleet/events.ts';
-import { noProgress, startProgress } from '../ui/progress.ts';
+import { noProgress, startProgress } from '../ui/progress/progress.ts';
 import type { Display, FleetRun } from './command.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import type { Outputs } from './outputs.ts';
-import { setStdoutAside } from './stdout.ts';
+import { setStdoutAside } from './streams.ts';
 
 export interface ConductOptions {
   quiet: boolean;
@@ -12,9 +12,6 @@ export interface ConductOptions {
   /** `--events` and `--report`. */
   outputs?: Outputs | undefined;
 }
-
-/** Tenants of a run that is long enough for its memory to be looked after. */
-const MANY = 1000;
 
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */
 export async function conductOnTerminal<R>(
@@ -40,17 +37,13 @@ export async function conductOnTerminal<R>(
     else progress.note(line);
   });
   const giveStdoutBack = setStdoutAside();
-  let letMemoryBe = (): void => undefined;
   const onEvent: OnEvent = (event) => {
-    if (event.type === 'run-started' && (event.total ?? Infinity) > MANY) {
-      void import('./memory.ts').then(({ keepMemoryFlat }) => (letMemoryBe = keepMemoryFlat()));
-    }
     progress.onEvent(event);
     return outputs?.onEvent(event);
   };
   try {
     const ask: FleetRun['ask'] = async (question) => {
-      const { askForWave } = await import('./pause.ts');
+      const { askForWave } = await import('./confirm.ts');
       return progress.aside(() => askForWave(question, interrupts.stop));
     };
     return await work({ onEvent, signal: interrupts.stop, cancel: interrupts.cancel, ask });
@@ -58,7 +51,6 @@ export async function conductOnTerminal<R>(
     outputs?.abandon();
     throw error;
   } finally {
-    letMemoryBe();
     giveStdoutBack();
     interrupts.release();
     await progress.stop();

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { MpmError } from '../errors.ts';
 import type { TenantRows } from '../fleet/verbs/exec.ts';
-import { utf8Of } from '../migration/utf8.ts';
+import { utf8Of } from '../engine/source/files.ts';
 import type { Theme } from '../ui/theme.ts';
 import { type RowsFormat, rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../ui/views/rows.ts';
 import { stdoutSink } from './line-sink.ts';

@@ -1,8 +1,8 @@
 import { EXIT, worstExit } from '../errors.ts';
-import type { MendReport } from '../fleet/mend-report.ts';
-import type { PlanReport } from '../fleet/plan-report.ts';
-import type { RunReport } from '../fleet/report.ts';
-import type { StatusReport } from '../fleet/status-report.ts';
+import type { MendReport } from '../fleet/report/mend-report.ts';
+import type { PlanReport } from '../fleet/report/plan-report.ts';
+import type { RunReport } from '../fleet/report/report.ts';
+import type { StatusReport } from '../fleet/report/status-report.ts';
 import type { SyncReport } from '../fleet/verbs/sync.ts';
 
 type Ended = Pick<RunReport, 'interrupted' | 'error' | 'counts' | 'unmet'> & { foldersBehind?: number };

@@ -1,10 +1,10 @@
 import { Flags } from '@oclif/core';
-import type { ConfigInput, Duration } from '../config/define.ts';
+import type { ConfigInput } from '../config/define.ts';
 import { environment } from '../config/load.ts';
 import { shardFrom } from '../config/shard.ts';
-import { DURATION_FORM, parseDuration } from '../config/duration.ts';
 import { MpmError } from '../errors.ts';
 import { requireSelection, type Selection } from '../fleet/select.ts';
+import { type Duration, DURATION_FORM, parseDuration } from '../pace.ts';
 
 /** Which tenants: the same flags everywhere. */
 export const selectionFlags = {

@@ -1,14 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { MpmError } from '../errors.ts';
 import type { OnEvent } from '../fleet/events.ts';
-import type { RunReport } from '../fleet/report.ts';
-import type { AllResults } from '../ui/report/all-results.ts';
-import type { ErrorViewOptions } from '../ui/views/error.ts';
+import type { RunReport } from '../fleet/report/report.ts';
 import { jsonOf } from '../text.ts';
-import { fileSink, type LineSink, stdoutSink } from './line-sink.ts';
-import { openSpool } from './spool.ts';
+import type { AllResults } from '../ui/report/json.ts';
+import type { ErrorViewOptions } from '../ui/views/error.ts';
+import { fileSink, type LineSink, stdoutSink, openSpool } from './line-sink.ts';
 
 export interface OutputFlags {
   events?: string | undefined;
@@ -177,4 +177,38 @@ function unwritten(flag: string, error: Error): MpmError {
   return new MpmError('FILE_SYSTEM', `${flag} was not written: ${error.message}`, {
     hint: 'The run itself is done; what it did: mpm-migrate run show',
   });
+}
+
+/**
+ * GitHub Actions reads lines of a step's log as commands. While mpm-migrate writes there, none but its own
+ * annotations are: what a tenant's database says is data (engine 35).
+ */
+export interface GithubLog {
+  /** Writes lines that are meant as commands. */
+  command(lines: string): void;
+  /** Lets the commands of what runs next in the step be read again. */
+  end(): void;
+}
+
+/** Stops commands until they are wanted; undefined where the log is not GitHub's. */
+export function openGithubLog(
+  env: Readonly<Record<string, string | undefined>>,
+  write: (text: string) => void,
+): GithubLog | undefined {
+  if (env['GITHUB_ACTIONS'] !== 'true') return undefined;
+  // Nobody who writes into a database can know it.
+  const token = randomBytes(16).toString('hex');
+  const stop = `::stop-commands::${token}\n`;
+  const resume = `::${token}::\n`;
+  let open = true;
+  write(stop);
+  return {
+    command: (lines) => {
+      if (lines) write(open ? `${resume}${lines}${stop}` : lines);
+    },
+    end: () => {
+      if (open) write(resume);
+      open = false;
+    },
+  };
 }

@@ -1,7 +1,18 @@
 import { appendFile } from 'node:fs/promises';
-import type { RunReport } from '../fleet/report.ts';
+import type { Config } from '../config/define.ts';
+import type { MendReport } from '../fleet/report/mend-report.ts';
+import type { PlanReport } from '../fleet/report/plan-report.ts';
+import type { RunReport } from '../fleet/report/report.ts';
+import type { Selection } from '../fleet/select.ts';
+import { plan } from '../fleet/verbs/plan.ts';
+import { shellWord } from '../shell-word.ts';
 import { reportText } from '../ui/report/text.ts';
-import type { Display } from './command.ts';
+import { mendText } from '../ui/views/mend.ts';
+import { planText } from '../ui/views/plan.ts';
+import type { Display, FleetRun } from './command.ts';
+import { conductOnTerminal } from './conduct.ts';
+import { planExitCode } from './exit-code.ts';
+import { type PastFlags, pastFrom } from './flags.ts';
 
 /** The report as text; under GitHub Actions its annotations and step summary are written as well. */
 export async function showReport(
@@ -25,4 +36,41 @@ async function appendSummary(file: string, markdown: string): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`The step summary was not written: ${reason}\n`);
   });
+}
+
+/** What the verbs that change histories have in common: the work with its progress, and the report as text. */
+export async function showMend(
+  display: Display,
+  options: { quiet: boolean; json: boolean; argv: readonly string[]; command: string },
+  work: (run: Omit<FleetRun, 'config'>) => Promise<MendReport>,
+): Promise<{ report: MendReport; text: string }> {
+  const report = await conductOnTerminal(display, options, work);
+  const words = options.argv.map(shellWord);
+  const again = [options.command, ...words].join(' ');
+  return { report, text: mendText(report, display.out, { shortPath: display.shortPath, again }) };
+}
+
+/** What `plan` and `up --dry-run` have in common: the look with its progress, the exit code, the report as text. */
+export async function showPlan(
+  { config, display, json }: { config: Config; display: Display; json: boolean },
+  selection: Selection,
+  flags: PastFlags & {
+    quiet?: boolean;
+    to?: string | undefined;
+    sql?: boolean;
+    'exit-code'?: boolean;
+  },
+): Promise<{ report: PlanReport; text: string }> {
+  const { quiet = false, to, sql = false } = flags;
+  const report = await conductOnTerminal(display, { quiet, json }, ({ onEvent, signal }) =>
+    plan(config, selection, {
+      onEvent,
+      signal,
+      sql,
+      ...pastFrom(flags),
+      ...(to === undefined ? {} : { to }),
+    }),
+  );
+  process.exitCode = planExitCode(report, { exitCode: flags['exit-code'] ?? false });
+  return { report, text: planText(report, display.out, { shortPath: display.shortPath, sql }) };
 }

@@ -1,6 +1,5 @@
 import { MpmError } from '../errors.ts';
 import type { AddressSource, ConnectionConfig, ConnectionRequest, UrlPlace } from '../postgres/address.ts';
-import { isObject } from './is-object.ts';
 
 /** Gives a connection's configuration when one is about to be opened. */
 export type ConnectionFunction = (request: ConnectionRequest) => ConnectionConfig | Promise<ConnectionConfig>;
@@ -70,4 +69,8 @@ export class ConnectionSource implements AddressSource {
     });
     return Promise.race([ask(), late]).finally(() => clearTimeout(timer));
   }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,7 @@
+import type { Pace, Duration } from '../pace.ts';
 import type { Address } from '../postgres/address.ts';
 import type { ConnectionFunction } from './connection-function.ts';
 import type { UrlSecret } from './secret-url.ts';
-
-/** A time: a number of ms, or text like `500ms`, `5s`, `2min`. `0` means none. */
-export type Duration = number | string;
 
 /**
  * A connection URL; or the shell command that prints it, or the file that holds it. A command runs once a run, for 10 s
@@ -237,15 +235,4 @@ export interface SessionLimits {
   idleTimeout: number;
   ttl: number;
   reset: SessionReset;
-}
-
-/** Times in ms; 0 means none. */
-export interface Pace {
-  concurrency?: number;
-  lockTimeout: number;
-  statementTimeout: number;
-  idleInTransactionTimeout: number;
-  lockWait: number;
-  retries: number;
-  connectTimeout: number;
 }

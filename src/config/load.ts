@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { MpmError } from '../errors.ts';
-import { shellWord } from '../shell-word.ts';
 import { rememberSecret } from '../secrets.ts';
-import { type Config, type ConfigInput, defineConfig } from './define.ts';
-import { actorOf, readEnvironment } from './environment.ts';
+import { shellWord } from '../shell-word.ts';
 import { complete } from './complete.ts';
-import { historyPairProblem } from './history-name.ts';
+import { type Config, type ConfigInput, defineConfig } from './define.ts';
+import { actorOf, readEnvironment, historyPairProblem } from './environment.ts';
 import { findConfig, PLACES } from './find.ts';
-import { isObject } from './is-object.ts';
+import { isObject } from './connection-function.ts';
 import type { CheckedConfig } from './parse.ts';
 import type { Environment } from './url.ts';
 

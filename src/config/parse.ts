@@ -1,10 +1,8 @@
 import * as z from 'zod/mini';
-import { isObject } from './is-object.ts';
-import type { ConnectionFunction } from './connection-function.ts';
+import { type ConnectionFunction, isObject } from './connection-function.ts';
 import type { ConfigInput, ServerInput, SessionReset, UrlInput } from './define.ts';
-import { DURATION_FORM, parseDuration } from './duration.ts';
-import { nearest } from './environment.ts';
-import { historyNameProblem } from './history-name.ts';
+import { DURATION_FORM, parseDuration } from '../pace.ts';
+import { nearest, historyNameProblem } from './environment.ts';
 import { urlProblem } from './url.ts';
 
 /** Checked: says the same as {@link ConfigInput}, with every server as an object. */

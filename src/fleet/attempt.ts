@@ -1,10 +1,10 @@
-import type { Tenant } from '../central/tenant.ts';
+import type { Tenant } from '../central/list/tenant.ts';
 import { type ErrorReport, MpmError, asMpmError, errorReport } from '../errors.ts';
-import type { Attempt } from '../migration/migrate.ts';
+import type { Attempt } from '../engine/apply/migrate.ts';
 import { isTransient } from '../postgres/sqlstate.ts';
 import { idWord } from '../shell-word.ts';
 import { bounded } from '../text.ts';
-import type { TenantRef, TenantResult } from './report.ts';
+import type { TenantRef, TenantResult } from './report/report.ts';
 
 /** What an attempt at a tenant came to: the engine's, and what the fleet adds; `D` is the verb's own detail. */
 export interface TenantAttempt<D = unknown>

@@ -1,11 +1,11 @@
 import type { Central } from '../central/central.ts';
 import type { Config } from '../config/define.ts';
-import type { ModuleWatch } from '../migration/module-process.ts';
-import type { ReportBuilder } from './collect.ts';
+import type { ModuleWatch } from '../engine/module/module-process.ts';
+import type { ReportBuilder } from './report/collect.ts';
 import type { Unstamped } from './events.ts';
-import type { TenantResult } from './report.ts';
-import type { ServerViews } from './server-view.ts';
-import type { Survey } from './sweep.ts';
+import type { TenantResult } from './report/report.ts';
+import type { ServerViews } from './schedule/server-view.ts';
+import type { Survey } from './schedule/sweep.ts';
 
 /** What a verb's visits have in common. */
 export interface WalkContext {

@@ -1,17 +1,17 @@
 import type { Config } from '../config/define.ts';
-import { amend, type Change } from '../migration/amend.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Found } from '../migration/read.ts';
-import type { HistoryRow } from '../migration/state.ts';
+import { amend, type Change } from '../engine/edit/amend.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Found } from '../engine/history/read.ts';
+import type { HistoryRow } from '../engine/history/state.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { attemptOf, type TenantAttempt } from './attempt.ts';
 import type { OnEvent } from './events.ts';
 import type { FleetFiles } from './files.ts';
-import { Groups } from './groups.ts';
-import type { HistoryChange, MendReport, MendResult } from './mend-report.ts';
-import type { Outcome, TenantResult } from './report.ts';
+import { Groups } from './report/groups.ts';
+import type { HistoryChange, MendReport, MendResult } from './report/mend-report.ts';
+import type { Outcome, TenantResult } from './report/report.ts';
 import { type Selection, selectsByName } from './select.ts';
-import type { SweepOptions } from './sweep.ts';
+import type { SweepOptions } from './schedule/sweep.ts';
 import { walk } from './walk.ts';
 
 export interface MendOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {

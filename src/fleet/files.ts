@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/define.ts';
-import type { Migration } from '../migration/migration.ts';
-import { readPlugins } from '../tenant/plugins.ts';
-import { compareNames, parseFileName } from '../migration/name.ts';
-import { findMigration } from '../migration/plan.ts';
-import { type MigrationCache, type MigrationSet, readMigrations } from '../migration/source.ts';
+import type { Migration } from '../engine/migration.ts';
+import { readPlugins } from '../tenants/folders/plugins.ts';
+import { compareNames, parseFileName } from '../engine/source/name.ts';
+import { findMigration } from '../engine/plan.ts';
+import { type MigrationCache, type MigrationSet, readMigrations } from '../engine/source/source.ts';
 
 /** What a run reads from the disk: core once, before any connection; a tenant's own folder before its own. */
 export interface FleetFiles {

@@ -1,44 +1,43 @@
+import type { Kysely } from 'kysely';
+import { tenantWord } from '../argument.ts';
+import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
+import type { PoolStats } from '../sessions/pool-choice.ts';
+import { type Session, type SessionOptions, Sessions, type TenantId } from '../sessions/sessions.ts';
+import { type AdoptInput, adopt as adoptDatabase } from '../tenants/adopt.ts';
+import { type ChangeOptions, hold, label, release, rename, type TenantChange } from '../tenants/change.ts';
+import { clone, type CloneInput } from '../tenants/clone.ts';
+import type { ProvisionOptions, ProvisionReport } from '../tenants/create/creation.ts';
+import { IdleHands } from '../tenants/create/hands.ts';
+import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenants/create/pool.ts';
 import {
   type ProvisionInput,
   provision as provisionTenant,
   resumeProvision as resumeTenant,
-} from '../tenant/provision.ts';
-import type { ProvisionOptions, ProvisionReport } from '../tenant/creation.ts';
-import type { Kysely } from 'kysely';
-import type { Tenant } from '../central/tenant.ts';
-import type { PoolStats } from '../postgres/pool-choice.ts';
-import { type Session, type SessionOptions, Sessions, type TenantId } from '../tenant/sessions.ts';
-import { type AdoptInput, adopt as adoptDatabase } from '../tenant/adopt.ts';
-import { type ChangeOptions, hold, label, release, rename, type TenantChange } from '../tenant/change.ts';
-import { clone, type CloneInput } from '../tenant/clone.ts';
-import { drop, type DropOptions } from '../tenant/drop.ts';
-import { IdleHands } from '../tenant/hands.ts';
-import { move, type MoveInput } from '../tenant/move.ts';
-import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenant/pool.ts';
-import { tenantWord } from '../tenant/argument.ts';
-import type { OnEvent } from './events.ts';
-import { guardEvents } from './guarded-events.ts';
-import type { RunReport } from './report.ts';
+} from '../tenants/create/provision.ts';
+import { drop, type DropOptions } from '../tenants/drop.ts';
+import { move, type MoveInput } from '../tenants/move/move.ts';
+import { type DoctorReport, doctor } from './doctor/doctor.ts';
+import { type OnEvent, guardEvents } from './events.ts';
+import type { MendReport } from './report/mend-report.ts';
+import type { PlanReport } from './report/plan-report.ts';
+import type { RunReport } from './report/report.ts';
+import type { StatusReport } from './report/status-report.ts';
 import type { Selection } from './select.ts';
-import type { StatusReport } from './status-report.ts';
-import type { MendReport } from './mend-report.ts';
-import type { PlanReport } from './plan-report.ts';
 import { type BaselineOptions, baseline } from './verbs/baseline.ts';
-import { type DoctorReport, doctor } from './verbs/doctor.ts';
 import { type DownOptions, down } from './verbs/down.ts';
+import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
 import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
-import type { RunOptions } from './walk.ts';
 import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
-import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
 import { type UpOptions, up } from './verbs/up.ts';
+import type { RunOptions } from './walk.ts';
 
 /**
  * A fleet of tenants, as the library offers it: what the commands do, with the same defaults. Nothing here

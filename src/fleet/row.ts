@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Central } from '../central/central.ts';
-import type { Tenant } from '../central/tenant.ts';
-import { readAgain } from '../central/tenants.ts';
+import type { Tenant } from '../central/list/tenant.ts';
+import { readAgain } from '../central/list/tenants.ts';
 import { asMpmError, MpmError } from '../errors.ts';
-import type { Admit } from '../migration/unit.ts';
+import type { Admit } from '../engine/apply/unit.ts';
 import { idWord } from '../shell-word.ts';
 import { merge, skipped, type TenantAttempt } from './attempt.ts';
-import { inTurn } from './turn.ts';
+import { inTurn } from './schedule/turn.ts';
 
 /** So often a row may change under one attempt: more is a mistake in whatever changes it. */
 const MOST_CHANGES = 5;

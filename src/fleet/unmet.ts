@@ -1,9 +1,9 @@
 import type { Central } from '../central/central.ts';
-import { resolveFilter } from '../central/resolve.ts';
+import { resolveFilter } from '../central/list/resolve.ts';
 import { lastThatLeft } from '../central/runs.ts';
-import { countTenants, type TenantFilter } from '../central/tenants.ts';
+import { countTenants, type TenantFilter } from '../central/list/tenants.ts';
 import { filterOf, type Selection, selectsByName } from './select.ts';
-import { inTurn } from './turn.ts';
+import { inTurn } from './schedule/turn.ts';
 
 /**
  * What is wrong with a selection that comes to nobody, before `--shard` takes its slice: it names a label that nobody

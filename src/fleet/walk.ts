@@ -1,22 +1,20 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import { withCentral } from '../central/central.ts';
-import { HEARTBEAT } from '../central/liveness.ts';
+import { HEARTBEAT, beatPart } from '../central/parts.ts';
 import { activeRuns, beat, recordTenants } from '../central/runs.ts';
-import { beatPart } from '../central/parts.ts';
-import type { Tenant } from '../central/tenant.ts';
+import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { errorReport } from '../errors.ts';
-import { ModuleWatch } from '../migration/module-process.ts';
+import { ModuleWatch } from '../engine/module/module-process.ts';
 import { TOOL_VERSION } from '../version.ts';
 import { type TenantAttempt, merge, refOf, resultOf, skipped } from './attempt.ts';
-import { ReportBuilder } from './collect.ts';
+import { ReportBuilder } from './report/collect.ts';
 import type { WalkContext } from './context.ts';
 import type { OnEvent, Unstamped } from './events.ts';
-import type { StopReason } from './lanes.ts';
-import { LedgerWriter } from './ledger.ts';
-import { amountOf, failureBudget } from './limit.ts';
-import type { RunReport, TenantResult } from './report.ts';
-import { closeRun, describeActive, openRun, shardOf } from './run-row.ts';
+import type { StopReason } from './schedule/lanes.ts';
+import { LedgerWriter, closeRun, describeActive, openRun, shardOf } from './ledger.ts';
+import { amountOf, failureBudget } from './schedule/limit.ts';
+import type { RunReport, TenantResult } from './report/report.ts';
 import {
   type Selection,
   describeSelection,
@@ -24,12 +22,12 @@ import {
   requireSelection,
   selectsByName,
 } from './select.ts';
-import { ServerViews } from './server-view.ts';
-import { type Survey, type SweepOptions, survey, sweep } from './sweep.ts';
-import { inTurn } from './turn.ts';
+import { ServerViews } from './schedule/server-view.ts';
+import { type Survey, type SweepOptions, survey, sweep } from './schedule/sweep.ts';
+import { inTurn } from './schedule/turn.ts';
 import { unmetBy } from './unmet.ts';
 import { visit, type VisitWork } from './visit.ts';
-import { planWaves, takeWaves, type WaveOptions } from './waves.ts';
+import { planWaves, takeWaves, type WaveOptions } from './schedule/waves.ts';
 
 export interface RunOptions extends SweepOptions, WaveOptions {
   onEvent?: OnEvent;

@@ -3,10 +3,10 @@ import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { MpmError } from '../errors.ts';
 import { bind } from './bind.ts';
-import { Drain } from './drain.ts';
+import { Drain, type Result } from './drain.ts';
 import type { KyselyOptions } from './kysely.ts';
-import { knownRoles, learnRoles, type SessionRoles } from './roles.ts';
 import { identifier } from './quote.ts';
+import { knownRoles, learnRoles, type SessionRoles } from './roles.ts';
 import {
   closingSettings,
   holdSession,
@@ -36,13 +36,6 @@ export interface Answer {
   results: Result[];
   /** What each COPY … TO STDOUT sent, in its text format. */
   copied: readonly string[];
-}
-
-/** What one statement returned. */
-export interface Result {
-  command: string;
-  rowCount: number | null;
-  rows: Record<string, unknown>[];
 }
 
 type Results = pg.QueryArrayResult<(string | null)[]>;

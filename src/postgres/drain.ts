@@ -1,5 +1,4 @@
 import pg from 'pg';
-import type { Result } from './connection.ts';
 
 /** A message from the server, as pg's parser hands it on. */
 interface FromServer {
@@ -81,4 +80,11 @@ function queryMessage(parts: readonly string[]): Buffer {
   for (const part of parts) at += message.write(part, at);
   message.writeUInt8(0, at);
   return message;
+}
+
+/** What one statement returned. */
+export interface Result {
+  command: string;
+  rowCount: number | null;
+  rows: Record<string, unknown>[];
 }

@@ -1,4 +1,3 @@
-import type { Connection } from './connection.ts';
 import { literal } from './quote.ts';
 import { isConnectionLoss, isServerError } from './sqlstate.ts';
 
@@ -16,6 +15,13 @@ export interface Vigil {
   look(pid: number, patience: number): Promise<Sight>;
 }
 
+/** The connection that looks. */
+interface Looker {
+  readonly backendPid: number | undefined;
+  query<T>(sql: string): Promise<T[]>;
+  leave(): void;
+}
+
 /** ms for which an answer may be on its way: it is not lost yet. */
 const ON_ITS_WAY = 1000;
 
@@ -24,17 +30,17 @@ const ON_ITS_WAY = 1000;
  * its application_name, because the pid may be somebody else's by now.
  */
 export async function sightOf(
-  open: () => Promise<Connection>,
+  open: () => Promise<Looker>,
   { pid, applicationName }: { pid: number; applicationName: string },
 ): Promise<Sight> {
-  let other: Connection | undefined;
+  let other: Looker | undefined;
   try {
     other = await open();
     const [row] = await other.query<{ own: number; working: boolean }>(
       `select pg_catalog.pg_backend_pid() as own, coalesce((select coalesce(a.state, 'active') not in ('idle', 'idle in transaction', 'idle in transaction (aborted)')
   or pg_catalog.clock_timestamp() - a.state_change < interval '${ON_ITS_WAY} ms' from pg_catalog.pg_stat_activity a where a.pid = ${pid}), false) as working`,
     );
-    if (row?.own !== other.backendPid) return 'hidden';
+    if (!row || row.own !== other.backendPid) return 'hidden';
     if (row.working) return 'working';
     await other.query(`select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
 where a.pid = ${pid} and a.application_name = ${literal(applicationName)}`);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded.ts';
+import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { mpm, type Place, program } from './harness.ts';
 import { writeFiles, writeHistory } from './history.ts';
 

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configFrom } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/define.ts';
-import { centralUp } from '../../src/central/up.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { connect, type DatabaseTarget, withConnection } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
-import type { ProvisionReport } from '../../src/tenant/creation.ts';
-import { provision } from '../../src/tenant/provision.ts';
+import type { ProvisionReport } from '../../src/tenants/create/creation.ts';
+import { provision } from '../../src/tenants/create/provision.ts';
 import { program } from './harness.ts';
 import { writeFiles, writeHistory } from './history.ts';
 

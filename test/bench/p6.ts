@@ -1,7 +1,7 @@
 import { identified } from '../helpers/central.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
-import { fillPool } from '../../src/tenant/pool.ts';
-import { listTemplates } from '../../src/tenant/template.ts';
+import { fillPool } from '../../src/tenants/create/pool.ts';
+import { listTemplates } from '../../src/tenants/create/template.ts';
 import type { Bench } from './harness.ts';
 import { endNewTenants, withNewTenants } from './new-tenant.ts';
 

@@ -1,7 +1,6 @@
 // A runner in a process of its own, for tests that kill it: engine-runner.ts URL FOLDER
-import { attemptUp } from '../../src/migration/migrate.ts';
-import { readMigrations } from '../../src/migration/source.ts';
-import { withRetries } from '../../src/migration/retry.ts';
+import { attemptUp, withRetries } from '../../src/engine/apply/migrate.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 import { OPTIONS, targetOf } from './options.ts';
 
 const [url = '', folder = ''] = process.argv.slice(2);

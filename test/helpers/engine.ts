@@ -5,9 +5,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'rolldown';
 import { afterAll } from 'vitest';
-import type { DownOptions } from '../../src/migration/plan.ts';
-import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/migration/migrate.ts';
-import { readMigrations, type MigrationSet } from '../../src/migration/source.ts';
+import type { DownOptions } from '../../src/engine/plan.ts';
+import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/engine/apply/migrate.ts';
+import { readMigrations, type MigrationSet } from '../../src/engine/source/source.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { OPTIONS, targetOf } from './options.ts';
 

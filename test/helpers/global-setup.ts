@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
-import type { EmbeddedServer } from '../../src/postgres/embedded.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import type { EmbeddedServer } from '../../src/postgres/embedded/embedded.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {

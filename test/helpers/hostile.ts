@@ -2,7 +2,7 @@
  * A tenant who waits for somebody with rights: everything of his that a statement could come upon calls a canary.
  * Calls are counted by a sequence, which no rollback takes back.
  */
-import { createHistory } from '../../src/migration/history.ts';
+import { createHistory } from '../../src/engine/history/history.ts';
 
 /** All that could be called by a name that is looked up in his schema, which stands in front of pg_catalog. */
 const EVIL = `create schema evil;

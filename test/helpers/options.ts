@@ -1,4 +1,4 @@
-import type { MigrateOptions } from '../../src/migration/migrate.ts';
+import type { MigrateOptions } from '../../src/engine/apply/migrate.ts';
 
 /** Options of the engine that a test wants: nothing waits for long, nothing is tried again. */
 export const OPTIONS: MigrateOptions = {

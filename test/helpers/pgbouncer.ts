@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unprivilegedUser } from '../../src/postgres/embedded-programs.ts';
+import { unprivilegedUser } from '../../src/postgres/embedded/embedded-programs.ts';
 
 export interface PgbouncerOptions {
   mode: 'session' | 'transaction' | 'statement';

@@ -15,7 +15,7 @@ let classes: Promise<Map<string, Class>> | undefined;
 /** Every command by its words: `tenant pool fill`. */
 export function commands(): Promise<Map<string, Class>> {
   classes ??= (async () => {
-    const folder = join(src, 'commands');
+    const folder = join(src, 'cli/commands');
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
       file.endsWith('.ts'),
     );

@@ -1,5 +1,5 @@
 import type { RunEvent } from '../../src/fleet/events.ts';
-import type { RunReport, TenantRef, TenantResult } from '../../src/fleet/report.ts';
+import type { RunReport, TenantRef, TenantResult } from '../../src/fleet/report/report.ts';
 import { type Theme, themeFor } from '../../src/ui/theme.ts';
 
 /** Samples that the tests of what users see share. */

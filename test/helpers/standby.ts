@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded.ts';
+import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { compareNames, versionOf } from '../../src/migration/name.ts';
+import { compareNames, versionOf } from '../../src/engine/source/name.ts';
 import { markedSections } from './sections.ts';
 
 /** A migration of somebody else's, as plain SQL for both sides. */

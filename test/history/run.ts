@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { collect, type HistoryMigration } from './collect.ts';
 import { compareHistory } from './history.ts';
 import { serverPrograms } from './programs.ts';

@@ -1,4 +1,4 @@
-import { scan } from '../../src/migration/scan.ts';
+import { scan } from '../../src/engine/sql/scan.ts';
 
 const WORDS = new Set(['begin', 'start', 'commit', 'rollback', 'end', 'abort']);
 

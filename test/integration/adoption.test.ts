@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import type { ToolName } from '../../src/migration/other-tools.ts';
+import type { ToolName } from '../../src/dialects/other-tools.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
-import { centralStatus } from '../../src/central/status.ts';
-import { streamTenants } from '../../src/central/tenants.ts';
-import { centralDown, centralUp } from '../../src/central/up.ts';
+import { centralStatus } from '../../src/central/schema/status.ts';
+import { streamTenants } from '../../src/central/list/tenants.ts';
+import { centralDown, centralUp } from '../../src/central/schema/up.ts';
 import type { MpmError } from '../../src/errors.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';

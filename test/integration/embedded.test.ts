@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 
 const bin = process.env['MPM_TEST_SERVER_BIN'];
 const programs = bin ? { bin } : {};
@@ -51,7 +51,7 @@ test('a wrong password is refused', async () => {
 test('a server of a process that was killed goes away by itself', async () => {
   const start = `
     const { createJiti } = await import('jiti');
-    const { startEmbedded } = await createJiti(process.cwd()).import('./src/postgres/embedded.ts');
+    const { startEmbedded } = await createJiti(process.cwd()).import('./src/postgres/embedded/embedded.ts');
     const { port, dir } = await startEmbedded(${JSON.stringify(programs)});
     console.log(JSON.stringify({ port, dir }));
     setInterval(() => {}, 1000);`;

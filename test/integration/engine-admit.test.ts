@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { MpmError } from '../../src/errors.ts';
-import { amend } from '../../src/migration/amend.ts';
-import { tryLock } from '../../src/migration/history.ts';
+import { amend } from '../../src/engine/edit/amend.ts';
+import { tryLock } from '../../src/engine/history/history.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { down, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
 import { OPTIONS, targetOf } from '../helpers/options.ts';

@@ -12,7 +12,7 @@ import {
   withFolders,
 } from '../helpers/engine.ts';
 import { startProxy } from '../helpers/proxy.ts';
-import { readMigrations } from '../../src/migration/source.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 
 const databases = withDatabases();
 withFolders();

@@ -4,10 +4,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { attemptUp } from '../../src/migration/migrate.ts';
-import { withRetries } from '../../src/migration/retry.ts';
-import { readMigrations } from '../../src/migration/source.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { attemptUp, withRetries } from '../../src/engine/apply/migrate.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   backendDoing,

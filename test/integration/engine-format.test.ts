@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { inspect } from '../../src/migration/inspect.ts';
-import { parseStamp } from '../../src/migration/stamp.ts';
+import { inspect } from '../../src/engine/history/lost.ts';
+import { parseStamp } from '../../src/engine/history/stamp.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   down,

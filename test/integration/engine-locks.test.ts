@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { withRetries } from '../../src/migration/retry.ts';
-import { attemptUp } from '../../src/migration/migrate.ts';
+import { withRetries, attemptUp } from '../../src/engine/apply/migrate.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { backendDoing, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';

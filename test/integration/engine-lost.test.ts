@@ -4,7 +4,7 @@ import { down } from '../../src/fleet/verbs/down.ts';
 import { repair } from '../../src/fleet/verbs/repair.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { adopt } from '../../src/tenant/adopt.ts';
+import { adopt } from '../../src/tenants/adopt.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet } from '../helpers/fleet.ts';
 

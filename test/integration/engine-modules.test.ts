@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { ModuleWatch } from '../../src/migration/module-process.ts';
+import { ModuleWatch } from '../../src/engine/module/module-process.ts';
 import type { MpmError } from '../../src/errors.ts';
 import { withDatabases } from '../helpers/database.ts';
-import { readMigrations } from '../../src/migration/source.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 import { down, folderOf, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
 
 withFolders();

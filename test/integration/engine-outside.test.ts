@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readMigrations } from '../../src/migration/source.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   backendDoing,

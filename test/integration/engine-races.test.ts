@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { amend, type Change } from '../../src/migration/amend.ts';
-import { decideBaseline, decideRepair, decideResolve } from '../../src/migration/decide.ts';
-import type { MigrateOptions } from '../../src/migration/migrate.ts';
-import type { MigrationSet } from '../../src/migration/source.ts';
-import { parseStamp } from '../../src/migration/stamp.ts';
-import type { HistoryRow } from '../../src/migration/state.ts';
+import { amend, type Change } from '../../src/engine/edit/amend.ts';
+import { decideBaseline, decideRepair, decideResolve } from '../../src/engine/edit/decide.ts';
+import type { MigrateOptions } from '../../src/engine/apply/migrate.ts';
+import type { MigrationSet } from '../../src/engine/source/source.ts';
+import { parseStamp } from '../../src/engine/history/stamp.ts';
+import type { HistoryRow } from '../../src/engine/history/state.ts';
 import { connect } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
 import { SQLSTATE, sqlstateOf } from '../../src/postgres/sqlstate.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { lockKeys } from '../../src/migration/history.ts';
-import { inspect } from '../../src/migration/inspect.ts';
-import { readMigrations } from '../../src/migration/source.ts';
+import { lockKeys } from '../../src/engine/history/history.ts';
+import { inspect } from '../../src/engine/history/lost.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 import { connect } from '../../src/postgres/connect.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import {
   backendDoing,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openStatements } from '../../src/cli/exec.ts';
 import { exec } from '../../src/fleet/verbs/exec.ts';
-import { readSeeds } from '../../src/tenant/seeds.ts';
+import { readSeeds } from '../../src/tenants/create/seeds.ts';
 import { rowsAsNdjson } from '../../src/ui/views/rows.ts';
 import type { Config } from '../../src/config/define.ts';
 import { configOf } from '../helpers/central.ts';

@@ -1,10 +1,10 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { beginAgain } from '../../src/central/provisioning.ts';
+import { beginAgain } from '../../src/central/list/provisioning.ts';
 import { withCentral } from '../../src/central/central.ts';
 import { fresh } from '../../src/fleet/verbs/fresh.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { resumeProvision } from '../../src/tenant/provision.ts';
+import { resumeProvision } from '../../src/tenants/create/provision.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 

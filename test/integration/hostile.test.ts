@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import type { ResolveOptions } from '../../src/fleet/verbs/resolve.ts';
 import { sync } from '../../src/fleet/verbs/sync.ts';
-import { showTenant } from '../../src/tenant/show.ts';
+import { showTenant } from '../../src/tenants/show.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 import { hostile, SELECT_CALLS, squatted } from '../helpers/hostile.ts';

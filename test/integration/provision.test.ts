@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
-import { centralUp } from '../../src/central/up.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
 import type { MpmError } from '../../src/errors.ts';
-import { provision, resumeProvision } from '../../src/tenant/provision.ts';
+import { provision, resumeProvision } from '../../src/tenants/create/provision.ts';
 import { configOf } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';

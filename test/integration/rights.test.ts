@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { centralUp } from '../../src/central/up.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
 import type { Config } from '../../src/config/define.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
-import { justEnough } from '../../src/tenant/rights.ts';
+import { justEnough } from '../../src/fleet/doctor/rights.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet } from '../helpers/fleet.ts';
 import { configOf } from '../helpers/central.ts';

@@ -11,7 +11,7 @@ import { uninstallPlugin } from '../../src/fleet/verbs/plugin-uninstall.ts';
 import { repair } from '../../src/fleet/verbs/repair.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { fresh } from '../../src/fleet/verbs/fresh.ts';
-import { hold } from '../../src/tenant/change.ts';
+import { hold } from '../../src/tenants/change.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { CORE, makeFleet, type TestFleet, type TestTenant } from '../helpers/fleet.ts';
 import { holdHistoryLock } from '../helpers/history-lock.ts';

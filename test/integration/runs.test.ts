@@ -15,8 +15,8 @@ import {
   runTenants,
   type TenantRecord,
 } from '../../src/central/runs.ts';
-import { streamTenants, type TenantFilter } from '../../src/central/tenants.ts';
-import { centralUp } from '../../src/central/up.ts';
+import { streamTenants, type TenantFilter } from '../../src/central/list/tenants.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
 import type { Config } from '../../src/config/define.ts';
 import { configOf } from '../helpers/central.ts';
 import { withDatabases } from '../helpers/database.ts';

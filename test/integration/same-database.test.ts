@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import type { MpmError } from '../../src/errors.ts';
-import { doctor } from '../../src/fleet/verbs/doctor.ts';
+import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { fresh } from '../../src/fleet/verbs/fresh.ts';
-import { adopt } from '../../src/tenant/adopt.ts';
-import { clone } from '../../src/tenant/clone.ts';
-import { drop } from '../../src/tenant/drop.ts';
-import { move } from '../../src/tenant/move.ts';
-import { provision } from '../../src/tenant/provision.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { adopt } from '../../src/tenants/adopt.ts';
+import { clone } from '../../src/tenants/clone.ts';
+import { drop } from '../../src/tenants/drop.ts';
+import { move } from '../../src/tenants/move/move.ts';
+import { provision } from '../../src/tenants/create/provision.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 

@@ -4,7 +4,7 @@ import type { RunEvent } from '../../src/fleet/events.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded.ts';
+import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { addTenants, makeFleet, type TestFleet } from '../helpers/fleet.ts';
 

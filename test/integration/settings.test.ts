@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readProvisioning } from '../../src/central/provisioning.ts';
+import { readProvisioning } from '../../src/central/list/provisioning.ts';
 import { openCentral } from '../../src/central/central.ts';
 import type { Config } from '../../src/config/define.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
-import { countTenants, streamTenants } from '../../src/central/tenants.ts';
+import { countTenants, streamTenants } from '../../src/central/list/tenants.ts';
 import type { Config } from '../../src/config/define.ts';
 import { filterOf } from '../../src/fleet/select.ts';
 import { up } from '../../src/fleet/verbs/up.ts';

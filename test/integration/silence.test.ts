@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
 import type { Config } from '../../src/config/define.ts';
 import type { RunEvent } from '../../src/fleet/events.ts';
-import { inTurn } from '../../src/fleet/turn.ts';
+import { inTurn } from '../../src/fleet/schedule/turn.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet } from '../helpers/fleet.ts';

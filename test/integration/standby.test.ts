@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { centralUp } from '../../src/central/up.ts';
-import { doctor } from '../../src/fleet/verbs/doctor.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
+import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { startEmbedded } from '../../src/postgres/embedded.ts';
-import { provision } from '../../src/tenant/provision.ts';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import { provision } from '../../src/tenants/create/provision.ts';
 import { configOf } from '../helpers/central.ts';
 import { folderOf, withFolders } from '../helpers/engine.ts';
 import { startStandby } from '../helpers/standby.ts';

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { down } from '../../src/fleet/verbs/down.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import type { StatusRow } from '../../src/fleet/status-report.ts';
+import type { StatusRow } from '../../src/fleet/report/status-report.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { addTenants, makeFleet } from '../helpers/fleet.ts';
 

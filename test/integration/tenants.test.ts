@@ -1,10 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { type Central, withCentral } from '../../src/central/central.ts';
-import { tenantProblem } from '../../src/central/problem.ts';
-import type { Tenant } from '../../src/central/tenant.ts';
-import { countTenants, findTenant, pagesOfTenants, type TenantFilter } from '../../src/central/tenants.ts';
-import { centralUp } from '../../src/central/up.ts';
+import { tenantProblem } from '../../src/central/list/problem.ts';
+import type { Tenant } from '../../src/central/list/tenant.ts';
+import {
+  countTenants,
+  findTenant,
+  pagesOfTenants,
+  type TenantFilter,
+} from '../../src/central/list/tenants.ts';
+import { centralUp } from '../../src/central/schema/up.ts';
 import type { Config } from '../../src/config/define.ts';
 import type { MpmError } from '../../src/errors.ts';
 import { idWord } from '../../src/shell-word.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { decideAdoption } from '../../src/migration/adopt.ts';
-import type { Migration } from '../../src/migration/migration.ts';
-import { versionOf } from '../../src/migration/name.ts';
-import { entriesOf, type ToolName } from '../../src/migration/other-tools.ts';
+import { decideAdoption } from '../../src/dialects/adopt.ts';
+import type { Migration } from '../../src/engine/migration.ts';
+import { versionOf } from '../../src/engine/source/name.ts';
+import { entriesOf, type ToolName } from '../../src/dialects/other-tools.ts';
 
 const files = (...names: string[]) =>
   names.map((name) => ({ name, version: versionOf(name) }) as unknown as Migration);

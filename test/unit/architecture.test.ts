@@ -7,16 +7,16 @@ import { expect, test } from 'vitest';
 
 /** Where each outside package comes in: files, or folders with a slash. */
 const DOORS: Record<string, string[]> = {
-  '@oclif/core': ['commands/', 'cli/'],
-  listr2: ['ui/progress-tty.ts'],
+  '@oclif/core': ['cli/'],
+  listr2: ['ui/progress/tty.ts'],
   chalk: ['ui/theme.ts'],
   cosmiconfig: ['config/load.ts'],
   zod: ['config/'],
-  umzug: ['migration/execute.ts'],
-  'libpg-query': ['migration/split.ts'],
-  pg: ['postgres/'],
+  umzug: ['engine/apply/work.ts'],
+  'libpg-query': ['engine/sql/split.ts'],
+  pg: ['postgres/', 'sessions/'],
   'pg-connection-string': ['postgres/'],
-  kysely: ['postgres/', 'migration/ledger.ts', 'central/'],
+  kysely: ['postgres/', 'engine/module/'],
   jiti: ['module.ts'],
 };
 

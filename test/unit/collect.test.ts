@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ErrorReport } from '../../src/errors.ts';
-import { ReportBuilder } from '../../src/fleet/collect.ts';
-import type { TenantResult } from '../../src/fleet/report.ts';
+import { ReportBuilder } from '../../src/fleet/report/collect.ts';
+import type { TenantResult } from '../../src/fleet/report/report.ts';
 
 const head = {
   run: 1,

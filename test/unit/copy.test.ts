@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseCopy } from '../../src/migration/copy.ts';
-import { stampOf } from '../../src/migration/stamp.ts';
+import { parseCopy } from '../../src/engine/sql/copy.ts';
+import { stampOf } from '../../src/engine/history/stamp.ts';
 
 const line = (...fields: string[]) => `${[...fields, 'core'].join('\t')}\n`;
 

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { openGithubLog } from '../../src/cli/github-log.ts';
-import type { MendReport } from '../../src/fleet/mend-report.ts';
-import type { PlanReport } from '../../src/fleet/plan-report.ts';
-import type { RunReport } from '../../src/fleet/report.ts';
-import type { HistoryEntry, StatusReport } from '../../src/fleet/status-report.ts';
+import { openGithubLog } from '../../src/cli/outputs.ts';
+import { failureKey } from '../../src/fleet/report/collect.ts';
+import type { MendReport } from '../../src/fleet/report/mend-report.ts';
+import type { PlanReport } from '../../src/fleet/report/plan-report.ts';
+import type { RunReport } from '../../src/fleet/report/report.ts';
+import type { HistoryEntry, StatusReport } from '../../src/fleet/report/status-report.ts';
 import { boundError } from '../../src/postgres/sqlstate.ts';
 import { bounded, jsonOf } from '../../src/text.ts';
-import type { AllResults } from '../../src/ui/report/all-results.ts';
+import { startLines } from '../../src/ui/progress/lines.ts';
 import { githubAnnotations, githubSummary } from '../../src/ui/report/github.ts';
 import { htmlReport } from '../../src/ui/report/html.ts';
-import { jsonReport } from '../../src/ui/report/json.ts';
+import { type AllResults, jsonReport } from '../../src/ui/report/json.ts';
 import { junitReport } from '../../src/ui/report/junit.ts';
 import { reportText } from '../../src/ui/report/text.ts';
 import { errorView } from '../../src/ui/views/error.ts';
@@ -17,8 +18,6 @@ import { mendText } from '../../src/ui/views/mend.ts';
 import { planText } from '../../src/ui/views/plan.ts';
 import { rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../../src/ui/views/rows.ts';
 import { statusText } from '../../src/ui/views/status.ts';
-import { startLines } from '../../src/ui/progress-lines.ts';
-import { failureKey } from '../../src/fleet/collect.ts';
 import { duplicateColumn, finished, plain, result, runReport, started, tenant } from '../helpers/samples.ts';
 
 /** What a tenant's database may say where a name, a head or a message is expected. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Tenant } from '../../src/central/tenant.ts';
+import type { Tenant } from '../../src/central/list/tenant.ts';
 import { MpmError } from '../../src/errors.ts';
 import { attemptOf, type TenantAttempt } from '../../src/fleet/attempt.ts';
-import { type LaneOptions, type StopReason, runLanes } from '../../src/fleet/lanes.ts';
-import type { Pressure } from '../../src/fleet/limit.ts';
+import { type LaneOptions, type StopReason, runLanes } from '../../src/fleet/schedule/lanes.ts';
+import type { Pressure } from '../../src/fleet/schedule/limit.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

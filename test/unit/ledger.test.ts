@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LedgerWriter } from '../../src/fleet/ledger.ts';
-import type { TenantResult } from '../../src/fleet/report.ts';
+import type { TenantResult } from '../../src/fleet/report/report.ts';
 
 function result(id: number): TenantResult {
   const tenant = { id: String(id), name: `t${id}`, database: `t${id}`, server: 'default' };

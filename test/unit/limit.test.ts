@@ -7,7 +7,7 @@ import {
   limitOf,
   pressureOf,
   raised,
-} from '../../src/fleet/limit.ts';
+} from '../../src/fleet/schedule/limit.ts';
 
 describe('fleet 3: how many at once', () => {
   test.each([

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { stateOf } from '../../src/module-state.ts';
+import { stateOf } from '../../src/engine/module/module-state.ts';
 
 const project = await mkdtemp(join(tmpdir(), 'mpm-state-'));
 afterAll(() => rm(project, { recursive: true }));

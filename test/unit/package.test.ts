@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { EMBEDDED_VERSION } from '../../src/postgres/embedded-programs.ts';
+import { EMBEDDED_VERSION } from '../../src/postgres/embedded/embedded-programs.ts';
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Record<
   'dependencies' | 'devDependencies' | 'peerDependencies',

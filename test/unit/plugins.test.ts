@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf } from '../../src/migration/fingerprint.ts';
-import { mergeMigrations } from '../../src/migration/merge.ts';
-import type { Migration } from '../../src/migration/migration.ts';
-import { planAfter, planDown, planUp } from '../../src/migration/plan.ts';
-import { type HistoryRow, statesOf } from '../../src/migration/state.ts';
+import { mergeMigrations } from '../../src/engine/source/source.ts';
+import type { Migration } from '../../src/engine/migration.ts';
+import { planAfter, planDown, planUp } from '../../src/engine/plan.ts';
+import { fingerprintOf, type HistoryRow, statesOf } from '../../src/engine/history/state.ts';
 
 function migration(name: string, plugin?: string): Migration {
   const options = { transaction: true };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { choose, mayGo, tenureOf } from '../../src/postgres/pool-choice.ts';
+import { choose, mayGo, tenureOf } from '../../src/sessions/pool-choice.ts';
 
 const limits = { connections: 20, perDatabase: 4, server: 10 };
 const idleFleet = { waitedMs: 0, ofDatabase: 0, ofServer: 0, inAll: 0 };

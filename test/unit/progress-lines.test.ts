@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
-import { failureKey } from '../../src/fleet/collect.ts';
-import { startProgress } from '../../src/ui/progress.ts';
+import { failureKey } from '../../src/fleet/report/collect.ts';
+import { startProgress } from '../../src/ui/progress/progress.ts';
 import { duplicateColumn, finished, plain, runReport, started, tenant } from '../helpers/samples.ts';
 
 function lines() {

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
-import { failureKey } from '../../src/fleet/collect.ts';
-import { Canvas } from '../../src/ui/canvas.ts';
-import { aboutLeft, Eta } from '../../src/ui/eta.ts';
+import { failureKey } from '../../src/fleet/report/collect.ts';
+import { Canvas } from '../../src/ui/progress/canvas.ts';
 import { widthOf } from '../../src/ui/format.ts';
-import { frame } from '../../src/ui/frame.ts';
-import { ProgressState } from '../../src/ui/progress-state.ts';
+import { frame } from '../../src/ui/progress/frame.ts';
+import { aboutLeft, Eta, ProgressState } from '../../src/ui/progress/state.ts';
 import { duplicateColumn, finished, plain, started, tenant } from '../helpers/samples.ts';
 
 function running(total: number, lanes: number, done = 0): ProgressState {

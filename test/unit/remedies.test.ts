@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ReportBuilder } from '../../src/fleet/collect.ts';
-import { hintForAll, hintTemplate } from '../../src/fleet/group-hint.ts';
+import { ReportBuilder } from '../../src/fleet/report/collect.ts';
+import { hintForAll, hintTemplate } from '../../src/fleet/report/group-hint.ts';
 import { nextStep } from '../../src/ui/report/summary.ts';
 import { runText } from '../../src/ui/views/runs.ts';
 import { commandsIn, parseCommand, sourceTexts } from '../helpers/remedies.ts';

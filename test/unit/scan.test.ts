@@ -1,6 +1,6 @@
 import { loadModule, parseSync } from 'libpg-query';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { scan } from '../../src/migration/scan.ts';
+import { scan } from '../../src/engine/sql/scan.ts';
 
 beforeAll(loadModule);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { changesSession } from '../../src/postgres/session-state.ts';
+import { changesSession } from '../../src/sessions/session-state.ts';
 
 test.each([
   'set search_path = evil',

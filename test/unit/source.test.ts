@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseDuration } from '../../src/config/duration.ts';
+import { parseDuration } from '../../src/pace.ts';
 import { MpmError } from '../../src/errors.ts';
-import { checksumOf, checksumOfSections } from '../../src/migration/checksum.ts';
-import { readMigrations } from '../../src/migration/source.ts';
+import { checksumOf, checksumOfSections } from '../../src/engine/source/checksum.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
 
 let folder: string;
 beforeEach(() => {

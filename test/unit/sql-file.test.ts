@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { SqlScript } from '../../src/migration/migration.ts';
-import { parseSqlFile, type SqlFileKind } from '../../src/migration/sql-file.ts';
+import type { SqlScript } from '../../src/engine/migration.ts';
+import { parseSqlFile, type SqlFileKind } from '../../src/engine/source/sql-file.ts';
 
 function read(text: string, kind?: SqlFileKind): { up?: SqlScript; down?: SqlScript } {
   const { problems, ...scripts } = parseSqlFile('/m/1_a.sql', text, kind);

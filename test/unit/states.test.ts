@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { decideBaseline, decideRepair, decideResolve, repairable } from '../../src/migration/decide.ts';
-import { rowsAfter } from '../../src/migration/amend.ts';
-import type { Migration } from '../../src/migration/migration.ts';
-import { planUp } from '../../src/migration/plan.ts';
-import { remedyFor, stopOf } from '../../src/migration/remedy.ts';
-import { type HistoryRow, type MigrationState, statesOf } from '../../src/migration/state.ts';
+import { decideBaseline, decideRepair, decideResolve, repairable } from '../../src/engine/edit/decide.ts';
+import { rowsAfter } from '../../src/engine/edit/amend.ts';
+import type { Migration } from '../../src/engine/migration.ts';
+import { planUp } from '../../src/engine/plan.ts';
+import { remedyFor, stopOf } from '../../src/engine/remedy.ts';
+import { type HistoryRow, type MigrationState, statesOf } from '../../src/engine/history/state.ts';
 
 function migration(name: string): Migration {
   const options = { transaction: true };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { StatusReport, StatusRow } from '../../src/fleet/status-report.ts';
+import type { StatusReport, StatusRow } from '../../src/fleet/report/status-report.ts';
 import { statusText } from '../../src/ui/views/status.ts';
 import { plain, tenant } from '../helpers/samples.ts';
 

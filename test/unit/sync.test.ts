@@ -14,18 +14,18 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Tenant } from '../../src/central/tenant.ts';
+import type { Tenant } from '../../src/central/list/tenant.ts';
 import type { Config } from '../../src/config/define.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { syncExitCode } from '../../src/cli/exit-code.ts';
 import { MpmError } from '../../src/errors.ts';
 import { syncFolders, type SyncOptions, type SyncReport } from '../../src/fleet/verbs/sync.ts';
-import { planAfter, planUp } from '../../src/migration/plan.ts';
-import { readMigrations } from '../../src/migration/source.ts';
-import { tenantSet } from '../../src/tenant/folder.ts';
-import { folderFor, folderNameProblem, writeOwner } from '../../src/tenant/own-folder.ts';
-import { MANIFEST } from '../../src/tenant/manifest.ts';
-import { readCoreFolder } from '../../src/tenant/sync-folder.ts';
+import { planAfter, planUp } from '../../src/engine/plan.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
+import { tenantSet } from '../../src/tenants/folders/folder.ts';
+import { folderFor, folderNameProblem, writeOwner } from '../../src/tenants/folders/own-folder.ts';
+import { MANIFEST } from '../../src/tenants/folders/manifest.ts';
+import { readCoreFolder } from '../../src/tenants/folders/sync-folder.ts';
 
 let root: string;
 let config: Config;

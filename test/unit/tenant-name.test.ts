@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { databaseNameProblem } from '../../src/postgres/database.ts';
-import { checkCompanyName, databaseNames, slugOf } from '../../src/tenant/name.ts';
+import { checkCompanyName, databaseNames, slugOf } from '../../src/tenants/name.ts';
 
 test.each([
   ['Acme Ltd', 'acme_ltd'],

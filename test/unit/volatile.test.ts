@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readMigrations } from '../../src/migration/source.ts';
-import { volatileOnes } from '../../src/migration/volatile.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
+import { volatileOnes } from '../../src/engine/sql/volatile.ts';
 import { folderOf, withFolders } from '../helpers/engine.ts';
 
 withFolders();

@@ -1,10 +1,10 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { decideAdoption } from '../../migration/adopt.ts';
-import { decideBaseline, decideNothing, isNothing } from '../../migration/decide.ts';
-import { readTool, type ToolName } from '../../migration/other-tools.ts';
+import { decideAdoption } from '../../dialects/adopt.ts';
+import { decideBaseline, decideNothing, isNothing } from '../../engine/edit/decide.ts';
+import { readTool, type ToolName } from '../../dialects/other-tools.ts';
 import { readFleetFiles } from '../files.ts';
-import type { MendReport } from '../mend-report.ts';
+import type { MendReport } from '../report/mend-report.ts';
 import { editHistories, type MendOptions } from '../edit.ts';
 import type { Selection } from '../select.ts';
 

@@ -3,10 +3,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { isMigrationFile } from '../../migration/files.ts';
-import { compareVersions, parseFileName } from '../../migration/name.ts';
-import { nextVersion, slugOf } from '../../migration/new-name.ts';
-import { fill, readTemplate } from '../templates.ts';
+import { isMigrationFile } from '../../engine/source/files.ts';
+import { compareVersions, parseFileName, nextVersion, slugOf } from '../../engine/source/name.ts';
+import { fill, readTemplate } from './init.ts';
 
 export interface CreateOptions {
   /** Default `ts`. */
@@ -95,9 +94,9 @@ async function folderOfTenant(config: Config, wanted: string): Promise<{ folder:
   const [{ withCentral }, { findTenant }, { folderFor, writeOwner }, { readCoreFolder, syncFolder }] =
     await Promise.all([
       import('../../central/central.ts'),
-      import('../../central/tenants.ts'),
-      import('../../tenant/own-folder.ts'),
-      import('../../tenant/sync-folder.ts'),
+      import('../../central/list/tenants.ts'),
+      import('../../tenants/folders/own-folder.ts'),
+      import('../../tenants/folders/sync-folder.ts'),
     ]);
   const tenant = await withCentral(config, (central) => findTenant(central, wanted));
   const folder = folderFor(tenant, config);

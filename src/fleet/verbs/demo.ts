@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { withConnection } from '../../postgres/connect.ts';
-import { type EmbeddedServer, startEmbedded } from '../../postgres/embedded.ts';
+import { type EmbeddedServer, startEmbedded } from '../../postgres/embedded/embedded.ts';
 
 /** Where the demo plays: what it says and types, and who shows it, is the caller's. */
 export interface Stage {

@@ -1,8 +1,8 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { attemptDown } from '../../migration/migrate.ts';
+import { attemptDown } from '../../engine/apply/migrate.ts';
 import { readFleetFiles } from '../files.ts';
-import type { RunReport } from '../report.ts';
+import type { RunReport } from '../report/report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { passing } from '../visit.ts';
 import { type RunOptions, walk } from '../walk.ts';

@@ -1,11 +1,11 @@
 import type { Config } from '../../config/define.ts';
-import { requirePlainStatements } from '../../migration/plain-statements.ts';
-import { parses } from '../../migration/split.ts';
-import { runStatements } from '../../migration/statements.ts';
+import { requirePlainStatements } from '../../engine/sql/plain-statements.ts';
+import { parses } from '../../engine/sql/split.ts';
+import { runStatements } from '../../engine/statements.ts';
 import type { ResultTable } from '../../postgres/connection.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { attemptOf, refOf, skipped } from '../attempt.ts';
-import type { RunReport, TenantRef } from '../report.ts';
+import type { RunReport, TenantRef } from '../report/report.ts';
 import { type Selection, requireSelection } from '../select.ts';
 import { type RunOptions, walk } from '../walk.ts';
 

@@ -1,14 +1,14 @@
 import type { Config } from '../../config/define.ts';
 import { REFUSED } from '../../errors.ts';
-import { inspect } from '../../migration/inspect.ts';
+import { inspect } from '../../engine/history/lost.ts';
 import { attemptOf, type TenantAttempt } from '../attempt.ts';
 import type { OnEvent } from '../events.ts';
 import { readFleetFiles } from '../files.ts';
-import type { PlanOutcome, PlanReport } from '../plan-report.ts';
-import { Plans, type ShownPlan } from '../plans.ts';
-import type { TenantResult } from '../report.ts';
+import type { PlanOutcome, PlanReport } from '../report/plan-report.ts';
+import { Plans, type ShownPlan } from '../report/plans.ts';
+import type { TenantResult } from '../report/report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
-import type { SweepOptions } from '../sweep.ts';
+import type { SweepOptions } from '../schedule/sweep.ts';
 import { passing, type Visit } from '../visit.ts';
 import { walk } from '../walk.ts';
 

@@ -1,17 +1,17 @@
 import { withCentral } from '../../central/central.ts';
 import { recordInstalled, requireInstallable, requireOwnPlugins } from '../../central/plugins.ts';
-import type { Tenant } from '../../central/tenant.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { amend } from '../../migration/amend.ts';
-import { attemptUp } from '../../migration/migrate.ts';
-import { KEPT } from '../../migration/state.ts';
+import { amend } from '../../engine/edit/amend.ts';
+import { attemptUp } from '../../engine/apply/migrate.ts';
+import { KEPT } from '../../engine/history/state.ts';
 import { idWord } from '../../shell-word.ts';
-import { readPlugin } from '../../tenant/plugins.ts';
+import { readPlugin } from '../../tenants/folders/plugins.ts';
 import { attemptOf, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
-import type { RunReport } from '../report.ts';
+import type { RunReport } from '../report/report.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { inTurn } from '../turn.ts';
+import { inTurn } from '../schedule/turn.ts';
 import type { Visit } from '../visit.ts';
 import { type RunOptions, walk } from '../walk.ts';
 

@@ -1,9 +1,9 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { decideRepair, decideStamp, repairable, type RepairKind } from '../../migration/decide.ts';
-import { readPremises } from '../../migration/read.ts';
+import { decideRepair, decideStamp, repairable, type RepairKind } from '../../engine/edit/decide.ts';
+import { readPremises } from '../../engine/history/read.ts';
 import { readFleetFiles } from '../files.ts';
-import type { MendReport } from '../mend-report.ts';
+import type { MendReport } from '../report/mend-report.ts';
 import { editHistories, type MendOptions } from '../edit.ts';
 import type { Selection } from '../select.ts';
 

@@ -1,14 +1,14 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { decideResolve, type Resolution, requireHalfDone } from '../../migration/decide.ts';
-import { inspect } from '../../migration/inspect.ts';
-import { attemptDown, attemptUp } from '../../migration/migrate.ts';
-import { requireValidIndexes } from '../../migration/resolve.ts';
+import { decideResolve, type Resolution, requireHalfDone } from '../../engine/edit/decide.ts';
+import { inspect } from '../../engine/history/lost.ts';
+import { attemptDown, attemptUp } from '../../engine/apply/migrate.ts';
+import { requireValidIndexes } from '../../engine/outside/look-up.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
-import type { MendReport } from '../mend-report.ts';
+import type { MendReport } from '../report/mend-report.ts';
 import { editHistories, type MendOptions } from '../edit.ts';
-import type { RunReport } from '../report.ts';
-import { lookUpSingle } from '../single.ts';
+import type { RunReport } from '../report/report.ts';
+import { lookUpSingle } from '../select.ts';
 import { walk } from '../walk.ts';
 
 export interface ResolveOptions extends Omit<MendOptions, 'write' | 'concurrency'> {

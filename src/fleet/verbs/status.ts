@@ -1,18 +1,16 @@
-import type { Tenant } from '../../central/tenant.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { inspect } from '../../migration/inspect.ts';
+import { inspect } from '../../engine/history/lost.ts';
 import { databaseMissing } from '../../postgres/connect.ts';
 import { attemptOf, failedBy, type TenantAttempt } from '../attempt.ts';
-import { Cohorts, type Found, historyOf, rowOf, stateOf } from '../cohorts.ts';
+import { Cohorts, type Found, historyOf, rowOf, stateOf, Matrix } from '../report/cohorts.ts';
 import type { WalkContext } from '../context.ts';
 import type { OnEvent } from '../events.ts';
 import { readFleetFiles } from '../files.ts';
-import { compareIds } from '../ids.ts';
-import { Matrix } from '../matrix.ts';
-import type { Outcome, TenantResult } from '../report.ts';
+import { compareIds, type Outcome, type TenantResult } from '../report/report.ts';
 import { type Selection, requireSelection, selectsByName } from '../select.ts';
-import type { HistoryEntry, StatusReport, StatusRow, StatusState } from '../status-report.ts';
-import type { SweepOptions } from '../sweep.ts';
+import type { HistoryEntry, StatusReport, StatusRow, StatusState } from '../report/status-report.ts';
+import type { SweepOptions } from '../schedule/sweep.ts';
 import { inactiveReason, type Visit } from '../visit.ts';
 import { walk } from '../walk.ts';
 

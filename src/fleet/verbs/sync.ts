@@ -1,16 +1,21 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Tenant } from '../../central/tenant.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
 import { idWord } from '../../shell-word.ts';
-import { claimFolder, folderFor, TenantFolders } from '../../tenant/own-folder.ts';
-import { pluginFolder } from '../../tenant/plugins.ts';
-import { type CoreFolder, readCoreFolder, syncFolder, withPluginFiles } from '../../tenant/sync-folder.ts';
-import type { FolderPlan, SyncFlags } from '../../tenant/sync-plan.ts';
+import { claimFolder, folderFor, TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { pluginFolder } from '../../tenants/folders/plugins.ts';
+import {
+  type CoreFolder,
+  readCoreFolder,
+  syncFolder,
+  withPluginFiles,
+} from '../../tenants/folders/sync-folder.ts';
+import type { FolderPlan, SyncFlags } from '../../tenants/folders/sync-plan.ts';
 import type { OnEvent } from '../events.ts';
-import type { TenantRef } from '../report.ts';
+import type { TenantRef } from '../report/report.ts';
 import { describeSelection, filterFor, refuseBehind, type Selection, selectsByName } from '../select.ts';
 
 export interface SyncOptions extends SyncFlags {
@@ -86,7 +91,7 @@ export async function sync(
   const core = await readCoreFolder(config.migrations.core);
   const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),
-    import('../../central/tenants.ts'),
+    import('../../central/list/tenants.ts'),
     import('../unmet.ts'),
   ]);
   return withCentral(config, async (central) => {

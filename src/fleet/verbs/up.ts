@@ -1,17 +1,17 @@
-import { tenantProblem } from '../../central/problem.ts';
-import type { Tenant } from '../../central/tenant.ts';
+import { tenantProblem } from '../../central/list/problem.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { inspect } from '../../migration/inspect.ts';
-import { attemptUp } from '../../migration/migrate.ts';
-import { refused } from '../../migration/work.ts';
-import { tenantSet } from '../../tenant/folder.ts';
+import { inspect } from '../../engine/history/lost.ts';
+import { attemptUp } from '../../engine/apply/migrate.ts';
+import { refused } from '../../engine/apply/work.ts';
+import { tenantSet } from '../../tenants/folders/folder.ts';
 import { attemptOf, resultOf, type TenantAttempt } from '../attempt.ts';
-import { behindCore } from '../behind.ts';
+import { behindCore } from '../report/collect.ts';
 import type { WalkContext } from '../context.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
-import { isFailure, type RunReport } from '../report.ts';
+import { isFailure, type RunReport } from '../report/report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
-import { sweep } from '../sweep.ts';
+import { sweep } from '../schedule/sweep.ts';
 import { inactiveReason, passing, type Visit, visit, type VisitWork } from '../visit.ts';
 import { type Preflight, type RunOptions, walk } from '../walk.ts';
 

@@ -1,4 +1,4 @@
-import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report.ts';
+import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, nameList, oneLine, plural } from '../format.ts';
 import { tenantName } from '../views/tenant.ts';

@@ -1,11 +1,10 @@
 import type { ErrorReport } from '../../errors.ts';
-import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report.ts';
+import type { FailureGroup, RunReport, TenantResult } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, plural } from '../format.ts';
 import { aftermathLines, type ErrorViewOptions, messageLines } from '../views/error.ts';
 import { tenantName } from '../views/tenant.ts';
-import type { DurationBar } from './durations.ts';
-import { escapeMarkup } from './markup.ts';
+import { type DurationBar, escapeMarkup } from './markup.ts';
 
 /** So many names of a group are written out; `run show N --failed` has the rest. */
 const MOST_NAMES = 500;

@@ -1,12 +1,11 @@
-import type { Outcome, RunReport, TenantResult } from '../../fleet/report.ts';
+import type { Outcome, RunReport, TenantResult } from '../../fleet/report/report.ts';
 import { count, duration, plural } from '../format.ts';
 import type { ErrorViewOptions } from '../views/error.ts';
 import { tenantName } from '../views/tenant.ts';
-import type { AllResults } from './all-results.ts';
-import { Durations } from './durations.ts';
 import { errorBlock, failureSections, histogram, noticeList, slowestTable } from './html-sections.ts';
 import { STYLE } from './html-style.ts';
-import { escapeAttribute, escapeMarkup } from './markup.ts';
+import type { AllResults } from './json.ts';
+import { Durations, escapeAttribute, escapeMarkup } from './markup.ts';
 
 /** A tile's letter: what it says without its colour. The order is that of the legend. */
 const LETTERS: Record<Outcome, string> = {

@@ -1,5 +1,5 @@
 import type { ErrorReport } from '../../errors.ts';
-import type { RunReport, TenantResult } from '../../fleet/report.ts';
+import type { RunReport, TenantResult } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import {
   aftermathLines,
@@ -11,7 +11,7 @@ import {
 import { oneLine } from '../format.ts';
 import { tenantName } from '../views/tenant.ts';
 import { themeFor } from '../theme.ts';
-import type { AllResults, ServerSum } from './all-results.ts';
+import type { AllResults, ServerSum } from './json.ts';
 import { escapeAttribute, escapeMarkup } from './markup.ts';
 
 export interface JunitOptions extends ErrorViewOptions {

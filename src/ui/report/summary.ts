@@ -1,7 +1,7 @@
-import type { RunCounts, RunReport } from '../../fleet/report.ts';
+import type { RunCounts, RunReport } from '../../fleet/report/report.ts';
 import { count, duration, inWords, joinParts, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
-import { unmetLine } from '../views/unmet.ts';
+import { unmetLine } from '../views/tenant.ts';
 
 const FINE = ['executed', 'migrated', 'reverted', 'pending', 'current'] as const;
 const WRONG = ['failed', 'refused', 'busy'] as const;

@@ -1,5 +1,5 @@
 import type { ErrorReport } from '../../errors.ts';
-import type { FailureGroup, RunReport, TenantResult, WaveReport } from '../../fleet/report.ts';
+import type { FailureGroup, RunReport, TenantResult, WaveReport } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, nameList, oneLine, padEnd, plural, widthOf, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
@@ -11,8 +11,7 @@ import {
   hintLines,
   messageLines,
 } from '../views/error.ts';
-import { behindCoreLines } from '../views/behind.ts';
-import { tenantName } from '../views/tenant.ts';
+import { behindCoreLines, tenantName } from '../views/tenant.ts';
 import { nextStep, summaryLine } from './summary.ts';
 
 /** So many groups of failures are shown in full; a fleet that fails in more ways is read with `run show`. */

@@ -1,6 +1,6 @@
-import type { CentralRepairReport } from '../../central/repair.ts';
-import type { CentralStatus } from '../../central/status.ts';
-import type { CentralReport } from '../../central/up.ts';
+import type { CentralRepairReport } from '../../central/schema/repair.ts';
+import type { CentralStatus } from '../../central/schema/status.ts';
+import type { CentralReport } from '../../central/schema/up.ts';
 import { count, duration, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 

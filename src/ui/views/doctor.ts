@@ -1,5 +1,5 @@
-import type { Finding } from '../../fleet/findings.ts';
-import type { DoctorReport } from '../../fleet/verbs/doctor.ts';
+import type { Finding } from '../../fleet/doctor/findings.ts';
+import type { DoctorReport } from '../../fleet/doctor/doctor.ts';
 import { oneLine, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
 

@@ -1,5 +1,5 @@
-import type { MigrationState } from '../../migration/state.ts';
-import type { StatusMatrix } from '../../fleet/status-report.ts';
+import type { MigrationState } from '../../engine/history/state.ts';
+import type { StatusMatrix } from '../../fleet/report/status-report.ts';
 import { count, nameList, oneLine, padEnd, padStart, plural, widthOf } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { tenantName } from './tenant.ts';

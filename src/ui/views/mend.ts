@@ -1,10 +1,9 @@
-import type { HistoryChange, MendGroup, MendReport } from '../../fleet/mend-report.ts';
+import type { HistoryChange, MendGroup, MendReport } from '../../fleet/report/mend-report.ts';
 import { count, duration, joinParts, nameList, oneLine, plural } from '../format.ts';
 import { groupLines } from '../report/text.ts';
 import type { Theme } from '../theme.ts';
 import { errorView, type ErrorViewOptions } from './error.ts';
-import { tenantName } from './tenant.ts';
-import { unmetLine } from './unmet.ts';
+import { tenantName, unmetLine } from './tenant.ts';
 
 const MOST_NAMES = 20;
 const MOST_GROUPS = 10;

@@ -1,11 +1,9 @@
-import type { PlanGroup, PlanOutcome, PlannedMigration, PlanReport } from '../../fleet/plan-report.ts';
+import type { PlanGroup, PlanOutcome, PlannedMigration, PlanReport } from '../../fleet/report/plan-report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, joinParts, nameList, oneLine, plural, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorDetails, errorView, type ErrorViewOptions, hintLines, messageLines } from './error.ts';
-import { behindCoreLines } from './behind.ts';
-import { tenantName } from './tenant.ts';
-import { unmetLine } from './unmet.ts';
+import { behindCoreLines, tenantName, unmetLine } from './tenant.ts';
 
 /** So many names of pending migrations are listed per group; all of them are in `--json`. */
 const MOST_NAMES = 20;

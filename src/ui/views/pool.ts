@@ -1,4 +1,4 @@
-import type { PoolReport, PoolStatus } from '../../tenant/pool.ts';
+import type { PoolReport, PoolStatus } from '../../tenants/create/pool.ts';
 import { count, duration, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 

@@ -1,4 +1,10 @@
-import type { StatusCohort, StatusReport, StatusRow, StatusState } from '../../fleet/status-report.ts';
+import type {
+  StatusCohort,
+  StatusReport,
+  StatusRow,
+  StatusState,
+  HistoryEntry,
+} from '../../fleet/report/status-report.ts';
 import { idWord } from '../../shell-word.ts';
 import {
   count,
@@ -13,11 +19,8 @@ import {
 } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView, hintLines } from './error.ts';
-import { historyLines } from './history.ts';
 import { matrixLines } from './matrix.ts';
-import { behindCoreLines } from './behind.ts';
-import { tenantName } from './tenant.ts';
-import { unmetLine } from './unmet.ts';
+import { behindCoreLines, tenantName, unmetLine } from './tenant.ts';
 
 /** A fleet up to this size is shown tenant by tenant. */
 const SMALL_FLEET = 50;
@@ -143,4 +146,65 @@ function nextLines({ counts, selection, tenants }: StatusReport, theme: Theme): 
       : selection;
   const whom = counts.pending === 1 ? 'it' : counts.pending <= 10 ? `the ${inWords(counts.pending)}` : 'them';
   return [`Bring ${whom} forward:  ${theme.command(`mpm-migrate up ${which}`)}`];
+}
+
+/** One tenant's history, a line per migration in their order. */
+function historyLines(row: StatusRow, history: readonly HistoryEntry[], theme: Theme): string[] {
+  const { id, database, server } = row.tenant;
+  const title = `${theme.strong(tenantName(row.tenant))}  id ${id}, database ${oneLine(database)} on ${oneLine(server)}`;
+  const own = row.plugins ? [`  plugins: ${oneLine(row.plugins.join(', '))}`] : [];
+  if (history.length === 0) return [title, ...own, theme.dim('  no migrations')];
+  const columns = [
+    { title: 'MIGRATION', flexible: true },
+    ...(row.plugins ? [{ title: 'PLUGIN' }] : []),
+    { title: 'STATE' },
+    { title: 'APPLIED AT (UTC)' },
+    { title: 'TOOK', align: 'right' as const },
+    { title: 'RUN', align: 'right' as const },
+    { title: 'BY', flexible: true },
+  ];
+  const cells = history.map((entry) => [
+    oneLine(entry.name),
+    ...(row.plugins ? [oneLine(entry.plugin ?? '')] : []),
+    entry.state,
+    entry.finishedAt?.replace('T', ' ').slice(0, 19) ?? '',
+    entry.durationMs === null ? '' : duration(entry.durationMs),
+    entry.run ?? '',
+    oneLine(entry.actor ?? ''),
+  ]);
+  const { ellipsis } = theme.symbols;
+  const [heading = '', ...lines] = table(columns, cells, {
+    width: theme.width - 2,
+    ellipsis,
+    heading: theme.dim,
+  });
+  return [
+    title,
+    ...own,
+    `  ${heading}`,
+    ...lines.flatMap((line, at) => [`${entrySymbol(history[at], theme)} ${line}`, ...stopLines(history[at])]),
+  ];
+}
+
+/** How far a half-done one has come, and what stopped it. */
+function stopLines(entry: HistoryEntry | undefined): string[] {
+  const { statementsDone, statements, error } = entry ?? {};
+  if (statementsDone === undefined || statements === undefined) return error ? [`    ${oneLine(error)}`] : [];
+  const at = Math.min(statementsDone + 1, statements);
+  const why = error ? `: ${oneLine(error)}` : '';
+  return [`    stopped at statement ${at} of ${statements}${why}`];
+}
+
+function entrySymbol(entry: HistoryEntry | undefined, { symbols, good, warn, bad }: Theme): string {
+  switch (entry?.state) {
+    case 'applied':
+    case 'baseline':
+    case 'kept':
+      return good(symbols.tick);
+    case 'pending':
+    case 'future':
+      return warn(symbols.lane);
+    default:
+      return bad(symbols.cross);
+  }
 }

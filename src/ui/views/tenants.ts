@@ -1,8 +1,8 @@
-import type { Tenant } from '../../central/tenant.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
 import { idWord } from '../../shell-word.ts';
-import type { TenantChange } from '../../tenant/change.ts';
-import type { ProvisionReport } from '../../tenant/creation.ts';
-import type { TenantDetails } from '../../tenant/show.ts';
+import type { TenantChange } from '../../tenants/change.ts';
+import type { ProvisionReport } from '../../tenants/create/creation.ts';
+import type { TenantDetails } from '../../tenants/show.ts';
 import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView } from './error.ts';

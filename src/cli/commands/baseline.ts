@@ -1,0 +1,60 @@
+import { Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import type { MendReport } from '../../fleet/report/mend-report.ts';
+import type { ToolName } from '../../dialects/other-tools.ts';
+
+// Spelt out here: the engine is loaded when the command runs, not when its flags are read.
+const TOOLS: readonly ToolName[] = [
+  'kysely',
+  'knex',
+  'node-pg-migrate',
+  'dbmate',
+  'golang-migrate',
+  'flyway',
+  'prisma',
+  'laravel',
+];
+
+export default class Baseline extends FleetCommand {
+  static override summary = 'Record migrations as applied that were there before; runs nothing';
+
+  static override description = `For databases that have their schema already. Shows what it would record in the histories of the selected tenants;
+--write does it. A second time changes nothing.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --tenant 42 --to 20260801101500_add_tariffs',
+    '<%= config.bin %> <%= command.id %> --all --from knex --write',
+  ];
+
+  static override flags = {
+    to: Flags.string({
+      description: 'Every migration up to this one: name or version; 0: none was applied',
+      helpValue: 'NAME',
+      exclusive: ['from'],
+    }),
+    from: Flags.option({ description: "What this tool's own table says", options: TOOLS })(),
+    table: Flags.string({ description: 'That table, when it has another name', helpValue: 'SCHEMA.TABLE' }),
+    write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
+    ...selectionFlags,
+    ...paceFlags,
+  };
+
+  async run(): Promise<MendReport> {
+    const { flags } = await this.parse(Baseline);
+    const { to, from, table, write } = flags;
+    const selection = selectionFrom(flags);
+    const given = Object.entries({ to, from, table }).filter(([, value]) => value !== undefined);
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { showMend } = await import('../show-report.ts');
+    const { baseline } = await import('../../fleet/verbs/baseline.ts');
+    const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'baseline' };
+    const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
+      baseline(config, selection, { ...Object.fromEntries(given), write, onEvent, signal }),
+    );
+    this.show(text);
+    const { mendExitCode } = await import('../exit-code.ts');
+    process.exitCode = mendExitCode(report);
+    return report;
+  }
+}

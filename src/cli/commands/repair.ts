@@ -1,0 +1,97 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import type { CentralRepairReport } from '../../central/schema/repair.ts';
+import { MpmError } from '../../errors.ts';
+import type { MendReport } from '../../fleet/report/mend-report.ts';
+import { shellWord } from '../../shell-word.ts';
+
+export default class Repair extends FleetCommand {
+  static override summary = 'Make histories agree with the files again; runs nothing';
+
+  static override description = `Shows what it would change in the histories of the selected tenants; --write does it. One kind at a time. Every change
+is written down beside the history, with who made it and what was there before.`;
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 20260801101500_add_tariffs --tenant 42 --checksums',
+    '<%= config.bin %> <%= command.id %> --all-names --all --missing --write',
+    '<%= config.bin %> <%= command.id %> --tenant 42 --stamp --write',
+    '<%= config.bin %> <%= command.id %> 20260801101500_regions --central --checksums',
+  ];
+
+  static override strict = false;
+  static override args = { name: Args.string({ description: 'Migrations, by name: one or more' }) };
+
+  static override flags = {
+    checksums: Flags.boolean({
+      description: 'Changed files: take them as they are now for what was applied',
+      exclusive: ['missing', 'stamp'],
+    }),
+    missing: Flags.boolean({
+      description: 'Applied, but without a file: forget that they were applied',
+      exclusive: ['stamp'],
+    }),
+    stamp: Flags.boolean({ description: 'The head stamp: let it say again what the history says' }),
+    central: Flags.boolean({
+      description: "Your own central migrations' history, instead of tenants'",
+      exclusive: ['stamp', 'all', 'tenant', 'label', 'failed', 'exclude', 'shard'],
+    }),
+    'all-names': Flags.boolean({ description: 'Every migration that is so, instead of names' }),
+    write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
+    ...selectionFlags,
+    ...paceFlags,
+  };
+
+  async run(): Promise<MendReport | CentralRepairReport> {
+    const { flags, argv } = await this.parse(Repair);
+    const names = argv.map(String);
+    if (!flags.checksums && !flags.missing && !flags.stamp)
+      throw usage('Nothing to repair was named', 'Give --checksums, --missing or --stamp.');
+    if (flags.stamp && (names.length || flags['all-names']))
+      throw usage(
+        '--stamp goes with no names',
+        'A head stamp is of the whole history: give no names with it.',
+      );
+    if (!flags.stamp && names.length > 0 === Boolean(flags['all-names'])) {
+      const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
+      throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
+    }
+    if (flags.central) return this.repairCentral(flags, names);
+    const selection = selectionFrom(flags);
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { showMend } = await import('../show-report.ts');
+    const { repair } = await import('../../fleet/verbs/repair.ts');
+    const kind = flags.stamp ? 'stamp' : flags.missing ? 'missing' : 'checksums';
+    const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'repair' };
+    const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
+      repair(config, selection, { kind, names, write: flags.write, onEvent, signal }),
+    );
+    this.show(text);
+    const { mendExitCode } = await import('../exit-code.ts');
+    process.exitCode = mendExitCode(report);
+    return report;
+  }
+
+  private async repairCentral(
+    flags: { missing?: boolean; write?: boolean } & Parameters<FleetCommand['settings']>[0],
+    names: string[],
+  ): Promise<CentralRepairReport> {
+    const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
+    const [{ repairCentral }, { interruptible }, { centralRepairText }] = await Promise.all([
+      import('../../central/schema/repair.ts'),
+      import('../interrupt.ts'),
+      import('../../ui/views/central.ts'),
+    ]);
+    const kind = flags.missing ? 'missing' : 'checksums';
+    const report = await interruptible((signal) =>
+      repairCentral(config, { kind, names, write: flags.write ?? false, signal }),
+    );
+    const again = ['repair', ...this.argv.map(shellWord)].join(' ');
+    this.show(centralRepairText(report, out, again));
+    return report;
+  }
+}
+
+function usage(message: string, hint: string): MpmError {
+  return new MpmError('USAGE', message, { hint });
+}

@@ -1,0 +1,69 @@
+import { Args, Flags } from '@oclif/core';
+import { FleetCommand } from '../command.ts';
+import { paceFlags } from '../flags.ts';
+import { MpmError } from '../../errors.ts';
+import type { MendReport } from '../../fleet/report/mend-report.ts';
+import type { RunReport } from '../../fleet/report/report.ts';
+
+const { concurrency: _, ...pace } = paceFlags;
+
+export default class Resolve extends FleetCommand {
+  static override summary = 'Say what became of a migration that failed half-way, or resume it';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 20260814091530_index_meters --tenant 42 --retry',
+    '<%= config.bin %> <%= command.id %> 20260814091530_index_meters --tenant 42 --applied',
+  ];
+
+  static override args = {
+    name: Args.string({ description: "The migration's name", required: true }),
+  };
+
+  static override flags = {
+    tenant: Flags.string({
+      description: 'Of this one: id, name or database',
+      helpValue: '42',
+      required: true,
+    }),
+    applied: Flags.boolean({ description: 'It was completed by hand: record it as applied' }),
+    'rolled-back': Flags.boolean({ description: 'What it did was taken back: record that it is pending' }),
+    retry: Flags.boolean({ description: 'Resume it now, at the statement where it stopped' }),
+    skip: Flags.boolean({ description: 'That statement was done, or is not needed: resume behind it' }),
+    ...pace,
+  };
+
+  async run(): Promise<MendReport | RunReport> {
+    const { args, flags } = await this.parse(Resolve);
+    const { tenant } = flags;
+    const [as, second] = (['applied', 'rolled-back', 'retry', 'skip'] as const).filter((each) => flags[each]);
+    if (!as || second) throw needsOne(as);
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { conductOnTerminal } = await import('../conduct.ts');
+    const { resolve } = await import('../../fleet/verbs/resolve.ts');
+    const report = await conductOnTerminal(
+      display,
+      { quiet: flags.quiet, json: this.jsonEnabled() },
+      ({ onEvent, signal }) => resolve(config, args.name, { tenant, as, onEvent, signal }),
+    );
+    const { exitCodeOf, mendExitCode } = await import('../exit-code.ts');
+    if ('write' in report) {
+      const { mendText } = await import('../../ui/views/mend.ts');
+      this.show(mendText(report, display.out, { shortPath: display.shortPath }));
+      process.exitCode = mendExitCode(report);
+    } else {
+      const { showReport } = await import('../show-report.ts');
+      this.show(await showReport(report, display, this.githubLog?.command));
+      process.exitCode = exitCodeOf(report);
+    }
+    return report;
+  }
+}
+
+function needsOne(said: string | undefined): MpmError {
+  const message = said
+    ? '--applied, --rolled-back, --retry and --skip exclude each other'
+    : 'What became of it was not said';
+  return new MpmError('USAGE', message, {
+    hint: 'Give one of --applied, --rolled-back, --retry and --skip.',
+  });
+}

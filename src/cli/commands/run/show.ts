@@ -1,0 +1,38 @@
+import { Args, Flags } from '@oclif/core';
+import type { RunRow, TenantRecord } from '../../../central/runs.ts';
+import { FleetCommand } from '../../command.ts';
+import { MpmError } from '../../../errors.ts';
+
+export default class RunShow extends FleetCommand {
+  static override summary = 'Show a run, and what became of every tenant in it';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 184',
+    '<%= config.bin %> <%= command.id %> --failed',
+  ];
+
+  static override args = {
+    run: Args.integer({ description: "The run's number (default: the last one)", min: 1 }),
+  };
+
+  static override flags = {
+    failed: Flags.boolean({ description: 'Only tenants that failed, were refused, were busy or not tried' }),
+  };
+
+  async run(): Promise<{ run: RunRow; tenants: TenantRecord[] }> {
+    const { args, flags } = await this.parse(RunShow);
+    const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
+    const { withCentral } = await import('../../../central/central.ts');
+    const { findRun, lastRun, runTenants } = await import('../../../central/runs.ts');
+    const outcomes = flags.failed ? { outcomes: ['failed', 'refused', 'busy', 'skipped'] } : {};
+    const found = await withCentral(config, async (central) => {
+      const run = args.run === undefined ? await lastRun(central) : await findRun(central, args.run);
+      if (!run)
+        throw new MpmError('UNKNOWN_RUN', 'Nothing has been run yet', { hint: 'mpm-migrate up --all' });
+      return { run, tenants: await runTenants(central, run.number, outcomes) };
+    });
+    const { runText } = await import('../../../ui/views/runs.ts');
+    this.show(runText(found.run, found.tenants, out));
+    return found;
+  }
+}

@@ -1,0 +1,42 @@
+import { Flags } from '@oclif/core';
+import type { Tenant } from '../../../central/list/tenant.ts';
+import { FleetCommand } from '../../command.ts';
+import { labelsFrom } from '../../flags.ts';
+
+export default class TenantList extends FleetCommand {
+  static override summary = 'List the tenants, by id';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --label tier=gold',
+    '<%= config.bin %> <%= command.id %> --status provisioning',
+  ];
+
+  static override flags = {
+    label: Flags.string({
+      description: 'Those with this label. Repeatable: all must match',
+      helpValue: 'tier=gold',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    status: Flags.string({ description: 'Those with this status', helpValue: 'hold' }),
+    server: Flags.string({ description: 'Those on this server', helpValue: 'eu' }),
+  };
+
+  async run(): Promise<{ tenants: Tenant[] }> {
+    const { flags } = await this.parse(TenantList);
+    const { label, status, server } = flags;
+    const [config, { out }] = await Promise.all([this.settings(flags), this.display()]);
+    const { listTenants } = await import('../../../tenants/show.ts');
+    const filter = {
+      labels: labelsFrom(label),
+      ...(status === undefined ? {} : { status }),
+      ...(server === undefined ? {} : { server }),
+    };
+    const tenants = await listTenants(config, filter);
+    const narrowed = status !== undefined || server !== undefined || label !== undefined;
+    const { tenantListText } = await import('../../../ui/views/tenants.ts');
+    this.show(tenants.length === 0 && narrowed ? 'No tenant like that.\n' : tenantListText(tenants, out));
+    return { tenants };
+  }
+}

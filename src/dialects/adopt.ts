@@ -1,0 +1,83 @@
+import { MpmError } from '../errors.ts';
+import type { Change } from '../engine/edit/amend.ts';
+import type { Migration } from '../engine/migration.ts';
+import { compareVersions } from '../engine/source/name.ts';
+import type { AppliedElsewhere, ToolName } from './other-tools.ts';
+import type { HistoryRow } from '../engine/history/state.ts';
+
+/**
+ * Matches what the other tool applied with the files: an entry means the file that it names in full, or its version
+ * where that tool keeps nothing else (engine 44).
+ * @throws MpmError ADOPTION when an applied one has no file, or more than one, or two have the same: what is not
+ *   understood is not recorded
+ */
+export function decideAdoption(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  applied: readonly AppliedElsewhere[],
+  tool: ToolName,
+): Change[] {
+  const wanted = new Set<Migration>();
+  const odd: string[] = [];
+  for (const entry of applied) {
+    const found = matching(migrations, entry);
+    const single = entry.reach === 'one';
+    if (!found || (single && (found.length !== 1 || found.some((one) => wanted.has(one)))))
+      odd.push(entry.applied);
+    else for (const migration of found) wanted.add(migration);
+  }
+  if (odd.length) {
+    const more = odd.length > 5 ? ` and ${odd.length - 5} more` : '';
+    const byVersion = applied.every(({ name, words }) => name === undefined && words === undefined);
+    throw new MpmError(
+      'ADOPTION',
+      `${odd.length} applied by ${tool} match no file of their own: ${odd.slice(0, 5).join(', ')}${more}`,
+      {
+        aftermath: 'nothing was recorded here',
+        hint: `Bring these files into the core folder under the same ${byVersion ? 'version' : 'name'}.`,
+      },
+    );
+  }
+  const recorded = new Set(rows.map(({ name }) => name));
+  return migrations
+    .filter((migration) => wanted.has(migration) && !recorded.has(migration.name))
+    .map((migration) => ({
+      action: 'record',
+      name: migration.name,
+      migration,
+      why: `baseline from ${tool}`,
+    }));
+}
+
+/** The files that an entry means; undefined when there is none where there must be one. */
+function matching(
+  migrations: readonly Migration[],
+  { name, version, words, reach, shared }: AppliedElsewhere,
+): Migration[] | undefined {
+  if (name !== undefined) return found(migrations.filter((migration) => migration.name === name));
+  if (!version || !/^\d+$/.test(version)) return undefined;
+  const compared = (migration: Migration) => compareVersions(migration.version, version);
+  const exact = migrations.filter((migration) => compared(migration) === 0);
+  if (reach !== 'one') {
+    if (reach === 'up-to' && exact.length === 0) return undefined;
+    return migrations.filter((migration) => compared(migration) <= 0);
+  }
+  if (words === undefined) return found(exact);
+  const same = (migration: Migration) => wordsOf(migration.name.replace(/^\d+/, '')) === wordsOf(words);
+  const named = exact.filter(same);
+  if (named.length || exact.length === 0 || !shared) return found(named);
+  const day = (each: string) => each.slice(0, 8);
+  return found(migrations.filter((each) => day(each.version) === day(version) && same(each)));
+}
+
+function found(migrations: Migration[]): Migration[] | undefined {
+  return migrations.length ? migrations : undefined;
+}
+
+/** `add meters`, `Add_Meters` and `add-meters` say the same. */
+function wordsOf(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, '_')
+    .replaceAll(/^_|_$/g, '');
+}

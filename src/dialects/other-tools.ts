@@ -1,0 +1,198 @@
+import { MpmError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { isServerError } from '../postgres/sqlstate.ts';
+import { parseCopyRows } from '../engine/sql/copy.ts';
+
+/**
+ * One entry of another tool's table, with all that it says of the file that it means.
+ * `one`: that migration. `up-to`: it and all before. `below`: all up to there, whether or not there is a file for it.
+ */
+export interface AppliedElsewhere {
+  /** As the tool has it, for messages. */
+  applied: string;
+  reach: 'one' | 'up-to' | 'below';
+  /** The file's name without its extension, where the tool keeps that. */
+  name?: string;
+  /** Its digits, where the tool keeps a version. */
+  version?: string;
+  /** What is said behind the version, where the tool keeps that too. */
+  words?: string;
+  /** Two of the tool's files may share a version; here one of them must have got another number. */
+  shared?: boolean;
+}
+
+type Row = readonly (string | null)[];
+
+interface Tool {
+  /** What its table is called by default. */
+  table: string;
+  columns: readonly string[];
+  /** A row that says that something is wrong: a person must look first. */
+  dirty?(row: Row): string | undefined;
+  entries(rows: readonly Row[]): AppliedElsewhere[];
+}
+
+const EXTENSION = /\.(?:ts|mts|cts|js|mjs|cjs|sql)$/;
+
+const byName = (row: Row): AppliedElsewhere => {
+  const [name = ''] = row.map(String);
+  return { applied: name, reach: 'one', name: name.replace(EXTENSION, '') };
+};
+
+const byVersion =
+  (reach: AppliedElsewhere['reach']) =>
+  ([version]: Row): AppliedElsewhere => ({ applied: String(version), reach, version: String(version) });
+
+const LARAVEL = /^(\d{4}_\d{2}_\d{2}_\d{6})(?:_(.*))?$/s;
+const digits = (version: string): string => version.replaceAll(/[._]/g, '');
+
+/** The tools whose fleets can be taken over, with the columns that say what is applied. */
+const TOOLS: Record<ToolName, Tool> = {
+  kysely: { table: 'kysely_migration', columns: ['name'], entries: (rows) => rows.map(byName) },
+  knex: { table: 'knex_migrations', columns: ['name'], entries: (rows) => rows.map(byName) },
+  'node-pg-migrate': { table: 'pgmigrations', columns: ['name'], entries: (rows) => rows.map(byName) },
+  dbmate: {
+    table: 'schema_migrations',
+    columns: ['version'],
+    entries: (rows) => rows.map(byVersion('one')),
+  },
+  'golang-migrate': {
+    table: 'schema_migrations',
+    columns: ['version', 'dirty'],
+    dirty: ([version, dirty]) => (dirty === 't' ? String(version) : undefined),
+    // It keeps the last version only: all before it are applied.
+    entries: (rows) => rows.filter(([version]) => Number(version) >= 0).map(byVersion('up-to')),
+  },
+  flyway: {
+    table: 'flyway_schema_history',
+    columns: ['installed_rank', 'version', 'description', 'type', 'script', 'success'],
+    dirty: ([, , , , script, success]) => (success === 't' ? undefined : String(script)),
+    entries: flywayEntries,
+  },
+  prisma: {
+    table: '_prisma_migrations',
+    columns: ['migration_name', 'finished_at', 'rolled_back_at'],
+    dirty: ([name, finished, rolledBack]) =>
+      finished === null && rolledBack === null ? String(name) : undefined,
+    entries: (rows) =>
+      rows.filter(([, finished, rolledBack]) => finished !== null && rolledBack === null).map(byName),
+  },
+  laravel: {
+    table: 'migrations',
+    columns: ['migration'],
+    entries: (rows) =>
+      rows.map((row) => {
+        const entry = byName(row);
+        const [, date, words = ''] = LARAVEL.exec(entry.applied) ?? [];
+        return date
+          ? { applied: entry.applied, reach: 'one', version: digits(date), words, shared: true }
+          : entry;
+      }),
+  },
+};
+
+/** Of a version that was undone or deleted the last row says so; a baseline stands for all before it. */
+function flywayEntries(rows: readonly Row[]): AppliedElsewhere[] {
+  const last = new Map<string, Row>();
+  for (const row of rows.toSorted((a, b) => Number(a[0]) - Number(b[0]))) {
+    if (row[1] !== null && row[1] !== undefined) last.set(row[1], row);
+  }
+  return [...last.values()].flatMap(([, version, description, type]) => {
+    if (type === 'DELETE' || type?.startsWith('UNDO')) return [];
+    const all = type?.endsWith('BASELINE') ?? false;
+    return [
+      {
+        applied: `${version} ${description}`,
+        reach: all ? 'below' : 'one',
+        version: digits(String(version)),
+        ...(all ? {} : { words: String(description) }),
+      },
+    ];
+  });
+}
+
+export const TOOL_NAMES = [
+  'kysely',
+  'knex',
+  'node-pg-migrate',
+  'dbmate',
+  'golang-migrate',
+  'flyway',
+  'prisma',
+  'laravel',
+] as const;
+
+export type ToolName = (typeof TOOL_NAMES)[number];
+
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads what the other tool has applied in this database. COPY reads the rows of a plain table and runs nothing
+ * that its owner has hung on it: no view, policy, expression index or generated column (engine 33).
+ * @param table where its table is, when that is not its default: `name` or `schema.name`
+ * @throws MpmError ADOPTION when its table is not there, is not such a table, or says that a migration failed
+ */
+export async function readTool(
+  connection: Connection,
+  name: ToolName,
+  table?: string,
+): Promise<AppliedElsewhere[]> {
+  const tool = TOOLS[name];
+  const shown = table ?? tool.table;
+  try {
+    const rows = await readRows(connection, tool, shown, name);
+    return entriesOf(name, rows);
+  } catch (error) {
+    if (!connection.lost && connection.transaction !== 'idle') await connection.query('rollback');
+    if (!isServerError(error) || !error.code.startsWith('42')) throw error;
+    throw new MpmError('ADOPTION', `the table ${shown} cannot be read as ${name}'s: ${error.message}`, {
+      cause: error,
+      hint: `Is it another tool's? Known are ${TOOL_NAMES.join(', ')}.`,
+    });
+  }
+}
+
+/**
+ * What the rows of a tool's table say, their columns in the order in which they are read.
+ * @throws MpmError ADOPTION when one says that a migration failed
+ */
+export function entriesOf(name: ToolName, rows: readonly Row[]): AppliedElsewhere[] {
+  const tool = TOOLS[name];
+  const dirty = rows.map((row) => tool.dirty?.(row)).find((each) => each !== undefined);
+  if (dirty === undefined) return tool.entries(rows);
+  throw new MpmError('ADOPTION', `${name} says that ${dirty} failed half-way`, {
+    hint: `Mend the database and ${name}'s table first: what is half applied cannot be recorded as applied.`,
+  });
+}
+
+async function readRows(connection: Connection, tool: Tool, shown: string, name: ToolName): Promise<Row[]> {
+  const [table = '', schema] = shown.split('.').toReversed();
+  const where = `n.nspname ${schema === undefined ? "!~ '^pg_|^information_schema$'" : `= ${literal(schema)}`}`;
+  const places = await connection.query<{ schema: string; bytes: string }>(
+    `begin read only; set local search_path = pg_catalog, pg_temp; set local row_security = off;
+select n.nspname as schema, pg_catalog.pg_table_size(c.oid)::text as bytes from pg_catalog.pg_class c join pg_catalog.pg_namespace n
+on n.oid = c.relnamespace where c.relname = ${literal(table)} and c.relkind in ('r', 'p', 'v', 'm', 'f') and ${where}
+order by n.nspname <> 'public', n.nspname`,
+  );
+  const [place, other] = places;
+  if (!place) {
+    throw new MpmError('ADOPTION', `there is no table ${shown}: ${name} did not migrate this database`, {
+      hint: 'Name the tool that did, or its table with --table; or say where the schema stands: mpm-migrate baseline --tenant {tenant} --to NAME',
+    });
+  }
+  if (other && place.schema !== 'public') {
+    throw new MpmError('ADOPTION', `there are ${places.length} tables ${shown}`, {
+      hint: `Say which: --table ${place.schema}.${table}, or --table ${other.schema}.${table}`,
+    });
+  }
+  if (Number(place.bytes) > MOST_BYTES) {
+    throw new MpmError('ADOPTION', `the table ${shown} is too large to be ${name}'s: ${place.bytes} bytes`, {
+      hint: 'Say where the schema stands instead: mpm-migrate baseline --tenant {tenant} --to NAME',
+    });
+  }
+  const { copied } = await connection.send(
+    `copy ${identifier(place.schema)}.${identifier(table)} (${tool.columns.map(identifier).join(', ')}) to stdout; commit`,
+  );
+  return parseCopyRows(copied[0] ?? '');
+}

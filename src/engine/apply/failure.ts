@@ -1,0 +1,151 @@
+import { messageOf, MpmError, type SourceExcerpt } from '../../errors.ts';
+import { databaseFields, isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { isGuard } from '../history/fence.ts';
+import { lockGuard, recordFailure } from '../history/history.ts';
+import { locate, locateInModule } from '../sql/locate.ts';
+import { describeHolder, type Holder, pause } from './lock.ts';
+import type { SqlScript, Migration } from '../migration.ts';
+import { scan } from '../sql/scan.ts';
+import { type Unit, BEGIN, type Bench } from './unit.ts';
+
+/** Where in the message that was sent the unit's script begins, and how many of the unit's statements were done. */
+export interface Place {
+  message: string;
+  prefix: number;
+  completed: number;
+}
+
+/** What went wrong in a unit, as users are told: where, why, and what became of it. */
+export function failure(
+  error: unknown,
+  unit: Unit,
+  place: Place = { message: '', prefix: 0, completed: 0 },
+): MpmError {
+  const { script } = unit;
+  const server = isServerError(error) ? error : undefined;
+  if (server && isLostSavepoint(server)) return escaped(unit, error);
+  if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
+  const { connection } = unit.bench;
+  const message = messageOf(error);
+  if (connection.lost) return connectionLost(unit.name, error);
+  const excerpt =
+    script.kind === 'sql' ? locateIn(unit, script, error, place) : locateInModule(script, error);
+  return new MpmError('MIGRATION_FAILED', message, {
+    migration: unit.name,
+    cause: error,
+    ...(server && { database: databaseFields(server) }),
+    aftermath: `${excerpt || !server ? '' : stageOf(unit, place)}the migration was rolled back`,
+    ...(excerpt && { excerpt }),
+    ...(server?.hint && { hint: server.hint }),
+  });
+}
+
+export function connectionLost(name: string, cause: unknown): MpmError {
+  const message = messageOf(cause);
+  return new MpmError('CONNECTION_LOST', `the connection was lost while ${name} ran: ${message}`, {
+    migration: name,
+    cause,
+    ...(isServerError(cause) && { database: databaseFields(cause) }),
+  });
+}
+
+/** Ours is gone with the transaction that it was in, or there is no transaction any more. */
+function isLostSavepoint({ code, message }: { code: string; message: string }): boolean {
+  if (code === SQLSTATE.noActiveTransaction) return true;
+  return code === SQLSTATE.invalidSavepoint && message.includes('"mpm_migrate"');
+}
+
+/** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
+function stageOf({ script, front, closing, isClosing }: Unit, { completed }: Place): string {
+  const isCommit = (index: number) => index === closing.length - 1;
+  if (script.kind === 'module') return isClosing && isCommit(completed) ? 'it failed at COMMIT; ' : '';
+  if (completed < front.length) return 'it failed before its first statement; ';
+  const behind = completed - front.length - scan(script.sql).statements.length;
+  return isCommit(behind) ? 'it failed at COMMIT; ' : 'it failed behind its last statement; ';
+}
+
+function locateIn(
+  { front }: Unit,
+  script: SqlScript,
+  error: unknown,
+  { completed, ...place }: Place,
+): SourceExcerpt | undefined {
+  // A syntax error anywhere in the message comes before its first statement, but with a position.
+  if (!place.message || !isServerError(error)) return undefined;
+  if (completed < front.length && error.position === undefined) return undefined;
+  const { position, where } = error;
+  return locate(script, { ...place, position, where, completed: completed - front.length });
+}
+
+/** COMMIT would have kept nothing, and raised no error (engine 4). */
+export function swallowed(unit: Unit): MpmError {
+  const cause = unit.bench.connection.lastError;
+  const what = cause instanceof Error ? `: ${cause.message}` : '';
+  return new MpmError(
+    'MIGRATION_SWALLOWED',
+    `${unit.name} went on after one of its statements had failed${what}`,
+    {
+      migration: unit.name,
+      cause,
+      aftermath: 'the migration was rolled back',
+      hint: 'A failed statement ends the transaction: let the error pass, or put a savepoint around that statement.',
+      ...(isServerError(cause) && { database: databaseFields(cause) }),
+    },
+  );
+}
+
+/** The transaction at the end is not the one of the beginning (engine 5). */
+export function escaped(unit: Unit, cause?: unknown): MpmError {
+  return new MpmError('MIGRATION_ESCAPED', `${unit.name} ended the transaction that it was given`, {
+    migration: unit.name,
+    cause,
+    aftermath: 'what it committed was kept; it was not rolled back',
+    hint: `Take COMMIT or ROLLBACK out of it, and look at what it left.
+If all of it is there: mpm-migrate resolve ${unit.name} --tenant {tenant} --applied
+If you took back what it left: mpm-migrate resolve ${unit.name} --tenant {tenant} --rolled-back`,
+  });
+}
+
+/** A lock that could not be had: the error says who holds it (engine 16). */
+export function withHolders(error: MpmError, holders: readonly Holder[]): MpmError {
+  const [first] = holders;
+  if (error.database?.code !== SQLSTATE.lockNotAvailable || !first) return error;
+  const { code, message, cause, database, excerpt, aftermath, migration } = error;
+  const others = holders.length > 1 ? ` (and ${holders.length - 1} more)` : '';
+  return new MpmError(code, `${message}: ${describeHolder(first)}${others}`, {
+    cause,
+    hint: `Wait for pid ${first.pid} to end, or end it: select pg_terminate_backend(${first.pid}); or wait longer with --lock-timeout.`,
+    ...(database && { database }),
+    ...(excerpt && { excerpt }),
+    ...(aftermath && { aftermath }),
+    ...(migration && { migration }),
+  });
+}
+
+/** So often the lock is looked for: some minutes. */
+const MOST_LOOKS = 300;
+
+/**
+ * Records that a migration ended the transaction that it was given. The lock ended with it: by now another runner may be
+ * at work, or have applied this one itself.
+ * @param open marks the head stamp open
+ */
+export async function recordEscape(
+  { connection, history, applier }: Bench,
+  migration: Migration,
+  message: string,
+  open: string | undefined,
+): Promise<void> {
+  const record = recordFailure(history, migration, applier, message);
+  const statements = [BEGIN, lockGuard(history), record, ...(open ? [open] : []), 'commit'];
+  for (let look = 0; ; look += 1) {
+    try {
+      await connection.send(statements.join(';\n'));
+      return;
+    } catch (error) {
+      if (!connection.lost) await connection.query('rollback');
+      if (!isGuard(error) || look >= MOST_LOOKS) throw error;
+      await pause(look);
+    }
+  }
+}

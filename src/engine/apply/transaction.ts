@@ -1,0 +1,297 @@
+import { MpmError } from '../../errors.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { Result } from '../../postgres/drain.ts';
+import { SESSION_SETTINGS } from '../../postgres/settings.ts';
+import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
+import { headIs, type Standing, unmoved } from '../history/fence.ts';
+import { watchLocks } from './halt.ts';
+import {
+  claimAgain,
+  claimDown,
+  deleteReverted,
+  GUARD,
+  type HistoryTable,
+  insertApplied,
+  insertClaim,
+  lockGuard,
+  recordApplied,
+  TOOK,
+} from '../history/history.ts';
+import type { Migration, ModuleScript, Script } from '../migration.ts';
+import { inModuleTurn } from '../module/module-run.ts';
+import type { HistoryRow } from '../history/state.ts';
+import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
+import {
+  enter,
+  MOVED,
+  BEGIN,
+  type Bench,
+  compose,
+  RELEASE,
+  RESTORE,
+  SAVEPOINT,
+  setTimeouts,
+  type Timeouts,
+  type Unit,
+} from './unit.ts';
+
+/**
+ * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the
+ * history since it was read.
+ */
+export type UnitOutcome = 'done' | 'locked' | 'moved';
+
+/** What became of one migration. */
+export type Settled =
+  | { name: string; outcome: UnitOutcome; durationMs?: number | undefined }
+  | { name: string; outcome?: never; error: unknown };
+
+/** What one migration does to the history's surroundings. */
+interface Bounds {
+  /** Under the lock, before anything is run, the history must still be the one that this was planned from. */
+  standing: Standing;
+  /** What comes first then. */
+  before?: readonly string[];
+  /** Marks the head stamp open, in the first transaction of a message that does not end the work. */
+  open?: string | undefined;
+  /** In the transaction that ends the work: writes the head stamp. */
+  after: readonly string[];
+}
+
+/** A migration to be applied: at the next position, or on the row that an earlier attempt left. */
+export interface Application extends Bounds {
+  migration: Migration;
+  at: HistoryRow | number;
+}
+
+/** A migration to be taken back. */
+export interface Reversion extends Bounds {
+  migration: Migration;
+  script: Script;
+  row: HistoryRow;
+}
+
+/**
+ * Applies migrations one after the other, each in a transaction of its own with its row, both or neither (engine
+ * 1, 2): SQL migrations in one message, a module by itself. What became of them, up to the first that was not done.
+ * Throws MpmError when the connection is lost: then none of it is known.
+ */
+export async function applyInTransaction(
+  bench: Bench,
+  applications: readonly Application[],
+): Promise<Settled[]> {
+  const units = applications.map((each, index) => unitUp(bench, each, applications[index - 1]));
+  const settled = await runUnits(bench, units);
+  const last = settled.at(-1);
+  if (last && 'error' in last && isEscape(last.error) && !bench.connection.lost) {
+    const escapee = applications[settled.length - 1]?.migration;
+    // What it committed is there: the next run must not take it for pending.
+    if (escapee) await recordEscape(bench, escapee, last.error.message, applications[0]?.open);
+  }
+  return settled;
+}
+
+/** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
+export function revertInTransaction(
+  bench: Bench,
+  { script, row, standing, before = [], open, after }: Reversion,
+): Promise<Settled[]> {
+  const { history } = bench;
+  const unit = unitOf(bench, row.name, script, {
+    entry: standing,
+    claim: [...before, claimDown(history, row)],
+    finish: deleteReverted(history, row.name),
+    after: after.length || !open ? after : [open],
+  });
+  return runUnits(bench, [unit]);
+}
+
+function unitUp(bench: Bench, application: Application, previous?: Application): TransactionUnit {
+  const { migration, at, standing, before = [], open } = application;
+  const { history, applier } = bench;
+  const { name, up } = migration;
+  const after = application.after.length || !open ? application.after : [open];
+  const entry = previous ? fenceBehind(history, application, previous) : standing;
+  if (typeof at !== 'number') {
+    const claim = [...before, claimAgain(history, migration, at, applier)];
+    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
+  }
+  if (up.kind === 'module') {
+    // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
+    const claim = [...before, insertClaim(history, migration, at, applier)];
+    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
+  }
+  const place = typeof previous?.at === 'object' ? previous.at.position : previous?.at;
+  const finish = insertApplied(history, migration, at, applier, place);
+  // SQL leaves all of itself or nothing: its row is written once, at its end.
+  return unitOf(bench, name, up, { entry, claim: before, finish, after });
+}
+
+/** Between two migrations of one message the last row is enough; in front of the stamp it is all rows. */
+function fenceBehind(history: HistoryTable, { standing, after }: Application, previous: Application): string {
+  return after.length ? unmoved(history, standing) : headIs(history, standing.last, previous.migration);
+}
+
+/** What a unit does to the history: before the migration, behind it, and to what surrounds the history. */
+interface Records {
+  /** What the history must be; for one behind another in its message, the statement that fails unless it is. */
+  entry: Standing | string;
+  claim: readonly string[];
+  finish: string;
+  after: readonly string[];
+}
+
+function unitOf(bench: Bench, name: string, script: Script, records: Records): TransactionUnit {
+  const { entry, claim, finish, after } = records;
+  const { opening, closing } = bench.settings;
+  const timeouts = setTimeouts(bench.timeouts, script.options);
+  const begin = [BEGIN, ...opening, ...timeouts, lockGuard(bench.history)];
+  const front = [...claim, SAVEPOINT, ...SESSION_SETTINGS];
+  return {
+    bench,
+    name,
+    script,
+    ...(typeof entry === 'string'
+      ? { front: [...begin, entry, ...front] }
+      : { front, begin, standing: entry }),
+    closing: [...RESTORE, ...closing, RELEASE, finish, ...after, 'commit'],
+  };
+}
+
+/** The first unit of a message is entered before the message is sent. */
+interface TransactionUnit extends Unit {
+  begin?: readonly string[];
+  standing?: Standing;
+}
+
+/** Before its transaction begins: one that waits holds no lock of a database meanwhile. */
+function runUnits(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
+  const script = units[0]?.script;
+  const serial = script?.kind === 'module' && script.serial;
+  return serial ? inModuleTurn(() => runNow(bench, units)) : runNow(bench, units);
+}
+
+async function runNow(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
+  const [first] = units;
+  if (!first) return [];
+  const { connection, history } = bench;
+  const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
+  let entered = false;
+  try {
+    if (!first.begin || !first.standing) throw new Error(`${first.name} is not the first of its message`);
+    await enter(bench, first.begin, first.standing);
+    entered = true;
+    await (first.script.kind === 'sql'
+      ? connection.run(compose(units).parts, TOOK)
+      : runInUnit(first, first.script));
+    const ends = endsOf(connection.answered);
+    // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
+    const aborted = units[ends.length];
+    if (aborted) throw swallowed(aborted);
+    return settledOf(units, ends);
+  } catch (error) {
+    const answered = entered ? connection.answered : [];
+    const unread = entered && answered.length === 0 && isServerError(error);
+    await rollBack(connection);
+    if (error === MOVED) return [{ name: first.name, outcome: 'moved' }];
+    // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
+    if (unread && units.length > 1 && !connection.lost) return await runNow(bench, [first]);
+    const ends = endsOf(answered);
+    const done = settledOf(units, ends);
+    const unit = units[done.length];
+    if (!unit || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
+    if (isUntrusted(error)) {
+      await refuseUntrusted(connection, history);
+      return [...done, { name: unit.name, outcome: 'moved' }];
+    }
+    const outcome = entered ? outcomeOf(error, history) : outcomeOfEntry(error);
+    if (outcome) return [...done, { name: unit.name, outcome }];
+    const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
+    const place = entered ? placeOf(units, done.length, completed) : undefined;
+    const failed = error instanceof MpmError ? error : failure(error, unit, place);
+    return [...done, { name: unit.name, error: withHolders(failed, await watch.stop()) }];
+  } finally {
+    connection.sessionChanged();
+    await watch.stop();
+  }
+}
+
+function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly TransactionUnit[]): number {
+  return Math.min(...units.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
+}
+
+async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
+  const { name, bench } = unit;
+  const { connection } = bench;
+  await connection.raw(unit.front.join(';\n'));
+  connection.lastError = undefined;
+  const { runModule } = await import('../module/module-run.ts');
+  const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
+  if (connection.transaction === 'failed') throw swallowed(unit);
+  if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
+  unit.isClosing = true;
+  await connection.raw(unit.closing.join(';\n'));
+  for (const notice of notices) bench.notice(notice);
+}
+
+/** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */
+interface End {
+  at: number;
+  took: number | undefined;
+}
+
+/** Every COMMIT that has the row of a migration before it; another one is the migration's own (engine 5). */
+function endsOf(results: readonly Result[]): End[] {
+  const ends: End[] = [];
+  let row: Record<string, unknown> | undefined;
+  for (const [at, { command, rows }] of results.entries()) {
+    const last = rows.at(-1);
+    if (last && TOOK in last) row = last;
+    if (command !== 'COMMIT' || !row) continue;
+    const took = row[TOOK];
+    ends.push({ at, took: typeof took === 'number' ? took : undefined });
+    row = undefined;
+  }
+  return ends;
+}
+
+function settledOf(units: readonly TransactionUnit[], ends: readonly End[]): Settled[] {
+  return units
+    .slice(0, ends.length)
+    .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
+}
+
+/** Where the unit's part of the message is, and how much of it was done. */
+function placeOf(units: readonly TransactionUnit[], index: number, completed: number) {
+  if (units[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
+  const { parts, starts } = compose(units);
+  const message = parts.join('');
+  return { message, prefix: starts[index] ?? 0, completed };
+}
+
+/** A history that is missing, or an older version's, is another one than was planned from. */
+function outcomeOfEntry(error: unknown): UnitOutcome | undefined {
+  if (!isServerError(error)) return undefined;
+  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
+  const other: string[] = [SQLSTATE.undefinedColumn, SQLSTATE.undefinedTable, SQLSTATE.undefinedSchema];
+  return other.includes(error.code) ? 'moved' : undefined;
+}
+
+function outcomeOf(error: unknown, history: HistoryTable): UnitOutcome | undefined {
+  if (!isServerError(error)) return undefined;
+  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
+  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.moved)) return 'moved';
+  const ours = error.schema === history.schema && error.table === history.table;
+  return error.code === SQLSTATE.uniqueViolation && ours ? 'moved' : undefined;
+}
+
+function isEscape(error: unknown): error is MpmError {
+  return error instanceof MpmError && error.code === 'MIGRATION_ESCAPED';
+}
+
+async function rollBack(connection: Connection): Promise<void> {
+  if (connection.lost) return;
+  // A connection that breaks here has nothing to roll back any more.
+  await connection.query('rollback').catch(() => undefined);
+}

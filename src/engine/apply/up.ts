@@ -1,0 +1,196 @@
+import type { Connection } from '../../postgres/connection.ts';
+import { fingerprintOf } from '../history/state.ts';
+import { haltable } from './halt.ts';
+import { FORMAT, unmarkEmptied } from '../history/history.ts';
+import { waitForLock } from './lock.ts';
+import { requireHistory } from '../history/lost.ts';
+import type { Migration } from '../migration.ts';
+import { applyOutside, halfReverted } from '../outside/outside.ts';
+import { type Plan, planAfter } from '../plan.ts';
+import { bootstrap, type Found, planFor, readStanding } from '../history/read.ts';
+import { openStamp, premisesOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
+import { parseStamp, type Stamp, stampOf } from '../history/stamp.ts';
+import { isOld, takeOver, takeOverInPassing } from '../history/takeover.ts';
+import { type Application, applyInTransaction, type Settled } from './transaction.ts';
+import type { Bench } from './unit.ts';
+import { attemptAtWork, othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
+
+/**
+ * So many migrations at most travel in one message, and so much of SQL (characters), while the ones before took no
+ * longer than that (ms each): slow ones are worth a message, and a progress, of their own.
+ */
+const MESSAGE = { most: 64, length: 256 * 1024, quick: 25 };
+
+/** Brings one database up on an open connection. `again`: another runner moved the history on, it is read anew. */
+export async function goUp(
+  work: Work,
+  connection: Connection,
+  migrations: readonly Migration[],
+): Promise<'finished' | 'again'> {
+  const { options, result } = work;
+  const found = (await foresee(work, connection, migrations)) ?? (await readStanding(connection, options));
+  requireHistory(found, options);
+  if ((await requireStamp(work, connection, found)) === 'again') return 'again';
+  const plan = await planFor(connection, found, migrations, options);
+  if (await attemptAtWork(work, connection, plan.rows)) return 'again';
+  if (result.applied.length === 0) result.from = plan.head;
+  result.to = plan.head;
+  result.pending = plan.pending.map(({ name }) => name);
+  // A plan is shared by all databases that stand alike, and what was noted before another look stays noted.
+  result.notices = [...new Set([...result.notices, ...plan.notices])];
+  if (plan.refusals.length) {
+    if (await othersAtWork(work, connection, plan.refusals, found)) return 'again';
+    throw refused(plan.refusals);
+  }
+  const old = isOld(found, plan.rows, migrations);
+  const theirs = [connection, found, plan.rows ?? [], migrations, options] as const;
+  if (plan.pending.length === 0) {
+    if (old && (await takeOverInPassing(...theirs))) return 'again';
+    await refreshStamp(work, connection, found);
+    return 'finished';
+  }
+  if (!found.bootstrapped && (await bootstrap(connection, options.history, options.admit)) === 'locked') {
+    await waitForLock(connection, options.history, waitOf(options));
+    return 'again';
+  }
+  if (old) {
+    await takeOver(...theirs);
+    return 'again';
+  }
+  return applyAll(work, connection, found, plan, migrations);
+}
+
+/**
+ * What a database behind its files holds, by its head stamp: what the plan is made from is compared under the lock
+ * anyway, so that reading it first would be a round trip for nothing. Tried once: then the history is read.
+ */
+async function foresee(
+  work: Work,
+  connection: Connection,
+  migrations: readonly Migration[],
+): Promise<Found | undefined> {
+  const { options } = work;
+  const before = work.foreseen;
+  work.foreseen = 'once';
+  if (before || options.stamp === false || options.only !== undefined) return undefined;
+  const { comment, owner } = (await options.premises?.(Infinity)) ?? { comment: null, owner: false };
+  const stamp = owner ? parseStamp(comment) : undefined;
+  if (!stamp?.count || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return undefined;
+  const { pending, refusals } = planAfter(migrations, stamp.count, options);
+  if (!pending[0]?.up.options.transaction || refusals.length) return undefined;
+  work.foreseen = 'now';
+  return {
+    ...stamp,
+    database: connection.database,
+    last: stamp.count,
+    format: FORMAT,
+    central: false,
+    bootstrapped: true,
+    objects: [],
+    emptied: false,
+  };
+}
+
+async function applyAll(
+  work: Work,
+  connection: Connection,
+  found: Found,
+  plan: Plan,
+  migrations: readonly Migration[],
+): Promise<'finished' | 'again'> {
+  const { pending } = plan;
+  const { history } = work.options;
+  const names = pending.map(({ name }) => name);
+  const rows = new Map(plan.entries.flatMap(({ name, row }) => (row ? [[name, row]] : [])));
+  // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
+  const scripts = pending.map(({ up }) => up);
+  const premises = await premisesOf(work, connection);
+  const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
+  const reverted = pending.find(({ name }) => rows.get(name)?.reverting);
+  if (reverted) throw halfReverted(reverted.name);
+  const open = stampSql(work, premises, openStamp(work), scripts);
+  const lastAfter = (done: number) =>
+    found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
+  /** One of a message that begins with the migration at the index `first`. */
+  const applicationOf = (migration: Migration, index: number, first: number): Application => {
+    const last = lastAfter(index);
+    const ends = index === pending.length - 1;
+    const { fingerprint } = stampAfterUp(found, plan, migrations, index);
+    return {
+      migration,
+      at: rows.get(migration.name) ?? last + 1,
+      standing: { last, fingerprint },
+      before: index === 0 && found.count === 0 ? [unmarkEmptied(history)] : [],
+      // In each message anew: another runner may have closed it in between.
+      open: index === first ? open : undefined,
+      after: ends && stamp ? [stamp] : [],
+    };
+  };
+  let most = 1;
+  return perform(work, connection, 'up', names, {
+    together: ([name = '']) => {
+      const first = names.indexOf(name);
+      return fitting(pending.slice(first, first + most), rows);
+    },
+    settle: async (bench, those) => {
+      const first = names.indexOf(those[0] ?? '');
+      const batch = pending
+        .slice(first, first + those.length)
+        .map((migration, index) => applicationOf(migration, first + index, first));
+      const since = performance.now();
+      const whole = batch.length === 1 && first === pending.length - 1;
+      if (!whole || !batch[0]?.migration.up.options.transaction) work.opened = true;
+      const settled = await apply(work, bench, batch);
+      const quick = performance.now() - since < MESSAGE.quick * batch.length;
+      most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
+      return settled;
+    },
+  });
+}
+
+async function apply(work: Work, bench: Bench, applications: readonly Application[]): Promise<Settled[]> {
+  const { target, options } = work;
+  const [first, second] = applications;
+  if (second) {
+    return haltable(target, options.history, options.signal, () => applyInTransaction(bench, applications));
+  }
+  if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
+  const outcome = await applyOutside(bench, outsideOf(options), first);
+  return [{ name: first.migration.name, outcome }];
+}
+
+/** Those from the first on that can be one message: SQL in transactions, at the positions that come next. */
+function fitting(pending: readonly Migration[], rows: ReadonlyMap<string, unknown>): string[] {
+  let length = 0;
+  const end = pending.findIndex(({ name, up }) => {
+    if (up.kind !== 'sql' || !up.options.transaction || rows.has(name)) return true;
+    length += up.sql.length;
+    return length > MESSAGE.length;
+  });
+  return pending.slice(0, end < 0 ? undefined : Math.max(1, end)).map(({ name }) => name);
+}
+
+/** What the stamp will say when the first `done` of what is pending are applied. */
+function stampAfterUp(
+  found: Found,
+  plan: Plan,
+  migrations: readonly Migration[],
+  done = plan.pending.length,
+): Stamp {
+  const { rows } = plan;
+  const pending = plan.pending.slice(0, done);
+  if (!rows) {
+    const count = found.count + pending.length;
+    return { count, fingerprint: fingerprintOf(migrations, count) ?? '' };
+  }
+  const coming = new Map(pending.map((migration) => [migration.name, migration]));
+  const kept = rows.map((row) => {
+    const again = coming.get(row.name);
+    coming.delete(row.name);
+    return again ? { name: row.name, checksum: again.checksum, state: 'applied' as const } : row;
+  });
+  return stampOf([
+    ...kept,
+    ...[...coming.values()].map(({ name, checksum }) => ({ name, checksum, state: 'applied' as const })),
+  ]);
+}

@@ -1,0 +1,170 @@
+import { MpmError } from '../../errors.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { type Copy, parseCopy } from '../sql/copy.ts';
+import { isGuard } from './fence.ts';
+import {
+  copyStanding,
+  createHistory,
+  FORMAT,
+  GUARD,
+  guard,
+  type HistoryTable,
+  lockGuard,
+  type Premises,
+  SELECT_DATABASE,
+  selectNewcomer,
+  selectPremises,
+  selectRows,
+} from './history.ts';
+import type { Migration } from '../migration.ts';
+import { type Plan, type PlanOptions, planAfter, planUp } from '../plan.ts';
+import { COPY_SCHEMAS, reachOf } from './shape.ts';
+import { stampOf } from './stamp.ts';
+import { fingerprintOf, type HistoryRow } from './state.ts';
+import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
+import { type Admit, sendAdmitted } from '../apply/unit.ts';
+
+/** A database as it was found: its history, or that it has none, and then what else is in it. */
+export interface Found extends Copy {
+  database: string;
+  bootstrapped: boolean;
+  /** Without a row in its history: up to four names of objects that are in the way, those of extensions not counted. */
+  objects: string[];
+  /** The history is empty, and says that it is meant to be. */
+  emptied: boolean;
+}
+
+export interface ReadOptions extends PlanOptions {
+  history: HistoryTable;
+  central?: boolean;
+}
+
+/** Reads where a database stands, in one message; writes nothing and takes no lock (engine 26). */
+export async function readStanding(connection: Connection, options: ReadOptions): Promise<Found> {
+  const found = await standingOf(connection, options.history);
+  if (found.database !== connection.database) {
+    throw new MpmError(
+      'WRONG_DATABASE',
+      `connected to "${found.database}" where "${connection.database}" was meant`,
+      {
+        subject: connection.database,
+        hint: 'A pooler maps this name to another database: give the server a directUrl, or mend the pooler.',
+      },
+    );
+  }
+  if (found.format > FORMAT) throw newer(found);
+  if (found.central && !options.central) {
+    throw new MpmError('WRONG_DATABASE', `"${found.database}" is a central database, not a tenant's`, {
+      subject: found.database,
+      hint: "Mend the tenant's row: mpm-migrate tenant show <id> prints it.",
+    });
+  }
+  return found;
+}
+
+async function standingOf(
+  connection: Connection,
+  history: HistoryTable,
+  how: { old?: boolean } = {},
+): Promise<Found> {
+  const read = await copyOf(connection, history, how);
+  if (read === 'older') return standingOf(connection, history, { old: true });
+  if (read !== 'missing' && read.count > 0) {
+    return { ...read, bootstrapped: true, objects: [], emptied: false };
+  }
+  // Rows say whose history it is; without any, what is beside it does.
+  const [newcomer] = await connection.query<Newcomer>(selectNewcomer(history));
+  // Another runner may have created or dropped the history between the two queries.
+  if (!newcomer || newcomer.bootstrapped !== (read !== 'missing')) return standingOf(connection, history);
+  if (read !== 'missing' && newcomer.objects.length > 0) {
+    // Objects may have come with their rows after the history was read: rows are looked for once more behind them.
+    const now = await copyOf(connection, history, how);
+    if (typeof now === 'object' && now.count > 0)
+      return { ...now, bootstrapped: true, objects: [], emptied: false };
+  }
+  return { ...NOTHING, format: how.old ? 1 : FORMAT, ...newcomer };
+}
+
+const NOTHING = { count: 0, last: 0, fingerprint: stampOf([]).fingerprint };
+
+type Newcomer = Pick<Found, 'database' | 'central' | 'bootstrapped' | 'objects' | 'emptied'>;
+
+async function copyOf(
+  connection: Connection,
+  history: HistoryTable,
+  how: { old?: boolean },
+): Promise<(Copy & { database: string }) | 'missing' | 'older'> {
+  try {
+    const { results, copied } = await connection.send(
+      [SELECT_DATABASE, COPY_SCHEMAS, copyStanding(history, how)].join(';\n'),
+    );
+    const [schemas = '', standing = ''] = copied;
+    // A table in a schema of ours, in which nobody else can create one, is ours.
+    if (reachOf(connection, history, schemas) === 'unsure') {
+      await connection.query(guard(mayBeRead(history), GUARD.untrusted));
+    }
+    return { ...parseCopy(standing), database: String(results[0]?.rows[0]?.['database']) };
+  } catch (error) {
+    if (isUntrusted(error)) await refuseUntrusted(connection, history);
+    if (!isServerError(error)) throw error;
+    if (error.code === SQLSTATE.undefinedColumn && !how.old) return 'older';
+    const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
+    if (!missing.includes(error.code)) throw error;
+    return 'missing';
+  }
+}
+
+function newer({ database, format }: Found): MpmError {
+  return new MpmError(
+    'HISTORY_NEWER',
+    `the history of "${database}" has format ${format}: a newer version of mpm-migrate wrote it, this one knows ${FORMAT}`,
+    {
+      subject: database,
+      aftermath: 'nothing was changed here',
+      hint: 'Use that version, or the newest: npm install mpm-migrate@latest',
+    },
+  );
+}
+
+/** The plan for a database as it was found. Its rows are read only when they are not just the first of the files. */
+export async function planFor(
+  connection: Connection,
+  found: Found,
+  migrations: readonly Migration[],
+  options: ReadOptions,
+): Promise<Plan> {
+  const plain = !found.bootstrapped || fingerprintOf(migrations, found.count) === found.fingerprint;
+  if (plain) return planAfter(migrations, found.count, options);
+  return planUp(migrations, await readRows(connection, options.history), options);
+}
+
+/** What the head stamp of this database is written with. */
+export async function readPremises(connection: Connection): Promise<Premises> {
+  const own = 'd.datname = pg_catalog.current_database()';
+  const [premises] = await connection.query<Premises>(selectPremises(own));
+  return premises ?? { name: connection.database, comment: null, owner: false };
+}
+
+export async function readRows(connection: Connection, history: HistoryTable): Promise<HistoryRow[]> {
+  return connection.query<HistoryRow>(selectRows(history));
+}
+
+/** Creates the history. `locked`: another runner is at it, or at work. */
+export async function bootstrap(
+  connection: Connection,
+  history: HistoryTable,
+  admit?: Admit,
+): Promise<'done' | 'locked'> {
+  try {
+    const create = [createHistory(history), ...guardTrusted(connection, history), 'commit'];
+    await sendAdmitted(connection, ['begin', lockGuard(history)], create, admit);
+    return 'done';
+  } catch (error) {
+    if (!connection.lost) await connection.query('rollback');
+    // Somebody else's schema may have been there.
+    if (isUntrusted(error)) await refuseUntrusted(connection, history);
+    else if (isGuard(error)) return 'locked';
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+import type { Kysely } from 'kysely';
+
+/** Options of one migration, from behind its `-- migrate:up` marker or its `config` export. Times in ms; 0 means none. */
+export interface MigrationOptions {
+  /** False: run statement by statement outside a transaction (`transaction:false`). */
+  transaction: boolean;
+  lockTimeout?: number;
+  statementTimeout?: number;
+}
+
+/** SQL of one direction, ready to be sent. */
+export interface SqlScript {
+  kind: 'sql';
+  /** The file it is in. */
+  path: string;
+  /** The whole file as read: BOM stripped, line ends as they are. Error positions are shown in it. */
+  text: string;
+  /**
+   * The section to run. Same length as `text.slice(start, start + sql.length)`: what must not be sent (a
+   * BEGIN … COMMIT around the whole file, pg_dump's `\restrict`) is blanked, so that offsets stay true.
+   */
+  sql: string;
+  /** Where `sql` begins in `text`, in UTF-16 units. */
+  start: number;
+  options: MigrationOptions;
+}
+
+/** A module's function of one direction. */
+export interface ModuleScript {
+  kind: 'module';
+  path: string;
+  run(db: Kysely<unknown>): unknown;
+  /** What is worth a notice wherever it is run: what its import did to the process. */
+  notices: readonly string[];
+  /** It runs at one database at a time. */
+  serial: boolean;
+  options: MigrationOptions;
+}
+
+export type Script = SqlScript | ModuleScript;
+
+/** Which folder a migration belongs to; recorded in the history (engine 20). */
+export type Source = 'core' | 'tenant' | 'central' | 'plugin';
+
+/** A migration as the files say it is. */
+export interface Migration {
+  /** The file's name without extension: the identity. */
+  name: string;
+  /** The numeric prefix as written. */
+  version: string;
+  /** `v2:` and the SHA-256 in hex of `up`, and behind another colon that of `down` (engine 56). */
+  checksum: string;
+  /** `v1:` and the SHA-256 in hex of the whole file: what versions up to 0.1.0 recorded. */
+  fileChecksum: string;
+  source: Source;
+  /** Of a plugin's migration: which one's. Out-of-order is judged among its own only. */
+  plugin?: string;
+  /** The file that holds `up`. */
+  path: string;
+  up: Script;
+  down?: Script;
+  /** What its marker says of copies. */
+  share?: Share;
+  /** It is still the template that `create` wrote. */
+  untouched?: boolean;
+  /** A tenant's copy of what core has no more: where it is not applied, it is passed by. */
+  withdrawn?: boolean;
+}
+
+/** What a file says of its being copied: each tenant runs it for itself, or all are to have the same of it (fleet 45). */
+export type Share = 'per-tenant' | 'shared';
+
+export const SHARE_HINT = 'write -- mpm:per-tenant, or -- mpm:shared';
+
+/** @param text a comment from `mpm:` on; undefined: it says neither */
+export function shareOf(text: string): Share | undefined {
+  const [, word] = /^mpm:(\S+)/.exec(text) ?? [];
+  return word === 'per-tenant' || word === 'shared' ? word : undefined;
+}
+
+export type Direction = 'up' | 'down';

@@ -1,0 +1,288 @@
+import { MpmError } from '../../errors.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { unmoved } from '../history/fence.ts';
+import { HeldLock } from './held-lock.ts';
+import { addProgressColumns, GUARD } from '../history/history.ts';
+import { lookUp } from './look-up.ts';
+import type { Migration, Script } from '../migration.ts';
+import {
+  claimFirst,
+  claimLeftover,
+  claimReverting,
+  deleteFinished,
+  type Progress,
+  recordFinished,
+} from './progress.ts';
+import { type Step, split } from '../sql/split.ts';
+import type { HistoryRow } from '../history/state.ts';
+import { remakeSession } from '../sql/session.ts';
+import { runSteps } from './steps.ts';
+import type { Application, Reversion, UnitOutcome } from '../apply/transaction.ts';
+import { type Bench, RESTORE } from '../apply/unit.ts';
+
+/** How a migration is run outside a transaction. */
+export interface OutsideOptions {
+  /** Of a statement that fails for what passes by itself. */
+  retries: number;
+  /**
+   * The statement at which an earlier attempt stopped, where nobody can know whether it was done: `retry` runs it again,
+   * `skip` goes on after it. By default the migration is refused.
+   */
+  resume?: 'retry' | 'skip' | undefined;
+}
+
+/**
+ * Applies a `transaction:false` migration: the claim is committed first, then statement by statement with its
+ * progress, so that a failure or a kill leaves `failed` or `interrupted` at statement n (engine 9 to 11, 40).
+ */
+export async function applyOutside(
+  bench: Bench,
+  options: OutsideOptions,
+  { migration, at, standing, before = [], open, after }: Application,
+): Promise<UnitOutcome> {
+  const { history, applier } = bench;
+  const leftover = typeof at === 'number' ? undefined : at;
+  return workOff({
+    bench,
+    options,
+    migration,
+    script: migration.up,
+    reverting: false,
+    leftover,
+    before: [unmoved(history, standing), ...before],
+    open,
+    claim: (progress) =>
+      typeof at === 'number'
+        ? claimFirst(history, migration, at, applier, progress)
+        : claimLeftover(history, migration, at, applier, progress),
+    finish: [recordFinished(history, migration.name), ...after],
+  });
+}
+
+/** Runs a `transaction:false` down section; the row is `running` meanwhile, and gone at the end. */
+export async function revertOutside(
+  bench: Bench,
+  options: OutsideOptions,
+  { migration, script, row, standing, before = [], open, after }: Reversion,
+): Promise<UnitOutcome> {
+  const { history, applier } = bench;
+  const leftover = row.reverting ? row : undefined;
+  return workOff({
+    bench,
+    options,
+    migration,
+    script,
+    reverting: true,
+    leftover,
+    before: [unmoved(history, standing), ...before],
+    open,
+    claim: (progress) =>
+      leftover
+        ? claimLeftover(history, migration, leftover, applier, progress)
+        : claimReverting(history, row, progress),
+    finish: [deleteFinished(history, row.name), ...after],
+  });
+}
+
+/** A migration, or its way back, that is to be worked off. */
+interface Task {
+  bench: Bench;
+  options: OutsideOptions;
+  migration: Migration;
+  script: Script;
+  reverting: boolean;
+  /** The row that an earlier attempt at the same script left. */
+  leftover: HistoryRow | undefined;
+  /** Fail unless the history is still the one that was planned for. */
+  before: readonly string[];
+  /** Marks the head stamp open. */
+  open: string | undefined;
+  claim(progress: Progress): string;
+  finish: (string | undefined)[];
+}
+
+async function workOff(task: Task): Promise<UnitOutcome> {
+  const { bench, options, migration, script, reverting, leftover } = task;
+  const { connection } = bench;
+  const steps = script.kind === 'sql' ? await split(script) : undefined;
+  const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
+  let begun = false;
+  const work = async (lock: HeldLock): Promise<UnitOutcome> => {
+    await requireStatements(connection, script, steps ?? []);
+    const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
+    const first = steps || done > 0 ? undefined : 1;
+    const claimed = task.claim({ hashes, done, begun: first, reverting });
+    const claim = [...task.before, claimed, task.open].filter(Boolean).join(';\n');
+    if ((await send(bench, claim)) === 'moved') return 'moved';
+    await lock.remember();
+    const { name } = migration;
+    const isFirst = leftover === undefined && !reverting;
+    const run = { bench, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
+    begun = true;
+    const owed = await runSteps(run);
+    await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
+    return 'done';
+  };
+  try {
+    return await underLock(bench, script, work);
+  } finally {
+    // A session that was made again for an attempt that did not begin is nobody's.
+    if (leftover && !begun && !connection.lost) await connection.raw(RESTORE.join(';\n'));
+  }
+}
+
+/**
+ * What our parser refuses is asked of the server before anything is run: in a transaction that has failed it only parses
+ * (PostgreSQL manual, Appendix A: 42601, or 25P02 for what it would run).
+ * @throws MpmError MIGRATION_INVALID at the place of what the server refuses as well
+ */
+async function requireStatements(
+  connection: Connection,
+  script: Script,
+  steps: readonly Step[],
+): Promise<void> {
+  const doubted = steps.filter(({ doubt }) => doubt);
+  if (script.kind !== 'sql' || doubted.length === 0) return;
+  const codeOf = async (sql: string): Promise<string | undefined> => {
+    try {
+      await connection.raw(sql);
+      return undefined;
+    } catch (error) {
+      return isServerError(error) ? error.code : Promise.reject(error as Error);
+    }
+  };
+  await connection.raw('begin');
+  await codeOf('rollback to savepoint mpm_migrate');
+  try {
+    for (const { start, end, doubt } of doubted) {
+      if ((await codeOf(script.sql.slice(start, end))) !== SQLSTATE.inFailedTransaction) throw doubt;
+    }
+  } finally {
+    if (!connection.lost) await connection.raw('rollback');
+  }
+}
+
+/** How many statements are done, from the row, and from the catalogs where the row does not know. */
+async function resumeAt(
+  { bench, options, script }: Task,
+  row: HistoryRow,
+  steps: readonly Step[] | undefined,
+  hashes: readonly string[],
+): Promise<number> {
+  // 0.1.0 wrote the whole hash.
+  const isAsBefore = (index: number) =>
+    row.statementHashes?.[index]?.startsWith(hashes[index] ?? '-') ?? false;
+  const done = row.statementsDone;
+  for (let index = 0; index < done; index += 1) if (!isAsBefore(index)) throw changedSince(row, index);
+
+  if (steps && script.kind === 'sql') {
+    await remakeSession(bench.connection, { name: row.name, script, steps, done });
+  }
+  const skip = options.resume === 'skip';
+  if (row.state === 'failed') return skip ? done + 1 : done;
+  const step = steps?.[done];
+  // 0.1.0 did not record that it begins.
+  const isBegun = row.statementBegun !== null || (row.backendPid === null && step?.nature.bare !== false);
+  if (!isBegun) {
+    if (skip) throw nothingToSkip(row);
+    return done;
+  }
+  const isSql = step && script.kind === 'sql' && isAsBefore(done);
+  const { trace } = step?.nature ?? {};
+  if (skip && trace?.kind === 'harmless') return done + 1;
+  const verdict = isSql
+    ? await lookUp(bench.connection, bench.history, script.sql.slice(step.start, step.end), step.nature.trace)
+    : 'unknown';
+  if (verdict === 'unknown' && options.resume === undefined) throw endUnknown(row);
+  return verdict === 'done' || (verdict === 'unknown' && skip) ? done + 1 : done;
+}
+
+function changedSince(row: HistoryRow, index: number): MpmError {
+  return refusal(
+    row.name,
+    `statement ${index + 1} of ${row.name} was changed after it had been run`,
+    `Restore it. Or finish it by hand, then: mpm-migrate resolve ${row.name} --tenant {tenant} --applied
+Or take back what it did, then: mpm-migrate resolve ${row.name} --tenant {tenant} --rolled-back`,
+  );
+}
+
+function nothingToSkip(row: HistoryRow): MpmError {
+  return refusal(
+    row.name,
+    `${row.name} was interrupted in front of statement ${row.statementsDone + 1}, which was not begun: there is nothing to skip`,
+    `Go on with it: mpm-migrate resolve ${row.name} --tenant {tenant} --retry`,
+  );
+}
+
+function endUnknown(row: HistoryRow): MpmError {
+  const place = row.statements === 1 ? '' : ` at statement ${row.statementsDone + 1} of ${row.statements}`;
+  const command = `mpm-migrate resolve ${row.name} --tenant {tenant}`;
+  return refusal(
+    row.name,
+    `${row.name} was interrupted${place}, which runs outside a transaction: whether it was done is not known`,
+    `Look at the database. If it was not done, run it again: ${command} --retry\nIf it was done, go on after it: ${command} --skip`,
+  );
+}
+
+/** `up` does not begin at a migration whose way back is half-done. */
+export function halfReverted(name: string): MpmError {
+  return refusal(
+    name,
+    `the down of ${name} is half-done`,
+    `Resume it: mpm-migrate resolve ${name} --tenant {tenant} --retry`,
+  );
+}
+
+function refusal(migration: string, message: string, hint: string): MpmError {
+  return new MpmError('PLAN_REFUSED', message, { migration, aftermath: 'nothing was changed here', hint });
+}
+
+async function underLock(
+  bench: Bench,
+  script: Script,
+  use: (lock: HeldLock) => Promise<UnitOutcome>,
+): Promise<UnitOutcome> {
+  await refusePooler(bench.connection);
+  // A module sends its statements itself: where the lock cannot be had again, it can send no more.
+  const onGone = script.kind === 'module' ? () => bench.connection.cut() : undefined;
+  const lock = await HeldLock.take(bench, onGone);
+  if (typeof lock === 'string') return lock;
+  try {
+    await bench.admit?.();
+    return await use(lock);
+  } finally {
+    await lock.close();
+  }
+}
+
+/** The session keeps what the statements set in it, and what they need of it: neither is to be had behind a pooler. */
+async function refusePooler(connection: Connection): Promise<void> {
+  if (await connection.holdSession()) return;
+  throw new MpmError('CONNECTION', 'transaction:false needs a connection past the pooler', {
+    aftermath: 'nothing was changed here',
+    hint: 'Give the server a directUrl in the configuration (servers.<name>.directUrl).',
+  });
+}
+
+/** A history that 0.1.0 made gets the columns that it lacks. */
+async function send({ connection, history }: Bench, claim: string): Promise<UnitOutcome> {
+  try {
+    return await outcomeOf(connection.send(claim));
+  } catch (error) {
+    if (!isServerError(error) || error.code !== SQLSTATE.undefinedColumn) throw error;
+    return outcomeOf(connection.send(`${addProgressColumns(history)};\n${claim}`));
+  }
+}
+
+/** `moved` is what the guards say; anything else is thrown. */
+async function outcomeOf(sent: Promise<unknown>): Promise<UnitOutcome> {
+  try {
+    await sent;
+    return 'done';
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    if (error.code === SQLSTATE.uniqueViolation || error.message.includes(GUARD.moved)) return 'moved';
+    throw error;
+  }
+}

@@ -1,0 +1,316 @@
+import { MpmError } from '../errors.ts';
+import { mentioning } from './sql/mention.ts';
+import type { Migration } from './migration.ts';
+import { compareNames, compareVersions } from './source/name.ts';
+import { describeState, listNames, remedyFor, refuseUntouched, type Refusal } from './remedy.ts';
+import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
+
+/** What `up` would do to one database, decided from files and history alone (engine 8). */
+export interface Plan {
+  entries: StateEntry[];
+  /** In the order in which they are run; with `force` also out-of-order ones and those to be resumed. */
+  pending: Migration[];
+  refusals: Refusal[];
+  /** What `force` went past, and applied migrations of a newer release: told, not refused. */
+  notices: string[];
+  head: string | null;
+  /** The history; absent when it is known to be just the first of the files. */
+  rows?: readonly HistoryRow[];
+}
+
+export interface PlanOptions {
+  /** Goes past all that holds a database back, and resumes what is half-done. */
+  force?: boolean;
+  /** Applies what is older than what is applied. */
+  outOfOrder?: boolean;
+  /** Goes on beside applied files that were changed, or are missing. */
+  acceptChanged?: boolean;
+  /** Go no further than this migration: a name or a version. */
+  to?: string;
+  /** Resume this failed or interrupted migration and do nothing else, whatever else is there. */
+  only?: string;
+}
+
+/** `up` goes on only when every migration is in another state than these. */
+const REFUSED: ReadonlySet<MigrationState> = new Set([
+  'failed',
+  'interrupted',
+  'running',
+  'out-of-order',
+  'changed',
+  'missing',
+]);
+
+/** Of these, what is gone past is run. */
+const RUNNABLE_WHEN_PASSED: ReadonlySet<MigrationState> = new Set([
+  'failed',
+  'interrupted',
+  'running',
+  'out-of-order',
+]);
+
+export function planUp(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  options: PlanOptions = {},
+): Plan {
+  const entries = statesOf(migrations, rows);
+  const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
+  const inReach = (entry: StateEntry) => limit === undefined || compareNames(entry.name, limit) <= 0;
+
+  const held = groupByState(entries.filter((entry) => REFUSED.has(entry.state)));
+  const { only } = options;
+  if (only !== undefined) {
+    const half = entries.filter(
+      ({ name, state }) => name === only && ['failed', 'interrupted', 'running'].includes(state),
+    );
+    const pending = half.flatMap((entry) => entry.migration ?? []);
+    return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
+  }
+  const passes = (state: MigrationState): string | undefined =>
+    options.outOfOrder && state === 'out-of-order'
+      ? 'out of order'
+      : options.acceptChanged && (state === 'changed' || state === 'missing')
+        ? '--accept-changed'
+        : options.force
+          ? '--force'
+          : undefined;
+  const refusals = held.filter(({ state }) => passes(state) === undefined);
+  const notices = held.flatMap(({ state, message }) => {
+    const why = passes(state);
+    return why === undefined ? [] : [`${why}: ${message}`];
+  });
+  const future = entries.filter((entry) => entry.state === 'future').length;
+  if (future)
+    notices.push(
+      `${future} applied, newer than all files here, without a file: by a newer release, or the file is gone`,
+    );
+
+  const known = new Set(rows.map(({ name }) => name));
+  notices.push(...withdrawnNotices(migrations.filter(({ name }) => !known.has(name))));
+
+  const runnable = (state: MigrationState): boolean =>
+    state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
+  const pending = entries
+    .filter((entry) => runnable(entry.state) && inReach(entry))
+    .flatMap((entry) => entry.migration ?? []);
+  return {
+    entries,
+    pending,
+    refusals: [...refusals, ...refuseUntouched(pending)],
+    notices,
+    head: headOf(rows),
+    rows,
+  };
+}
+
+const plansAfter = new WeakMap<readonly Migration[], Map<string, Plan>>();
+
+/**
+ * {@link planUp} for a history that is known to be exactly the first `count` of these migrations. Most databases of
+ * a fleet have one and the same plan: it is made once.
+ */
+export function planAfter(migrations: readonly Migration[], count: number, options: PlanOptions = {}): Plan {
+  const key = `${count} ${options.only === undefined} ${options.to ?? ''}`;
+  const known = plansAfter.get(migrations) ?? new Map<string, Plan>();
+  plansAfter.set(migrations, known);
+  const plan = known.get(key) ?? makePlanAfter(migrations, count, options);
+  known.set(key, plan);
+  return plan;
+}
+
+function makePlanAfter(migrations: readonly Migration[], count: number, { to, only }: PlanOptions): Plan {
+  const limit = to === undefined ? undefined : findMigration(migrations, to).name;
+  const inReach = (migration: Migration) => limit === undefined || compareNames(migration.name, limit) <= 0;
+  const entries = migrations
+    .filter(({ withdrawn }, index) => index < count || !withdrawn)
+    .map((migration, index): StateEntry => ({
+      name: migration.name,
+      state: index < count ? 'applied' : 'pending',
+      migration,
+    }));
+  // Nothing of such a history is half-done.
+  const left = only === undefined ? migrations.slice(count) : [];
+  const pending = left.filter((migration) => !migration.withdrawn && inReach(migration));
+  const refusals = refuseUntouched(pending);
+  const notices = withdrawnNotices(left);
+  return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
+}
+
+/** Of migrations that are not applied. */
+function withdrawnNotices(migrations: readonly Migration[]): string[] {
+  const names = migrations.filter(({ withdrawn }) => withdrawn).map(({ name }) => name);
+  if (!names.length) return [];
+  const what = names.length === 1 ? 'a copy of what is no more in core' : 'copies of what is no more in core';
+  return [`${listNames(names)}: ${what}, and passed by. mpm-migrate sync --prune removes it`];
+}
+
+/** The migration that was applied last. */
+export function headOf(rows: readonly HistoryRow[]): string | null {
+  const settled = rows.filter((row) => row.state === 'applied' || row.state === 'baseline');
+  return (
+    settled.reduce<HistoryRow | undefined>(
+      (last, row) => (last && last.position > row.position ? last : row),
+      undefined,
+    )?.name ?? null
+  );
+}
+
+/** What `down` would do, last applied first (engine 6). */
+export interface DownPlan {
+  steps: { migration: Migration; row: HistoryRow }[];
+  refusals: Refusal[];
+  head: string | null;
+  rows: readonly HistoryRow[];
+}
+
+export interface DownOptions {
+  /** How many to take back; 1 when neither is given. */
+  steps?: number;
+  /** Take back all that was applied after this one, by name or version; `0` takes back everything. */
+  to?: string;
+  /** Take back all of this plugin, wherever it stands in the history. */
+  plugin?: string;
+  /** Although later migrations mention what would go. */
+  leaveLater?: boolean | undefined;
+  /** Resume the half-done way back of this one, and do nothing else. */
+  only?: string;
+  force?: boolean;
+  /** Takes back with the file as it is now what was changed. */
+  acceptChanged?: boolean;
+}
+
+export function planDown(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  options: DownOptions = {},
+): DownPlan {
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const states = new Map(statesOf(migrations, rows).map((entry) => [entry.name, entry]));
+  const { plugin } = options;
+  const applied = rows
+    // What an uninstalled plugin left is taken back only when that is asked for.
+    .filter(({ name }) => states.get(name)?.state !== 'kept')
+    .filter(({ name }) => plugin === undefined || byName.get(name)?.plugin === plugin)
+    .sort((a, b) => b.position - a.position);
+  const taken =
+    options.only !== undefined
+      ? applied.filter(({ name, reverting }) => name === options.only && reverting)
+      : plugin === undefined
+        ? applied.slice(0, depthOf(applied, options))
+        : applied;
+
+  const refused = taken.flatMap((row) => {
+    const entry = states.get(row.name);
+    if (!entry) return [];
+    if (entry.state === 'future') return [{ ...entry, state: 'missing' as const }];
+    const passed =
+      options.force || options.only !== undefined || (options.acceptChanged && entry.state === 'changed');
+    if (entry.state === 'missing' || (!passed && REFUSED.has(entry.state))) return [entry];
+    return [];
+  });
+  const withoutDown = taken
+    .filter((row) => byName.has(row.name) && !byName.get(row.name)?.down)
+    .map((row) => row.name);
+  const refusals = groupByState(refused);
+  if (plugin !== undefined && !options.leaveLater && options.only === undefined)
+    refusals.push(...refuseLater(migrations, rows, plugin, taken));
+  if (withoutDown.length) {
+    refusals.push({
+      state: 'applied',
+      names: withoutDown,
+      message: `${listNames(withoutDown)} has no down section`,
+      remedy: 'add one, or write a new migration that takes it back',
+    });
+  }
+  const steps = taken.flatMap((row) => {
+    const migration = byName.get(row.name);
+    return migration ? [{ migration, row }] : [];
+  });
+  return { steps, refusals, head: headOf(rows), rows };
+}
+
+/**
+ * What other plugins, and the tenant's own migrations, have put on top (fleet 42). Core knows of no plugin: not everybody
+ * has it.
+ */
+function refuseLater(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  plugin: string,
+  taken: readonly HistoryRow[],
+): Refusal[] {
+  const first = Math.min(...taken.map(({ position }) => position));
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const its = taken.flatMap(({ name }) => byName.get(name) ?? []);
+  const others = rows
+    .filter(({ position, source }) => position > first && (source === 'plugin' || source === 'tenant'))
+    .flatMap(({ name }) => byName.get(name) ?? [])
+    .filter((migration) => migration.plugin !== plugin);
+  const later = mentioning(its, others);
+  if (!later.length) return [];
+  const names = later.map(({ name }) => name);
+  const plugins = [...new Set(later.flatMap((migration) => migration.plugin ?? []))];
+  const own = later.some((migration) => migration.plugin === undefined);
+  const remedies = [
+    ...plugins.map(
+      (name) => `Take it back first: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}`,
+    ),
+    ...(own ? ["The tenant's own: take it back first, by down or by a migration of its own."] : []),
+    `If what goes is not theirs: mpm-migrate plugin uninstall ${plugin} --down --leave-later --tenant {tenant}`,
+  ];
+  const whose = plugins.length ? ` (${plugins.map((name) => `plugin ${name}`).join(', ')})` : '';
+  return [
+    {
+      state: 'applied',
+      names,
+      message: `${listNames(names)}${whose}: applied later, and mentions what would be taken back`,
+      remedy: remedies.join('\n'),
+    },
+  ];
+}
+
+function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {
+  if (options.to === undefined) return options.steps ?? 1;
+  if (/^0+$/.test(options.to)) return applied.length;
+  const wanted = options.to;
+  const index = applied.findIndex((row) => matches(row.name, wanted));
+  if (index < 0) {
+    throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
+      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 takes back everything.',
+    });
+  }
+  return index;
+}
+
+/** The migration that a user means by its name or its version; USAGE when there is none, or more than one. */
+export function findMigration(migrations: readonly Migration[], wanted: string): Migration {
+  const found = migrations.filter((migration) => matches(migration.name, wanted));
+  if (found.length === 1 && found[0]) return found[0];
+  const near = migrations.slice(-3).map((migration) => migration.name);
+  throw new MpmError(
+    'USAGE',
+    `--to ${wanted}: ${found.length ? 'more than one migration' : 'no such migration'}`,
+    {
+      subject: wanted,
+      hint: near.length
+        ? `The last ones are ${near.join(', ')}.`
+        : 'There are no migrations yet: mpm-migrate create <name>.',
+    },
+  );
+}
+
+function matches(name: string, wanted: string): boolean {
+  return (
+    name === wanted || (/^\d+$/.test(wanted) && compareVersions(/^\d+/.exec(name)?.[0] ?? '', wanted) === 0)
+  );
+}
+
+function groupByState(entries: readonly StateEntry[]): Refusal[] {
+  const states = [...new Set(entries.map((entry) => entry.state))];
+  return states.map((state) => {
+    const same = entries.filter((entry) => entry.state === state);
+    const names = same.map((entry) => entry.name);
+    return { state, names, message: describeState(state, same), remedy: remedyFor(state, names) ?? '' };
+  });
+}

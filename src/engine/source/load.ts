@@ -1,0 +1,98 @@
+import { basename, parse } from 'node:path';
+import { DURATION_FORM, parseDuration } from '../../pace.ts';
+import { MpmError } from '../../errors.ts';
+import { stateOf } from '../module/module-state.ts';
+import { explain, importModule } from '../../module.ts';
+import { type FollowText, kyselyModule } from '../module/kysely-follow.ts';
+import type { MigrationOptions, ModuleScript } from '../migration.ts';
+import { currentModule, ModuleCall } from '../module/module-process.ts';
+
+type Run = ModuleScript['run'];
+const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];
+
+/**
+ * Loads a Kysely migration: a module that exports `up`, perhaps `down` and `config`, or a default export that
+ * has them, as Kysely's own FileMigrationProvider takes them.
+ * @throws MpmError MIGRATION_INVALID
+ */
+export async function loadModule(path: string): Promise<{ up: ModuleScript; down?: ModuleScript }> {
+  const provide = (provided ??= { kysely: await kyselyModule(followText) });
+  const name = parse(path).name;
+  const call = new ModuleCall({ name, path });
+  const exports = await call.run(() =>
+    importModule(path, { provide, code: 'MIGRATION_INVALID', keep: true }),
+  );
+  const [fault] = call.faults;
+  if (fault) throw explain(path, 'MIGRATION_INVALID', fault.error);
+  const migration = [exports['default'], exports].find(isMigration);
+  if (!migration) {
+    throw invalid(
+      path,
+      'exports no function up',
+      'export async function up(db: Kysely<any>): Promise<void> { … }',
+    );
+  }
+  const { up, down } = migration;
+  if (down !== undefined && typeof down !== 'function') {
+    throw invalid(path, 'its down is no function', 'export a function down, or none');
+  }
+  const options = optionsOf(path, migration['config'] ?? exports['config']);
+  const config = migration['config'] ?? exports['config'];
+  const said = (config as { serial?: boolean } | undefined)?.serial ?? false;
+  const state = said ? undefined : await stateOf(path);
+  const notices = [...call.notices];
+  if (state) {
+    notices.push(
+      `${name} runs at one tenant at a time: it keeps "${state.variable}" between calls (${basename(state.path)})`,
+    );
+  }
+  const serial = said || state !== undefined;
+  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options, notices, serial });
+  return {
+    up: script((db) => up.call(migration, db)),
+    ...(down && { down: script((db) => (down as Run).call(migration, db)) }),
+  };
+}
+
+/** The same for all: what was imported with it knows no other. */
+let provided: { kysely: unknown } | undefined;
+
+/** A text belongs to the module that made it while it ran; one that was made at its import may serve any function. */
+const followText: FollowText = (text, what, below) =>
+  currentModule()?.statements?.begin(what.length > MOST ? `${what.slice(0, MOST)}…` : what, below, text);
+
+/** Of a text, so many characters are shown. */
+const MOST = 60;
+
+function isMigration(value: unknown): value is { up: Run; [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && 'up' in value && typeof value.up === 'function';
+}
+
+function optionsOf(path: string, config: unknown): MigrationOptions {
+  const options: MigrationOptions = { transaction: true };
+  if (config === undefined) return options;
+  if (typeof config !== 'object' || config === null) {
+    throw invalid(path, 'its config is no object', 'export const config = { transaction: false };');
+  }
+  for (const [key, value] of Object.entries(config)) {
+    if (key === 'transaction') {
+      if (typeof value !== 'boolean')
+        throw invalid(path, 'config.transaction is neither true nor false', 'write transaction: false');
+      options.transaction = value;
+    } else if (key === 'serial') {
+      if (typeof value !== 'boolean')
+        throw invalid(path, 'config.serial is neither true nor false', 'write serial: true');
+    } else if (key === 'lockTimeout' || key === 'statementTimeout') {
+      const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
+      if (ms === undefined) throw invalid(path, `config.${key} is no time`, `give it ${DURATION_FORM}`);
+      options[key] = ms;
+    } else {
+      throw invalid(path, `config.${key} is no option`, `known are ${KEYS.join(', ')}`);
+    }
+  }
+  return options;
+}
+
+function invalid(path: string, message: string, hint: string): MpmError {
+  return new MpmError('MIGRATION_INVALID', `${basename(path)}: ${message}`, { subject: path, hint });
+}

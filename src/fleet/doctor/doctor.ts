@@ -1,0 +1,248 @@
+import { type Central, withCentral } from '../../central/central.ts';
+import { listInstallable } from '../../central/plugins.ts';
+import { readPool } from '../../central/pool.ts';
+import { readBuildingNames } from '../../central/list/provisioning.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
+import { countVisible, streamTenants } from '../../central/list/tenants.ts';
+import type { Config } from '../../config/define.ts';
+import { asMpmError, MpmError, stopIfAborted } from '../../errors.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { findDatabases } from '../../postgres/database.ts';
+import { identifier } from '../../postgres/quote.ts';
+import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
+import { redact } from '../../secrets.ts';
+import { type Blueprint, readBlueprint, sharesNothing } from '../../tenants/create/blueprint.ts';
+import { isCopy } from '../../tenants/create/build.ts';
+import { type Aliases, examineServer, findAliases, type ServerFacts } from './examine.ts';
+import { LEDGER_ROW, readRights, tryWriting } from './rights.ts';
+import { withServer } from '../../tenants/server.ts';
+import { whatIsAlike, findTemplate } from '../../tenants/create/template.ts';
+import { type Add, type Finding, quoted } from './findings.ts';
+import { judgeCentralFiles, judgePlugins, judgeFolders } from './folder-findings.ts';
+import { judgeConnect, judgeRights, judgeSettings } from './rights-findings.ts';
+import { judgeOrphans, judgePool, judgeTenants, type Listed } from './tenant-findings.ts';
+
+/** What `doctor --json` prints. */
+export interface DoctorReport {
+  findings: Finding[];
+  warnings: number;
+  errors: number;
+}
+
+/** The oldest PostgreSQL that the engine works with (pg_current_xact_id). */
+const OLDEST = 130_000;
+
+/**
+ * Looks at everything that the other verbs need, and changes nothing. What is wrong is a finding, and not thrown.
+ * @throws MpmError INTERRUPTED once the signal is aborted
+ */
+export async function doctor(
+  config: Config,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<DoctorReport> {
+  stopIfAborted(signal);
+  const findings: Finding[] = [
+    { about: 'configuration', level: 'ok', message: config.file ?? 'from the environment, without a file' },
+  ];
+  const add: Add = (about, level, message, remedy, names) => {
+    const more = { ...(remedy === undefined ? {} : { remedy }), ...(names === undefined ? {} : { names }) };
+    findings.push({ about, level, message: redact(message), ...more });
+  };
+  const attempt = async <T>(about: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(error);
+      add(about, 'error', message, hint);
+      return undefined;
+    }
+  };
+
+  const blueprint = await attempt('files', () => readBlueprint(config));
+  if (blueprint)
+    add(
+      'files',
+      'ok',
+      `core migrations: ${blueprint.core.migrations.length}, seeds: ${blueprint.seeds.length}`,
+    );
+  if (blueprint && config.templates) judgeAlike(blueprint, add);
+  const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
+  if (blueprint) await judgePlugins(config, blueprint, listed, { add, attempt });
+  if (listed) await attempt('central', () => judgeCentralFiles(config, add));
+  stopIfAborted(signal);
+  const servers = new Map<string, ServerFacts>();
+  // All at once, because one that does not answer takes the whole time-out.
+  const looks = Object.keys(config.servers).map((name) => ({ name, look: examineServer(config, name) }));
+  await Promise.allSettled(looks.map(({ look }) => look));
+  for (const { name, look } of looks) {
+    stopIfAborted(signal);
+    const facts = await attempt(`server ${name}`, () => look);
+    if (!facts) continue;
+    servers.set(name, facts);
+    judgeServer(config, name, facts, add);
+    await attempt(`server ${name}`, () => judgeBeginning(config, name, add));
+    if (blueprint && listed)
+      await attempt(`server ${name}`, () => judgeTemplate(listed.config, name, blueprint, add));
+  }
+  const aliases = (await attempt('servers', () => findAliases(config, servers))) ?? unknownAliases(servers);
+  judgeAliases(aliases, add);
+  if (listed) {
+    await attempt('folders', async () => judgeFolders(config, listed.tenants, add));
+    judgeTenants(config, listed, servers, aliases, add);
+    judgePool(listed, servers, add);
+    judgeSettings(listed, servers, aliases.groups, add);
+    await attempt('servers', () => judgeConnect(listed, servers, aliases.groups, add));
+    await attempt('tenants', () => judgeOrphans(listed, servers, aliases, blueprint, add));
+  }
+  const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
+  return { findings, warnings: count('warning'), errors: count('error') };
+}
+
+async function readCentral(central: Central, add: Add): Promise<Listed | undefined> {
+  const { config, connection } = central;
+  judgeRights('central', await readRights(connection), add);
+  const tenants: Tenant[] = [];
+  const visible = await countVisible(central);
+  try {
+    for await (const tenant of streamTenants(central, {})) tenants.push(tenant);
+  } catch (error) {
+    if (error instanceof MpmError && error.code === 'ROW_SECURITY') {
+      const remedy = error.hint ?? 'Let the user see all rows.';
+      add('central', 'error', `${error.message}; of the tenants it leaves ${visible} to be seen`, remedy);
+      return undefined;
+    }
+    throw error;
+  }
+  add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
+  await judgeLedger(connection, add);
+  const installable = (await listInstallable(central)).map(({ name }) => name);
+  const pooled = 'builtIn' in config.tenants ? await readPool(central) : [];
+  const unfinished =
+    'builtIn' in config.tenants ? await readBuildingNames(central) : new Map<string, string>();
+  const cutOff = new Set([...unfinished].flatMap(([id, name]) => (isCopy(name) ? [id] : [])));
+  return { config, tenants, cutOff, installable, pooled };
+}
+
+/** A run is written to the ledger, and taken back. */
+async function judgeLedger(connection: Connection, add: Add): Promise<void> {
+  const writing = await tryWriting(connection, LEDGER_ROW).catch((error: unknown) => ({ error }));
+  if (!writing) return add('central', 'ok', 'the ledger takes writes');
+  const { message, hint } = asMpmError(writing.error);
+  const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, best as its owner.';
+  add('central', 'error', `the ledger takes no writes: ${message}`, remedy);
+}
+
+function judgeWriting(about: string, { writing }: ServerFacts, add: Add): void {
+  if (!writing) return add(about, 'ok', 'it takes writes');
+  const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(writing.error);
+  // Whoever takes lo_create from everybody says nothing of other writes.
+  if (sqlstateOf(writing.error) === SQLSTATE.insufficientPrivilege)
+    add(about, 'warning', `whether it takes writes could not be tried: ${message}`, hint);
+  else add(about, 'error', `it takes no writes: ${message}`, hint);
+}
+
+function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
+  const about = `server ${name}`;
+  const { version, versionText, pooled, user, createdb, clock, free, connections } = facts;
+  if (version < OLDEST) add(about, 'error', `PostgreSQL ${versionText}`, 'PostgreSQL 13 or newer is needed.');
+  else add(about, 'ok', `PostgreSQL ${versionText}`);
+  if (createdb) add(about, 'ok', `"${user}" may create databases`);
+  else {
+    add(
+      about,
+      'warning',
+      `"${user}" may not create databases`,
+      `For "tenant create": alter role "${user}" createdb;`,
+    );
+  }
+  judgeRights(about, facts.rights, add);
+  judgeWriting(about, facts, add);
+  const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
+  if (pooled) {
+    const remedy = `It keeps a connection for each database that it was asked for, and cannot carry all: give servers.${name}.directUrl the address of PostgreSQL itself.`;
+    add(about, 'warning', `a pooler is between here and the server (${through})`, remedy);
+  }
+  const seconds = Math.round(Math.abs(clock) / 1000);
+  if (seconds >= 5) {
+    const remedy =
+      'Set both clocks by NTP: times in histories and in the ledger would contradict each other.';
+    add(
+      about,
+      'warning',
+      `its clock is ${seconds} s ${clock > 0 ? 'ahead of' : 'behind'} this machine's`,
+      remedy,
+    );
+  }
+  const room = `${free} of ${connections} connections are free`;
+  if (free < 5)
+    add(
+      about,
+      free < 1 ? 'error' : 'warning',
+      room,
+      "Raise max_connections or the role's limit, or close idle sessions.",
+    );
+  else add(about, 'ok', room);
+  const broken = facts.databases.filter(({ valid }) => !valid).map((database) => database.name);
+  if (broken.length) {
+    add(
+      about,
+      'error',
+      `dropping was interrupted, they can only be dropped again: ${quoted(broken)}`,
+      `drop database "${broken[0]}";`,
+    );
+  }
+}
+
+function unknownAliases(servers: ReadonlyMap<string, ServerFacts>): Aliases {
+  return { groups: [...servers.keys()].map((name) => [name]), copies: [] };
+}
+
+function judgeAliases({ groups, copies }: Aliases, add: Add): void {
+  for (const [first = '', ...others] of groups) {
+    for (const name of others) add(`server ${name}`, 'ok', `it is the server "${first}" under another name`);
+  }
+  for (const { name, of } of copies) {
+    const remedy = `Its tenants would be looked for in the copy: check that servers.${name} leads where you mean.`;
+    add(`server ${name}`, 'warning', `it is a copy or a standby of the server "${of}"`, remedy);
+  }
+}
+
+/** What a template would make the same for all. */
+function judgeAlike(blueprint: Blueprint, add: Add): void {
+  const alike = whatIsAlike(blueprint);
+  if (alike) add('files', 'warning', alike.message, alike.remedy, alike.names);
+}
+
+async function judgeTemplate(config: Config, server: string, blueprint: Blueprint, add: Add): Promise<void> {
+  const about = `server ${server}`;
+  if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
+  const template = await withServer(config, server, (connection) =>
+    findTemplate(connection, config, blueprint),
+  );
+  const missing = sharesNothing(blueprint)
+    ? 'no template: there is nothing that new tenants share'
+    : 'no template of the current files yet: the next new tenant builds it first';
+  if (!template) add(about, 'ok', missing);
+  else if (template.name !== undefined) add(about, 'ok', 'the template is current');
+  else if (template.unfit) add(about, 'warning', template.why, 'The next new tenant builds it anew first.');
+  else {
+    const remedy = 'New tenants are made by replay. Let one role own what is created: history.owners.';
+    add(about, 'warning', template.why, remedy);
+  }
+}
+
+/** The database that new ones are copies of, where the configuration names one. */
+async function judgeBeginning(config: Config, server: string, add: Add): Promise<void> {
+  const { template } = config.databases;
+  if (template === undefined) return;
+  const [there] = await withServer(config, server, (connection) => findDatabases(connection, [template]));
+  const what = `databases.template: "${template}"`;
+  const about = `server ${server}`;
+  const remedy =
+    'New databases are copies of it: make it, or take databases.template out of the configuration.';
+  if (!there) add(about, 'error', `${what} is not there`, remedy);
+  else if (there.unfit !== null) {
+    const sql = `reindex database ${identifier(template)}; alter database ${identifier(template)} refresh collation version;`;
+    add(about, 'error', `${what} is not copied: ${there.unfit}`, there.valid ? `In it: ${sql}` : remedy);
+  }
+}

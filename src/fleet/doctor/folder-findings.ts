@@ -1,0 +1,81 @@
+import { centralStatus } from '../../central/schema/status.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
+import type { Config } from '../../config/define.ts';
+import { asMpmError, type MpmError } from '../../errors.ts';
+import { mergeMigrations } from '../../engine/source/source.ts';
+import type { Blueprint } from '../../tenants/create/blueprint.ts';
+import { TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
+import { type Add, addEach, quoted } from './findings.ts';
+import type { Listed } from './tenant-findings.ts';
+
+/** Folders that stop their tenant, and those that are nobody's (fleet 39). */
+export function judgeFolders(config: Config, tenants: readonly Tenant[], add: Add): void {
+  const folders = new TenantFolders(config);
+  if (folders.names.size === 0) return;
+  const left = new Set(folders.names);
+  const wrong: { id: string; error: MpmError }[] = [];
+  for (const tenant of tenants) {
+    try {
+      const { own, claimable } = folders.look(tenant);
+      const folder = own ?? claimable;
+      if (folder) left.delete(folder.name);
+      folders.find(tenant);
+    } catch (error) {
+      left.delete(tenant.database);
+      wrong.push({ id: tenant.id, error: asMpmError(error) });
+    }
+  }
+  addEach(
+    wrong,
+    ({ id }) => id,
+    ({ error: { message, hint } }) => add('folders', 'error', message, hint),
+    (count, ids) =>
+      add('folders', 'error', `${count} more folders like that`, 'mpm-migrate sync --check', ids),
+  );
+  if (left.size === 0) return;
+  const names = [...left].toSorted();
+  const remedy = `Move them out of ${config.migrations.tenants}, or make one a tenant's: mpm-migrate sync --claim --tenant ID`;
+  add('folders', 'warning', `no tenant's folders: ${quoted(names)}`, remedy, names);
+}
+
+/** Does something, whose failure is a finding. */
+type Attempt = <T>(about: string, work: () => Promise<T>) => Promise<T | undefined>;
+
+/** Every plugin that has a folder, that a tenant has, or that can be installed, read as `up` reads it (fleet 42). */
+export async function judgePlugins(
+  config: Config,
+  { core, cache }: Blueprint,
+  listed: Listed | undefined,
+  { add, attempt }: { add: Add; attempt: Attempt },
+): Promise<void> {
+  const folders = (await attempt('files', async () => pluginFolders(config))) ?? [];
+  const had = listed?.tenants.flatMap(({ plugins = [] }) => plugins) ?? [];
+  const names = [...new Set([...folders, ...had, ...(listed?.installable ?? [])])].toSorted();
+  let read = 0;
+  for (const name of names) {
+    const whole = await attempt('files', async () => {
+      const { migrations } = await readPlugin(name, config, cache);
+      return mergeMigrations([core.migrations, migrations]);
+    });
+    if (whole) read += 1;
+  }
+  if (read) add('files', 'ok', `plugins: ${read}`);
+}
+
+/** The product's own central migrations, as `central up` would find them. */
+export async function judgeCentralFiles(config: Config, add: Add): Promise<void> {
+  const { sets } = await centralStatus(config);
+  for (const { set, applied, pending, problems } of sets.filter((each) => each.set === 'central')) {
+    for (const problem of problems)
+      add(set, 'error', problem, 'What to do is said by: mpm-migrate central up');
+    if (pending.length)
+      add(
+        set,
+        'warning',
+        `central migrations that are not applied: ${pending.length}`,
+        'mpm-migrate central up',
+      );
+    else if (applied && !problems.length) add(set, 'ok', `central migrations of your own: ${applied}`);
+  }
+}

@@ -1,4 +1,0 @@
-/** Numbers as numbers, whatever their length. */
-export function compareIds(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
-}

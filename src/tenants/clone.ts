@@ -1,0 +1,61 @@
+import { withCentral } from '../central/central.ts';
+import { tenantProblem } from '../central/list/problem.ts';
+import { findTenant } from '../central/list/tenants.ts';
+import type { Config } from '../config/define.ts';
+import { MpmError } from '../errors.ts';
+import { idWord } from '../shell-word.ts';
+import type { ProvisionOptions, ProvisionReport } from './create/creation.ts';
+import type { IdleHands } from './create/hands.ts';
+import type { Original } from './in-use.ts';
+import { folderNameProblem, TenantFolders } from './folders/own-folder.ts';
+import { create, requireBuiltIn } from './create/provision.ts';
+
+export interface CloneInput {
+  name: string;
+  database?: string;
+  /** By default the original's. */
+  labels?: Readonly<Record<string, string>>;
+  id?: string;
+  /** Ends the sessions of others in the original; without, they are an error. */
+  disconnect?: boolean;
+}
+
+/**
+ * Creates a tenant whose database is a copy of another one's, on the same server.
+ * @throws MpmError UNKNOWN_TENANT, TENANT_STATUS, DATABASE_IN_USE, and as `provision`
+ */
+export async function clone(
+  config: Config,
+  wanted: string,
+  { disconnect = false, ...input }: CloneInput,
+  options: ProvisionOptions = {},
+  idle?: IdleHands,
+): Promise<ProvisionReport> {
+  requireBuiltIn(config);
+  const tenant = await withCentral(config, (central) => findTenant(central, wanted));
+  const problem = tenantProblem(tenant, config);
+  if (problem) throw problem;
+  const { id, name, database, server, status, labels } = tenant;
+  if (status === 'provisioning' || status === 'failed') {
+    throw new MpmError('TENANT_STATUS', `${name} (${id}) is ${status}: there is nothing whole to copy`, {
+      subject: name,
+      hint: `mpm-migrate tenant create --resume ${idWord(id)}`,
+    });
+  }
+  // Before anything is made: its folder is copied along.
+  const own = new TenantFolders(config).find(tenant);
+  if (own && input.database !== undefined) requireFolderName(input.database);
+  const original: Original = { id, name, server, database, disconnect };
+  return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
+}
+
+/** @throws MpmError TENANT_FOLDER: a copy of who has a folder has one */
+function requireFolderName(database: string): void {
+  const why = folderNameProblem(database);
+  if (why === undefined) return;
+  throw new MpmError('TENANT_FOLDER', `a folder cannot be called ${JSON.stringify(database)}: ${why}`, {
+    subject: database,
+    aftermath: 'nothing was made',
+    hint: 'Its original has a folder of its own, and so gets the copy: give another name with --database.',
+  });
+}

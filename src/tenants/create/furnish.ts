@@ -1,0 +1,73 @@
+import type { Config } from '../../config/define.ts';
+import { MpmError } from '../../errors.ts';
+import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
+import type { Migration } from '../../engine/migration.ts';
+import { followingModules } from '../../engine/module/module-process.ts';
+import type { DatabaseTarget } from '../../postgres/connect.ts';
+import { TOOL_VERSION } from '../../version.ts';
+import { sow } from './seeds.ts';
+import { directUrlOf } from '../server.ts';
+
+/** What follows a creation: who wants to know, and who may stop it. */
+export interface FurnishOptions {
+  /** Once aborted, no further migration is started. */
+  signal?: AbortSignal;
+  /** Once aborted, the statements that run are cancelled, too. */
+  cancel?: AbortSignal;
+  onMigration?(step: { name: string; index: number; count: number }): void;
+  onWaiting?(reason: string): void;
+}
+
+/** A database to be furnished. */
+export interface Premises {
+  server: string;
+  database: string;
+  /** For application_name: who it is for. */
+  purpose: string;
+  tenant?: DatabaseTarget['tenant'];
+}
+
+/**
+ * Migrations, then seeds, in a database of our own; goes on from wherever it stands.
+ * @returns what the migrations came to
+ * @throws MpmError of the migration or the seed that failed; INTERRUPTED
+ */
+export async function furnish(
+  config: Config,
+  { server, database, purpose, tenant }: Premises,
+  { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
+  { signal, cancel, onMigration, onWaiting }: FurnishOptions,
+): Promise<Attempt> {
+  const target: DatabaseTarget = {
+    url: directUrlOf(config, server),
+    database,
+    tenant,
+    applicationName: `mpm-migrate/create/${purpose}`,
+    connectTimeout: config.pace.connectTimeout,
+  };
+  return followingModules(async (modules) => {
+    const options: MigrateOptions = {
+      modules,
+      history: config.history,
+      pace: config.pace,
+      run: 'create',
+      actor: config.actor,
+      toolVersion: TOOL_VERSION,
+      // It is our own: what is in it came from what it was copied of, or from a migration that was killed.
+      allowNonEmpty: true,
+      // A migration outside a transaction that was killed is resumed, as --resume promises.
+      force: true,
+      signal,
+      cancel,
+      onMigration,
+      onWaiting,
+    };
+    const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
+    if (attempt.error) throw attempt.error;
+    const planted = seeds.length ? await sow(target, seeds, options) : undefined;
+    if (planted?.error) throw planted.error;
+    const left = attempt.pending.length + (planted?.pending.length ?? 0);
+    if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
+    return attempt;
+  });
+}

@@ -1,0 +1,131 @@
+import { compareVersions, parseFileName, versionOf } from '../../engine/source/name.ts';
+import type { Copy, Manifest } from './manifest.ts';
+
+/** A file of the core folder, or of a plugin's. */
+export interface CoreFile extends Copy {
+  file: string;
+  folder: string;
+}
+
+/** What `sync` would do to one tenant's folder. File names without the folder. */
+export interface FolderPlan {
+  /** Core files that are not there. */
+  copy: string[];
+  /** Copies of what core has since changed, or with `overwrite`, that were edited by hand. */
+  update: string[];
+  unchanged: string[];
+  /** Untouched copies whose core file is gone: to be removed. */
+  prune: string[];
+  /** The same, left alone because pruning was not asked for. */
+  stale: string[];
+  /** Copies that were edited by hand, and are left as they are. */
+  edited: string[];
+  /** The tenant's own files that stand where core files should: nothing is done to the folder. */
+  clashes: { own: string; core: string; remedy: string }[];
+  /** What the manifest holds afterwards. */
+  copies: Record<string, Copy>;
+}
+
+export interface SyncFlags {
+  /** Remove untouched copies whose core file is gone. */
+  prune?: boolean;
+  /** Replace copies that were edited by hand. */
+  overwrite?: boolean;
+}
+
+/**
+ * Decides what becomes of a tenant's folder.
+ * @param present the files in the folder
+ * @param contentOf what a file holds now; asked only for copies and for what has a core file's name
+ */
+export function planFolder(
+  core: ReadonlyMap<string, CoreFile>,
+  { copies: known }: Manifest,
+  present: ReadonlySet<string>,
+  contentOf: (file: string) => Copy,
+  { prune, overwrite }: SyncFlags,
+): FolderPlan {
+  const plan: FolderPlan = {
+    copy: [],
+    update: [],
+    unchanged: [],
+    prune: [],
+    stale: [],
+    edited: [],
+    clashes: [],
+    copies: {},
+  };
+  const copyOf = (file: string) => (Object.hasOwn(known, file) ? known[file] : undefined);
+
+  for (const { file, checksum, size, plugin } of core.values()) {
+    const copy = copyOf(file);
+    const origin = plugin === undefined ? {} : { plugin };
+    const fresh = { checksum, size, ...origin };
+    if (!present.has(file)) {
+      plan.copy.push(file);
+      plan.copies[file] = fresh;
+      continue;
+    }
+    const now = contentOf(file);
+    if (now.checksum === checksum) {
+      plan.unchanged.push(file);
+      const { size: its } = copy?.checksum === checksum ? copy : now;
+      plan.copies[file] = { checksum, size: its, ...origin };
+    } else if (copy && (now.checksum === copy.checksum || overwrite)) {
+      plan.update.push(file);
+      plan.copies[file] = fresh;
+    } else if (copy) {
+      plan.edited.push(file);
+      plan.copies[file] = copy;
+    } else {
+      const remedy = `rename ${file}: it is the tenant's own, and core has a file of that name`;
+      plan.clashes.push({ own: file, core: file, remedy });
+    }
+  }
+
+  for (const [file, copy] of Object.entries(known)) {
+    if (core.has(file) || !present.has(file)) continue;
+    // Edited, it has become the tenant's own.
+    if (contentOf(file).checksum !== copy.checksum) continue;
+    if (prune) {
+      plan.prune.push(file);
+    } else {
+      plan.stale.push(file);
+      plan.copies[file] = copy;
+    }
+  }
+  plan.clashes.push(...sameVersions(core, present, plan));
+  return plan;
+}
+
+/** Files of other names that take the number of a core file: the folder would be refused. */
+function sameVersions(
+  core: ReadonlyMap<string, CoreFile>,
+  present: ReadonlySet<string>,
+  plan: FolderPlan,
+): FolderPlan['clashes'] {
+  const pruned = new Set(plan.prune);
+  const others = [...present].filter((file) => !core.has(file) && !pruned.has(file) && parseFileName(file));
+  if (!others.length) return [];
+  const byVersion = new Map([...core.keys()].map((file) => [canonical(file), file]));
+  return others.flatMap((own) => {
+    const file = byVersion.get(canonical(own));
+    // The other half of a pair has the same number.
+    if (file === undefined || isPair(own, file)) return [];
+    const remedy = plan.stale.includes(own)
+      ? `its core file is gone: mpm-migrate sync --prune removes it`
+      : `give the one of the two that is applied nowhere yet another number`;
+    return [{ own, core: file, remedy }];
+  });
+}
+
+function canonical(file: string): string {
+  const version = versionOf(file);
+  return compareVersions(version, '0') === 0 ? '0' : version.replace(/^0+/, '');
+}
+
+function isPair(one: string, other: string): boolean {
+  const [a, b] = [parseFileName(one), parseFileName(other)];
+  const halves = [a?.extension, b?.extension].toSorted().join(' ');
+  return a?.name === b?.name && halves === 'down.sql up.sql';
+}
