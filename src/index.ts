@@ -43,11 +43,11 @@ export type {
 } from './fleet/report/status-report.ts';
 export type {
   HistoryChange,
-  MendCounts,
-  MendGroup,
-  MendReport,
-  MendResult,
-} from './fleet/report/mend-report.ts';
+  EditCounts,
+  EditGroup,
+  EditReport,
+  EditResult,
+} from './fleet/report/edit-report.ts';
 export type { PlanGroup, PlannedMigration, PlanOutcome, PlanReport } from './fleet/report/plan-report.ts';
 export type { BaselineOptions } from './fleet/verbs/baseline.ts';
 export type { DownOptions } from './fleet/verbs/down.ts';

@@ -106,14 +106,14 @@ function remedyOfMissing(module: string): string {
   return `Install ${module} where the file is, or correct the import. If it is an alias: "paths" hold when they are in the nearest tsconfig.json above the file, or in what that one extends.`;
 }
 
-interface Place {
+interface SourcePosition {
   line: number;
   /** In UTF-16 units from 0; undefined: the first character of the line that is no space. */
   column?: number;
 }
 
 /** From jiti's own words for what does not parse, else from the first line of the stack that is in the file. */
-function placeOf(path: string, error: unknown): Place | undefined {
+function placeOf(path: string, error: unknown): SourcePosition | undefined {
   if (!(error instanceof Error)) return undefined;
   const parse = /:(\d+):(\d+)\s*$/.exec(error.message);
   if (parse && error.message.includes(`${path}:`))
@@ -123,7 +123,7 @@ function placeOf(path: string, error: unknown): Place | undefined {
   return line ? { line: Number(line) } : undefined;
 }
 
-function excerptOf(path: string, { line, column }: Place): SourceExcerpt | undefined {
+function excerptOf(path: string, { line, column }: SourcePosition): SourceExcerpt | undefined {
   let all: string[];
   try {
     all = readFileSync(path, 'utf8').split(/\r\n|\r|\n/);

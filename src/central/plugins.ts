@@ -1,7 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { literal } from '../postgres/quote.ts';
 import { type Listing, listingError, listingOf } from './list/listing.ts';
-import { NearMatches } from './list/resolve.ts';
+import { Suggestions } from './list/resolve.ts';
 import { oneAtATime } from './list/one-at-a-time.ts';
 
 /** A plugin in the central database's list of installable ones. */
@@ -38,7 +38,7 @@ export async function listInstallable({ connection, config }: Listing): Promise<
 export async function requireInstallable(listing: Listing, name: string): Promise<void> {
   const known = await listInstallable(listing);
   if (known.some((plugin) => plugin.name === name)) return;
-  const near = new NearMatches(name);
+  const near = new Suggestions(name);
   for (const plugin of known) near.consider(plugin.name, [plugin.name]);
   throw new MpmError('UNKNOWN_PLUGIN', `There is no installable plugin "${name}"`, {
     subject: name,

@@ -4,16 +4,16 @@ import type { Listing } from './list/listing.ts';
 import {
   HEARTBEAT,
   isGoneHere,
-  type ProcessPlace,
+  type ProcessId,
   thisProcess,
   jsonText,
-  partsOf,
-  type RawPart,
-  type RunPart,
+  shardsOf,
+  type RawShard,
+  type RunShard,
   type NewRun,
   type RunEnd,
   type RunOutcome,
-} from './parts.ts';
+} from './shards.ts';
 import { resolveFilter } from './list/resolve.ts';
 
 type Ledger = Pick<Listing, 'connection'>;
@@ -38,7 +38,7 @@ export interface RunRow {
   counts: Record<string, number>;
   error: ErrorReport | null;
   /** Of a run that several machines share (`--run-key`). */
-  parts?: RunPart[];
+  parts?: RunShard[];
 }
 
 /** One tenant's outcome; a fleet's TenantResult is one. */
@@ -138,9 +138,9 @@ on conflict (run, tenant_id) do update set
   );
 }
 
-interface RawRun extends Omit<RunRow, 'number' | 'parts'>, ProcessPlace {
+interface RawRun extends Omit<RunRow, 'number' | 'parts'>, ProcessId {
   number: string;
-  parts: RawPart[] | null;
+  parts: RawShard[] | null;
   silent: boolean;
 }
 
@@ -244,7 +244,7 @@ where n.verb = $1 and r.outcome in ('failed', 'refused', 'busy') and not exists 
 
 function runOf({ silent, pidSpace, parts: raw, ...row }: RawRun): RunRow {
   if (raw) {
-    const { parts, outcome } = partsOf(raw, silent);
+    const { parts, outcome } = shardsOf(raw, silent);
     return {
       ...row,
       number: Number(row.number),

@@ -155,11 +155,11 @@ export abstract class FleetCommand extends Command {
     work: (run: FleetRun) => Promise<R>,
     { ownStdout }: { ownStdout?: string } = {},
   ): Promise<R> {
-    const { conductOnTerminal } = await import('./conduct.ts');
+    const { runOnTerminal } = await import('./on-terminal.ts');
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const outputs = await this.outputs(flags, ownStdout);
     const options = { quiet: flags.quiet ?? false, json: this.jsonEnabled(), outputs };
-    const report = await conductOnTerminal(display, options, (run) => work({ config, ...run }));
+    const report = await runOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
     const command = this.githubLog?.command;
     if (ownStdout || outputs?.takesStdout)

@@ -5,7 +5,7 @@ import type { TenantRows } from '../fleet/verbs/exec.ts';
 import { utf8Of } from '../engine/source/files.ts';
 import type { Theme } from '../ui/theme.ts';
 import { type RowsFormat, rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../ui/views/rows.ts';
-import { stdoutSink } from './line-sink.ts';
+import { stdoutSink } from './result-file.ts';
 
 export interface StatementFlags {
   sql?: string | undefined;

@@ -1,5 +1,5 @@
 import { EXIT, worstExit } from '../errors.ts';
-import type { MendReport } from '../fleet/report/mend-report.ts';
+import type { EditReport } from '../fleet/report/edit-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
 import type { RunReport } from '../fleet/report/report.ts';
 import type { StatusReport } from '../fleet/report/status-report.ts';
@@ -52,7 +52,7 @@ export function planExitCode(report: PlanReport, { exitCode }: { exitCode: boole
 }
 
 /** The exit code of what changes histories: `repair`, `baseline`, `resolve`. */
-export function mendExitCode({ counts, interrupted, error, unmet }: MendReport): number {
+export function editExitCode({ counts, interrupted, error, unmet }: EditReport): number {
   return worstExit({
     [EXIT.interrupted]: interrupted,
     [EXIT.failed]: error !== undefined,

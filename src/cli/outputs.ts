@@ -8,7 +8,7 @@ import type { RunReport } from '../fleet/report/report.ts';
 import { jsonOf } from '../text.ts';
 import type { AllResults } from '../ui/report/json.ts';
 import type { ErrorViewOptions } from '../ui/views/error.ts';
-import { fileSink, type LineSink, stdoutSink, openSpool } from './line-sink.ts';
+import { fileSink, type LineSink, stdoutSink, openResultFile } from './result-file.ts';
 
 export interface OutputFlags {
   events?: string | undefined;
@@ -78,13 +78,13 @@ export function openOutputs(
       : events === STDOUT
         ? stdoutSink()
         : fileSink(openFile('--events ', events));
-  const spool = reports.length ? openSpool() : undefined;
+  const results = reports.length ? openResultFile() : undefined;
   const tellEvent = sink && eventLines(sink);
 
   return {
     takesStdout: named.includes(STDOUT),
     onEvent: (event) => {
-      spool?.onEvent(event);
+      results?.onEvent(event);
       return tellEvent?.(event);
     },
     async finish(report, options) {
@@ -93,16 +93,16 @@ export function openOutputs(
       sink?.close();
       for (const { kind, file, fd } of reports) {
         const error =
-          spool && report && (spool.error ?? (await writeReport(kind, fd, report, spool, options)));
+          results && report && (results.error ?? (await writeReport(kind, fd, report, results, options)));
         if (fd !== undefined) closeSync(fd);
         if (error) problems.push(unwritten(`--report ${kind}=${file}`, error));
       }
-      spool?.close();
+      results?.close();
       return problems;
     },
     abandon() {
       sink?.close();
-      spool?.close();
+      results?.close();
       for (const { file, fd } of reports) {
         if (fd === undefined) continue;
         closeSync(fd);

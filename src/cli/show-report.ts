@@ -1,16 +1,16 @@
 import { appendFile } from 'node:fs/promises';
 import type { Config } from '../config/define.ts';
-import type { MendReport } from '../fleet/report/mend-report.ts';
+import type { EditReport } from '../fleet/report/edit-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
 import type { RunReport } from '../fleet/report/report.ts';
 import type { Selection } from '../fleet/select.ts';
 import { plan } from '../fleet/verbs/plan.ts';
 import { shellWord } from '../shell-word.ts';
 import { reportText } from '../ui/report/text.ts';
-import { mendText } from '../ui/views/mend.ts';
+import { editText } from '../ui/views/edits.ts';
 import { planText } from '../ui/views/plan.ts';
 import type { Display, FleetRun } from './command.ts';
-import { conductOnTerminal } from './conduct.ts';
+import { runOnTerminal } from './on-terminal.ts';
 import { planExitCode } from './exit-code.ts';
 import { type PastFlags, pastFrom } from './flags.ts';
 
@@ -39,15 +39,15 @@ async function appendSummary(file: string, markdown: string): Promise<void> {
 }
 
 /** What the verbs that change histories have in common: the work with its progress, and the report as text. */
-export async function showMend(
+export async function showEdit(
   display: Display,
   options: { quiet: boolean; json: boolean; argv: readonly string[]; command: string },
-  work: (run: Omit<FleetRun, 'config'>) => Promise<MendReport>,
-): Promise<{ report: MendReport; text: string }> {
-  const report = await conductOnTerminal(display, options, work);
+  work: (run: Omit<FleetRun, 'config'>) => Promise<EditReport>,
+): Promise<{ report: EditReport; text: string }> {
+  const report = await runOnTerminal(display, options, work);
   const words = options.argv.map(shellWord);
   const again = [options.command, ...words].join(' ');
-  return { report, text: mendText(report, display.out, { shortPath: display.shortPath, again }) };
+  return { report, text: editText(report, display.out, { shortPath: display.shortPath, again }) };
 }
 
 /** What `plan` and `up --dry-run` have in common: the look with its progress, the exit code, the report as text. */
@@ -62,7 +62,7 @@ export async function showPlan(
   },
 ): Promise<{ report: PlanReport; text: string }> {
   const { quiet = false, to, sql = false } = flags;
-  const report = await conductOnTerminal(display, { quiet, json }, ({ onEvent, signal }) =>
+  const report = await runOnTerminal(display, { quiet, json }, ({ onEvent, signal }) =>
     plan(config, selection, {
       onEvent,
       signal,

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import { nearest } from '../config/environment.ts';
+import { suggest } from '../config/environment.ts';
 import { MpmError } from '../errors.ts';
 
 /**
@@ -20,7 +20,7 @@ function meantFlag(thrown: unknown, flags: readonly string[]): string | undefine
   const unknown =
     thrown instanceof Error && 'flags' in thrown && Array.isArray(thrown.flags) && thrown.flags[0];
   if (typeof unknown !== 'string') return undefined;
-  const meant = nearest(unknown.replace(/^-+/, '').replace(/=.*/s, ''), flags);
+  const meant = suggest(unknown.replace(/^-+/, '').replace(/=.*/s, ''), flags);
   return meant && `Did you mean --${meant}?`;
 }
 

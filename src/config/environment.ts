@@ -118,14 +118,14 @@ export function readEnvironment(env: Environment): { overlay: Overlay; problems:
       if (problem) problems.push(`${name}: ${problem}`);
       continue;
     }
-    const meant = nearest(name, Object.keys(VARIABLES));
+    const meant = suggest(name, Object.keys(VARIABLES));
     if (meant) problems.push(`${name}: is no variable of mpm-migrate; did you mean ${meant}?`);
   }
   return { overlay, problems };
 }
 
 /** The one of the known words that was probably meant. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+export function suggest(word: string, known: readonly string[]): string | undefined {
   const most = Math.min(3, Math.floor(word.length / 3));
   const ranked = known
     .map((candidate) => ({ candidate, edits: edits(word.toLowerCase(), candidate.toLowerCase()) }))

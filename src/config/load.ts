@@ -114,12 +114,12 @@ export async function configFrom(
   return config;
 }
 
-interface Found {
+interface LoadedFile {
   file: string;
   content: unknown;
 }
 
-async function readFile(path: string): Promise<Found | undefined> {
+async function readFile(path: string): Promise<LoadedFile | undefined> {
   if (!existsSync(path)) {
     throw new MpmError('CONFIG_UNREADABLE', `There is no configuration file ${path}`, {
       subject: path,

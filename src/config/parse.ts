@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { type ConnectionFunction, isObject } from './connection-function.ts';
 import type { ConfigInput, ServerInput, SessionReset, UrlInput } from './define.ts';
 import { DURATION_FORM, parseDuration } from '../pace.ts';
-import { nearest, historyNameProblem } from './environment.ts';
+import { suggest, historyNameProblem } from './environment.ts';
 import { urlProblem } from './url.ts';
 
 /** Checked: says the same as {@link ConfigInput}, with every server as an object. */
@@ -222,7 +222,7 @@ function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
         const full = [...path, key].join('.');
         if ((at === 'tenants' || at === 'users') && known.includes(key))
           return `${full}: does not go with a query`;
-        const meant = nearest(key, known);
+        const meant = suggest(key, known);
         return `${full}: is no key; ${meant ? `did you mean ${meant}?` : `known are ${known.join(', ')}`}`;
       });
     }

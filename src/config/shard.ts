@@ -2,7 +2,7 @@ import { MpmError } from '../errors.ts';
 import type { Environment } from './url.ts';
 
 /** One of so many slices of a fleet, from 1. */
-interface Slice {
+interface Shard {
   index: number;
   of: number;
 }
@@ -20,7 +20,7 @@ const VARIABLES = [
  * `2/8`: the second of eight slices.
  * @throws MpmError USAGE
  */
-export function parseShard(text: string): Slice {
+export function parseShard(text: string): Shard {
   const [, index, of] = /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(text) ?? [];
   if (index && of && Number(index) <= Number(of)) return { index: Number(index), of: Number(of) };
   throw new MpmError('USAGE', `--shard ${text}: no slice`, {

@@ -1,5 +1,5 @@
 import { MpmError } from '../errors.ts';
-import type { Change } from '../engine/edit/amend.ts';
+import type { Change } from '../engine/edit/edit-history.ts';
 import type { Migration } from '../engine/migration.ts';
 import { compareVersions } from '../engine/source/name.ts';
 import type { AppliedElsewhere, ToolName } from './other-tools.ts';

@@ -2,7 +2,7 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { isServerError } from '../postgres/sqlstate.ts';
-import { parseCopyRows } from '../engine/sql/copy.ts';
+import { parseCopyRows } from '../engine/history/summary.ts';
 
 /**
  * One entry of another tool's table, with all that it says of the file that it means.

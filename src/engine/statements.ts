@@ -6,7 +6,7 @@ import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { excerptAt, offsetOfPosition } from './sql/locate.ts';
 import { type HistoryTable, tryLockShared } from './history/history.ts';
 import { type Wait, waitForLock } from './apply/lock.ts';
-import { type Admit, BEGIN, setTimeouts, type Timeouts } from './apply/unit.ts';
+import { type Admit, BEGIN, setTimeouts, type Timeouts } from './apply/batch.ts';
 
 /** Statements for one database; checked by `requirePlainStatements`. */
 export interface Statements {

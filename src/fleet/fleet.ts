@@ -9,7 +9,7 @@ import { type AdoptInput, adopt as adoptDatabase } from '../tenants/adopt.ts';
 import { type ChangeOptions, hold, label, release, rename, type TenantChange } from '../tenants/change.ts';
 import { clone, type CloneInput } from '../tenants/clone.ts';
 import type { ProvisionOptions, ProvisionReport } from '../tenants/create/creation.ts';
-import { IdleHands } from '../tenants/create/hands.ts';
+import { ConnectionCache } from '../tenants/create/connections.ts';
 import { drainPool, fillPool, type PoolReport, type PoolStatus, poolStatus } from '../tenants/create/pool.ts';
 import {
   type ProvisionInput,
@@ -20,7 +20,7 @@ import { drop, type DropOptions } from '../tenants/drop.ts';
 import { move, type MoveInput } from '../tenants/move/move.ts';
 import { type DoctorReport, doctor } from './doctor/doctor.ts';
 import { type OnEvent, guardEvents } from './events.ts';
-import type { MendReport } from './report/mend-report.ts';
+import type { EditReport } from './report/edit-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
 import type { RunReport } from './report/report.ts';
 import type { StatusReport } from './report/status-report.ts';
@@ -46,14 +46,14 @@ import type { RunOptions } from './walk.ts';
 export class Fleet implements AsyncDisposable {
   readonly #config: Config;
   readonly #sessions: Sessions;
-  readonly #idle: IdleHands;
+  readonly #idle: ConnectionCache;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(config: Config) {
     this.#config = config;
     this.#sessions = new Sessions(config);
-    this.#idle = new IdleHands(config.sessions.idleTimeout);
+    this.#idle = new ConnectionCache(config.sessions.idleTimeout);
   }
 
   /**
@@ -127,12 +127,12 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Makes histories agree with the files again; only shows what it would change without `write`. Throws as {@link up}. */
-  repair(selection: Selection, options: RepairOptions): Promise<MendReport> {
+  repair(selection: Selection, options: RepairOptions): Promise<EditReport> {
     return this.#run(options, (rest) => repair(this.#config, selection, rest));
   }
 
   /** Records migrations as applied that were there before; only shows them without `write`. Throws as {@link up}. */
-  baseline(selection: Selection, options: BaselineOptions): Promise<MendReport> {
+  baseline(selection: Selection, options: BaselineOptions): Promise<EditReport> {
     return this.#run(options, (rest) => baseline(this.#config, selection, rest));
   }
 
@@ -140,7 +140,7 @@ export class Fleet implements AsyncDisposable {
    * Ends the state of a migration that failed half-way in one tenant: says what became of it, or resumes it.
    * @throws MpmError UNKNOWN_TENANT; USAGE when it is neither failed nor interrupted there
    */
-  resolveMigration(name: string, options: ResolveOptions): Promise<MendReport | RunReport> {
+  resolveMigration(name: string, options: ResolveOptions): Promise<EditReport | RunReport> {
     return this.#run(options, (rest) => resolveMigration(this.#config, name, rest));
   }
 

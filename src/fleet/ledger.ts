@@ -1,6 +1,6 @@
 import type { Central } from '../central/central.ts';
 import type { Shard } from '../central/list/filter.ts';
-import { finishPart, joinRun } from '../central/parts.ts';
+import { finishShard, joinRun } from '../central/shards.ts';
 import { type RunRow, createRun, finishRun, outcomeOf } from '../central/runs.ts';
 import { parseShard } from '../config/shard.ts';
 import { MpmError, asMpmError } from '../errors.ts';
@@ -129,7 +129,7 @@ export function closeRun(
   end: RunReport,
 ): Promise<void> {
   if (part === undefined) return finishRun(central, run, end);
-  return finishPart(central, run, part, { ...end, outcome: outcomeOf(end) });
+  return finishShard(central, run, part, { ...end, outcome: outcomeOf(end) });
 }
 
 /** What is told of another run that is in progress. */

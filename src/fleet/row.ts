@@ -3,10 +3,10 @@ import type { Central } from '../central/central.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import { readAgain } from '../central/list/tenants.ts';
 import { asMpmError, MpmError } from '../errors.ts';
-import type { Admit } from '../engine/apply/unit.ts';
+import type { Admit } from '../engine/apply/batch.ts';
 import { idWord } from '../shell-word.ts';
 import { merge, skipped, type TenantAttempt } from './attempt.ts';
-import { inTurn } from './schedule/turn.ts';
+import { serialize } from './schedule/serialize.ts';
 
 /** So often a row may change under one attempt: more is a mistake in whatever changes it. */
 const MOST_CHANGES = 5;
@@ -31,7 +31,7 @@ export async function rowNow(central: Central, id: string): Promise<Tenant | und
   const ids = new Set([id]);
   // Whoever's lock was had in the same moment asks along.
   const answer = setImmediate().then(() =>
-    inTurn(central, () => {
+    serialize(central, () => {
       // From here on a question would come too late for this query.
       gathering.delete(central);
       return readAgain(central, [...ids]);

@@ -3,7 +3,7 @@ import { resolveFilter } from '../central/list/resolve.ts';
 import { lastThatLeft } from '../central/runs.ts';
 import { countTenants, type TenantFilter } from '../central/list/tenants.ts';
 import { filterOf, type Selection, selectsByName } from './select.ts';
-import { inTurn } from './schedule/turn.ts';
+import { serialize } from './schedule/serialize.ts';
 
 /**
  * What is wrong with a selection that comes to nobody, before `--shard` takes its slice: it names a label that nobody
@@ -19,7 +19,7 @@ export async function unmetBy(
   const labels = Object.entries(selection.labels ?? {}).map(([key, value]) => `${key}=${value}`);
   const named = selectsByName(selection);
   if (!(none && labels.length) && !(held && named)) return undefined;
-  return inTurn(central, async () => {
+  return serialize(central, async () => {
     const count = async (filter: TenantFilter): Promise<number> => {
       const servers = await countTenants(central, filter);
       return servers.reduce((sum, server) => sum + server.count, 0);
@@ -36,7 +36,7 @@ export async function unmetBy(
 }
 
 async function leftBefore(central: Central, verb: string): Promise<string | undefined> {
-  return inTurn(central, async () => {
+  return serialize(central, async () => {
     const run = await lastThatLeft(central, verb);
     const servers = run === undefined ? [] : await countTenants(central, { leftBy: { run } });
     const count = servers.reduce((sum, server) => sum + server.count, 0);

@@ -28,7 +28,7 @@ export interface Visit<D = unknown> {
 }
 
 /** What a verb does at one tenant. */
-export interface VisitWork<D = unknown> {
+export interface TenantVerb<D = unknown> {
   visit(visit: Visit<D>): Promise<TenantAttempt<D>>;
   /** What core holds; absent: the verb looks at no migrations. */
   files?: FleetFiles | undefined;
@@ -60,7 +60,7 @@ export interface Past {
 export function visit<D>(
   tenant: Tenant,
   context: WalkContext,
-  work: VisitWork<D>,
+  work: TenantVerb<D>,
   before?: TenantAttempt<D>,
 ): Promise<TenantAttempt<D>> {
   return onCurrentRow(
@@ -131,7 +131,7 @@ function optionsFor(
     actor: config.actor,
     toolVersion: TOOL_VERSION,
     leave: true,
-    premises: (maxAge) => views.premises(tenant, maxAge),
+    stampInput: (maxAge) => views.stampInput(tenant, maxAge),
     ...pastInPlan(config, past),
     modules,
     signal,

@@ -1,6 +1,6 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import { withCentral } from '../central/central.ts';
-import { HEARTBEAT, beatPart } from '../central/parts.ts';
+import { HEARTBEAT, beatShard } from '../central/shards.ts';
 import { activeRuns, beat, recordTenants } from '../central/runs.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
@@ -24,10 +24,10 @@ import {
 } from './select.ts';
 import { ServerViews } from './schedule/server-view.ts';
 import { type Survey, type SweepOptions, survey, sweep } from './schedule/sweep.ts';
-import { inTurn } from './schedule/turn.ts';
+import { serialize } from './schedule/serialize.ts';
 import { unmetBy } from './unmet.ts';
-import { visit, type VisitWork } from './visit.ts';
-import { planWaves, takeWaves, type WaveOptions } from './schedule/waves.ts';
+import { visit, type TenantVerb } from './visit.ts';
+import { planWaves, runWaves, type WaveOptions } from './schedule/waves.ts';
 
 export interface RunOptions extends SweepOptions, WaveOptions {
   onEvent?: OnEvent;
@@ -36,7 +36,7 @@ export interface RunOptions extends SweepOptions, WaveOptions {
 }
 
 /** What a command does at each tenant, and how that becomes a report. `D` is what a visit finds out beside its result. */
-export interface Verb<D = unknown> extends VisitWork<D> {
+export interface Verb<D = unknown> extends TenantVerb<D> {
   /** As it can be typed again. */
   name: string;
   selection: Selection;
@@ -102,7 +102,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     };
     const ledger = new LedgerWriter(
       async (batch) => {
-        if (run !== null) await inTurn(central, () => recordTenants(central, run, batch));
+        if (run !== null) await serialize(central, () => recordTenants(central, run, batch));
       },
       (error) => notice(`${error.message}. The run goes on without it.`),
     );
@@ -137,7 +137,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
         : setInterval(
             () =>
               void ledger.attempt(() =>
-                inTurn(central, () => (part ? beatPart(central, run, part) : beat(central, run))),
+                serialize(central, () => (part ? beatShard(central, run, part) : beat(central, run))),
               ),
             HEARTBEAT.every,
           );
@@ -146,12 +146,12 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     // Who else is at it (fleet 10) is worth a notice and not a wait: the first tenants are begun before.
     const tellOthers = async (own: number): Promise<void> => {
       await soon();
-      const others = await inTurn(central, () => activeRuns(central, own));
+      const others = await serialize(central, () => activeRuns(central, own));
       for (const other of others) notice(describeActive(other));
     };
     const telling = run === null ? undefined : ledger.attempt(() => tellOthers(run));
     try {
-      await takeAll(context, verb, options);
+      await runAll(context, verb, options);
     } catch (error) {
       report.error ??= errorReport(error);
     } finally {
@@ -171,7 +171,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     };
     await ledger.close();
     if (run !== null)
-      await ledger.attempt(() => inTurn(central, () => closeRun(central, run, part, finish())));
+      await ledger.attempt(() => serialize(central, () => closeRun(central, run, part, finish())));
     cancel?.removeEventListener('abort', hurry);
     modules.end();
     const finished = finish();
@@ -180,19 +180,21 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
   });
 }
 
-async function takeAll<D>(context: WalkContext, verb: Verb<D>, options: RunOptions): Promise<void> {
+async function runAll<D>(context: WalkContext, verb: Verb<D>, options: RunOptions): Promise<void> {
   const { central, tenants } = context;
   const stop = await verb.preflight?.(context);
   const { canary } = options;
   const configured = !selectsByName(verb.selection);
   const whole = stop || !verb.inWaves || !(configured || canary !== undefined);
-  const waves = whole ? [] : await inTurn(central, () => planWaves(central, tenants, { canary, configured }));
+  const waves = whole
+    ? []
+    : await serialize(central, () => planWaves(central, tenants, { canary, configured }));
   const take = (part: Survey, how: SweepOptions): Promise<void> =>
-    takePart(context, part, verb, stop, { ...options, ...how });
-  await (waves.length ? takeWaves(context, waves, options, take) : take(tenants, options));
+    runTenants(context, part, verb, stop, { ...options, ...how });
+  await (waves.length ? runWaves(context, waves, options, take) : take(tenants, options));
 }
 
-async function takePart<D>(
+async function runTenants<D>(
   context: WalkContext,
   tenants: Survey,
   verb: Verb<D>,

@@ -13,7 +13,7 @@ import {
 import type pg from 'pg';
 import { MpmError } from '../errors.ts';
 
-type Run = (sql: string, values: unknown[] | undefined) => Promise<pg.QueryResult>;
+type RunQuery = (sql: string, values: unknown[] | undefined) => Promise<pg.QueryResult>;
 
 /** Follows what is done with a Kysely. */
 export interface QueryWatch {
@@ -30,7 +30,7 @@ export interface KyselyOptions {
 }
 
 /** Kysely whose every query goes through `run`. */
-export function kyselyOn<DB>(run: Run, options: KyselyOptions): Kysely<DB> {
+export function kyselyOn<DB>(run: RunQuery, options: KyselyOptions): Kysely<DB> {
   const query = async (sql: string, values: unknown[]) => {
     if (options.inTransaction) refuseTransactionControl(sql);
     return run(sql, values.length ? values : undefined);

@@ -3,7 +3,7 @@ import { connect, type DatabaseTarget } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { Lease } from '../postgres/lease.ts';
 import { type Choice, choose, type PoolLimits, type PoolStats } from './pool-choice.ts';
-import { Queues, type Waiter, type Place, type Slot, Slots } from './slots.ts';
+import { Queues, type Waiter, type PooledDatabase, type Slot, Slots } from './slots.ts';
 
 /** How often those who wait are looked at, in ms. */
 const TICK = 50;
@@ -35,7 +35,7 @@ export class ConnectionPool {
    * A connection to that database, to be released.
    * @throws MpmError SESSION_TIMEOUT, FLEET_CLOSED, INTERRUPTED, and what `connect` and `verify` throw
    */
-  async acquire(place: Place, signal?: AbortSignal): Promise<Lease> {
+  async acquire(place: PooledDatabase, signal?: AbortSignal): Promise<Lease> {
     if (this.#closed) throw poolClosed();
     if (signal?.aborted) throw interrupted(signal);
     const idle = this.#takeIdle(place.key);

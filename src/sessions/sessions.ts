@@ -8,7 +8,7 @@ import { kyselyOver } from '../postgres/kysely.ts';
 import type { Lease } from '../postgres/lease.ts';
 import { Directory, type Entry } from './directory.ts';
 import { refusalOf, HeadGuard } from './head-guard.ts';
-import { placeKey, Places } from './place.ts';
+import { placeKey, PooledDatabases } from './pooled-databases.ts';
 import type { PoolStats } from './pool-choice.ts';
 import { ConnectionPool, interrupted, poolClosed } from './pool.ts';
 
@@ -37,14 +37,14 @@ export class Sessions {
   readonly #directory: Directory;
   readonly #pool: ConnectionPool;
   readonly #heads: HeadGuard;
-  readonly #places: Places;
+  readonly #places: PooledDatabases;
   #closed = false;
   readonly #current = new AsyncLocalStorage<Session<unknown>>();
 
   constructor(config: Config) {
     const { connections, perTenant, waitTimeout, idleTimeout } = config.sessions;
     this.#config = config;
-    this.#places = new Places(config);
+    this.#places = new PooledDatabases(config);
     this.#directory = new Directory(config, (tenant) => {
       this.#pool.retire(placeKey(tenant));
       this.#heads.forget(tenant.id);

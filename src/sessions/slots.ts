@@ -4,7 +4,7 @@ import type { Watch, Lease } from '../postgres/lease.ts';
 import { mayGo, type PoolLimits, type PoolStats, tenureOf } from './pool-choice.ts';
 
 /** A database to which connections are kept. */
-export interface Place {
+export interface PooledDatabase {
   /** Equal for equal databases. */
   key: string;
   /** Whose limit counts. */
@@ -18,7 +18,7 @@ export interface Place {
 
 /** A place under the ceiling: taken before a connection is opened, free when the server has let go of it. */
 export interface Slot {
-  readonly place: Place;
+  readonly place: PooledDatabase;
   state: 'opening' | 'idle' | 'used' | 'closing';
   connection?: Connection;
   /** Closed as soon as it comes free. */
@@ -61,7 +61,7 @@ export class Slots {
     return this.#ofServer.get(server) ?? 0;
   }
 
-  add(place: Place): Slot {
+  add(place: PooledDatabase): Slot {
     const slot: Slot = { place, state: 'opening', doomed: false, idleSince: 0, openedAt: performance.now() };
     this.#all.add(slot);
     this.#count(place, 1);
@@ -139,7 +139,7 @@ export class Slots {
     };
   }
 
-  #count({ key, server }: Place, by: number): void {
+  #count({ key, server }: PooledDatabase, by: number): void {
     add(this.#ofKey, key, by);
     add(this.#ofServer, server, by);
   }
@@ -153,7 +153,7 @@ function add(counts: Map<string, number>, key: string, by: number): void {
 
 /** Somebody who waits for a connection. */
 export interface Waiter {
-  readonly place: Place;
+  readonly place: PooledDatabase;
   readonly since: number;
   /** A connection is being opened because of it. */
   opening: boolean;

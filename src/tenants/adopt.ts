@@ -4,7 +4,7 @@ import { registerTenant } from '../central/list/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { requireHistory, requireWhole } from '../engine/history/lost.ts';
-import { type Found, readPremises, readStanding, type ReadOptions } from '../engine/history/read.ts';
+import { type DatabaseState, readStampInput, readState, type ReadOptions } from '../engine/history/read.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { lossOf, placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
@@ -43,10 +43,10 @@ export async function adopt(
   checkDatabaseName(database, (await placeOf(config.central.url)).database);
   stopIfAborted(signal);
   return withCentral(config, async (central) => {
-    const found = await look(central.config, server, database);
+    const found = await inspectDatabase(central.config, server, database);
     await refuseSharedDatabase(config, { server, database, name }, central);
     stopIfAborted(signal);
-    const newcomer = {
+    const newTenant = {
       name,
       server,
       labels,
@@ -56,7 +56,7 @@ export async function adopt(
       buildingAs: newBuildingName(),
       databases: [{ name: database, fits: false }],
     };
-    const registered = await registerTenant(central, newcomer);
+    const registered = await registerTenant(central, newTenant);
     const tenant = await readTenant(central, registered.id);
     return {
       done: 'adopted',
@@ -66,7 +66,7 @@ export async function adopt(
   });
 }
 
-async function look(config: Config, server: string, database: string) {
+async function inspectDatabase(config: Config, server: string, database: string) {
   const url = directUrlOf(config, server);
   const { connectTimeout } = config.pace;
   const target = { url, database, applicationName: 'mpm-migrate/adopt', connectTimeout };
@@ -74,7 +74,7 @@ async function look(config: Config, server: string, database: string) {
     return await withConnection(target, async (connection) => {
       connection.describeLoss = lossOf(`database "${database}"`);
       const options = { history: config.history };
-      const found = await readStanding(connection, options);
+      const found = await readState(connection, options);
       const [own] = await connection.query<{ oid: string }>(
         'select oid::text as oid from pg_catalog.pg_database where datname = pg_catalog.current_database()',
       );
@@ -91,10 +91,14 @@ async function look(config: Config, server: string, database: string) {
 }
 
 /** What `up` will refuse it for, with what to type. */
-async function problemsOf(connection: Connection, options: ReadOptions, found: Found): Promise<string[]> {
+async function problemsOf(
+  connection: Connection,
+  options: ReadOptions,
+  found: DatabaseState,
+): Promise<string[]> {
   try {
     requireHistory(found, {});
-    await requireWhole(connection, options, found, await readPremises(connection));
+    await requireWhole(connection, options, found, await readStampInput(connection));
     return [];
   } catch (error) {
     if (!(error instanceof MpmError) || !['NOT_EMPTY', 'HISTORY_LOST'].includes(error.code)) throw error;

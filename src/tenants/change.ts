@@ -6,7 +6,7 @@ import { findTenant } from '../central/list/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, MpmError, stopIfAborted } from '../errors.ts';
 import { findDatabases } from '../postgres/database.ts';
-import { settleDatabases } from '../postgres/settle.ts';
+import { waitForDatabases } from '../postgres/active-databases.ts';
 import { idWord, shellWord } from '../shell-word.ts';
 import { requireBuiltIn } from './create/provision.ts';
 import { withTenantLock } from './lock.ts';
@@ -73,7 +73,7 @@ export function release(config: Config, wanted: string, options: ChangeOptions =
 
 async function requireWhole(config: Config, { id, name, server, database }: Tenant): Promise<void> {
   const left = await withServer(config, server, async (connection) => {
-    await settleDatabases(connection, [database]);
+    await waitForDatabases(connection, [database]);
     return (await findDatabases(connection, [database]))[0];
   });
   if (left?.valid) return;

@@ -5,7 +5,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { idWord } from '../shell-word.ts';
 import type { ProvisionOptions, ProvisionReport } from './create/creation.ts';
-import type { IdleHands } from './create/hands.ts';
+import type { ConnectionCache } from './create/connections.ts';
 import type { Original } from './in-use.ts';
 import { folderNameProblem, TenantFolders } from './folders/own-folder.ts';
 import { create, requireBuiltIn } from './create/provision.ts';
@@ -29,7 +29,7 @@ export async function clone(
   wanted: string,
   { disconnect = false, ...input }: CloneInput,
   options: ProvisionOptions = {},
-  idle?: IdleHands,
+  idle?: ConnectionCache,
 ): Promise<ProvisionReport> {
   requireBuiltIn(config);
   const tenant = await withCentral(config, (central) => findTenant(central, wanted));

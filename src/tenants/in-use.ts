@@ -1,7 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { withoutStamp } from '../engine/history/stamp.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { readLikeness } from '../postgres/likeness.ts';
+import { readDatabaseSettings } from '../postgres/database-settings.ts';
 import { literal } from '../postgres/quote.ts';
 import type { BuildOptions } from './create/build.ts';
 
@@ -57,10 +57,10 @@ export async function copyOptions(
 ): Promise<BuildOptions> {
   if (disconnect) await endSessions(server, database);
   else await refuseSessions(server, database);
-  const likeness = await readLikeness(server, database);
-  if (!likeness) return { template: database };
+  const settings = await readDatabaseSettings(server, database);
+  if (!settings) return { template: database };
   // What is copied a moment later may have another history: until `up` has read that, nothing is said of it.
-  return { template: database, likeness: { ...likeness, comment: withoutStamp(likeness.comment) } };
+  return { template: database, settings: { ...settings, comment: withoutStamp(settings.comment) } };
 }
 
 /** A tenant to be copied. */

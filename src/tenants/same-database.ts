@@ -11,14 +11,18 @@ import { idWord } from '../shell-word.ts';
 import { connectServer, directUrlOf, withServer } from './server.ts';
 
 /** A database, and whose it is where it is somebody's. */
-type Place = Pick<Tenant, 'server' | 'database'> & { id?: string; name?: string };
+type Location = Pick<Tenant, 'server' | 'database'> & { id?: string; name?: string };
 
 /**
  * Refuses what would touch a database that is another tenant's too, under another name of its server.
  * @throws MpmError naming both: CENTRAL_INVALID, or DATABASE_EXISTS where it is nobody's yet; CONNECTION,
  *   UNKNOWN_SERVER, … when a server with a database of this name cannot be asked
  */
-export async function refuseSharedDatabase(config: Config, place: Place, central?: Central): Promise<void> {
+export async function refuseSharedDatabase(
+  config: Config,
+  place: Location,
+  central?: Central,
+): Promise<void> {
   const find = (open: Central) => findNamesakes(open, place);
   await refuseNamesakes(config, place, await (central ? find(central) : withCentral(config, find)));
 }
@@ -26,7 +30,7 @@ export async function refuseSharedDatabase(config: Config, place: Place, central
 /** The same, where it is known whose databases have this name. */
 export async function refuseNamesakes(
   config: Config,
-  place: Place,
+  place: Location,
   namesakes: readonly Namesake[],
 ): Promise<void> {
   const other = await findSharing(config, place, namesakes);
@@ -57,7 +61,7 @@ export async function refuseNamesakes(
  */
 async function findSharing(
   config: Config,
-  { server, database }: Place,
+  { server, database }: Location,
   namesakes: readonly Namesake[],
 ): Promise<Namesake | undefined> {
   if (!namesakes.length) return undefined;

@@ -1,6 +1,6 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { cancellableBy } from '../engine/apply/halt.ts';
+import { cancellableBy } from '../engine/apply/interrupt.ts';
 import type { Address } from '../postgres/address.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { connect, lossOf, withConnection } from '../postgres/connect.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { MpmError } from '../../src/errors.ts';
-import { amend } from '../../src/engine/edit/amend.ts';
+import { editHistory } from '../../src/engine/edit/edit-history.ts';
 import { tryLock } from '../../src/engine/history/history.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { down, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
@@ -65,7 +65,7 @@ test('fleet 34: who is not admitted any more leaves nothing behind, not even a h
     outcome: 'failed',
     error,
   });
-  const forget = amend(targetOf(url), { ...OPTIONS, admit: no, write: true }, () => [
+  const forget = editHistory(targetOf(url), { ...OPTIONS, admit: no, write: true }, () => [
     { action: 'forget', name: '2_b', why: 'a test' },
   ]);
   await expect(forget).rejects.toMatchObject(error);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { haltable } from '../../src/engine/apply/halt.ts';
+import { haltable } from '../../src/engine/apply/interrupt.ts';
 import { lockKeys } from '../../src/engine/history/history.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
@@ -94,7 +94,7 @@ test('engine 12: another runner in the moment between look and message is no err
     const set = await migrations(files);
     let other: unknown;
     const late = await up(url, set, {
-      premises: async () => {
+      stampInput: async () => {
         other ??= await up(url, set);
         return undefined;
       },

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { createHistory, selectNewcomer, tryLock } from '../../src/engine/history/history.ts';
-import { execute } from '../../src/engine/apply/work.ts';
-import type { Found } from '../../src/engine/history/read.ts';
+import { createHistory, selectContents, tryLock } from '../../src/engine/history/history.ts';
+import { execute } from '../../src/engine/apply/attempt.ts';
+import type { DatabaseState } from '../../src/engine/history/read.ts';
 import { readMigrations } from '../../src/engine/source/source.ts';
 import { connect } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
@@ -209,7 +209,7 @@ test('engine 17, 24: what another runner has just made is never seen without its
   const wrong: unknown[] = [];
   const read = async (reader: Connection): Promise<void> => {
     while (!written.signal.aborted) {
-      const [found] = await reader.query<Found>(selectNewcomer(OPTIONS.history));
+      const [found] = await reader.query<DatabaseState>(selectContents(OPTIONS.history));
       if (!found?.bootstrapped && found?.objects.length) wrong.push(found);
     }
   };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { amend, type Change } from '../../src/engine/edit/amend.ts';
+import { editHistory, type Change } from '../../src/engine/edit/edit-history.ts';
 import { decideBaseline, decideRepair, decideResolve } from '../../src/engine/edit/decide.ts';
 import type { MigrateOptions } from '../../src/engine/apply/migrate.ts';
 import type { MigrationSet } from '../../src/engine/source/source.ts';
@@ -36,7 +36,7 @@ type Act = (url: string, set: MigrationSet) => Promise<unknown>;
 const mend =
   (decide: (set: MigrationSet, rows: readonly HistoryRow[]) => Change[]): Act =>
   (url, set) =>
-    amend(targetOf(url), { ...HOW, write: true }, (rows) => decide(set, rows)).catch(
+    editHistory(targetOf(url), { ...HOW, write: true }, (rows) => decide(set, rows)).catch(
       (error: Error) => error.message,
     );
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
-import { finishPart, joinRun } from '../../src/central/parts.ts';
+import { finishShard, joinRun } from '../../src/central/shards.ts';
 import { findRun, runTenants } from '../../src/central/runs.ts';
 import type { Config } from '../../src/config/define.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
@@ -86,7 +86,7 @@ test('fleet 12: a part that is killed shows as interrupted, and so does its run 
   expect(await runOf(fleet.config, number)).toMatchObject({ outcome: 'running', parts });
   const counts = { total: 1, failed: 0, refused: 0, busy: 0 };
   await withCentral(fleet.config, (central) =>
-    finishPart(central, number, 1, { interrupted: false, counts, outcome: 'done' }),
+    finishShard(central, number, 1, { interrupted: false, counts, outcome: 'done' }),
   );
   await sleep(10);
   expect(await runOf(fleet.config, number)).toMatchObject({ outcome: 'interrupted' });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
 import type { Config } from '../../src/config/define.ts';
 import type { RunEvent } from '../../src/fleet/events.ts';
-import { inTurn } from '../../src/fleet/schedule/turn.ts';
+import { serialize } from '../../src/fleet/schedule/serialize.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet } from '../helpers/fleet.ts';
@@ -80,7 +80,7 @@ test('fleet 52: nothing opens a connection to the central database after the end
   await withCentral({ ...config, central }, async (own) => {
     proxy.cutAll();
     // As the heartbeat, which nobody waits for.
-    beat = inTurn(own, () => own.connection.query('select 1')).catch(() => 'it came too late');
+    beat = serialize(own, () => own.connection.query('select 1')).catch(() => 'it came too late');
   });
   expect(await beat).toBe('it came too late');
   expect(proxy.counts.connections).toBe(1);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { centralUp } from '../../src/central/schema/up.ts';
-import { readBlueprint } from '../../src/tenants/create/blueprint.ts';
+import { readTenantSources } from '../../src/tenants/create/tenant-sources.ts';
 import { buildDatabase, newBuildingName } from '../../src/tenants/create/build.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { drainPool, fillPool, poolStatus } from '../../src/tenants/create/pool.ts';
@@ -172,7 +172,7 @@ test('fleet 15: a template that is dropped after it was found is done without', 
   await make(config, 'first');
   const [template = ''] = await templatesOf(config);
   await withServer(config, 'default', async (server) => {
-    const files = await readBlueprint(config);
+    const files = await readTenantSources(config);
     const found = await findTemplate(server, await identified(config), files);
     expect(found).toMatchObject({ name: template });
     await databases.adopt(template).drop();

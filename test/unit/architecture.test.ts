@@ -12,7 +12,7 @@ const DOORS: Record<string, string[]> = {
   chalk: ['ui/theme.ts'],
   cosmiconfig: ['config/load.ts'],
   zod: ['config/'],
-  umzug: ['engine/apply/work.ts'],
+  umzug: ['engine/apply/attempt.ts'],
   'libpg-query': ['engine/sql/split.ts'],
   pg: ['postgres/', 'sessions/'],
   'pg-connection-string': ['postgres/'],

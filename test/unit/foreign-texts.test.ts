@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { openGithubLog } from '../../src/cli/outputs.ts';
 import { failureKey } from '../../src/fleet/report/collect.ts';
-import type { MendReport } from '../../src/fleet/report/mend-report.ts';
+import type { EditReport } from '../../src/fleet/report/edit-report.ts';
 import type { PlanReport } from '../../src/fleet/report/plan-report.ts';
 import type { RunReport } from '../../src/fleet/report/report.ts';
 import type { HistoryEntry, StatusReport } from '../../src/fleet/report/status-report.ts';
@@ -14,7 +14,7 @@ import { type AllResults, jsonReport } from '../../src/ui/report/json.ts';
 import { junitReport } from '../../src/ui/report/junit.ts';
 import { reportText } from '../../src/ui/report/text.ts';
 import { errorView } from '../../src/ui/views/error.ts';
-import { mendText } from '../../src/ui/views/mend.ts';
+import { editText } from '../../src/ui/views/edits.ts';
 import { planText } from '../../src/ui/views/plan.ts';
 import { rowsAsCsv, rowsAsNdjson, rowsAsTable } from '../../src/ui/views/rows.ts';
 import { statusText } from '../../src/ui/views/status.ts';
@@ -137,7 +137,7 @@ const plan: PlanReport = hostile({
   foldersBehind: 0,
   notices: ['n'],
 } as PlanReport);
-const mend: MendReport = hostile({
+const mend: EditReport = hostile({
   verb: 'repair',
   ...head,
   write: false,
@@ -146,7 +146,7 @@ const mend: MendReport = hostile({
   failures: [{ error: duplicateColumn, count: 1, tenants: [who], at: '1_a' }],
   skipped: [{ reason: 'r', count: 1 }],
   notices: ['n'],
-} as MendReport);
+} as EditReport);
 const results: AllResults = {
   servers: new Map([['default', { tenants: 1, failed: 1, skipped: 0, durationMs: 1 }]]),
   read: async function* () {
@@ -188,7 +188,7 @@ describe('engine 35: what a tenant says cannot be taken for ours, in any output'
     ['status', () => statusText(status, theme)],
     ['status of one', () => statusText({ ...status, history: [hostile(history)] }, theme)],
     ['plan', () => planText(plan, theme)],
-    ['repair', () => mendText(mend, theme)],
+    ['repair', () => editText(mend, theme)],
     ['log lines', lines],
     ['the step summary', () => githubSummary(report)],
     ['JUnit', () => all(junitReport(report, results, options))],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decideBaseline, decideRepair, decideResolve, repairable } from '../../src/engine/edit/decide.ts';
-import { rowsAfter } from '../../src/engine/edit/amend.ts';
+import { rowsAfter } from '../../src/engine/edit/edit-history.ts';
 import type { Migration } from '../../src/engine/migration.ts';
 import { planUp } from '../../src/engine/plan.ts';
 import { remedyFor, stopOf } from '../../src/engine/remedy.ts';

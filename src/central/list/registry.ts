@@ -8,7 +8,7 @@ import { takeFromPool } from '../pool.ts';
 import type { Tenant } from './tenant.ts';
 
 /** A tenant to be entered. */
-export interface Newcomer {
+export interface NewTenant {
   name: string;
   server: string;
   labels: Readonly<Record<string, string>>;
@@ -48,16 +48,16 @@ const OFFERED = 5;
  */
 export async function registerTenant(
   listing: Listing,
-  newcomer: Newcomer,
+  newTenant: NewTenant,
   onWaiting?: (reason: string) => void,
 ): Promise<Registered> {
   const { connection } = listing;
-  const { name, server, id, sameName } = newcomer;
-  const databases = newcomer.databases[Symbol.iterator]();
+  const { name, server, id, sameName } = newTenant;
+  const databases = newTenant.databases[Symbol.iterator]();
   let refused = '';
   try {
     for (let offered = next(databases); offered.length; offered = next(databases)) {
-      const insert = insertTenant(newcomer, offered);
+      const insert = insertTenant(newTenant, offered);
       const count = id === undefined ? [] : [countOn()];
       // The lock is had for one message, not while an answer is on its way.
       const [inserted] = await oneAtATime(listing, [insert, ...count, 'commit'], onWaiting);
@@ -71,7 +71,7 @@ export async function registerTenant(
     });
   } catch (error) {
     if (!connection.lost) await connection.query('rollback');
-    throw registerError(error, newcomer);
+    throw registerError(error, newTenant);
   }
 }
 
@@ -87,7 +87,7 @@ function next(databases: Iterator<Candidate>): Candidate[] {
 
 /** Returns no row when its name is taken, or each of the databases' names. */
 function insertTenant(
-  { id, name, labels, server, buildingAs, pool, adopted, sameName }: Newcomer,
+  { id, name, labels, server, buildingAs, pool, adopted, sameName }: NewTenant,
   offered: readonly Candidate[],
 ): string {
   const own = id === undefined ? { column: '', value: '' } : { column: 'id, ', value: `${literal(id)}, ` };
@@ -157,7 +157,7 @@ function databaseTaken(message: string, options: { subject: string; cause?: unkn
 }
 
 /** What the server says about a row, in words of tenants. */
-export function registerError(error: unknown, { name, id }: Pick<Newcomer, 'name' | 'id'>): unknown {
+export function registerError(error: unknown, { name, id }: Pick<NewTenant, 'name' | 'id'>): unknown {
   if (!isServerError(error)) return error;
   const options = { subject: name, cause: error, database: databaseFields(error) };
   // By somebody who enters tenants without us, and was faster.

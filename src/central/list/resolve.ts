@@ -131,7 +131,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
 
 /** Reads names only in this case, page by page, and keeps the nearest few. */
 async function unknownTenant(listing: Listing, word: string): Promise<MpmError> {
-  const near = new NearMatches(word);
+  const near = new Suggestions(word);
   const rows = await listing.connection.application.prepared<Match>(
     `select t.id::text as id, t.name, t.database from ${listingOf(listing.config.tenants)} t limit 20000`,
     [],
@@ -146,7 +146,7 @@ async function unknownTenant(listing: Listing, word: string): Promise<MpmError> 
 }
 
 /** Collects the few words that are nearest to the one that was typed, out of any number of them. */
-export class NearMatches {
+export class Suggestions {
   readonly #wanted: string;
   readonly #most: number;
   #best: { label: string; distance: number }[] = [];

@@ -1,10 +1,10 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { amend, type Change } from '../../engine/edit/amend.ts';
+import { editHistory, type Change } from '../../engine/edit/edit-history.ts';
 import { decideRepair, repairable } from '../../engine/edit/decide.ts';
 import { describeUrl } from '../../postgres/connect.ts';
 import { centralTarget } from '../make.ts';
-import { centralSets } from './sets.ts';
+import { centralMigrationSets } from './migration-sets.ts';
 import { migrateOptions, noFolder } from './up.ts';
 
 export interface CentralRepairOptions {
@@ -33,11 +33,11 @@ export async function repairCentral(
   config: Config,
   { kind, names = [], write = false, ...options }: CentralRepairOptions,
 ): Promise<CentralRepairReport> {
-  const set = (await centralSets(config)).find((each) => each.set === 'central');
+  const set = (await centralMigrationSets(config)).find((each) => each.set === 'central');
   if (!set) throw noFolder(config);
   const { migrations } = set;
   const migrate = { ...migrateOptions(config, set, options), migrations, write };
-  const { changes } = await amend(centralTarget(config), migrate, (rows) => {
+  const { changes } = await editHistory(centralTarget(config), migrate, (rows) => {
     const found = repairable(migrations, rows, kind).map(({ name }) => name);
     const unmet = names.filter((name) => !found.includes(name));
     if (unmet.length) throw notSo(unmet, found, kind);

@@ -4,7 +4,7 @@ import { inspect } from '../../engine/history/lost.ts';
 import { placeOf } from '../../postgres/connect.ts';
 import { connectCentral, type LedgerOwner, SELECT_LEDGER_OWNER } from '../central.ts';
 import { centralTarget } from '../make.ts';
-import { type CentralSet, centralSets } from './sets.ts';
+import { type CentralSet, centralMigrationSets } from './migration-sets.ts';
 
 export interface CentralSetStatus {
   set: CentralSet['set'];
@@ -32,7 +32,7 @@ export interface CentralStatus {
 
 /** Looks at the central database, and changes nothing. */
 export async function centralStatus(config: Config): Promise<CentralStatus> {
-  const sets = await centralSets(config);
+  const sets = await centralMigrationSets(config);
   const { database, host, port } = await placeOf(config.central.url);
   const place = { database, host, port };
   const found = await readFacts(config);
@@ -45,7 +45,7 @@ export async function centralStatus(config: Config): Promise<CentralStatus> {
   for (const set of sets) {
     // Who only looks takes the ledger's owner for ours, as in a tenant.
     const history = { ...config.history, ...set.history, ledgerOwner };
-    looks.push(await look(config, { ...set, history }));
+    looks.push(await inspectSets(config, { ...set, history }));
   }
   const upToDate = looks.every(({ pending, problems }) => !pending.length && !problems.length);
   return { ...place, exists: true, ...facts, sets: looks, upToDate };
@@ -82,7 +82,7 @@ union all select current_setting('server_version'), null, 0 order by 2 nulls fir
   }
 }
 
-async function look(config: Config, set: CentralSet): Promise<CentralSetStatus> {
+async function inspectSets(config: Config, set: CentralSet): Promise<CentralSetStatus> {
   const { plan, count } = await inspect(centralTarget(config), set, {
     history: set.history,
     central: true,

@@ -11,7 +11,7 @@ import { followingModules } from '../../engine/module/module-process.ts';
 import { describeUrl } from '../../postgres/connect.ts';
 import { TOOL_VERSION } from '../../version.ts';
 import { centralTarget, ensureDatabase } from '../make.ts';
-import { type CentralSet, centralSets } from './sets.ts';
+import { type CentralSet, centralMigrationSets } from './migration-sets.ts';
 
 export interface CentralSetResult {
   set: CentralSet['set'];
@@ -52,7 +52,7 @@ export interface CentralOptions {
  */
 export async function centralUp(config: Config, options: CentralOptions = {}): Promise<CentralReport> {
   const started = Date.now();
-  const sets = await centralSets(config);
+  const sets = await centralMigrationSets(config);
   const created = await ensureDatabase(config);
   const results: CentralSetResult[] = [];
   await followingModules(async (modules) => {
@@ -61,7 +61,7 @@ export async function centralUp(config: Config, options: CentralOptions = {}): P
       const own = set.set === 'central' && to !== undefined ? { to } : {};
       const migrate = { ...migrateOptions(config, set, { ...rest, ...own }), modules };
       const attempt = await withRetries(migrate, () => attemptUp(centralTarget(config), set, migrate));
-      results.push(settled(config, set, attempt));
+      results.push(setResult(config, set, attempt));
     }
   });
   return reportOf(config, { verb: 'central up', created, started, sets: results });
@@ -73,7 +73,7 @@ export async function centralDown(
   options: CentralOptions & { steps?: number } = {},
 ): Promise<CentralReport> {
   const started = Date.now();
-  const set = (await centralSets(config)).find((each) => each.set === 'central');
+  const set = (await centralMigrationSets(config)).find((each) => each.set === 'central');
   if (!set) throw noFolder(config);
   const { steps } = options;
   const migrate = { ...migrateOptions(config, set, options), ...(steps === undefined ? {} : { steps }) };
@@ -84,7 +84,7 @@ export async function centralDown(
     verb: 'central down',
     created: false,
     started,
-    sets: [settled(config, set, attempt)],
+    sets: [setResult(config, set, attempt)],
   });
 }
 
@@ -115,7 +115,7 @@ export function migrateOptions(
   };
 }
 
-function settled(config: Config, { set }: CentralSet, attempt: Attempt): CentralSetResult {
+function setResult(config: Config, { set }: CentralSet, attempt: Attempt): CentralSetResult {
   const { outcome, error, from, to, applied, pending, notices } = attempt;
   if (error) throw failure(config, set, error);
   if (outcome !== 'migrated' && outcome !== 'reverted' && outcome !== 'current') {

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
 import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
-import type { MendReport } from '../../fleet/report/mend-report.ts';
+import type { EditReport } from '../../fleet/report/edit-report.ts';
 import type { ToolName } from '../../dialects/other-tools.ts';
 
 // Spelt out here: the engine is loaded when the command runs, not when its flags are read.
@@ -40,21 +40,21 @@ export default class Baseline extends FleetCommand {
     ...paceFlags,
   };
 
-  async run(): Promise<MendReport> {
+  async run(): Promise<EditReport> {
     const { flags } = await this.parse(Baseline);
     const { to, from, table, write } = flags;
     const selection = selectionFrom(flags);
     const given = Object.entries({ to, from, table }).filter(([, value]) => value !== undefined);
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const { showMend } = await import('../show-report.ts');
+    const { showEdit } = await import('../show-report.ts');
     const { baseline } = await import('../../fleet/verbs/baseline.ts');
     const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'baseline' };
-    const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
+    const { report, text } = await showEdit(display, how, ({ onEvent, signal }) =>
       baseline(config, selection, { ...Object.fromEntries(given), write, onEvent, signal }),
     );
     this.show(text);
-    const { mendExitCode } = await import('../exit-code.ts');
-    process.exitCode = mendExitCode(report);
+    const { editExitCode } = await import('../exit-code.ts');
+    process.exitCode = editExitCode(report);
     return report;
   }
 }

@@ -18,16 +18,16 @@ export default class Demo extends FleetCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Demo);
-    const [{ demo }, { openStage }, { listenForInterrupts }, { demoEnd }] = await Promise.all([
+    const [{ demo }, { openDemoTerminal }, { listenForInterrupts }, { demoEnd }] = await Promise.all([
       import('../../fleet/verbs/demo.ts'),
-      import('../stage.ts'),
+      import('../demo-terminal.ts'),
       import('../interrupt.ts'),
       import('../../ui/views/demo.ts'),
     ]);
     const display = await this.display();
     const interrupts = listenForInterrupts(() => process.stderr.write('\nRemoving what the demo made.\n'));
     try {
-      const stage = openStage(
+      const stage = openDemoTerminal(
         {
           program: process.argv[1] ?? join(this.config.root, 'bin', 'run.js'),
           template: join(this.config.root, 'templates', 'demo'),

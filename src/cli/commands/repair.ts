@@ -3,7 +3,7 @@ import { FleetCommand } from '../command.ts';
 import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
 import type { CentralRepairReport } from '../../central/schema/repair.ts';
 import { MpmError } from '../../errors.ts';
-import type { MendReport } from '../../fleet/report/mend-report.ts';
+import type { EditReport } from '../../fleet/report/edit-report.ts';
 import { shellWord } from '../../shell-word.ts';
 
 export default class Repair extends FleetCommand {
@@ -42,7 +42,7 @@ is written down beside the history, with who made it and what was there before.`
     ...paceFlags,
   };
 
-  async run(): Promise<MendReport | CentralRepairReport> {
+  async run(): Promise<EditReport | CentralRepairReport> {
     const { flags, argv } = await this.parse(Repair);
     const names = argv.map(String);
     if (!flags.checksums && !flags.missing && !flags.stamp)
@@ -59,16 +59,16 @@ is written down beside the history, with who made it and what was there before.`
     if (flags.central) return this.repairCentral(flags, names);
     const selection = selectionFrom(flags);
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const { showMend } = await import('../show-report.ts');
+    const { showEdit } = await import('../show-report.ts');
     const { repair } = await import('../../fleet/verbs/repair.ts');
     const kind = flags.stamp ? 'stamp' : flags.missing ? 'missing' : 'checksums';
     const how = { quiet: flags.quiet, json: this.jsonEnabled(), argv: this.argv, command: 'repair' };
-    const { report, text } = await showMend(display, how, ({ onEvent, signal }) =>
+    const { report, text } = await showEdit(display, how, ({ onEvent, signal }) =>
       repair(config, selection, { kind, names, write: flags.write, onEvent, signal }),
     );
     this.show(text);
-    const { mendExitCode } = await import('../exit-code.ts');
-    process.exitCode = mendExitCode(report);
+    const { editExitCode } = await import('../exit-code.ts');
+    process.exitCode = editExitCode(report);
     return report;
   }
 

@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
 import { paceFlags } from '../flags.ts';
 import { MpmError } from '../../errors.ts';
-import type { MendReport } from '../../fleet/report/mend-report.ts';
+import type { EditReport } from '../../fleet/report/edit-report.ts';
 import type { RunReport } from '../../fleet/report/report.ts';
 
 const { concurrency: _, ...pace } = paceFlags;
@@ -32,24 +32,24 @@ export default class Resolve extends FleetCommand {
     ...pace,
   };
 
-  async run(): Promise<MendReport | RunReport> {
+  async run(): Promise<EditReport | RunReport> {
     const { args, flags } = await this.parse(Resolve);
     const { tenant } = flags;
     const [as, second] = (['applied', 'rolled-back', 'retry', 'skip'] as const).filter((each) => flags[each]);
     if (!as || second) throw needsOne(as);
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const { conductOnTerminal } = await import('../conduct.ts');
+    const { runOnTerminal } = await import('../on-terminal.ts');
     const { resolve } = await import('../../fleet/verbs/resolve.ts');
-    const report = await conductOnTerminal(
+    const report = await runOnTerminal(
       display,
       { quiet: flags.quiet, json: this.jsonEnabled() },
       ({ onEvent, signal }) => resolve(config, args.name, { tenant, as, onEvent, signal }),
     );
-    const { exitCodeOf, mendExitCode } = await import('../exit-code.ts');
+    const { exitCodeOf, editExitCode } = await import('../exit-code.ts');
     if ('write' in report) {
-      const { mendText } = await import('../../ui/views/mend.ts');
-      this.show(mendText(report, display.out, { shortPath: display.shortPath }));
-      process.exitCode = mendExitCode(report);
+      const { editText } = await import('../../ui/views/edits.ts');
+      this.show(editText(report, display.out, { shortPath: display.shortPath }));
+      process.exitCode = editExitCode(report);
     } else {
       const { showReport } = await import('../show-report.ts');
       this.show(await showReport(report, display, this.githubLog?.command));

@@ -38,9 +38,9 @@ one. Of a single tenant (--tenant 42) the whole history is shown.`;
     const selection = selectionFrom({ ...flags, all: all || nobody });
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
     const outputs = await this.outputs(flags);
-    const { conductOnTerminal } = await import('../conduct.ts');
+    const { runOnTerminal } = await import('../on-terminal.ts');
     const { status } = await import('../../fleet/verbs/status.ts');
-    const report = await conductOnTerminal(
+    const report = await runOnTerminal(
       display,
       { quiet: flags.quiet, json: this.jsonEnabled(), outputs },
       ({ onEvent, signal }) =>

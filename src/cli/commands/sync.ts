@@ -38,14 +38,14 @@ A second run changes nothing.`;
     const narrowed = label?.length || failed !== undefined || tenant?.some((name) => !name.startsWith('-'));
     const chosen = selectionFrom(narrowed ? flags : { ...flags, all: true });
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const [{ sync }, { conductOnTerminal }, { syncExitCode }, { syncText }] = await Promise.all([
+    const [{ sync }, { runOnTerminal }, { syncExitCode }, { syncText }] = await Promise.all([
       import('../../fleet/verbs/sync.ts'),
-      import('../conduct.ts'),
+      import('../on-terminal.ts'),
       import('../exit-code.ts'),
       import('../../ui/views/sync.ts'),
     ]);
     const output = { quiet: flags.quiet, json: this.jsonEnabled() };
-    const report = await conductOnTerminal(display, output, ({ onEvent, signal }) =>
+    const report = await runOnTerminal(display, output, ({ onEvent, signal }) =>
       sync(config, chosen, { check, prune, overwrite, claim, dryRun, onEvent, signal }),
     );
     this.show(syncText(report, display.out));

@@ -3,22 +3,22 @@ import type { Migration } from '../migration.ts';
 import { revertOutside } from '../outside/outside.ts';
 import { markEmptied } from '../history/history.ts';
 import { type DownOptions, headOf, planDown } from '../plan.ts';
-import { readRows, readStanding } from '../history/read.ts';
-import { openStamp, premisesOf, requireStamp, stampSql } from '../history/restamp.ts';
-import { standingOf, stampOf } from '../history/stamp.ts';
+import { readRows, readState } from '../history/read.ts';
+import { openStamp, stampInputOf, requireStamp, stampSql } from '../history/restamp.ts';
+import { positionOf, stampOf } from '../history/stamp.ts';
 import { isOld, takeOver } from '../history/takeover.ts';
 import { type Reversion, revertInTransaction } from './transaction.ts';
-import { attemptAtWork, othersAtWork, outsideOf, perform, refused, type Work } from './work.ts';
+import { attemptAtWork, othersAtWork, outsideOf, perform, refused, type AttemptContext } from './attempt.ts';
 
 /** Takes back what was applied last, on an open connection. `again` as for up. */
 export async function goDown(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
   migrations: readonly Migration[],
   depth: DownOptions,
 ): Promise<'finished' | 'again'> {
   const { options, result } = work;
-  const found = await readStanding(connection, options);
+  const found = await readState(connection, options);
   if ((await requireStamp(work, connection, found)) === 'again') return 'again';
   const read = found.bootstrapped ? await readRows(connection, options.history) : [];
   const plan = planDown(migrations, read, depth);
@@ -35,26 +35,26 @@ export async function goDown(
     return 'again';
   }
   const byName = new Map(plan.steps.map((step) => [step.row.name, step]));
-  const premises = await premisesOf(work, connection);
+  const stampInput = await stampInputOf(work, connection);
   let rows = plan.rows;
   return perform(work, connection, 'down', [...byName.keys()], {
-    settle: async (bench, [name = '']) => {
+    finish: async (context, [name = '']) => {
       const step = byName.get(name);
       const script = step?.migration.down;
       if (!step || !script) throw new Error(`${name} is not in the plan`);
       const left = rows.filter(({ name: other }) => other !== name);
-      const stamp = stampSql(work, premises, stampOf(left), [script]);
+      const stamp = stampSql(work, stampInput, stampOf(left), [script]);
       const reversion: Reversion = {
         ...step,
         script,
-        standing: standingOf(rows),
-        open: stampSql(work, premises, openStamp(work), [script]),
+        position: positionOf(rows),
+        open: stampSql(work, stampInput, openStamp(work), [script]),
         after: [...(stamp ? [stamp] : []), ...(left.length ? [] : [markEmptied(options.history)])],
       };
       if (!script.options.transaction) work.opened = true;
       const settled = script.options.transaction
-        ? await revertInTransaction(bench, reversion)
-        : [{ name, outcome: await revertOutside(bench, outsideOf(options), reversion) }];
+        ? await revertInTransaction(context, reversion)
+        : [{ name, outcome: await revertOutside(context, outsideOf(options), reversion) }];
       if (settled.every(({ outcome }) => outcome === 'done')) {
         rows = left;
         result.to = headOf(left);

@@ -6,10 +6,10 @@ import { locate, locateInModule } from '../sql/locate.ts';
 import { describeHolder, type Holder, pause } from './lock.ts';
 import type { SqlScript, Migration } from '../migration.ts';
 import { scan } from '../sql/scan.ts';
-import { type Unit, BEGIN, type Bench } from './unit.ts';
+import { type BatchEntry, BEGIN, type MigrationContext } from './batch.ts';
 
 /** Where in the message that was sent the unit's script begins, and how many of the unit's statements were done. */
-export interface Place {
+export interface SentPosition {
   message: string;
   prefix: number;
   completed: number;
@@ -18,23 +18,23 @@ export interface Place {
 /** What went wrong in a unit, as users are told: where, why, and what became of it. */
 export function failure(
   error: unknown,
-  unit: Unit,
-  place: Place = { message: '', prefix: 0, completed: 0 },
+  entry: BatchEntry,
+  place: SentPosition = { message: '', prefix: 0, completed: 0 },
 ): MpmError {
-  const { script } = unit;
+  const { script } = entry;
   const server = isServerError(error) ? error : undefined;
-  if (server && isLostSavepoint(server)) return escaped(unit, error);
-  if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(unit);
-  const { connection } = unit.bench;
+  if (server && isLostSavepoint(server)) return escaped(entry, error);
+  if (server?.code === SQLSTATE.inFailedTransaction) return swallowed(entry);
+  const { connection } = entry.context;
   const message = messageOf(error);
-  if (connection.lost) return connectionLost(unit.name, error);
+  if (connection.lost) return connectionLost(entry.name, error);
   const excerpt =
-    script.kind === 'sql' ? locateIn(unit, script, error, place) : locateInModule(script, error);
+    script.kind === 'sql' ? locateIn(entry, script, error, place) : locateInModule(script, error);
   return new MpmError('MIGRATION_FAILED', message, {
-    migration: unit.name,
+    migration: entry.name,
     cause: error,
     ...(server && { database: databaseFields(server) }),
-    aftermath: `${excerpt || !server ? '' : stageOf(unit, place)}the migration was rolled back`,
+    aftermath: `${excerpt || !server ? '' : stageOf(entry, place)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
     ...(server?.hint && { hint: server.hint }),
   });
@@ -56,7 +56,7 @@ function isLostSavepoint({ code, message }: { code: string; message: string }): 
 }
 
 /** Says when it failed, where the file has no place to show: deferred constraints fail at COMMIT. */
-function stageOf({ script, front, closing, isClosing }: Unit, { completed }: Place): string {
+function stageOf({ script, front, closing, isClosing }: BatchEntry, { completed }: SentPosition): string {
   const isCommit = (index: number) => index === closing.length - 1;
   if (script.kind === 'module') return isClosing && isCommit(completed) ? 'it failed at COMMIT; ' : '';
   if (completed < front.length) return 'it failed before its first statement; ';
@@ -65,10 +65,10 @@ function stageOf({ script, front, closing, isClosing }: Unit, { completed }: Pla
 }
 
 function locateIn(
-  { front }: Unit,
+  { front }: BatchEntry,
   script: SqlScript,
   error: unknown,
-  { completed, ...place }: Place,
+  { completed, ...place }: SentPosition,
 ): SourceExcerpt | undefined {
   // A syntax error anywhere in the message comes before its first statement, but with a position.
   if (!place.message || !isServerError(error)) return undefined;
@@ -78,14 +78,14 @@ function locateIn(
 }
 
 /** COMMIT would have kept nothing, and raised no error (engine 4). */
-export function swallowed(unit: Unit): MpmError {
-  const cause = unit.bench.connection.lastError;
+export function swallowed(entry: BatchEntry): MpmError {
+  const cause = entry.context.connection.lastError;
   const what = cause instanceof Error ? `: ${cause.message}` : '';
   return new MpmError(
     'MIGRATION_SWALLOWED',
-    `${unit.name} went on after one of its statements had failed${what}`,
+    `${entry.name} went on after one of its statements had failed${what}`,
     {
-      migration: unit.name,
+      migration: entry.name,
       cause,
       aftermath: 'the migration was rolled back',
       hint: 'A failed statement ends the transaction: let the error pass, or put a savepoint around that statement.',
@@ -95,14 +95,14 @@ export function swallowed(unit: Unit): MpmError {
 }
 
 /** The transaction at the end is not the one of the beginning (engine 5). */
-export function escaped(unit: Unit, cause?: unknown): MpmError {
-  return new MpmError('MIGRATION_ESCAPED', `${unit.name} ended the transaction that it was given`, {
-    migration: unit.name,
+export function escaped(entry: BatchEntry, cause?: unknown): MpmError {
+  return new MpmError('MIGRATION_ESCAPED', `${entry.name} ended the transaction that it was given`, {
+    migration: entry.name,
     cause,
     aftermath: 'what it committed was kept; it was not rolled back',
     hint: `Take COMMIT or ROLLBACK out of it, and look at what it left.
-If all of it is there: mpm-migrate resolve ${unit.name} --tenant {tenant} --applied
-If you took back what it left: mpm-migrate resolve ${unit.name} --tenant {tenant} --rolled-back`,
+If all of it is there: mpm-migrate resolve ${entry.name} --tenant {tenant} --applied
+If you took back what it left: mpm-migrate resolve ${entry.name} --tenant {tenant} --rolled-back`,
   });
 }
 
@@ -131,7 +131,7 @@ const MOST_LOOKS = 300;
  * @param open marks the head stamp open
  */
 export async function recordEscape(
-  { connection, history, applier }: Bench,
+  { connection, history, applier }: MigrationContext,
   migration: Migration,
   message: string,
   open: string | undefined,

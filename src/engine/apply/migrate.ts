@@ -5,16 +5,16 @@ import type { Connection } from '../../postgres/connection.ts';
 import { databaseError, isTransient } from '../../postgres/sqlstate.ts';
 import { goDown } from './down.ts';
 import { connectionLost } from './failure.ts';
-import { cancellable } from './halt.ts';
+import { cancellable } from './interrupt.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from '../migration.ts';
 import type { DownOptions } from '../plan.ts';
 import { readRows } from '../history/read.ts';
 import { closeStamp } from '../history/restamp.ts';
 import { goUp } from './up.ts';
-import { type Attempt, type MigrateOptions, recordDone, waitOf, type Work } from './work.ts';
+import { type Attempt, type MigrateOptions, recordDone, waitOf, type AttemptContext } from './attempt.ts';
 
-export type { Attempt, MigrateOptions } from './work.ts';
+export type { Attempt, MigrateOptions } from './attempt.ts';
 
 /** Applies what is pending, each migration in a transaction of its own. A failure is in the result, not thrown. */
 export function attemptUp(
@@ -64,15 +64,15 @@ function emptyResult(): Attempt {
 }
 
 /** `again`: another runner has moved the history on; it is read anew. */
-type Go = (work: Work, connection: Connection) => Promise<'finished' | 'again'>;
+type Go = (work: AttemptContext, connection: Connection) => Promise<'finished' | 'again'>;
 
-async function attempt(work: Work, go: Go): Promise<Attempt> {
+async function attempt(work: AttemptContext, go: Go): Promise<Attempt> {
   const { result } = work;
   try {
     for (;;) {
       const lost = await cancellable(work.target, work.options.cancel, () => onConnection(work, go));
       if (!lost) break;
-      await settle(work, lost);
+      await finishLost(work, lost);
     }
   } catch (error) {
     const known = cancelled(work) ?? asMpmError(databaseError(error, work.target.database ?? ''));
@@ -84,7 +84,7 @@ async function attempt(work: Work, go: Go): Promise<Attempt> {
 }
 
 /** After the second signal, an error is most likely what it brought about; nothing of it is kept either way. */
-function cancelled({ options, open }: Work): MpmError | undefined {
+function cancelled({ options, open }: AttemptContext): MpmError | undefined {
   if (!options.cancel?.aborted) return undefined;
   const [name] = open?.names ?? [];
   const what = name ? `${name} was cancelled` : 'cancelled before the next migration';
@@ -95,7 +95,7 @@ function cancelled({ options, open }: Work): MpmError | undefined {
 }
 
 /** Works on one connection to the end; returns the error when the connection broke inside a migration. */
-async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
+async function onConnection(work: AttemptContext, go: Go): Promise<MpmError | undefined> {
   const { target, options } = work;
   return withConnection(
     target,
@@ -122,7 +122,7 @@ async function onConnection(work: Work, go: Go): Promise<MpmError | undefined> {
  * A connection that broke while a migration ran leaves open whether it was committed, and perhaps a backend that
  * is still at work: once the lock is free, the history tells (engine 18). Throws `lost` when it was rolled back.
  */
-async function settle(work: Work, lost: MpmError): Promise<void> {
+async function finishLost(work: AttemptContext, lost: MpmError): Promise<void> {
   const { open, options } = work;
   if (!open) throw lost;
   const { direction, since } = open;
@@ -163,7 +163,7 @@ export function backoff(attempt: number): number {
 }
 
 /** What two attempts at the same database came to together. */
-function joined(before: Attempt | undefined, after: Attempt): Attempt {
+function mergeAttempts(before: Attempt | undefined, after: Attempt): Attempt {
   if (!before?.applied.length) return after;
   const outcome = after.outcome === 'current' ? before.outcome : after.outcome;
   return { ...after, outcome, from: before.from, applied: [...before.applied, ...after.applied] };
@@ -176,7 +176,7 @@ export async function withRetries(
 ): Promise<Attempt & { attempts: number }> {
   let result: Attempt | undefined;
   for (let attempts = 1; ; attempts += 1) {
-    result = joined(result, await attempt());
+    result = mergeAttempts(result, await attempt());
     if (!result.retryable || attempts > options.pace.retries || options.signal?.aborted)
       return { ...result, attempts };
     await sleep(backoff(attempts));

@@ -4,8 +4,8 @@ import type { Result } from '../../postgres/drain.ts';
 import { SESSION_SETTINGS } from '../../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
-import { headIs, type Standing, unmoved } from '../history/fence.ts';
-import { watchLocks } from './halt.ts';
+import { headIs, type HistoryPosition, unmoved } from '../history/fence.ts';
+import { watchLocks } from './interrupt.ts';
 import {
   claimAgain,
   claimDown,
@@ -26,31 +26,31 @@ import {
   enter,
   MOVED,
   BEGIN,
-  type Bench,
-  compose,
+  type MigrationContext,
+  composeBatch,
   RELEASE,
   RESTORE,
   SAVEPOINT,
   setTimeouts,
   type Timeouts,
-  type Unit,
-} from './unit.ts';
+  type BatchEntry,
+} from './batch.ts';
 
 /**
  * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the
  * history since it was read.
  */
-export type UnitOutcome = 'done' | 'locked' | 'moved';
+export type EntryOutcome = 'done' | 'locked' | 'moved';
 
 /** What became of one migration. */
-export type Settled =
-  | { name: string; outcome: UnitOutcome; durationMs?: number | undefined }
+export type MigrationOutcome =
+  | { name: string; outcome: EntryOutcome; durationMs?: number | undefined }
   | { name: string; outcome?: never; error: unknown };
 
 /** What one migration does to the history's surroundings. */
 interface Bounds {
   /** Under the lock, before anything is run, the history must still be the one that this was planned from. */
-  standing: Standing;
+  position: HistoryPosition;
   /** What comes first then. */
   before?: readonly string[];
   /** Marks the head stamp open, in the first transaction of a message that does not end the work. */
@@ -78,161 +78,176 @@ export interface Reversion extends Bounds {
  * Throws MpmError when the connection is lost: then none of it is known.
  */
 export async function applyInTransaction(
-  bench: Bench,
+  context: MigrationContext,
   applications: readonly Application[],
-): Promise<Settled[]> {
-  const units = applications.map((each, index) => unitUp(bench, each, applications[index - 1]));
-  const settled = await runUnits(bench, units);
+): Promise<MigrationOutcome[]> {
+  const entries = applications.map((each, index) => entryUp(context, each, applications[index - 1]));
+  const settled = await runBatch(context, entries);
   const last = settled.at(-1);
-  if (last && 'error' in last && isEscape(last.error) && !bench.connection.lost) {
+  if (last && 'error' in last && isEscape(last.error) && !context.connection.lost) {
     const escapee = applications[settled.length - 1]?.migration;
     // What it committed is there: the next run must not take it for pending.
-    if (escapee) await recordEscape(bench, escapee, last.error.message, applications[0]?.open);
+    if (escapee) await recordEscape(context, escapee, last.error.message, applications[0]?.open);
   }
   return settled;
 }
 
 /** Runs one migration's `down` and takes its row out, both or neither (engine 6). */
 export function revertInTransaction(
-  bench: Bench,
-  { script, row, standing, before = [], open, after }: Reversion,
-): Promise<Settled[]> {
-  const { history } = bench;
-  const unit = unitOf(bench, row.name, script, {
-    entry: standing,
+  context: MigrationContext,
+  { script, row, position, before = [], open, after }: Reversion,
+): Promise<MigrationOutcome[]> {
+  const { history } = context;
+  const entry = entryOf(context, row.name, script, {
+    expected: position,
     claim: [...before, claimDown(history, row)],
     finish: deleteReverted(history, row.name),
     after: after.length || !open ? after : [open],
   });
-  return runUnits(bench, [unit]);
+  return runBatch(context, [entry]);
 }
 
-function unitUp(bench: Bench, application: Application, previous?: Application): TransactionUnit {
-  const { migration, at, standing, before = [], open } = application;
-  const { history, applier } = bench;
+function entryUp(
+  context: MigrationContext,
+  application: Application,
+  previous?: Application,
+): TransactionEntry {
+  const { migration, at, position, before = [], open } = application;
+  const { history, applier } = context;
   const { name, up } = migration;
   const after = application.after.length || !open ? application.after : [open];
-  const entry = previous ? fenceBehind(history, application, previous) : standing;
+  const expected = previous ? fenceBehind(history, application, previous) : position;
   if (typeof at !== 'number') {
     const claim = [...before, claimAgain(history, migration, at, applier)];
-    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
+    return entryOf(context, name, up, { expected, claim, finish: recordApplied(history, name), after });
   }
   if (up.kind === 'module') {
     // It can do more than its transaction holds, and then be killed: its claim says so afterwards.
     const claim = [...before, insertClaim(history, migration, at, applier)];
-    return unitOf(bench, name, up, { entry, claim, finish: recordApplied(history, name), after });
+    return entryOf(context, name, up, { expected, claim, finish: recordApplied(history, name), after });
   }
   const place = typeof previous?.at === 'object' ? previous.at.position : previous?.at;
   const finish = insertApplied(history, migration, at, applier, place);
   // SQL leaves all of itself or nothing: its row is written once, at its end.
-  return unitOf(bench, name, up, { entry, claim: before, finish, after });
+  return entryOf(context, name, up, { expected, claim: before, finish, after });
 }
 
 /** Between two migrations of one message the last row is enough; in front of the stamp it is all rows. */
-function fenceBehind(history: HistoryTable, { standing, after }: Application, previous: Application): string {
-  return after.length ? unmoved(history, standing) : headIs(history, standing.last, previous.migration);
+function fenceBehind(history: HistoryTable, { position, after }: Application, previous: Application): string {
+  return after.length ? unmoved(history, position) : headIs(history, position.last, previous.migration);
 }
 
 /** What a unit does to the history: before the migration, behind it, and to what surrounds the history. */
 interface Records {
   /** What the history must be; for one behind another in its message, the statement that fails unless it is. */
-  entry: Standing | string;
+  expected: HistoryPosition | string;
   claim: readonly string[];
   finish: string;
   after: readonly string[];
 }
 
-function unitOf(bench: Bench, name: string, script: Script, records: Records): TransactionUnit {
-  const { entry, claim, finish, after } = records;
-  const { opening, closing } = bench.settings;
-  const timeouts = setTimeouts(bench.timeouts, script.options);
-  const begin = [BEGIN, ...opening, ...timeouts, lockGuard(bench.history)];
+function entryOf(
+  context: MigrationContext,
+  name: string,
+  script: Script,
+  records: Records,
+): TransactionEntry {
+  const { expected, claim, finish, after } = records;
+  const { opening, closing } = context.settings;
+  const timeouts = setTimeouts(context.timeouts, script.options);
+  const begin = [BEGIN, ...opening, ...timeouts, lockGuard(context.history)];
   const front = [...claim, SAVEPOINT, ...SESSION_SETTINGS];
   return {
-    bench,
+    context,
     name,
     script,
-    ...(typeof entry === 'string'
-      ? { front: [...begin, entry, ...front] }
-      : { front, begin, standing: entry }),
+    ...(typeof expected === 'string'
+      ? { front: [...begin, expected, ...front] }
+      : { front, begin, position: expected }),
     closing: [...RESTORE, ...closing, RELEASE, finish, ...after, 'commit'],
   };
 }
 
 /** The first unit of a message is entered before the message is sent. */
-interface TransactionUnit extends Unit {
+interface TransactionEntry extends BatchEntry {
   begin?: readonly string[];
-  standing?: Standing;
+  position?: HistoryPosition;
 }
 
 /** Before its transaction begins: one that waits holds no lock of a database meanwhile. */
-function runUnits(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
-  const script = units[0]?.script;
+function runBatch(
+  context: MigrationContext,
+  entries: readonly TransactionEntry[],
+): Promise<MigrationOutcome[]> {
+  const script = entries[0]?.script;
   const serial = script?.kind === 'module' && script.serial;
-  return serial ? inModuleTurn(() => runNow(bench, units)) : runNow(bench, units);
+  return serial ? inModuleTurn(() => runNow(context, entries)) : runNow(context, entries);
 }
 
-async function runNow(bench: Bench, units: readonly TransactionUnit[]): Promise<Settled[]> {
-  const [first] = units;
+async function runNow(
+  context: MigrationContext,
+  entries: readonly TransactionEntry[],
+): Promise<MigrationOutcome[]> {
+  const [first] = entries;
   if (!first) return [];
-  const { connection, history } = bench;
-  const watch = watchLocks(bench.target, shortestLockTimeout(bench.timeouts, units));
+  const { connection, history } = context;
+  const watch = watchLocks(context.target, shortestLockTimeout(context.timeouts, entries));
   let entered = false;
   try {
-    if (!first.begin || !first.standing) throw new Error(`${first.name} is not the first of its message`);
-    await enter(bench, first.begin, first.standing);
+    if (!first.begin || !first.position) throw new Error(`${first.name} is not the first of its message`);
+    await enter(context, first.begin, first.position);
     entered = true;
     await (first.script.kind === 'sql'
-      ? connection.run(compose(units).parts, TOOK)
-      : runInUnit(first, first.script));
+      ? connection.run(composeBatch(entries).parts, TOOK)
+      : runEntry(first, first.script));
     const ends = endsOf(connection.answered);
     // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
-    const aborted = units[ends.length];
+    const aborted = entries[ends.length];
     if (aborted) throw swallowed(aborted);
-    return settledOf(units, ends);
+    return outcomesOf(entries, ends);
   } catch (error) {
     const answered = entered ? connection.answered : [];
     const unread = entered && answered.length === 0 && isServerError(error);
     await rollBack(connection);
     if (error === MOVED) return [{ name: first.name, outcome: 'moved' }];
     // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
-    if (unread && units.length > 1 && !connection.lost) return await runNow(bench, [first]);
+    if (unread && entries.length > 1 && !connection.lost) return await runNow(context, [first]);
     const ends = endsOf(answered);
-    const done = settledOf(units, ends);
-    const unit = units[done.length];
-    if (!unit || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
+    const done = outcomesOf(entries, ends);
+    const entry = entries[done.length];
+    if (!entry || connection.lost) throw error instanceof MpmError ? error : failure(error, first);
     if (isUntrusted(error)) {
       await refuseUntrusted(connection, history);
-      return [...done, { name: unit.name, outcome: 'moved' }];
+      return [...done, { name: entry.name, outcome: 'moved' }];
     }
     const outcome = entered ? outcomeOf(error, history) : outcomeOfEntry(error);
-    if (outcome) return [...done, { name: unit.name, outcome }];
+    if (outcome) return [...done, { name: entry.name, outcome }];
     const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
-    const place = entered ? placeOf(units, done.length, completed) : undefined;
-    const failed = error instanceof MpmError ? error : failure(error, unit, place);
-    return [...done, { name: unit.name, error: withHolders(failed, await watch.stop()) }];
+    const place = entered ? placeOf(entries, done.length, completed) : undefined;
+    const failed = error instanceof MpmError ? error : failure(error, entry, place);
+    return [...done, { name: entry.name, error: withHolders(failed, await watch.stop()) }];
   } finally {
     connection.sessionChanged();
     await watch.stop();
   }
 }
 
-function shortestLockTimeout({ lockTimeout }: Timeouts, units: readonly TransactionUnit[]): number {
-  return Math.min(...units.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
+function shortestLockTimeout({ lockTimeout }: Timeouts, entries: readonly TransactionEntry[]): number {
+  return Math.min(...entries.map(({ script }) => script.options.lockTimeout ?? lockTimeout));
 }
 
-async function runInUnit(unit: Unit, script: ModuleScript): Promise<void> {
-  const { name, bench } = unit;
-  const { connection } = bench;
-  await connection.raw(unit.front.join(';\n'));
+async function runEntry(entry: BatchEntry, script: ModuleScript): Promise<void> {
+  const { name, context } = entry;
+  const { connection } = context;
+  await connection.raw(entry.front.join(';\n'));
   connection.lastError = undefined;
   const { runModule } = await import('../module/module-run.ts');
-  const notices = await runModule({ name, script, connection, inTransaction: true, watch: bench.modules });
-  if (connection.transaction === 'failed') throw swallowed(unit);
-  if (connection.transaction === 'idle' && !connection.lost) throw escaped(unit);
-  unit.isClosing = true;
-  await connection.raw(unit.closing.join(';\n'));
-  for (const notice of notices) bench.notice(notice);
+  const notices = await runModule({ name, script, connection, inTransaction: true, watch: context.modules });
+  if (connection.transaction === 'failed') throw swallowed(entry);
+  if (connection.transaction === 'idle' && !connection.lost) throw escaped(entry);
+  entry.isClosing = true;
+  await connection.raw(entry.closing.join(';\n'));
+  for (const notice of notices) context.notice(notice);
 }
 
 /** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */
@@ -256,29 +271,29 @@ function endsOf(results: readonly Result[]): End[] {
   return ends;
 }
 
-function settledOf(units: readonly TransactionUnit[], ends: readonly End[]): Settled[] {
-  return units
+function outcomesOf(entries: readonly TransactionEntry[], ends: readonly End[]): MigrationOutcome[] {
+  return entries
     .slice(0, ends.length)
     .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
 }
 
 /** Where the unit's part of the message is, and how much of it was done. */
-function placeOf(units: readonly TransactionUnit[], index: number, completed: number) {
-  if (units[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
-  const { parts, starts } = compose(units);
+function placeOf(entries: readonly TransactionEntry[], index: number, completed: number) {
+  if (entries[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
+  const { parts, starts } = composeBatch(entries);
   const message = parts.join('');
   return { message, prefix: starts[index] ?? 0, completed };
 }
 
 /** A history that is missing, or an older version's, is another one than was planned from. */
-function outcomeOfEntry(error: unknown): UnitOutcome | undefined {
+function outcomeOfEntry(error: unknown): EntryOutcome | undefined {
   if (!isServerError(error)) return undefined;
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
   const other: string[] = [SQLSTATE.undefinedColumn, SQLSTATE.undefinedTable, SQLSTATE.undefinedSchema];
   return other.includes(error.code) ? 'moved' : undefined;
 }
 
-function outcomeOf(error: unknown, history: HistoryTable): UnitOutcome | undefined {
+function outcomeOf(error: unknown, history: HistoryTable): EntryOutcome | undefined {
   if (!isServerError(error)) return undefined;
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
   if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.moved)) return 'moved';

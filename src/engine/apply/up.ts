@@ -1,19 +1,27 @@
 import type { Connection } from '../../postgres/connection.ts';
 import { fingerprintOf } from '../history/state.ts';
-import { haltable } from './halt.ts';
+import { haltable } from './interrupt.ts';
 import { FORMAT, unmarkEmptied } from '../history/history.ts';
 import { waitForLock } from './lock.ts';
 import { requireHistory } from '../history/lost.ts';
 import type { Migration } from '../migration.ts';
 import { applyOutside, halfReverted } from '../outside/outside.ts';
 import { type Plan, planAfter } from '../plan.ts';
-import { bootstrap, type Found, planFor, readStanding } from '../history/read.ts';
-import { openStamp, premisesOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
+import { bootstrap, type DatabaseState, planFor, readState } from '../history/read.ts';
+import { openStamp, stampInputOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
 import { parseStamp, type Stamp, stampOf } from '../history/stamp.ts';
 import { isOld, takeOver, takeOverInPassing } from '../history/takeover.ts';
-import { type Application, applyInTransaction, type Settled } from './transaction.ts';
-import type { Bench } from './unit.ts';
-import { attemptAtWork, othersAtWork, outsideOf, perform, refused, waitOf, type Work } from './work.ts';
+import { type Application, applyInTransaction, type MigrationOutcome } from './transaction.ts';
+import type { MigrationContext } from './batch.ts';
+import {
+  attemptAtWork,
+  othersAtWork,
+  outsideOf,
+  perform,
+  refused,
+  waitOf,
+  type AttemptContext,
+} from './attempt.ts';
 
 /**
  * So many migrations at most travel in one message, and so much of SQL (characters), while the ones before took no
@@ -23,12 +31,12 @@ const MESSAGE = { most: 64, length: 256 * 1024, quick: 25 };
 
 /** Brings one database up on an open connection. `again`: another runner moved the history on, it is read anew. */
 export async function goUp(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
   migrations: readonly Migration[],
 ): Promise<'finished' | 'again'> {
   const { options, result } = work;
-  const found = (await foresee(work, connection, migrations)) ?? (await readStanding(connection, options));
+  const found = (await foresee(work, connection, migrations)) ?? (await readState(connection, options));
   requireHistory(found, options);
   if ((await requireStamp(work, connection, found)) === 'again') return 'again';
   const plan = await planFor(connection, found, migrations, options);
@@ -65,15 +73,15 @@ export async function goUp(
  * anyway, so that reading it first would be a round trip for nothing. Tried once: then the history is read.
  */
 async function foresee(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
   migrations: readonly Migration[],
-): Promise<Found | undefined> {
+): Promise<DatabaseState | undefined> {
   const { options } = work;
   const before = work.foreseen;
   work.foreseen = 'once';
   if (before || options.stamp === false || options.only !== undefined) return undefined;
-  const { comment, owner } = (await options.premises?.(Infinity)) ?? { comment: null, owner: false };
+  const { comment, owner } = (await options.stampInput?.(Infinity)) ?? { comment: null, owner: false };
   const stamp = owner ? parseStamp(comment) : undefined;
   if (!stamp?.count || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return undefined;
   const { pending, refusals } = planAfter(migrations, stamp.count, options);
@@ -92,9 +100,9 @@ async function foresee(
 }
 
 async function applyAll(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
-  found: Found,
+  found: DatabaseState,
   plan: Plan,
   migrations: readonly Migration[],
 ): Promise<'finished' | 'again'> {
@@ -104,11 +112,11 @@ async function applyAll(
   const rows = new Map(plan.entries.flatMap(({ name, row }) => (row ? [[name, row]] : [])));
   // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
   const scripts = pending.map(({ up }) => up);
-  const premises = await premisesOf(work, connection);
-  const stamp = stampSql(work, premises, stampAfterUp(found, plan, migrations), scripts);
+  const stampInput = await stampInputOf(work, connection);
+  const stamp = stampSql(work, stampInput, stampAfterUp(found, plan, migrations), scripts);
   const reverted = pending.find(({ name }) => rows.get(name)?.reverting);
   if (reverted) throw halfReverted(reverted.name);
-  const open = stampSql(work, premises, openStamp(work), scripts);
+  const open = stampSql(work, stampInput, openStamp(work), scripts);
   const lastAfter = (done: number) =>
     found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
   /** One of a message that begins with the migration at the index `first`. */
@@ -119,7 +127,7 @@ async function applyAll(
     return {
       migration,
       at: rows.get(migration.name) ?? last + 1,
-      standing: { last, fingerprint },
+      position: { last, fingerprint },
       before: index === 0 && found.count === 0 ? [unmarkEmptied(history)] : [],
       // In each message anew: another runner may have closed it in between.
       open: index === first ? open : undefined,
@@ -132,7 +140,7 @@ async function applyAll(
       const first = names.indexOf(name);
       return fitting(pending.slice(first, first + most), rows);
     },
-    settle: async (bench, those) => {
+    finish: async (context, those) => {
       const first = names.indexOf(those[0] ?? '');
       const batch = pending
         .slice(first, first + those.length)
@@ -140,7 +148,7 @@ async function applyAll(
       const since = performance.now();
       const whole = batch.length === 1 && first === pending.length - 1;
       if (!whole || !batch[0]?.migration.up.options.transaction) work.opened = true;
-      const settled = await apply(work, bench, batch);
+      const settled = await apply(work, context, batch);
       const quick = performance.now() - since < MESSAGE.quick * batch.length;
       most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
       return settled;
@@ -148,14 +156,18 @@ async function applyAll(
   });
 }
 
-async function apply(work: Work, bench: Bench, applications: readonly Application[]): Promise<Settled[]> {
+async function apply(
+  work: AttemptContext,
+  context: MigrationContext,
+  applications: readonly Application[],
+): Promise<MigrationOutcome[]> {
   const { target, options } = work;
   const [first, second] = applications;
   if (second) {
-    return haltable(target, options.history, options.signal, () => applyInTransaction(bench, applications));
+    return haltable(target, options.history, options.signal, () => applyInTransaction(context, applications));
   }
-  if (!first || first.migration.up.options.transaction) return applyInTransaction(bench, applications);
-  const outcome = await applyOutside(bench, outsideOf(options), first);
+  if (!first || first.migration.up.options.transaction) return applyInTransaction(context, applications);
+  const outcome = await applyOutside(context, outsideOf(options), first);
   return [{ name: first.migration.name, outcome }];
 }
 
@@ -172,7 +184,7 @@ function fitting(pending: readonly Migration[], rows: ReadonlyMap<string, unknow
 
 /** What the stamp will say when the first `done` of what is pending are applied. */
 function stampAfterUp(
-  found: Found,
+  found: DatabaseState,
   plan: Plan,
   migrations: readonly Migration[],
   done = plan.pending.length,

@@ -1,5 +1,5 @@
 import { MpmError } from '../../errors.ts';
-import type { Change } from './amend.ts';
+import type { Change } from './edit-history.ts';
 import type { Migration } from '../migration.ts';
 import { compareNames } from '../source/name.ts';
 import { isStamped, parseStamp, stampOf } from '../history/stamp.ts';

@@ -5,8 +5,8 @@ import { isServerError, isTransient } from '../../postgres/sqlstate.ts';
 import { planDown } from '../plan.ts';
 import type { Migration, SqlScript } from '../migration.ts';
 import type { HistoryRow } from '../history/state.ts';
-import { BEGIN, RESTORE, setTimeouts } from '../apply/unit.ts';
-import type { MigrateOptions } from '../apply/work.ts';
+import { BEGIN, RESTORE, setTimeouts } from '../apply/batch.ts';
+import type { MigrateOptions } from '../apply/attempt.ts';
 
 /**
  * Takes all of a plugin's migrations back in one transaction, which is rolled back: each is taken back in one of its

@@ -5,7 +5,7 @@ import { GUARD, guard, type HistoryTable, tableName } from './history.ts';
 import type { HistoryRow } from './state.ts';
 
 /** Where a history stands: what a plan is made from. */
-export interface Standing {
+export interface HistoryPosition {
   /** Greatest position; 0 when empty. */
   last: number;
   fingerprint: string;
@@ -19,7 +19,7 @@ const FINGERPRINT = `encode(sha256(convert_to(coalesce(string_agg(name || ' ' ||
  * Fails unless the history is still the one that was read (engine 38). A statement behind the one that takes the
  * lock: what that one sees was there before the lock was had.
  */
-export function unmoved(history: HistoryTable, { last, fingerprint }: Standing): string {
+export function unmoved(history: HistoryTable, { last, fingerprint }: HistoryPosition): string {
   const same = `coalesce(max(position), 0) = ${last} and ${FINGERPRINT} = ${literal(fingerprint)}`;
   return guard(`(select ${same} from ${tableName(history)})`, GUARD.moved);
 }

@@ -78,7 +78,7 @@ const STANDING = ['position', 'name', 'checksum', 'state', 'source', 'format'];
  * What a history holds ({@link parseCopy}; `old`: one of an older version). COPY instead of SELECT: it opens no index and
  * asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
  */
-export function copyStanding(history: HistoryTable, { old = false } = {}): string {
+export function copySummary(history: HistoryTable, { old = false } = {}): string {
   return `copy ${tableName(history)} (${(old ? STANDING.slice(0, -1) : STANDING).join(', ')}) to stdout`;
 }
 
@@ -86,7 +86,7 @@ export function copyStanding(history: HistoryTable, { old = false } = {}): strin
 export const SELECT_DATABASE = 'select current_catalog as database';
 
 /** What the head stamp is written with. */
-export interface Premises {
+export interface StampInput {
   /** The database's. */
   name: string;
   /** The database's comment, with the head stamp at its end. */
@@ -95,8 +95,8 @@ export interface Premises {
   owner: boolean;
 }
 
-/** {@link Premises} of databases, those that `condition` over pg_database names. */
-export function selectPremises(condition: string, more?: string): string {
+/** {@link StampInput} of databases, those that `condition` over pg_database names. */
+export function selectStampInput(condition: string, more?: string): string {
   return `select d.datname::text as name, s.description as comment, pg_catalog.pg_has_role(d.datdba, 'USAGE') as owner${more ? `, ${more}` : ''}
 from pg_catalog.pg_database d left join pg_catalog.pg_shdescription s
   on s.objoid = d.oid and s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
@@ -108,7 +108,7 @@ where ${condition}`;
  * statement's own snapshot: to_regclass answers from caches, which may be of a moment before it, and then another
  * runner's tables would be seen without the history that stands for them.
  */
-export function selectNewcomer(history: HistoryTable): string {
+export function selectContents(history: HistoryTable): string {
   const present = (schema: string, table: string) =>
     `exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = ${literal(schema)} and c.relname = ${literal(table)})`;
   // The history may lie in a schema of the product's, as `public`.

@@ -2,10 +2,17 @@ import { MpmError } from '../../errors.ts';
 import { type DatabaseTarget, withConnection } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { databaseError } from '../../postgres/sqlstate.ts';
-import { type Premises, selectPremises, selectThere, tableName } from './history.ts';
+import { type StampInput, selectStampInput, selectThere, tableName } from './history.ts';
 import type { Migration } from '../migration.ts';
 import { type Plan, planUp } from '../plan.ts';
-import { type Found, readPremises, readStanding, type ReadOptions, planFor, readRows } from './read.ts';
+import {
+  type DatabaseState,
+  readStampInput,
+  readState,
+  type ReadOptions,
+  planFor,
+  readRows,
+} from './read.ts';
 import { parseStamp } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
 
@@ -15,7 +22,7 @@ import type { HistoryRow } from './state.ts';
  * @throws MpmError NOT_EMPTY
  */
 export function requireHistory(
-  found: Found,
+  found: DatabaseState,
   { allowNonEmpty }: { allowNonEmpty?: boolean | undefined },
 ): void {
   const { database, bootstrapped, count, objects, emptied } = found;
@@ -44,14 +51,14 @@ Other tools whose tables are read: mpm-migrate baseline --help`,
 export async function requireWhole(
   connection: Connection,
   options: ReadOptions,
-  found: Found,
-  { comment }: Pick<Premises, 'comment'>,
+  found: DatabaseState,
+  { comment }: Pick<StampInput, 'comment'>,
 ): Promise<'whole' | 'again'> {
   if (!saysMore(comment, found.count)) return 'whole';
-  const now = await readStanding(connection, options);
+  const now = await readState(connection, options);
   if (now.count !== found.count || now.bootstrapped !== found.bootstrapped) return 'again';
   if (!now.bootstrapped) {
-    const { comment: by } = await readPremises(connection);
+    const { comment: by } = await readStampInput(connection);
     const [row] = await connection.query<{ there: boolean }>(selectThere(options.history));
     if (row?.there) return 'again';
     if (saysMore(by, 0)) throw lost(now, by);
@@ -59,8 +66,8 @@ export async function requireWhole(
   }
   const own = 'd.datname = pg_catalog.current_database()';
   const count = `(select count(*)::pg_catalog.int4 from ${tableName(options.history)})`;
-  const [both] = await connection.query<Premises & { count: number }>(
-    selectPremises(own, `${count} as count`),
+  const [both] = await connection.query<StampInput & { count: number }>(
+    selectStampInput(own, `${count} as count`),
   );
   if (both && saysMore(both.comment, both.count)) throw lost({ ...now, count: both.count }, both.comment);
   return 'whole';
@@ -70,7 +77,7 @@ function saysMore(comment: string | null, count: number): boolean {
   return (parseStamp(comment)?.count ?? 0) > count;
 }
 
-function lost({ database, count }: Found, comment: string | null): MpmError {
+function lost({ database, count }: DatabaseState, comment: string | null): MpmError {
   const stamped = parseStamp(comment)?.count ?? 0;
   return new MpmError(
     'HISTORY_LOST',
@@ -101,10 +108,10 @@ export async function inspect(
   options: ReadOptions & { rows?: boolean; allowNonEmpty?: boolean },
 ): Promise<Inspection> {
   return withConnection(target, async (connection) => {
-    const found = await readStanding(connection, options);
+    const found = await readState(connection, options);
     requireHistory(found, options);
     if (!options.allowNonEmpty)
-      await requireWhole(connection, options, found, await readPremises(connection));
+      await requireWhole(connection, options, found, await readStampInput(connection));
     const { count, fingerprint } = found;
     if (!options.rows)
       return { plan: await planFor(connection, found, set.migrations, options), count, fingerprint };

@@ -1,20 +1,20 @@
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { type Copy, parseCopy } from '../sql/copy.ts';
+import { type HistorySummary, parseSummary } from './summary.ts';
 import { isGuard } from './fence.ts';
 import {
-  copyStanding,
+  copySummary,
   createHistory,
   FORMAT,
   GUARD,
   guard,
   type HistoryTable,
   lockGuard,
-  type Premises,
+  type StampInput,
   SELECT_DATABASE,
-  selectNewcomer,
-  selectPremises,
+  selectContents,
+  selectStampInput,
   selectRows,
 } from './history.ts';
 import type { Migration } from '../migration.ts';
@@ -23,10 +23,10 @@ import { COPY_SCHEMAS, reachOf } from './shape.ts';
 import { stampOf } from './stamp.ts';
 import { fingerprintOf, type HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
-import { type Admit, sendAdmitted } from '../apply/unit.ts';
+import { type Admit, sendAdmitted } from '../apply/batch.ts';
 
 /** A database as it was found: its history, or that it has none, and then what else is in it. */
-export interface Found extends Copy {
+export interface DatabaseState extends HistorySummary {
   database: string;
   bootstrapped: boolean;
   /** Without a row in its history: up to four names of objects that are in the way, those of extensions not counted. */
@@ -41,8 +41,8 @@ export interface ReadOptions extends PlanOptions {
 }
 
 /** Reads where a database stands, in one message; writes nothing and takes no lock (engine 26). */
-export async function readStanding(connection: Connection, options: ReadOptions): Promise<Found> {
-  const found = await standingOf(connection, options.history);
+export async function readState(connection: Connection, options: ReadOptions): Promise<DatabaseState> {
+  const found = await stateOf(connection, options.history);
   if (found.database !== connection.database) {
     throw new MpmError(
       'WRONG_DATABASE',
@@ -63,48 +63,48 @@ export async function readStanding(connection: Connection, options: ReadOptions)
   return found;
 }
 
-async function standingOf(
+async function stateOf(
   connection: Connection,
   history: HistoryTable,
   how: { old?: boolean } = {},
-): Promise<Found> {
+): Promise<DatabaseState> {
   const read = await copyOf(connection, history, how);
-  if (read === 'older') return standingOf(connection, history, { old: true });
+  if (read === 'older') return stateOf(connection, history, { old: true });
   if (read !== 'missing' && read.count > 0) {
     return { ...read, bootstrapped: true, objects: [], emptied: false };
   }
   // Rows say whose history it is; without any, what is beside it does.
-  const [newcomer] = await connection.query<Newcomer>(selectNewcomer(history));
+  const [contents] = await connection.query<Contents>(selectContents(history));
   // Another runner may have created or dropped the history between the two queries.
-  if (!newcomer || newcomer.bootstrapped !== (read !== 'missing')) return standingOf(connection, history);
-  if (read !== 'missing' && newcomer.objects.length > 0) {
+  if (!contents || contents.bootstrapped !== (read !== 'missing')) return stateOf(connection, history);
+  if (read !== 'missing' && contents.objects.length > 0) {
     // Objects may have come with their rows after the history was read: rows are looked for once more behind them.
     const now = await copyOf(connection, history, how);
     if (typeof now === 'object' && now.count > 0)
       return { ...now, bootstrapped: true, objects: [], emptied: false };
   }
-  return { ...NOTHING, format: how.old ? 1 : FORMAT, ...newcomer };
+  return { ...NOTHING, format: how.old ? 1 : FORMAT, ...contents };
 }
 
 const NOTHING = { count: 0, last: 0, fingerprint: stampOf([]).fingerprint };
 
-type Newcomer = Pick<Found, 'database' | 'central' | 'bootstrapped' | 'objects' | 'emptied'>;
+type Contents = Pick<DatabaseState, 'database' | 'central' | 'bootstrapped' | 'objects' | 'emptied'>;
 
 async function copyOf(
   connection: Connection,
   history: HistoryTable,
   how: { old?: boolean },
-): Promise<(Copy & { database: string }) | 'missing' | 'older'> {
+): Promise<(HistorySummary & { database: string }) | 'missing' | 'older'> {
   try {
     const { results, copied } = await connection.send(
-      [SELECT_DATABASE, COPY_SCHEMAS, copyStanding(history, how)].join(';\n'),
+      [SELECT_DATABASE, COPY_SCHEMAS, copySummary(history, how)].join(';\n'),
     );
-    const [schemas = '', standing = ''] = copied;
+    const [schemas = '', summary = ''] = copied;
     // A table in a schema of ours, in which nobody else can create one, is ours.
     if (reachOf(connection, history, schemas) === 'unsure') {
       await connection.query(guard(mayBeRead(history), GUARD.untrusted));
     }
-    return { ...parseCopy(standing), database: String(results[0]?.rows[0]?.['database']) };
+    return { ...parseSummary(summary), database: String(results[0]?.rows[0]?.['database']) };
   } catch (error) {
     if (isUntrusted(error)) await refuseUntrusted(connection, history);
     if (!isServerError(error)) throw error;
@@ -115,7 +115,7 @@ async function copyOf(
   }
 }
 
-function newer({ database, format }: Found): MpmError {
+function newer({ database, format }: DatabaseState): MpmError {
   return new MpmError(
     'HISTORY_NEWER',
     `the history of "${database}" has format ${format}: a newer version of mpm-migrate wrote it, this one knows ${FORMAT}`,
@@ -130,7 +130,7 @@ function newer({ database, format }: Found): MpmError {
 /** The plan for a database as it was found. Its rows are read only when they are not just the first of the files. */
 export async function planFor(
   connection: Connection,
-  found: Found,
+  found: DatabaseState,
   migrations: readonly Migration[],
   options: ReadOptions,
 ): Promise<Plan> {
@@ -140,10 +140,10 @@ export async function planFor(
 }
 
 /** What the head stamp of this database is written with. */
-export async function readPremises(connection: Connection): Promise<Premises> {
+export async function readStampInput(connection: Connection): Promise<StampInput> {
   const own = 'd.datname = pg_catalog.current_database()';
-  const [premises] = await connection.query<Premises>(selectPremises(own));
-  return premises ?? { name: connection.database, comment: null, owner: false };
+  const [stampInput] = await connection.query<StampInput>(selectStampInput(own));
+  return stampInput ?? { name: connection.database, comment: null, owner: false };
 }
 
 export async function readRows(connection: Connection, history: HistoryTable): Promise<HistoryRow[]> {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
 import { isGuard, nobodyElse, unmoved } from './fence.ts';
-import { lockGuard, type Premises } from './history.ts';
+import { lockGuard, type StampInput } from './history.ts';
 import { requireWhole } from './lost.ts';
 import type { Script } from '../migration.ts';
-import { type Found, readPremises, readStanding } from './read.ts';
+import { type DatabaseState, readStampInput, readState } from './read.ts';
 import {
   mayComment,
   openedBy,
@@ -14,45 +14,49 @@ import {
   writeStamp,
   writeStampBehind,
 } from './stamp.ts';
-import { sendAdmitted } from '../apply/unit.ts';
-import type { MigrateOptions, Work } from '../apply/work.ts';
+import { sendAdmitted } from '../apply/batch.ts';
+import type { MigrateOptions, AttemptContext } from '../apply/attempt.ts';
 
 /** A comment that somebody writes by hand meanwhile is overwritten: ms. */
 const MEANWHILE = 1000;
 
 /** What a stamp is written with. */
-export async function premisesOf(work: Work, connection: Connection, maxAge = MEANWHILE): Promise<Premises> {
+export async function stampInputOf(
+  work: AttemptContext,
+  connection: Connection,
+  maxAge = MEANWHILE,
+): Promise<StampInput> {
   const { options, asked } = work;
   if (options.stamp === false) return { name: connection.database, comment: null, owner: false };
-  const known = await options.premises?.(maxAge);
+  const known = await options.stampInput?.(maxAge);
   if (known) return known;
-  if (asked && performance.now() - asked.at <= maxAge) return asked.premises;
-  const premises = await readPremises(connection);
-  work.asked = { premises, at: performance.now() };
-  return premises;
+  if (asked && performance.now() - asked.at <= maxAge) return asked.stampInput;
+  const stampInput = await readStampInput(connection);
+  work.asked = { stampInput, at: performance.now() };
+  return stampInput;
 }
 
 /** As {@link requireWhole}, where a stamp is kept. */
 export async function requireStamp(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
-  found: Found,
+  found: DatabaseState,
 ): Promise<'whole' | 'again'> {
   const { options } = work;
   if (options.stamp === false || options.allowNonEmpty) return 'whole';
-  return requireWhole(connection, options, found, await premisesOf(work, connection, Infinity));
+  return requireWhole(connection, options, found, await stampInputOf(work, connection, Infinity));
 }
 
 /** The word by which this work's open stamp is known. */
-export function openStamp(work: Work): OpenStamp {
+export function openStamp(work: AttemptContext): OpenStamp {
   work.token ??= randomBytes(6).toString('hex');
   return { by: work.token };
 }
 
 /** The statement that writes the stamp; none, and a notice, where the database is not ours to comment on. */
 export function stampSql(
-  work: Work,
-  { name, comment, owner }: Premises,
+  work: AttemptContext,
+  { name, comment, owner }: StampInput,
   stamp: Stamp | OpenStamp,
   scripts: readonly Script[],
 ): string | undefined {
@@ -69,13 +73,17 @@ export function stampSql(
  * A stamp may be open, after a kill for instance, or lag behind: a history that is current mends it. One that others
  * may be at work behind is left alone: they rely on its being open.
  */
-export async function refreshStamp(work: Work, connection: Connection, found: Found): Promise<void> {
+export async function refreshStamp(
+  work: AttemptContext,
+  connection: Connection,
+  found: DatabaseState,
+): Promise<void> {
   if (!found.bootstrapped || work.options.stamp === false) return;
   // What was known before this work opened it says nothing.
-  const known = work.opened ? undefined : await premisesOf(work, connection, Infinity);
+  const known = work.opened ? undefined : await stampInputOf(work, connection, Infinity);
   if (known && (!known.owner || isStamp(known, found))) return;
   // Whoever wrote it in the meantime may have mended it as well.
-  const now = await readPremises(connection);
+  const now = await readStampInput(connection);
   if (!now.owner || isStamp(now, found)) return;
   const ours = work.token !== undefined && openedBy(now.comment) === work.token;
   const guards = [unmoved(work.options.history, found), ...(ours ? [] : [nobodyElse()])];
@@ -83,12 +91,12 @@ export async function refreshStamp(work: Work, connection: Connection, found: Fo
 }
 
 /** After work that was begun and not ended, before the connection ends: the stamp says where the history stands by now. */
-export async function closeStamp(work: Work, connection: Connection): Promise<void> {
+export async function closeStamp(work: AttemptContext, connection: Connection): Promise<void> {
   if (!work.opened || connection.lost) return;
-  await refreshStamp(work, connection, await readStanding(connection, work.options));
+  await refreshStamp(work, connection, await readState(connection, work.options));
 }
 
-function isStamp({ comment }: Premises, { count, fingerprint }: Stamp): boolean {
+function isStamp({ comment }: StampInput, { count, fingerprint }: Stamp): boolean {
   const stamp = parseStamp(comment);
   return stamp?.count === count && stamp.fingerprint === fingerprint;
 }

@@ -1,7 +1,7 @@
 import type { Connection } from '../../postgres/connection.ts';
 import type { SessionRoles } from '../../postgres/roles.ts';
 import { literal } from '../../postgres/quote.ts';
-import { parseCopyRows } from '../sql/copy.ts';
+import { parseCopyRows } from './summary.ts';
 import { type HistoryTable, tableName } from './history.ts';
 
 /**

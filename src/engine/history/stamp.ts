@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MpmError } from '../../errors.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
-import type { Standing } from './fence.ts';
+import type { HistoryPosition } from './fence.ts';
 import { type HistoryTable, tableName } from './history.ts';
 import type { Script } from '../migration.ts';
 import { versionOf } from '../source/name.ts';
@@ -82,9 +82,9 @@ export function mayComment(script: Script): boolean {
 }
 
 /** Where a history with these rows stands, which must be in the order of their positions. */
-export function standingOf(
+export function positionOf(
   rows: readonly Pick<HistoryRow, 'position' | 'name' | 'checksum' | 'state'>[],
-): Standing & Stamp {
+): HistoryPosition & Stamp {
   return { ...stampOf(rows), last: rows.at(-1)?.position ?? 0 };
 }
 

@@ -6,12 +6,12 @@ import { isGuard, unmoved } from './fence.ts';
 import { alterHistory, FORMAT, lockGuard, tableName } from './history.ts';
 import { waitForLock } from '../apply/lock.ts';
 import type { Migration } from '../migration.ts';
-import { type Found, readPremises } from './read.ts';
+import { type DatabaseState, readStampInput } from './read.ts';
 import { stampOf, writeStamp } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, refuseUntrusted } from './trust.ts';
-import { sendAdmitted } from '../apply/unit.ts';
-import { type MigrateOptions, waitOf } from '../apply/work.ts';
+import { sendAdmitted } from '../apply/batch.ts';
+import { type MigrateOptions, waitOf } from '../apply/attempt.ts';
 
 /** Checksums of a history, the old one and the one that takes its place. */
 type Renewal = Pick<HistoryRow, 'name' | 'checksum'> & { as: string };
@@ -28,7 +28,7 @@ function renewals(rows: readonly HistoryRow[], migrations: readonly Migration[])
 
 /** Whether an older version's history, or rows of one, wait to be made this version's. */
 export function isOld(
-  found: Found,
+  found: DatabaseState,
   rows: readonly HistoryRow[] | undefined,
   migrations: readonly Migration[],
 ): boolean {
@@ -42,7 +42,7 @@ export function isOld(
  */
 export async function takeOver(
   connection: Connection,
-  found: Found,
+  found: DatabaseState,
   rows: readonly HistoryRow[],
   migrations: readonly Migration[],
   options: MigrateOptions,
@@ -51,7 +51,7 @@ export async function takeOver(
   const renewed = renewals(rows, migrations);
   const byName = new Map(renewed.map(({ name, as }) => [name, as]));
   const after = rows.map((row) => ({ ...row, checksum: byName.get(row.name) ?? row.checksum }));
-  const { owner, comment } = await readPremises(connection);
+  const { owner, comment } = await readStampInput(connection);
   const opening = [
     'begin isolation level read committed read write',
     `set local lock_timeout = ${pace.lockTimeout}`,

@@ -4,7 +4,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import { isServerError } from '../../postgres/sqlstate.ts';
 import { GUARD, lockGuard, tableName } from '../history/history.ts';
 import { guardTrusted, isUntrusted, refuseUntrusted } from '../history/trust.ts';
-import type { Bench } from '../apply/unit.ts';
+import type { MigrationContext } from '../apply/batch.ts';
 
 /** `locked`: another runner has it; `moved`: whose the history is changed, and it is to be looked at anew. */
 type NotTaken = 'locked' | 'moved';
@@ -15,16 +15,16 @@ type NotTaken = 'locked' | 'moved';
  * open that pins a snapshot, and CREATE INDEX CONCURRENTLY waits for it for ever (engine 14).
  */
 export class HeldLock {
-  readonly #bench: Bench;
+  readonly #bench: MigrationContext;
   #connection: Connection;
   /** What the history was when the attempt had claimed its row. */
-  #standing: string | undefined;
+  #contents: string | undefined;
   #again: Promise<void> | undefined;
   readonly #onGone: (() => void) | undefined;
   #closed = false;
 
-  private constructor(bench: Bench, connection: Connection, onGone: (() => void) | undefined) {
-    this.#bench = bench;
+  private constructor(context: MigrationContext, connection: Connection, onGone: (() => void) | undefined) {
+    this.#bench = context;
     this.#onGone = onGone;
     this.#connection = connection;
     this.#watch();
@@ -34,14 +34,14 @@ export class HeldLock {
    * @param onGone called when it was lost and cannot be had again, for who does not ask before each statement
    * @throws MpmError where the history is not to be trusted
    */
-  static async take(bench: Bench, onGone?: () => void): Promise<HeldLock | NotTaken> {
-    const taken = await take(bench);
-    return typeof taken === 'string' ? taken : new HeldLock(bench, taken, onGone);
+  static async take(context: MigrationContext, onGone?: () => void): Promise<HeldLock | NotTaken> {
+    const taken = await acquire(context);
+    return typeof taken === 'string' ? taken : new HeldLock(context, taken, onGone);
   }
 
   /** Remembers what the history is, with the attempt's own row in it. */
   async remember(): Promise<void> {
-    this.#standing = await standingOf(this.#connection, this.#bench);
+    this.#contents = await contentsOf(this.#connection, this.#bench);
   }
 
   /**
@@ -68,10 +68,10 @@ export class HeldLock {
   }
 
   async #takeAgain(): Promise<void> {
-    const taken = await take(this.#bench);
+    const taken = await acquire(this.#bench);
     if (typeof taken === 'string') throw lockLost('another runner has it now');
     this.#connection = taken;
-    if (this.#standing !== (await standingOf(taken, this.#bench))) {
+    if (this.#contents !== (await contentsOf(taken, this.#bench))) {
       throw lockLost('the history was changed meanwhile');
     }
     this.#again = undefined;
@@ -79,13 +79,13 @@ export class HeldLock {
   }
 }
 
-async function take(bench: Bench): Promise<Connection | NotTaken> {
-  const { target, history } = bench;
+async function acquire(context: MigrationContext): Promise<Connection | NotTaken> {
+  const { target, history } = context;
   const statements = [
     'begin isolation level read committed',
     'set local idle_in_transaction_session_timeout = 0',
     lockGuard(history),
-    ...guardTrusted(bench.connection, history),
+    ...guardTrusted(context.connection, history),
   ];
   const connection = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
   try {
@@ -95,16 +95,16 @@ async function take(bench: Bench): Promise<Connection | NotTaken> {
     await connection.close();
     if (isServerError(error) && error.message.includes(GUARD.locked)) return 'locked';
     if (!isUntrusted(error)) throw error;
-    await refuseUntrusted(bench.connection, history);
+    await refuseUntrusted(context.connection, history);
     return 'moved';
   }
 }
 
-async function standingOf(connection: Connection, { history }: Bench): Promise<string> {
-  const [row] = await connection.query<{ standing: string }>(
-    `select coalesce(pg_catalog.string_agg(pg_catalog.concat_ws(' ', position, name, checksum, state), e'\\n' order by position), '') as standing from ${tableName(history)}`,
+async function contentsOf(connection: Connection, { history }: MigrationContext): Promise<string> {
+  const [row] = await connection.query<{ contents: string }>(
+    `select coalesce(pg_catalog.string_agg(pg_catalog.concat_ws(' ', position, name, checksum, state), e'\\n' order by position), '') as contents from ${tableName(history)}`,
   );
-  return row?.standing ?? '';
+  return row?.contents ?? '';
 }
 
 function lockLost(why: string): MpmError {

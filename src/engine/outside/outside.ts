@@ -11,15 +11,15 @@ import {
   claimLeftover,
   claimReverting,
   deleteFinished,
-  type Progress,
+  type StatementProgress,
   recordFinished,
 } from './progress.ts';
 import { type Step, split } from '../sql/split.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { remakeSession } from '../sql/session.ts';
 import { runSteps } from './steps.ts';
-import type { Application, Reversion, UnitOutcome } from '../apply/transaction.ts';
-import { type Bench, RESTORE } from '../apply/unit.ts';
+import type { Application, Reversion, EntryOutcome } from '../apply/transaction.ts';
+import { type MigrationContext, RESTORE } from '../apply/batch.ts';
 
 /** How a migration is run outside a transaction. */
 export interface OutsideOptions {
@@ -37,20 +37,20 @@ export interface OutsideOptions {
  * progress, so that a failure or a kill leaves `failed` or `interrupted` at statement n (engine 9 to 11, 40).
  */
 export async function applyOutside(
-  bench: Bench,
+  context: MigrationContext,
   options: OutsideOptions,
-  { migration, at, standing, before = [], open, after }: Application,
-): Promise<UnitOutcome> {
-  const { history, applier } = bench;
+  { migration, at, position, before = [], open, after }: Application,
+): Promise<EntryOutcome> {
+  const { history, applier } = context;
   const leftover = typeof at === 'number' ? undefined : at;
   return workOff({
-    bench,
+    context,
     options,
     migration,
     script: migration.up,
     reverting: false,
     leftover,
-    before: [unmoved(history, standing), ...before],
+    before: [unmoved(history, position), ...before],
     open,
     claim: (progress) =>
       typeof at === 'number'
@@ -62,20 +62,20 @@ export async function applyOutside(
 
 /** Runs a `transaction:false` down section; the row is `running` meanwhile, and gone at the end. */
 export async function revertOutside(
-  bench: Bench,
+  context: MigrationContext,
   options: OutsideOptions,
-  { migration, script, row, standing, before = [], open, after }: Reversion,
-): Promise<UnitOutcome> {
-  const { history, applier } = bench;
+  { migration, script, row, position, before = [], open, after }: Reversion,
+): Promise<EntryOutcome> {
+  const { history, applier } = context;
   const leftover = row.reverting ? row : undefined;
   return workOff({
-    bench,
+    context,
     options,
     migration,
     script,
     reverting: true,
     leftover,
-    before: [unmoved(history, standing), ...before],
+    before: [unmoved(history, position), ...before],
     open,
     claim: (progress) =>
       leftover
@@ -87,7 +87,7 @@ export async function revertOutside(
 
 /** A migration, or its way back, that is to be worked off. */
 interface Task {
-  bench: Bench;
+  context: MigrationContext;
   options: OutsideOptions;
   migration: Migration;
   script: Script;
@@ -98,34 +98,34 @@ interface Task {
   before: readonly string[];
   /** Marks the head stamp open. */
   open: string | undefined;
-  claim(progress: Progress): string;
+  claim(progress: StatementProgress): string;
   finish: (string | undefined)[];
 }
 
-async function workOff(task: Task): Promise<UnitOutcome> {
-  const { bench, options, migration, script, reverting, leftover } = task;
-  const { connection } = bench;
+async function workOff(task: Task): Promise<EntryOutcome> {
+  const { context, options, migration, script, reverting, leftover } = task;
+  const { connection } = context;
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
   let begun = false;
-  const work = async (lock: HeldLock): Promise<UnitOutcome> => {
+  const work = async (lock: HeldLock): Promise<EntryOutcome> => {
     await requireStatements(connection, script, steps ?? []);
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
     const first = steps || done > 0 ? undefined : 1;
     const claimed = task.claim({ hashes, done, begun: first, reverting });
     const claim = [...task.before, claimed, task.open].filter(Boolean).join(';\n');
-    if ((await send(bench, claim)) === 'moved') return 'moved';
+    if ((await send(context, claim)) === 'moved') return 'moved';
     await lock.remember();
     const { name } = migration;
     const isFirst = leftover === undefined && !reverting;
-    const run = { bench, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
+    const run = { context, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
     begun = true;
     const owed = await runSteps(run);
     await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
     return 'done';
   };
   try {
-    return await underLock(bench, script, work);
+    return await underLock(context, script, work);
   } finally {
     // A session that was made again for an attempt that did not begin is nobody's.
     if (leftover && !begun && !connection.lost) await connection.raw(RESTORE.join(';\n'));
@@ -165,7 +165,7 @@ async function requireStatements(
 
 /** How many statements are done, from the row, and from the catalogs where the row does not know. */
 async function resumeAt(
-  { bench, options, script }: Task,
+  { context, options, script }: Task,
   row: HistoryRow,
   steps: readonly Step[] | undefined,
   hashes: readonly string[],
@@ -177,7 +177,7 @@ async function resumeAt(
   for (let index = 0; index < done; index += 1) if (!isAsBefore(index)) throw changedSince(row, index);
 
   if (steps && script.kind === 'sql') {
-    await remakeSession(bench.connection, { name: row.name, script, steps, done });
+    await remakeSession(context.connection, { name: row.name, script, steps, done });
   }
   const skip = options.resume === 'skip';
   if (row.state === 'failed') return skip ? done + 1 : done;
@@ -192,7 +192,12 @@ async function resumeAt(
   const { trace } = step?.nature ?? {};
   if (skip && trace?.kind === 'harmless') return done + 1;
   const verdict = isSql
-    ? await lookUp(bench.connection, bench.history, script.sql.slice(step.start, step.end), step.nature.trace)
+    ? await lookUp(
+        context.connection,
+        context.history,
+        script.sql.slice(step.start, step.end),
+        step.nature.trace,
+      )
     : 'unknown';
   if (verdict === 'unknown' && options.resume === undefined) throw endUnknown(row);
   return verdict === 'done' || (verdict === 'unknown' && skip) ? done + 1 : done;
@@ -239,17 +244,17 @@ function refusal(migration: string, message: string, hint: string): MpmError {
 }
 
 async function underLock(
-  bench: Bench,
+  context: MigrationContext,
   script: Script,
-  use: (lock: HeldLock) => Promise<UnitOutcome>,
-): Promise<UnitOutcome> {
-  await refusePooler(bench.connection);
+  use: (lock: HeldLock) => Promise<EntryOutcome>,
+): Promise<EntryOutcome> {
+  await refusePooler(context.connection);
   // A module sends its statements itself: where the lock cannot be had again, it can send no more.
-  const onGone = script.kind === 'module' ? () => bench.connection.cut() : undefined;
-  const lock = await HeldLock.take(bench, onGone);
+  const onGone = script.kind === 'module' ? () => context.connection.cut() : undefined;
+  const lock = await HeldLock.take(context, onGone);
   if (typeof lock === 'string') return lock;
   try {
-    await bench.admit?.();
+    await context.admit?.();
     return await use(lock);
   } finally {
     await lock.close();
@@ -266,7 +271,7 @@ async function refusePooler(connection: Connection): Promise<void> {
 }
 
 /** A history that 0.1.0 made gets the columns that it lacks. */
-async function send({ connection, history }: Bench, claim: string): Promise<UnitOutcome> {
+async function send({ connection, history }: MigrationContext, claim: string): Promise<EntryOutcome> {
   try {
     return await outcomeOf(connection.send(claim));
   } catch (error) {
@@ -276,7 +281,7 @@ async function send({ connection, history }: Bench, claim: string): Promise<Unit
 }
 
 /** `moved` is what the guards say; anything else is thrown. */
-async function outcomeOf(sent: Promise<unknown>): Promise<UnitOutcome> {
+async function outcomeOf(sent: Promise<unknown>): Promise<EntryOutcome> {
   try {
     await sent;
     return 'done';

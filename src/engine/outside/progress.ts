@@ -22,7 +22,7 @@ const OURS = `backend_pid = pg_catalog.pg_backend_pid(),
   backend_start = (select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a limit 1)`;
 
 /** How a script is going to be worked off. */
-export interface Progress {
+export interface StatementProgress {
   hashes: readonly string[];
   done: number;
   /** The number of the bare statement that is begun with the claim. */
@@ -30,7 +30,7 @@ export interface Progress {
   reverting: boolean;
 }
 
-function progressColumns({ hashes, done, begun, reverting }: Progress): string {
+function progressColumns({ hashes, done, begun, reverting }: StatementProgress): string {
   const list = hashes.map(literal).join(', ');
   return `statements = ${hashes.length}, statements_done = ${done}, statement_hashes = array[${list}]::text[],
   statement_begun = ${begun ?? 'null'}, reverting = ${reverting}, ${OURS}`;
@@ -42,7 +42,7 @@ export function claimFirst(
   migration: Migration,
   position: number,
   applier: Applier,
-  progress: Progress,
+  progress: StatementProgress,
 ): string {
   return `${insertClaim(history, migration, position, applier)};
 update ${tableName(history)} set ${progressColumns(progress)} where name = ${literal(migration.name)}`;
@@ -62,7 +62,7 @@ export function claimLeftover(
   migration: Migration,
   row: HistoryRow,
   applier: Applier,
-  progress: Progress,
+  progress: StatementProgress,
 ): string {
   const { run, toolVersion, actor } = applier;
   const checksum = progress.reverting ? '' : `checksum = ${literal(migration.checksum)}, `;
@@ -73,7 +73,7 @@ where ${unchanged(row)}`);
 }
 
 /** Turns the row of an applied migration into that of one whose `down` is at work. */
-export function claimReverting(history: HistoryTable, row: HistoryRow, progress: Progress): string {
+export function claimReverting(history: HistoryTable, row: HistoryRow, progress: StatementProgress): string {
   return requireOne(`update ${tableName(history)} set state = 'running', error = null, ${progressColumns(progress)}
 where ${unchanged(row)}`);
 }

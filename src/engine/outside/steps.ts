@@ -9,11 +9,11 @@ import type { ModuleScript, Script, SqlScript } from '../migration.ts';
 import { inModuleTurn } from '../module/module-run.ts';
 import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
 import type { Step } from '../sql/split.ts';
-import { type Bench, RESTORE, setTimeouts } from '../apply/unit.ts';
+import { type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
 
 /** A script in work outside a transaction. */
-export interface Run {
-  bench: Bench;
+export interface StatementRun {
+  context: MigrationContext;
   lock: HeldLock;
   /** Of a step that fails for what passes by itself. */
   retries: number;
@@ -33,8 +33,8 @@ export interface Run {
  * @returns the record that the last step still owes
  * @throws MpmError MIGRATION_FAILED, CONNECTION_LOST: where it stopped, and what was kept
  */
-export async function runSteps(run: Run): Promise<string[]> {
-  const { connection, history } = run.bench;
+export async function runSteps(run: StatementRun): Promise<string[]> {
+  const { connection, history } = run.context;
   let current = run.done;
   let owed: string[] = [];
   try {
@@ -69,8 +69,8 @@ export async function runSteps(run: Run): Promise<string[]> {
   }
 }
 
-async function runOutside({ name, bench }: Run, script: ModuleScript): Promise<void> {
-  const { connection, modules } = bench;
+async function runOutside({ name, context }: StatementRun, script: ModuleScript): Promise<void> {
+  const { connection, modules } = context;
   const { runModule } = await import('../module/module-run.ts');
   let notices: string[];
   try {
@@ -83,7 +83,7 @@ async function runOutside({ name, bench }: Run, script: ModuleScript): Promise<v
     await connection.query('rollback');
     throw new Error('it left a transaction open, which was rolled back');
   }
-  for (const notice of notices) bench.notice(notice);
+  for (const notice of notices) context.notice(notice);
 }
 
 /**
@@ -93,12 +93,12 @@ async function runOutside({ name, bench }: Run, script: ModuleScript): Promise<v
  * @param owed records of the step before
  * @returns records that go in front of the next one's, or of the end
  */
-async function runStep(run: Run, step: Step, number: number, owed: string[]): Promise<string[]> {
-  const { connection, history } = run.bench;
+async function runStep(run: StatementRun, step: Step, number: number, owed: string[]): Promise<string[]> {
+  const { connection, history } = run.context;
   if (step.nature.bare) return runBare(run, step, number, owed);
   if (owed.length) await connection.send(owed.join(';\n'));
   // What the migration set for its session is its statements', not ours: in the rest of this message it is set aside.
-  const record = [...run.bench.settings.closing, recordDone(history, run.name, number)].join(';\n');
+  const record = [...run.context.settings.closing, recordDone(history, run.name, number)].join(';\n');
   const parts = [prefixOf(run), textOf(run, step), `\n;${record}`];
   try {
     await untilHad(run, () => connection.run(parts));
@@ -109,8 +109,8 @@ async function runStep(run: Run, step: Step, number: number, owed: string[]): Pr
   }
 }
 
-async function runBare(run: Run, step: Step, number: number, owed: string[]): Promise<string[]> {
-  const { connection, history } = run.bench;
+async function runBare(run: StatementRun, step: Step, number: number, owed: string[]): Promise<string[]> {
+  const { connection, history } = run.context;
   const { trace } = step.nature;
   if (trace.kind === 'index') await dropInvalidIndex(connection, trace);
   const begun = recordBegun(history, run.name, number);
@@ -122,34 +122,34 @@ async function runBare(run: Run, step: Step, number: number, owed: string[]): Pr
 }
 
 /** For the session, because it has no transaction: what the file itself says, but for what has to wait for everybody. */
-function timeoutsOf({ script: { options } }: Run, { nature }: Step): string[] {
+function timeoutsOf({ script: { options } }: StatementRun, { nature }: Step): string[] {
   const { lockTimeout = 0, statementTimeout = 0 } = nature.patient ? {} : options;
   return [`set lock_timeout = ${lockTimeout}`, `set statement_timeout = ${statementTimeout}`];
 }
 
-function textOf({ script }: Run, { start, end }: Step): string {
+function textOf({ script }: StatementRun, { start, end }: Step): string {
   return (script as SqlScript).sql.slice(start, end);
 }
 
 /** What a step is sent behind. */
-function prefixOf({ bench, script }: Run): string {
-  return `${setTimeouts(bench.timeouts, script.options).join(';\n')};\n`;
+function prefixOf({ context, script }: StatementRun): string {
+  return `${setTimeouts(context.timeouts, script.options).join(';\n')};\n`;
 }
 
 /** What passes by itself is tried again right here: earlier statements are committed, the attempt cannot start anew. */
-async function untilHad(run: Run, act: () => Promise<unknown>): Promise<void> {
+async function untilHad(run: StatementRun, act: () => Promise<unknown>): Promise<void> {
   for (let tried = 0; ; tried += 1) {
     try {
       await act();
       return;
     } catch (error) {
-      if (run.bench.connection.lost || tried >= run.retries || !isTransient(error)) throw error;
+      if (run.context.connection.lost || tried >= run.retries || !isTransient(error)) throw error;
       await pause(tried + 4);
     }
   }
 }
 
-function stopped(run: Run, index: number, error: unknown, clean = false): MpmError {
+function stopped(run: StatementRun, index: number, error: unknown, clean = false): MpmError {
   const { name, steps, script } = run;
   const resume = `Then resume: mpm-migrate resolve ${name} --tenant {tenant} --retry`;
   const step = steps?.[index];
@@ -161,7 +161,7 @@ function stopped(run: Run, index: number, error: unknown, clean = false): MpmErr
       : undefined;
   const server = isServerError(error) ? error : undefined;
   const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped half-way';
-  const lost = run.bench.connection.lost !== undefined;
+  const lost = run.context.connection.lost !== undefined;
   const message = messageOf(error);
   return new MpmError(
     lost ? 'CONNECTION_LOST' : known?.code === 'INTERRUPTED' ? known.code : 'MIGRATION_FAILED',
@@ -185,7 +185,7 @@ function messageOf(error: unknown): string {
     : message;
 }
 
-function locateStep(run: Run, step: Step, error: unknown) {
+function locateStep(run: StatementRun, step: Step, error: unknown) {
   if (run.script.kind !== 'sql') return undefined;
   const script: SqlScript = run.script;
   const text = textOf(run, step);

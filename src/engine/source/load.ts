@@ -7,7 +7,7 @@ import { type FollowText, kyselyModule } from '../module/kysely-follow.ts';
 import type { MigrationOptions, ModuleScript } from '../migration.ts';
 import { currentModule, ModuleCall } from '../module/module-process.ts';
 
-type Run = ModuleScript['run'];
+type ModuleFunction = ModuleScript['run'];
 const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];
 
 /**
@@ -47,10 +47,17 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
     );
   }
   const serial = said || state !== undefined;
-  const script = (run: Run): ModuleScript => ({ kind: 'module', path, run, options, notices, serial });
+  const script = (run: ModuleFunction): ModuleScript => ({
+    kind: 'module',
+    path,
+    run,
+    options,
+    notices,
+    serial,
+  });
   return {
     up: script((db) => up.call(migration, db)),
-    ...(down && { down: script((db) => (down as Run).call(migration, db)) }),
+    ...(down && { down: script((db) => (down as ModuleFunction).call(migration, db)) }),
   };
 }
 
@@ -64,7 +71,7 @@ const followText: FollowText = (text, what, below) =>
 /** Of a text, so many characters are shown. */
 const MOST = 60;
 
-function isMigration(value: unknown): value is { up: Run; [key: string]: unknown } {
+function isMigration(value: unknown): value is { up: ModuleFunction; [key: string]: unknown } {
   return typeof value === 'object' && value !== null && 'up' in value && typeof value.up === 'function';
 }
 

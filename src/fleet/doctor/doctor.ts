@@ -11,7 +11,7 @@ import { findDatabases } from '../../postgres/database.ts';
 import { identifier } from '../../postgres/quote.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { redact } from '../../secrets.ts';
-import { type Blueprint, readBlueprint, sharesNothing } from '../../tenants/create/blueprint.ts';
+import { type TenantSources, readTenantSources, sharesNothing } from '../../tenants/create/tenant-sources.ts';
 import { isCopy } from '../../tenants/create/build.ts';
 import { type Aliases, examineServer, findAliases, type ServerFacts } from './examine.ts';
 import { LEDGER_ROW, readRights, tryWriting } from './rights.ts';
@@ -58,16 +58,12 @@ export async function doctor(
     }
   };
 
-  const blueprint = await attempt('files', () => readBlueprint(config));
-  if (blueprint)
-    add(
-      'files',
-      'ok',
-      `core migrations: ${blueprint.core.migrations.length}, seeds: ${blueprint.seeds.length}`,
-    );
-  if (blueprint && config.templates) judgeAlike(blueprint, add);
+  const sources = await attempt('files', () => readTenantSources(config));
+  if (sources)
+    add('files', 'ok', `core migrations: ${sources.core.migrations.length}, seeds: ${sources.seeds.length}`);
+  if (sources && config.templates) judgeAlike(sources, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
-  if (blueprint) await judgePlugins(config, blueprint, listed, { add, attempt });
+  if (sources) await judgePlugins(config, sources, listed, { add, attempt });
   if (listed) await attempt('central', () => judgeCentralFiles(config, add));
   stopIfAborted(signal);
   const servers = new Map<string, ServerFacts>();
@@ -81,8 +77,8 @@ export async function doctor(
     servers.set(name, facts);
     judgeServer(config, name, facts, add);
     await attempt(`server ${name}`, () => judgeBeginning(config, name, add));
-    if (blueprint && listed)
-      await attempt(`server ${name}`, () => judgeTemplate(listed.config, name, blueprint, add));
+    if (sources && listed)
+      await attempt(`server ${name}`, () => judgeTemplate(listed.config, name, sources, add));
   }
   const aliases = (await attempt('servers', () => findAliases(config, servers))) ?? unknownAliases(servers);
   judgeAliases(aliases, add);
@@ -92,7 +88,7 @@ export async function doctor(
     judgePool(listed, servers, add);
     judgeSettings(listed, servers, aliases.groups, add);
     await attempt('servers', () => judgeConnect(listed, servers, aliases.groups, add));
-    await attempt('tenants', () => judgeOrphans(listed, servers, aliases, blueprint, add));
+    await attempt('tenants', () => judgeOrphans(listed, servers, aliases, sources, add));
   }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   return { findings, warnings: count('warning'), errors: count('error') };
@@ -208,18 +204,23 @@ function judgeAliases({ groups, copies }: Aliases, add: Add): void {
 }
 
 /** What a template would make the same for all. */
-function judgeAlike(blueprint: Blueprint, add: Add): void {
-  const alike = whatIsAlike(blueprint);
+function judgeAlike(sources: TenantSources, add: Add): void {
+  const alike = whatIsAlike(sources);
   if (alike) add('files', 'warning', alike.message, alike.remedy, alike.names);
 }
 
-async function judgeTemplate(config: Config, server: string, blueprint: Blueprint, add: Add): Promise<void> {
+async function judgeTemplate(
+  config: Config,
+  server: string,
+  sources: TenantSources,
+  add: Add,
+): Promise<void> {
   const about = `server ${server}`;
   if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
   const template = await withServer(config, server, (connection) =>
-    findTemplate(connection, config, blueprint),
+    findTemplate(connection, config, sources),
   );
-  const missing = sharesNothing(blueprint)
+  const missing = sharesNothing(sources)
     ? 'no template: there is nothing that new tenants share'
     : 'no template of the current files yet: the next new tenant builds it first';
   if (!template) add(about, 'ok', missing);

@@ -3,7 +3,7 @@ import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, type MpmError } from '../../errors.ts';
 import { mergeMigrations } from '../../engine/source/source.ts';
-import type { Blueprint } from '../../tenants/create/blueprint.ts';
+import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
 import { TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
 import { type Add, addEach, quoted } from './findings.ts';
@@ -45,7 +45,7 @@ type Attempt = <T>(about: string, work: () => Promise<T>) => Promise<T | undefin
 /** Every plugin that has a folder, that a tenant has, or that can be installed, read as `up` reads it (fleet 42). */
 export async function judgePlugins(
   config: Config,
-  { core, cache }: Blueprint,
+  { core, cache }: TenantSources,
   listed: Listed | undefined,
   { add, attempt }: { add: Add; attempt: Attempt },
 ): Promise<void> {

@@ -4,7 +4,7 @@ import type { PoolRow } from '../../central/pool.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { identifier } from '../../postgres/quote.ts';
-import type { Blueprint } from '../../tenants/create/blueprint.ts';
+import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
 import { isUnfinishedName } from '../../tenants/create/build.ts';
 import { type Aliases, findAbandoned, findOrphans, promisesDatabase, type ServerFacts } from './examine.ts';
 import { idWord, shellWord } from '../../shell-word.ts';
@@ -159,7 +159,7 @@ export async function judgeOrphans(
   { config, tenants, pooled }: Listed,
   servers: ReadonlyMap<string, ServerFacts>,
   { groups }: Aliases,
-  blueprint: Blueprint | undefined,
+  sources: TenantSources | undefined,
   add: Add,
 ): Promise<void> {
   for (const names of groups) {
@@ -179,7 +179,7 @@ export async function judgeOrphans(
       add(about, 'warning', message, remedy, left);
     }
     const others = unknown.filter(({ name }) => !isUnfinishedName(name));
-    const migrations = blueprint?.core.migrations.map(({ name }) => name);
+    const migrations = sources?.core.migrations.map(({ name }) => name);
     const orphans = await findOrphans(config, server, others, migrations);
     if (orphans.length) {
       const adopt = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}`;

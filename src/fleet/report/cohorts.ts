@@ -22,7 +22,7 @@ const SHOWN = 5;
 const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future', 'kept']);
 
 /** What `status` found at one tenant. */
-export interface Found {
+export interface TenantInspection {
   inspection: Inspection;
   /** By its stamp alone. */
   stamped?: boolean;
@@ -37,7 +37,7 @@ export function stateOf(tenant: Tenant, { plan }: Inspection): StatusState {
 /** One tenant's line. */
 export function rowOf(
   tenant: Tenant,
-  { detail: found, lacksCore, error }: TenantAttempt<Found>,
+  { detail: found, lacksCore, error }: TenantAttempt<TenantInspection>,
   { ourRows }: { ourRows: boolean },
 ): StatusRow {
   const about = {

@@ -83,7 +83,7 @@ export class ReportBuilder {
   }
 
   /** Where a tenant stands is known, and worth a line, when it is a migration that failed. */
-  #standing(error: ErrorReport, at: string | null): Pick<FailureGroup, 'at'> {
+  #headOf(error: ErrorReport, at: string | null): Pick<FailureGroup, 'at'> {
     return error.migration === undefined ? {} : { at };
   }
 
@@ -104,7 +104,7 @@ export class ReportBuilder {
         error: { ...error, ...template },
         count: 1,
         tenants: [tenant],
-        ...this.#standing(error, to),
+        ...this.#headOf(error, to),
       });
     }
   }

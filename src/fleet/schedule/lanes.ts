@@ -7,7 +7,7 @@ import { isFailure } from '../report/report.ts';
 export type StopReason = 'interrupted' | 'max-failures';
 
 /** What the lanes are told to do, and tell. */
-export interface LaneWork<D> {
+export interface LaneHandler<D> {
   /** One attempt; `before` is what the last one came to. Must not reject: a failure is a value. */
   attempt(tenant: Tenant, before: TenantAttempt<D> | undefined): Promise<TenantAttempt<D>>;
   /** It gave its lane up and comes again after `waitMs` at the earliest. */
@@ -19,7 +19,7 @@ export interface LaneWork<D> {
 
 export interface LaneOptions<D> {
   servers: readonly { name: string; tenants: AsyncIterable<Tenant>; concurrency: number }[];
-  work: LaneWork<D>;
+  work: LaneHandler<D>;
   /** Attempts after the first. */
   retries: number;
   backoff(attempt: number): number;

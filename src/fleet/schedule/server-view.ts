@@ -1,7 +1,7 @@
 import type { Central } from '../../central/central.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
-import { type Premises, selectPremises } from '../../engine/history/history.ts';
+import { type StampInput, selectStampInput } from '../../engine/history/history.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { type Plan, planAfter, type PlanOptions } from '../../engine/plan.ts';
 import { parseStamp } from '../../engine/history/stamp.ts';
@@ -10,20 +10,20 @@ import { describeUrl, withConnection } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { directUrlOf } from '../../tenants/server.ts';
 import type { Headroom } from './limit.ts';
-import { inTurn } from './turn.ts';
+import { serialize } from './serialize.ts';
 
 /** What is known of a server by asking it once: its connections, and all its databases. */
 interface ServerView {
   headroom: Headroom;
   /** By name; none through a pooler, whose names need not be the server's. */
-  databases: ReadonlyMap<string, Premises> | undefined;
+  databases: ReadonlyMap<string, StampInput> | undefined;
   /** When it was read, and how long that took; ms. */
   at: number;
   took: number;
 }
 
 /** One database, by its stamp alone. */
-export interface StampedStanding {
+export interface StampedState {
   plan: Plan;
   count: number;
   fingerprint: string;
@@ -57,11 +57,11 @@ export class ServerViews {
    * Where a tenant stands, without a connection to it. `unknown`: it must be looked at, because it has no stamp, or
    * one of a history that is not just the first of these migrations. `missing`: there is no such database.
    */
-  async standing(
+  async state(
     { server, database }: Pick<Tenant, 'server' | 'database'>,
     migrations: readonly Migration[],
     options: PlanOptions = {},
-  ): Promise<StampedStanding | 'unknown' | 'missing'> {
+  ): Promise<StampedState | 'unknown' | 'missing'> {
     const databases = (await this.#of(server))?.databases;
     if (!databases) return 'unknown';
     const found = databases.get(database);
@@ -75,10 +75,10 @@ export class ServerViews {
    * What a database's stamp is written with, as it was `maxAge` ms ago at most; of a server that takes long to
    * answer, somewhat longer ago. Undefined: ask the database itself.
    */
-  async premises(
+  async stampInput(
     { server, database }: Pick<Tenant, 'server' | 'database'>,
     maxAge: number,
-  ): Promise<Premises | undefined> {
+  ): Promise<StampInput | undefined> {
     const first = this.#views.get(server);
     const view = await first;
     const stale = view && Date.now() - view.at > Math.max(maxAge, view.took * LASTS);
@@ -102,7 +102,7 @@ export class ServerViews {
     const url = directUrlOf(config, name);
     // What is asked is the same in every database of a server, and a connection costs more than the question.
     if (isSameServer(url, config.central.url)) {
-      return inTurn(this.#central, () => readServer(this.#central.connection));
+      return serialize(this.#central, () => readServer(this.#central.connection));
     }
     const { connectTimeout } = config.pace;
     const target = { url, applicationName: 'mpm-migrate/servers', connectTimeout };
@@ -124,15 +124,18 @@ function isSameServer(one: Address, other: Address): boolean {
 
 async function readServer(connection: Connection): Promise<ServerView> {
   const at = Date.now();
-  const { results } = await connection.send(`${SELECT_HEADROOM};\n${selectPremises('true')}`);
-  const [own, all] = results.map(({ rows }) => rows) as unknown as [[Headroom & { pid: number }], Premises[]];
+  const { results } = await connection.send(`${SELECT_HEADROOM};\n${selectStampInput('true')}`);
+  const [own, all] = results.map(({ rows }) => rows) as unknown as [
+    [Headroom & { pid: number }],
+    StampInput[],
+  ];
   const [{ pid, ...headroom }] = own;
   const direct = pid === connection.backendPid;
   return { headroom, databases: direct ? byName(all) : undefined, at, took: Date.now() - at };
 }
 
 /** Few comments are different: those that are equal are kept once. */
-function byName(all: readonly Premises[]): Map<string, Premises> {
+function byName(all: readonly StampInput[]): Map<string, StampInput> {
   const comments = new Map<string | null, string | null>();
   const kept = (comment: string | null): string | null => {
     if (!comments.has(comment)) comments.set(comment, comment);

@@ -5,11 +5,11 @@ import { countTenants, pagesOfTenants } from '../../central/list/tenants.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
-import { type LaneWork, runLanes } from './lanes.ts';
+import { type LaneHandler, runLanes } from './lanes.ts';
 import { defaultConcurrency, failureBudget } from './limit.ts';
 import { type Selection, filterFor } from '../select.ts';
 import { ServerViews } from './server-view.ts';
-import { streamInTurn } from './turn.ts';
+import { streamSerialized } from './serialize.ts';
 
 /** A selection, counted. */
 export interface Survey {
@@ -56,7 +56,7 @@ export async function sweep<D>(
     /** Settles those that need no attempt; the others go through the lanes. */
     sift?: ((page: readonly Tenant[]) => Promise<readonly Tenant[]>) | undefined;
   },
-  work: LaneWork<D>,
+  work: LaneHandler<D>,
 ): Promise<void> {
   const { config } = central;
   const { views = new ServerViews(central) } = options;
@@ -69,7 +69,11 @@ export async function sweep<D>(
   const pageSize = Math.max(20, Math.floor(PAGES / Math.max(1, servers.length)));
   const lanes = servers.map(async ({ server, count }) => ({
     name: server,
-    tenants: streamInTurn(central, once(pagesOfTenants(central, filter, { server, pageSize })), options.sift),
+    tenants: streamSerialized(
+      central,
+      once(pagesOfTenants(central, filter, { server, pageSize })),
+      options.sift,
+    ),
     concurrency: Math.min(count, await concurrencyOf(config, { server, count }, options.concurrency, views)),
   }));
   const how = { work, retries: config.pace.retries, backoff, signal: options.signal };
@@ -77,7 +81,7 @@ export async function sweep<D>(
   const stopped = await runLanes({ ...how, servers: await Promise.all(lanes), maxFailures });
   if (total === 0 || Object.keys(config.servers).length < 2) return;
   const slipped = new Map<string, Tenant[]>();
-  for await (const tenant of streamInTurn(central, once(pagesOfTenants(central, filter)), options.sift))
+  for await (const tenant of streamSerialized(central, once(pagesOfTenants(central, filter)), options.sift))
     slipped.set(tenant.server, [...(slipped.get(tenant.server) ?? []), tenant]);
   await runLanes({
     ...how,

@@ -6,7 +6,7 @@ import type { WalkContext } from '../context.ts';
 import { amountOf, failureBudget } from './limit.ts';
 import type { RunCounts, WaveReport } from '../report/report.ts';
 import type { Survey, SweepOptions } from './sweep.ts';
-import { streamInTurn } from './turn.ts';
+import { streamSerialized } from './serialize.ts';
 
 /** A part of a run that begins when the one before it ended well enough (fleet 5). */
 export interface Wave extends Survey {
@@ -66,7 +66,7 @@ export async function planWaves(
 }
 
 /** Runs one wave after the other; what is not begun is counted as skipped, with the reason. */
-export async function takeWaves(
+export async function runWaves(
   context: WalkContext,
   waves: readonly Wave[],
   options: SweepOptions & WaveOptions,
@@ -91,7 +91,7 @@ export async function takeWaves(
     const before = { ...report.counts };
     const started = Date.now();
     if (held) {
-      await passBy(context, wave, held);
+      await skipWave(context, wave, held);
     } else {
       if (!signal?.aborted) tell({ type: 'wave-started', name, total: wave.total });
       const limit = Math.min(failureBudget(wave.maxFailures, wave.total), most - failures);
@@ -118,8 +118,8 @@ export async function takeWaves(
   }
 }
 
-async function passBy({ central, finish }: WalkContext, wave: Wave, reason: string): Promise<void> {
-  for await (const tenant of streamInTurn(central, pagesOfTenants(central, wave.filter))) {
+async function skipWave({ central, finish }: WalkContext, wave: Wave, reason: string): Promise<void> {
+  for await (const tenant of streamSerialized(central, pagesOfTenants(central, wave.filter))) {
     await finish(resultOf(tenant, skipped(reason), 0));
   }
 }

@@ -4,11 +4,11 @@ import { decideAdoption } from '../../dialects/adopt.ts';
 import { decideBaseline, decideNothing, isNothing } from '../../engine/edit/decide.ts';
 import { readTool, type ToolName } from '../../dialects/other-tools.ts';
 import { readFleetFiles } from '../files.ts';
-import type { MendReport } from '../report/mend-report.ts';
-import { editHistories, type MendOptions } from '../edit.ts';
+import type { EditReport } from '../report/edit-report.ts';
+import { editHistories, type EditOptions } from '../edit-histories.ts';
 import type { Selection } from '../select.ts';
 
-export interface BaselineOptions extends MendOptions {
+export interface BaselineOptions extends EditOptions {
   /** Record every migration up to this one: a name or a version. `0`: that none was applied. */
   to?: string;
   /** Record what this tool's own table says is applied. */
@@ -26,7 +26,7 @@ export async function baseline(
   config: Config,
   selection: Selection,
   { to, from, table, ...options }: BaselineOptions,
-): Promise<MendReport> {
+): Promise<EditReport> {
   if ((to === undefined) === (from === undefined)) {
     throw new MpmError('USAGE', 'a baseline is drawn with --to or with --from: one of the two', {
       hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied.',

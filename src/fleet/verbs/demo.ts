@@ -4,7 +4,7 @@ import { withConnection } from '../../postgres/connect.ts';
 import { type EmbeddedServer, startEmbedded } from '../../postgres/embedded/embedded.ts';
 
 /** Where the demo plays: what it says and types, and who shows it, is the caller's. */
-export interface Stage {
+export interface DemoTerminal {
   /** The folder that holds the demo's migrations. */
   template: string;
   /** Keep the server and the folder when it is over. */
@@ -53,7 +53,7 @@ alter table meters drop column status;
 `;
 
 /** Plays the whole main job on a PostgreSQL of its own, and leaves nothing behind unless it is told to. */
-export async function demo(stage: Stage): Promise<Kept | undefined> {
+export async function demo(stage: DemoTerminal): Promise<Kept | undefined> {
   const server = await startEmbedded();
   try {
     return await play(stage, server);
@@ -62,15 +62,15 @@ export async function demo(stage: Stage): Promise<Kept | undefined> {
   }
 }
 
-async function play(stage: Stage, server: EmbeddedServer): Promise<Kept | undefined> {
+async function play(stage: DemoTerminal, server: EmbeddedServer): Promise<Kept | undefined> {
   // Within the server's folder, so that whatever ends this process, one removal takes all.
   const folder = join(server.dir, 'mini-grid');
-  const migrations = await furnish(folder, stage.template, server);
+  const migrations = await writeDemoFiles(folder, stage.template, server);
   stage.tell(
     `PostgreSQL ${server.version}, started for this demo`,
     `A project with ${migrations} core migrations, and a server with nothing on it.`,
   );
-  for (const step of [addCompanies, writeMigration, migrateAll, mend]) {
+  for (const step of [addCompanies, writeMigration, migrateAll, repairTenant]) {
     stage.signal.throwIfAborted();
     await step(stage, folder, server);
   }
@@ -82,7 +82,7 @@ async function play(stage: Stage, server: EmbeddedServer): Promise<Kept | undefi
 }
 
 /** Makes the project's folder; returns how many migrations it begins with. */
-async function furnish(folder: string, template: string, server: EmbeddedServer): Promise<number> {
+async function writeDemoFiles(folder: string, template: string, server: EmbeddedServer): Promise<number> {
   await cp(template, folder, { recursive: true });
   // A package's files may be read-only.
   await Promise.all(['.', 'migrations', 'migrations/core'].map((path) => chmod(join(folder, path), 0o755)));
@@ -98,14 +98,14 @@ async function furnish(folder: string, template: string, server: EmbeddedServer)
   return files.filter((file) => !file.endsWith('.down.sql')).length;
 }
 
-async function addCompanies(stage: Stage, folder: string): Promise<void> {
+async function addCompanies(stage: DemoTerminal, folder: string): Promise<void> {
   stage.tell('The central database', 'It lists the companies, and keeps what each run did.');
   await stage.type(folder, 'central', 'up');
   stage.tell('Eight companies', 'Each gets a database of its own, with all the core migrations in it.');
   for (const name of COMPANIES) await stage.type(folder, 'tenant', 'create', name);
 }
 
-async function writeMigration(stage: Stage, folder: string): Promise<void> {
+async function writeMigration(stage: DemoTerminal, folder: string): Promise<void> {
   stage.tell(
     'A change to the schema',
     'create makes the file and prints its path; what is in it, you write.',
@@ -117,7 +117,7 @@ async function writeMigration(stage: Stage, folder: string): Promise<void> {
   await stage.type(folder, 'sync');
 }
 
-async function migrateAll(stage: Stage, folder: string, server: EmbeddedServer): Promise<void> {
+async function migrateAll(stage: DemoTerminal, folder: string, server: EmbeddedServer): Promise<void> {
   stage.tell(
     'Applied to all of them',
     `Except that people at ${ODD_ONE} have already added such a column, by hand:`,
@@ -128,7 +128,7 @@ async function migrateAll(stage: Stage, folder: string, server: EmbeddedServer):
   await stage.type(folder, 'status');
 }
 
-async function mend(stage: Stage, folder: string, server: EmbeddedServer): Promise<void> {
+async function repairTenant(stage: DemoTerminal, folder: string, server: EmbeddedServer): Promise<void> {
   stage.tell(
     'Mended, and tried again',
     'The column is put aside, and up --failed takes just the one that failed.',
@@ -139,7 +139,7 @@ async function mend(stage: Stage, folder: string, server: EmbeddedServer): Promi
   await stage.type(folder, 'status');
 }
 
-async function runByHand(stage: Stage, server: EmbeddedServer, sql: string): Promise<void> {
+async function runByHand(stage: DemoTerminal, server: EmbeddedServer, sql: string): Promise<void> {
   const database = await databaseOf(ODD_ONE, server);
   stage.show(`${database}=# ${sql}`);
   const target = { url: server.url, database, applicationName: 'psql', connectTimeout: 5000 };

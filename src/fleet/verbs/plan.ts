@@ -63,7 +63,7 @@ export async function plan(
       takesBehind: true,
       tellsBehind: true,
       passes: (tenant) => passing(tenant, past),
-      visit: look,
+      visit: inspectTenant,
       gather,
     },
     options,
@@ -87,7 +87,7 @@ export async function plan(
   };
 }
 
-async function look({ target, migrations, options }: Visit): Promise<TenantAttempt<ShownPlan>> {
+async function inspectTenant({ target, migrations, options }: Visit): Promise<TenantAttempt<ShownPlan>> {
   const { plan: found } = await inspect(target, { migrations }, options);
   const pending = found.pending.map(({ name }) => name);
   const outcome = found.refusals.length ? 'refused' : pending.length ? 'pending' : 'current';

@@ -2,7 +2,7 @@ import { withCentral } from '../../central/central.ts';
 import { recordInstalled, requireInstallable, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { amend } from '../../engine/edit/amend.ts';
+import { editHistory } from '../../engine/edit/edit-history.ts';
 import { attemptUp } from '../../engine/apply/migrate.ts';
 import { KEPT } from '../../engine/history/state.ts';
 import { idWord } from '../../shell-word.ts';
@@ -11,7 +11,7 @@ import { attemptOf, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report/report.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { inTurn } from '../schedule/turn.ts';
+import { serialize } from '../schedule/serialize.ts';
 import type { Visit } from '../visit.ts';
 import { type RunOptions, walk } from '../walk.ts';
 
@@ -44,7 +44,7 @@ export async function installPlugin(
     notice,
   }: Visit): Promise<TenantAttempt> => {
     await how.admit?.();
-    await inTurn(context.central, () => recordInstalled(context.central, tenant.id, name));
+    await serialize(context.central, () => recordInstalled(context.central, tenant.id, name));
     const there = migrations.filter((migration) => ours.has(migration.name));
     if (there.length < ours.size) {
       const lacking = ours.size - there.length;
@@ -54,7 +54,7 @@ export async function installPlugin(
     }
     if (last === undefined || there.length === 0) return attemptOf({ outcome: 'current' });
     // Left by an earlier installation: they are the plugin's own again.
-    await amend(target, { ...how, migrations, write: true }, (rows) =>
+    await editHistory(target, { ...how, migrations, write: true }, (rows) =>
       rows
         .filter((row) => row.source === KEPT && ours.has(row.name))
         .map((row) => ({

@@ -1,7 +1,7 @@
 import { recordUninstalled, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
 import { errorReport, MpmError } from '../../errors.ts';
-import { amend } from '../../engine/edit/amend.ts';
+import { editHistory } from '../../engine/edit/edit-history.ts';
 import { attemptDown } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { compareNames } from '../../engine/source/name.ts';
@@ -13,7 +13,7 @@ import { attemptOf, failedBy, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report/report.ts';
 import { type Selection, requireSelection } from '../select.ts';
-import { inTurn } from '../schedule/turn.ts';
+import { serialize } from '../schedule/serialize.ts';
 import type { Visit } from '../visit.ts';
 import { type RunOptions, walk } from '../walk.ts';
 import { withPlugin } from './plugin-install.ts';
@@ -54,7 +54,7 @@ export async function uninstallPlugin(
   const takeBack = async ({ target, migrations, options: how }: Visit): Promise<TenantAttempt> => {
     const all = withAll(migrations, its);
     const wanted = { ...how, plugin: name, leaveLater };
-    await amend(target, { ...how, migrations: all, write: false }, async (rows) => {
+    await editHistory(target, { ...how, migrations: all, write: false }, async (rows) => {
       await rehearseDown(target, all, rows, wanted);
       return [];
     });
@@ -78,7 +78,7 @@ export async function uninstallPlugin(
     // Of who has it, all are its own: what an earlier installation had left, too.
     const has = tenant.plugins?.includes(name) ?? false;
     let head: string | null = null;
-    const { changes } = await amend(target, { ...how, migrations, write: keep === true }, (rows) => {
+    const { changes } = await editHistory(target, { ...how, migrations, write: keep === true }, (rows) => {
       head = headOf(rows);
       const there = rows.filter((row) => ours.has(row.name) && (has || row.source !== KEPT));
       const half = there.filter(({ state }) => state === 'failed' || state === 'running');
@@ -100,7 +100,9 @@ export async function uninstallPlugin(
     const attempt = await clear(visit).catch(refusedBy);
     const cleared = attempt.outcome === 'reverted' || attempt.outcome === 'current';
     if (!cleared || attempt.error) return attempt;
-    const removed = await inTurn(context.central, () => recordUninstalled(context.central, tenant.id, name));
+    const removed = await serialize(context.central, () =>
+      recordUninstalled(context.central, tenant.id, name),
+    );
     return removed && attempt.outcome === 'current' ? { ...attempt, outcome: 'reverted' } : attempt;
   };
 

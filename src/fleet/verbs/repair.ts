@@ -1,13 +1,13 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { decideRepair, decideStamp, repairable, type RepairKind } from '../../engine/edit/decide.ts';
-import { readPremises } from '../../engine/history/read.ts';
+import { readStampInput } from '../../engine/history/read.ts';
 import { readFleetFiles } from '../files.ts';
-import type { MendReport } from '../report/mend-report.ts';
-import { editHistories, type MendOptions } from '../edit.ts';
+import type { EditReport } from '../report/edit-report.ts';
+import { editHistories, type EditOptions } from '../edit-histories.ts';
 import type { Selection } from '../select.ts';
 
-export interface RepairOptions extends MendOptions {
+export interface RepairOptions extends EditOptions {
   /**
    * `checksums`: changed files are taken for what was applied. `missing`: what has no file is forgotten. `stamp`: the head
    * stamp says again what the history says; no names go with it.
@@ -26,9 +26,9 @@ export async function repair(
   config: Config,
   selection: Selection,
   { kind, names = [], ...options }: RepairOptions,
-): Promise<MendReport> {
+): Promise<EditReport> {
   const files = await readFleetFiles(config);
-  const mended = new Set<string>();
+  const repaired = new Set<string>();
   const candidates = new Set<string>();
   const report = await editHistories(
     config,
@@ -38,7 +38,7 @@ export async function repair(
       files,
       async decide({ migrations, rows, connection, notice }) {
         if (kind === 'stamp') {
-          const { comment, owner } = await readPremises(connection);
+          const { comment, owner } = await readStampInput(connection);
           if (owner) return decideStamp(rows, comment);
           notice('no head stamp: the user that migrates does not own the database');
           return [];
@@ -46,14 +46,14 @@ export async function repair(
         for (const { name } of repairable(migrations, rows, kind))
           if (candidates.size < 5) candidates.add(name);
         const changes = decideRepair(migrations, rows, kind, names);
-        for (const { name } of changes) mended.add(name);
+        for (const { name } of changes) repaired.add(name);
         return changes;
       },
     },
     options,
   );
   const state = kind === 'missing' ? 'missing' : 'changed';
-  const unmet = names.filter((name) => !mended.has(name));
+  const unmet = names.filter((name) => !repaired.has(name));
   if (unmet.length === 0 || report.interrupted) return report;
   const text = `${unmet.join(', ')}: not ${state} anywhere in ${report.selection}`;
   const untouched = report.counts.changed + report.counts.failed + report.counts.busy === 0;

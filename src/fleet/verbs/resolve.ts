@@ -5,13 +5,13 @@ import { inspect } from '../../engine/history/lost.ts';
 import { attemptDown, attemptUp } from '../../engine/apply/migrate.ts';
 import { requireValidIndexes } from '../../engine/outside/look-up.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
-import type { MendReport } from '../report/mend-report.ts';
-import { editHistories, type MendOptions } from '../edit.ts';
+import type { EditReport } from '../report/edit-report.ts';
+import { editHistories, type EditOptions } from '../edit-histories.ts';
 import type { RunReport } from '../report/report.ts';
 import { lookUpSingle } from '../select.ts';
 import { walk } from '../walk.ts';
 
-export interface ResolveOptions extends Omit<MendOptions, 'write' | 'concurrency'> {
+export interface ResolveOptions extends Omit<EditOptions, 'write' | 'concurrency'> {
   /** Id, name or database of the one tenant. */
   tenant: string;
   /**
@@ -30,7 +30,7 @@ export async function resolve(
   config: Config,
   name: string,
   { tenant: wanted, as, ...options }: ResolveOptions,
-): Promise<MendReport | RunReport> {
+): Promise<EditReport | RunReport> {
   const files = await readFleetFiles(config);
   const { id } = await lookUpSingle(config, wanted);
   if (as === 'retry' || as === 'skip') return resume(config, name, id, files, as, options);
@@ -60,7 +60,7 @@ async function resume(
   id: string,
   files: FleetFiles,
   as: 'retry' | 'skip',
-  options: Omit<MendOptions, 'write' | 'concurrency'>,
+  options: Omit<EditOptions, 'write' | 'concurrency'>,
 ): Promise<RunReport> {
   const report = await walk(
     config,

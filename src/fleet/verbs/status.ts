@@ -3,7 +3,7 @@ import type { Config } from '../../config/define.ts';
 import { inspect } from '../../engine/history/lost.ts';
 import { databaseMissing } from '../../postgres/connect.ts';
 import { attemptOf, failedBy, type TenantAttempt } from '../attempt.ts';
-import { Cohorts, type Found, historyOf, rowOf, stateOf, Matrix } from '../report/cohorts.ts';
+import { Cohorts, type TenantInspection, historyOf, rowOf, stateOf, Matrix } from '../report/cohorts.ts';
 import type { WalkContext } from '../context.ts';
 import type { OnEvent } from '../events.ts';
 import { readFleetFiles } from '../files.ts';
@@ -48,7 +48,7 @@ export async function status(
   const isSingle = ({ tenants }: WalkContext): boolean => tenants.total === 1 && selectsByName(selection);
   const gather = (
     { attempts }: TenantResult,
-    attempt: TenantAttempt<Found>,
+    attempt: TenantAttempt<TenantInspection>,
     tenant: Tenant,
     context: WalkContext,
   ): void => {
@@ -80,7 +80,7 @@ export async function status(
       passes: () => true,
       visit: (visit) => {
         const single = isSingle(visit.context);
-        return look(visit, { rows: single, stamps: !deep && !single });
+        return inspectTenant(visit, { rows: single, stamps: !deep && !single });
       },
       gather,
     },
@@ -115,10 +115,10 @@ const OUTCOME: Record<StatusState, Outcome> = {
   inactive: 'skipped',
 };
 
-async function look(
-  visit: Visit<Found>,
+async function inspectTenant(
+  visit: Visit<TenantInspection>,
   { rows, stamps }: { rows: boolean; stamps: boolean },
-): Promise<TenantAttempt<Found>> {
+): Promise<TenantAttempt<TenantInspection>> {
   const { tenant } = visit;
   try {
     const found = await find(visit, { rows, stamps });
@@ -134,9 +134,9 @@ async function look(
 async function find(
   { tenant, target, migrations, options, context }: Visit,
   { rows, stamps }: { rows: boolean; stamps: boolean },
-): Promise<Found> {
-  const standing = stamps ? await context.views.standing(tenant, migrations) : undefined;
-  if (standing === 'missing') throw databaseMissing(target);
-  if (typeof standing === 'object') return { inspection: standing, stamped: true };
+): Promise<TenantInspection> {
+  const stamped = stamps ? await context.views.state(tenant, migrations) : undefined;
+  if (stamped === 'missing') throw databaseMissing(target);
+  if (typeof stamped === 'object') return { inspection: stamped, stamped: true };
   return { inspection: await inspect(target, { migrations }, { ...options, rows }) };
 }

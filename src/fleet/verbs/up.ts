@@ -3,7 +3,7 @@ import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { inspect } from '../../engine/history/lost.ts';
 import { attemptUp } from '../../engine/apply/migrate.ts';
-import { refused } from '../../engine/apply/work.ts';
+import { refused } from '../../engine/apply/attempt.ts';
 import { tenantSet } from '../../tenants/folders/folder.ts';
 import { attemptOf, resultOf, type TenantAttempt } from '../attempt.ts';
 import { behindCore } from '../report/collect.ts';
@@ -12,7 +12,7 @@ import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import { isFailure, type RunReport } from '../report/report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { sweep } from '../schedule/sweep.ts';
-import { inactiveReason, passing, type Visit, visit, type VisitWork } from '../visit.ts';
+import { inactiveReason, passing, type Visit, visit, type TenantVerb } from '../visit.ts';
 import { type Preflight, type RunOptions, walk } from '../walk.ts';
 
 export interface UpOptions extends RunOptions {
@@ -42,7 +42,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
-  const work: VisitWork = { files, past, passes: (tenant) => passing(tenant, past), visit: migrate };
+  const work: TenantVerb = { files, past, passes: (tenant) => passing(tenant, past), visit: migrate };
   return walk(
     config,
     {
@@ -53,7 +53,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
       tellsBehind: true,
       inWaves: true,
       known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
-      preflight: strict ? (context) => lookFirst(context, work, runOptions) : undefined,
+      preflight: strict ? (context) => inspectFirst(context, work, runOptions) : undefined,
     },
     runOptions,
   );
@@ -73,9 +73,9 @@ async function stampedCurrent(
   try {
     const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const { migrations: set, ...limit } = limitedTo(migrations, files.to);
-    const standing = await views.standing(tenant, set, limit);
-    if (typeof standing === 'string' || standing.plan.pending.length > 0) return undefined;
-    const { head } = standing.plan;
+    const stamped = await views.state(tenant, set, limit);
+    if (typeof stamped === 'string' || stamped.plan.pending.length > 0) return undefined;
+    const { head } = stamped.plan;
     const lacks = ownFolder ? { lacksCore: behindCore(config, lacksCore, files.to) } : {};
     return attemptOf({ outcome: 'current', from: head, to: head, ...lacks });
   } catch {
@@ -84,9 +84,9 @@ async function stampedCurrent(
 }
 
 /** Looks at every tenant; those that stand in the way are reported, and none is migrated then. */
-async function lookFirst(
+async function inspectFirst(
   context: WalkContext,
-  work: VisitWork,
+  work: TenantVerb,
   { concurrency, signal }: RunOptions,
 ): Promise<Preflight | undefined> {
   const { central, tenants, views } = context;
@@ -97,7 +97,7 @@ async function lookFirst(
     tenants,
     { concurrency, signal, views },
     {
-      attempt: (tenant) => visit(tenant, context, { ...work, visit: look }),
+      attempt: (tenant) => visit(tenant, context, { ...work, visit: inspectTenant }),
       onRetry: () => undefined,
       onEnd: (tenant, attempt, attempts) => {
         if (!isFailure(attempt.outcome)) return undefined;
@@ -111,7 +111,7 @@ async function lookFirst(
   return { reported, reason: `--strict: ${reported.size} of ${tenants.total} cannot be migrated` };
 }
 
-async function look({ target, migrations, options }: Visit): Promise<TenantAttempt> {
+async function inspectTenant({ target, migrations, options }: Visit): Promise<TenantAttempt> {
   const { plan } = await inspect(target, { migrations }, options);
   const { head, refusals, notices } = plan;
   const pending = plan.pending.map(({ name }) => name);

@@ -9,8 +9,8 @@ import {
   findDatabases,
   renameDatabase,
 } from '../../postgres/database.ts';
-import { giveLikeness, type Likeness } from '../../postgres/likeness.ts';
-import { settleDatabases } from '../../postgres/settle.ts';
+import { applyDatabaseSettings, type DatabaseSettings } from '../../postgres/database-settings.ts';
+import { waitForDatabases } from '../../postgres/active-databases.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 
 /**
@@ -30,7 +30,7 @@ export interface Building {
 /** How it is made. */
 export interface BuildOptions extends CreateDatabaseOptions {
   /** What the template has that a copy lacks. */
-  likeness?: Likeness | undefined;
+  settings?: DatabaseSettings | undefined;
   /** Told why, when the template cannot be copied now; then it is made of `base`. */
   onNoTemplate?: ((why: string) => void) | undefined;
   base?: string | undefined;
@@ -78,7 +78,7 @@ export async function buildDatabase(
   options: () => Promise<BuildOptions>,
 ): Promise<Built> {
   const { database, buildingAs } = building;
-  const found = building.isNew ? NOTHING : await lookAt(connection, building);
+  const found = building.isNew ? NOTHING : await inspectDatabase(connection, building);
   if (found.final) {
     if (found.final.oid !== building.oid) throw taken(database);
     if (found.final.valid) return 'there';
@@ -93,12 +93,17 @@ export async function buildDatabase(
   }
   // How far an earlier attempt came with it is not known; nobody has used it.
   if (found.unnamed) await dropDatabase(connection, buildingAs);
-  const likeness = await createFrom(connection, buildingAs, await options());
+  const settings = await createFrom(connection, buildingAs, await options());
   const [made] = await findDatabases(connection, [buildingAs]);
   if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${database}" is gone`);
   building.oid = made.oid;
   await record(made.oid);
-  await renameDatabase(connection, buildingAs, database, likeness ? giveLikeness(database, likeness) : []);
+  await renameDatabase(
+    connection,
+    buildingAs,
+    database,
+    settings ? applyDatabaseSettings(database, settings) : [],
+  );
   return 'created';
 }
 
@@ -106,11 +111,11 @@ export async function buildDatabase(
 export async function createFrom(
   connection: Connection,
   name: string,
-  { likeness, onNoTemplate, base, ...create }: BuildOptions,
-): Promise<Likeness | undefined> {
+  { settings, onNoTemplate, base, ...create }: BuildOptions,
+): Promise<DatabaseSettings | undefined> {
   try {
     await createDatabase(connection, name, create);
-    return likeness;
+    return settings;
   } catch (error) {
     if (!onNoTemplate || !isOfTemplate(error)) throw error;
     onNoTemplate(error.message);
@@ -130,7 +135,7 @@ function isOfTemplate(error: unknown): error is Error {
 
 /** Drops what of it is ours. */
 export async function dropBuilding(connection: Connection, building: Building): Promise<void> {
-  const { final, unnamed } = await lookAt(connection, building);
+  const { final, unnamed } = await inspectDatabase(connection, building);
   if (unnamed) await dropDatabase(connection, building.buildingAs, { disconnect: true });
   if (final && final.oid === building.oid) {
     await dropDatabase(connection, building.database, { disconnect: true });
@@ -146,8 +151,8 @@ interface Remains {
 const NOTHING: Remains = {};
 
 /** What an earlier attempt left, once nothing of it is at work in the server any more. */
-async function lookAt(connection: Connection, { database, buildingAs }: Building): Promise<Remains> {
-  await settleDatabases(connection, [database, buildingAs]);
+async function inspectDatabase(connection: Connection, { database, buildingAs }: Building): Promise<Remains> {
+  await waitForDatabases(connection, [database, buildingAs]);
   const found = await findDatabases(connection, [database, buildingAs]);
   return {
     final: found.find(({ name }) => name === database),

@@ -6,18 +6,18 @@ import { MpmError } from '../../errors.ts';
 import type { Attempt } from '../../engine/apply/migrate.ts';
 import { checkDatabaseName } from '../../postgres/database.ts';
 import { idWord } from '../../shell-word.ts';
-import { CHANGED_MEANWHILE, FilesChanged, isCore, isWhole, sharesNothing } from './blueprint.ts';
+import { CHANGED_MEANWHILE, FilesChanged, isCore, isWhole, sharesNothing } from './tenant-sources.ts';
 import { type BuildOptions, type Built, buildDatabase, newBuildingName } from './build.ts';
 import { tenantSet } from '../folders/folder.ts';
-import { furnish, type FurnishOptions } from './furnish.ts';
-import type { Hands } from './hands.ts';
+import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
+import type { CreationConnections } from './connections.ts';
 import { copyOptions, type Original } from '../in-use.ts';
 import { copyFolder } from '../folders/own-folder.ts';
 import { cancellableOn } from '../server.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
-export interface Creation extends Hands {
+export interface Creation extends CreationConnections {
   id: string;
   /** By an earlier call; this one goes on. */
   resumed: boolean;
@@ -27,7 +27,7 @@ export interface Creation extends Hands {
   template?: Promise<Template | undefined>;
 }
 
-export interface ProvisionOptions extends FurnishOptions {
+export interface ProvisionOptions extends MigrateAndSeedOptions {
   /** Once aborted, no further migration is started, and the creation is undone. */
   signal?: AbortSignal;
   onStep?(step: 'database' | 'migrations', tenant: { id: string; name: string; database: string }): void;
@@ -53,7 +53,7 @@ export interface ProvisionReport {
 
 /** All steps from wherever the row stands: each looks at what is there, so that it may be done again. */
 export async function carryOut(
-  { central, id, resumed, copyOf, server: connection, blueprint, template: searching }: Creation,
+  { central, id, resumed, copyOf, server: connection, sources, template: searching }: Creation,
   row: Provisioning,
   options: ProvisionOptions,
 ): Promise<ProvisionReport> {
@@ -62,7 +62,7 @@ export async function carryOut(
   const { name, database, server } = row;
   const tenant = { id, name, database, server };
   checkDatabaseName(database);
-  const { migrations } = await tenantSet(tenant, blueprint.core, config, blueprint.cache);
+  const { migrations } = await tenantSet(tenant, sources.core, config, sources.cache);
   const found = await searching;
 
   options.onStep?.('database', tenant);
@@ -78,22 +78,22 @@ export async function carryOut(
     return mark('creating its database');
   };
   // By then the database is being made, and there is nothing else to do.
-  const looking = immediate().then(() => blueprint.isCurrent());
+  const looking = immediate().then(() => sources.isCurrent());
   looking.catch(() => undefined);
   let original: string | undefined;
   const howToBuild = async (): Promise<BuildOptions> => {
     if (copyOf) original = await readOriginal(central, copyOf.id);
     if (copyOf) return { ...rightsOf(config), ...(await copyOptions(connection, copyOf)) };
-    if (isCore(blueprint, migrations)) {
-      template = await ensureTemplate(config, server, { connection, blueprint, found }, options);
+    if (isCore(sources, migrations)) {
+      template = await ensureTemplate(config, server, { connection, sources, found }, options);
     }
     const rights = rightsOf(config);
     if (template.name === undefined) return rights;
-    const { name: from, likeness } = template;
+    const { name: from, settings } = template;
     return {
       ...rights,
       template: from,
-      likeness,
+      settings,
       base: rights.template,
       onNoTemplate: (why) => void (template = { why }),
     };
@@ -106,13 +106,13 @@ export async function carryOut(
   const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);
   let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
   // What is shared of it is there.
-  const isPart = (source === 'template' || source === 'pool') && !isWhole(blueprint);
+  const isPart = (source === 'template' || source === 'pool') && !isWhole(sources);
   if (source === 'migrations' || isPart) {
     options.onStep?.('migrations', tenant);
     row.step = 'migrations';
     await mark('applying its migrations');
-    const premises = { server, database, purpose: id, tenant: { id, name } };
-    attempt = await furnish(config, premises, { migrations, seeds: blueprint.seeds }, options);
+    const newDatabase = { server, database, purpose: id, tenant: { id, name } };
+    attempt = await migrateAndSeed(config, newDatabase, { migrations, seeds: sources.seeds }, options);
   }
   if (copyOf) {
     await copyInstalled(central, copyOf.id, id);
@@ -124,8 +124,8 @@ export async function carryOut(
     throw new MpmError('TENANT_STATUS', `${name} (${id}) is not being created any more`);
   }
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
-  const meant = !copyOf && config.templates && !sharesNothing(blueprint) && isCore(blueprint, migrations);
-  const filesChanged = !copyOf && isCore(blueprint, migrations) && !blueprint.isStill();
+  const meant = !copyOf && config.templates && !sharesNothing(sources) && isCore(sources, migrations);
+  const filesChanged = !copyOf && isCore(sources, migrations) && !sources.isStill();
   const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },

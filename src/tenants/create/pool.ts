@@ -13,13 +13,13 @@ import { MpmError, stopIfAborted } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { identifier } from '../../postgres/quote.ts';
 import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../../postgres/database.ts';
-import { giveLikeness, type Likeness } from '../../postgres/likeness.ts';
-import { settleDatabases } from '../../postgres/settle.ts';
+import { applyDatabaseSettings, type DatabaseSettings } from '../../postgres/database-settings.ts';
+import { waitForDatabases } from '../../postgres/active-databases.ts';
 import { shellWord } from '../../shell-word.ts';
-import { type Blueprint, CHANGED_MEANWHILE, readBlueprint, sharesNothing } from './blueprint.ts';
+import { type TenantSources, CHANGED_MEANWHILE, readTenantSources, sharesNothing } from './tenant-sources.ts';
 import { createFrom, newPoolName } from './build.ts';
 import type { ChangeOptions } from '../change.ts';
-import { furnish, type FurnishOptions } from './furnish.ts';
+import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
 import { withServerLock } from '../lock.ts';
 import { requireBuiltIn } from './provision.ts';
 import { serverOf, withNewDatabase, withServer } from '../server.ts';
@@ -52,25 +52,25 @@ export interface PoolReport extends PoolStatus {
 export async function fillPool(
   config: Config,
   { size, server = 'default' }: { size: number; server?: string },
-  options: FurnishOptions = {},
+  options: MigrateAndSeedOptions = {},
 ): Promise<PoolReport> {
   if (!Number.isInteger(size) || size < 0 || size > 1000) {
     throw new MpmError('USAGE', `a pool of ${size} databases cannot be kept`, {
       hint: 'Give a whole number from 0 to 1000: mpm-migrate tenant pool fill --size 5',
     });
   }
-  const blueprint = await readBlueprint(config);
-  const fill = async (pool: PoolWork): Promise<void> => {
+  const sources = await readTenantSources(config);
+  const fill = async (pool: PoolCreation): Promise<void> => {
     const fit = await fitOnes(pool.connection, await readPool(pool.central, server));
-    await clear(pool, (row) => row.state !== 'ready' || row.blueprint !== blueprint.key || !fit.has(row.id));
+    await clear(pool, (row) => row.state !== 'ready' || row.blueprint !== sources.key || !fit.has(row.id));
     const ready = (await readPool(pool.central, server)).length;
     for (let left = size - ready; left > 0 && !options.signal?.aborted; left -= 1) await add(pool, options);
-    if (pool.made > 0 && !blueprint.isStill()) {
+    if (pool.made > 0 && !sources.isStill()) {
       const where = server === 'default' ? '' : ` --server ${shellWord(server)}`;
       pool.notices.push(`${CHANGED_MEANWHILE}: mpm-migrate tenant pool fill --size ${size}${where}`);
     }
   };
-  return atWork(config, server, blueprint, fill, options.signal);
+  return atWork(config, server, sources, fill, options.signal);
 }
 
 /** Drops all databases of a server's pool. @throws MpmError USAGE, UNKNOWN_SERVER, BUSY */
@@ -79,8 +79,8 @@ export async function drainPool(
   { server = 'default' }: { server?: string } = {},
   { signal }: ChangeOptions = {},
 ): Promise<PoolReport> {
-  const blueprint = await readBlueprint(config);
-  return atWork(config, server, blueprint, (pool) => clear(pool, () => !signal?.aborted), signal);
+  const sources = await readTenantSources(config);
+  return atWork(config, server, sources, (pool) => clear(pool, () => !signal?.aborted), signal);
 }
 
 /** Looks at the pools of all servers, or of one; changes nothing. */
@@ -92,7 +92,7 @@ export async function poolStatus(
   stopIfAborted(signal);
   requireBuiltIn(config);
   if (server !== undefined) serverOf(config, server);
-  const { key } = await readBlueprint(config);
+  const { key } = await readTenantSources(config);
   return withCentral(config, async (central) => {
     const rows = await readPool(central, server);
     const names = server === undefined ? Object.keys(config.servers) : [server];
@@ -102,11 +102,11 @@ export async function poolStatus(
   });
 }
 
-interface PoolWork {
+interface PoolCreation {
   central: Central;
   server: string;
   connection: Connection;
-  blueprint: Blueprint;
+  sources: TenantSources;
   made: number;
   dropped: number;
   notices: string[];
@@ -115,8 +115,8 @@ interface PoolWork {
 async function atWork(
   config: Config,
   server: string,
-  blueprint: Blueprint,
-  work: (pool: PoolWork) => Promise<void>,
+  sources: TenantSources,
+  work: (pool: PoolCreation) => Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<PoolReport> {
   stopIfAborted(signal);
@@ -126,11 +126,19 @@ async function atWork(
   return withServerLock(config, { what: 'pool', server, wait: config.pace.lockWait }, () =>
     withCentral(config, (central) =>
       withServer(config, server, async (connection) => {
-        const pool: PoolWork = { central, server, connection, blueprint, made: 0, dropped: 0, notices: [] };
+        const pool: PoolCreation = {
+          central,
+          server,
+          connection,
+          sources,
+          made: 0,
+          dropped: 0,
+          notices: [],
+        };
         await work(pool);
-        const status = statusOf(server, await readPool(central, server), blueprint.key);
+        const status = statusOf(server, await readPool(central, server), sources.key);
         const { made, dropped, notices } = pool;
-        const changed = made > 0 && !blueprint.isStill() ? { filesChanged: true } : {};
+        const changed = made > 0 && !sources.isStill() ? { filesChanged: true } : {};
         return { ...status, made, dropped, notices, ...changed, durationMs: Date.now() - started };
       }),
     ),
@@ -155,46 +163,46 @@ function statusOf(server: string, rows: readonly PoolRow[], key: string): PoolSt
 }
 
 /** A database's row is there before it and after it: so a kill leaves none that nobody knows of. */
-async function clear(pool: PoolWork, which: (row: PoolRow) => boolean): Promise<void> {
+async function clear(pool: PoolCreation, which: (row: PoolRow) => boolean): Promise<void> {
   const { central, server, connection } = pool;
   for (const row of await readPool(central, server)) {
     if (!which(row)) continue;
     // A registration that took it was faster, and it is a tenant's now.
     if (!(await withdraw(central, row.id))) continue;
-    await settleDatabases(connection, [row.database]);
+    await waitForDatabases(connection, [row.database]);
     await dropDatabase(connection, row.database, { disconnect: true });
     await forgetPooled(central, row.id);
     pool.dropped += 1;
   }
 }
 
-async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
-  const { central, server, connection, blueprint } = pool;
+async function add(pool: PoolCreation, options: MigrateAndSeedOptions): Promise<void> {
+  const { central, server, connection, sources } = pool;
   const { config } = central;
   const rights = rightsOf(config);
-  let template = await ensureTemplate(config, server, { connection, blueprint }, options);
+  let template = await ensureTemplate(config, server, { connection, sources }, options);
   const database = newPoolName();
   pool.notices.push(...(template.notices ?? []));
-  const id = await announcePooled(central, { server, database, blueprint: blueprint.key });
+  const id = await announcePooled(central, { server, database, blueprint: sources.key });
   try {
-    let likeness: Likeness | undefined;
+    let settings: DatabaseSettings | undefined;
     if (template.name === undefined) await createDatabase(connection, database, rights);
     else {
       const onNoTemplate = (why: string) => void (template = { why });
       const like = {
         template: template.name,
-        likeness: template.likeness,
+        settings: template.settings,
         base: rights.template,
         onNoTemplate,
       };
-      likeness = await createFrom(connection, database, { ...rights, ...like });
+      settings = await createFrom(connection, database, { ...rights, ...like });
     }
     if (template.name === undefined) {
       const notice = `made without a template: ${template.why}`;
-      const meant = config.templates && !sharesNothing(blueprint);
+      const meant = config.templates && !sharesNothing(sources);
       if (meant && !pool.notices.includes(notice)) pool.notices.push(notice);
-      const premises = { server, database, purpose: 'pool' };
-      await furnish(config, premises, blueprint.shared, options);
+      const newDatabase = { server, database, purpose: 'pool' };
+      await migrateAndSeed(config, newDatabase, sources.shared, options);
     } else {
       // The first session in a database writes what the later ones start from (`pg_internal.init`).
       await withNewDatabase(config, { server, database, purpose: 'pool' }, () => Promise.resolve());
@@ -202,7 +210,9 @@ async function add(pool: PoolWork, options: FurnishOptions): Promise<void> {
     await endOwnSessions(connection, database);
     // Closed until it is handed out, so that nobody is in it when it gets its name.
     const close = `alter database ${identifier(database)} with allow_connections false`;
-    await connection.query([...(likeness ? giveLikeness(database, likeness) : []), close].join(';\n'));
+    await connection.query(
+      [...(settings ? applyDatabaseSettings(database, settings) : []), close].join(';\n'),
+    );
     const [made] = await findDatabases(connection, [database]);
     if (!made) throw new MpmError('DATABASE_MISSING', `the new database "${database}" is gone`);
     await markReady(central, id, made.oid);

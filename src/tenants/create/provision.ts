@@ -21,10 +21,10 @@ import { withTenantLock } from '../lock.ts';
 import { checkCompanyName, databaseNames, slugOf } from '../name.ts';
 import { refuseNamesakes } from '../same-database.ts';
 import { serverOf } from '../server.ts';
-import { type Blueprint, FilesChanged, readBlueprint } from './blueprint.ts';
+import { type TenantSources, FilesChanged, readTenantSources } from './tenant-sources.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import { carryOut, type Creation, type ProvisionReport, type ProvisionOptions } from './creation.ts';
-import { type Hands, type IdleHands, withHands } from './hands.ts';
+import { type CreationConnections, type ConnectionCache, withCreationConnections } from './connections.ts';
 import { findTemplate, type Template } from './template.ts';
 import { ended, keepFailed, onCentral, undo } from './undo.ts';
 
@@ -51,7 +51,7 @@ export function provision(
   config: Config,
   input: ProvisionInput,
   options: ProvisionOptions = {},
-  idle?: IdleHands,
+  idle?: ConnectionCache,
 ): Promise<ProvisionReport> {
   return create(config, input, options, { idle });
 }
@@ -61,7 +61,7 @@ export async function create(
   config: Config,
   input: ProvisionInput,
   options: ProvisionOptions,
-  { copyOf, idle }: { copyOf?: Original; idle: IdleHands | undefined },
+  { copyOf, idle }: { copyOf?: Original; idle: ConnectionCache | undefined },
 ): Promise<ProvisionReport> {
   stopIfAborted(options.signal);
   const { database, server = 'default' } = input;
@@ -75,11 +75,11 @@ export async function create(
   }
   if (input.claim) requireFolder(config, { database: database ?? slugOf(name), server });
   const wanted = { name, database, server, fromTemplate: !copyOf && config.templates };
-  const look = (connection: Connection, files: Promise<Blueprint>, central: Promise<Central>) =>
-    lookAround(connection, central, wanted, files);
-  return withHands(config, server, { look, idle }, async (hands, seen) => {
+  const look = (connection: Connection, files: Promise<TenantSources>, central: Promise<Central>) =>
+    checkServer(connection, central, wanted, files);
+  return withCreationConnections(config, server, { look, idle }, async (opened, seen) => {
     for (let left = 4; ; left -= 1) {
-      const creation = await register(hands, { ...input, name, server }, seen, {
+      const creation = await register(opened, { ...input, name, server }, seen, {
         copyOf,
         onWaiting: options.onWaiting,
       });
@@ -90,8 +90,8 @@ export async function create(
         const again = isChanged(error) || (database === undefined && isExists(error));
         if (!again || left === 0) throw error;
       }
-      hands.blueprint = await readBlueprint(config);
-      seen = await look(hands.server, Promise.resolve(hands.blueprint), Promise.resolve(hands.central));
+      opened.sources = await readTenantSources(config);
+      seen = await look(opened.server, Promise.resolve(opened.sources), Promise.resolve(opened.central));
     }
   });
 }
@@ -113,8 +113,8 @@ export async function resumeProvision(
   if (isCopy(buildingAs)) throw cutOffCopy(id, name);
   // Read again under the lock: the one that was at it may have just ended.
   const look = (): Promise<undefined> => Promise.resolve(undefined);
-  return withHands(config, server, { look }, (hands) =>
-    locked({ ...hands, id, resumed: true }, options, keepFailed),
+  return withCreationConnections(config, server, { look }, (opened) =>
+    locked({ ...opened, id, resumed: true }, options, keepFailed),
   );
 }
 
@@ -142,27 +142,27 @@ export function requireBuiltIn({ tenants }: Config): void {
 const MOST_SHARED = 10;
 
 async function register(
-  hands: Hands,
+  opened: CreationConnections,
   input: ProvisionInput & { server: string },
-  { existing, template }: Surroundings,
+  { existing, template }: ServerCheck,
   { copyOf, onWaiting }: { copyOf: Original | undefined; onWaiting: ProvisionOptions['onWaiting'] },
   shared: ReadonlySet<string> = new Set(),
 ): Promise<Creation> {
-  const { central, blueprint } = hands;
+  const { central, sources } = opened;
   const { name, database, server, labels = {}, id, claim = false } = input;
   const { config } = central;
-  const newcomer = {
+  const newTenant = {
     name,
     server,
     labels,
     id,
     buildingAs: copyOf ? newCopyName() : newBuildingName(),
-    pool: copyOf ? undefined : blueprint.key,
+    pool: copyOf ? undefined : sources.key,
     sameName: database !== undefined,
     databases: candidates(config, { name, database, server, claim }, new Set([...existing, ...shared])),
   };
-  const registered = await registerTenant(central, newcomer, onWaiting);
-  const creation: Creation = { ...hands, copyOf, template, id: registered.id, resumed: false };
+  const registered = await registerTenant(central, newTenant, onWaiting);
+  const creation: Creation = { ...opened, copyOf, template, id: registered.id, resumed: false };
   const place = { server, database: registered.database };
   try {
     await refuseNamesakes(config, place, registered.namesakes);
@@ -174,7 +174,7 @@ async function register(
     // Of a name that we chose there are others.
     if (database !== undefined || shared.size > MOST_SHARED) throw undone;
     const others = new Set([...shared, registered.database]);
-    return register(hands, input, { existing, template }, { copyOf, onWaiting }, others);
+    return register(opened, input, { existing, template }, { copyOf, onWaiting }, others);
   }
 }
 
@@ -290,7 +290,7 @@ function isExists(error: unknown): boolean {
 }
 
 /** What a new tenant's server has. */
-interface Surroundings {
+interface ServerCheck {
   /** Of the databases' names that could be chosen, those that are taken. */
   existing: ReadonlySet<string>;
   /** Looked for while the tenant is registered: until then the connection is in use. */
@@ -301,17 +301,17 @@ interface Surroundings {
  * Looks at the server before a tenant is registered.
  * @throws MpmError DATABASE_EXISTS when the database that was asked for is there
  */
-async function lookAround(
+async function checkServer(
   connection: Connection,
   central: Promise<Central>,
   wanted: { name: string; database: string | undefined; server: string; fromTemplate: boolean },
-  files: Promise<Blueprint>,
-): Promise<Surroundings> {
+  files: Promise<TenantSources>,
+): Promise<ServerCheck> {
   const { name, database, server, fromTemplate } = wanted;
   if (database !== undefined) await refuseExisting(connection, database, server);
   const existing = database === undefined ? await namesLike(connection, slugOf(name)) : new Set<string>();
-  const template = files.then(async (blueprint) =>
-    fromTemplate ? findTemplate(connection, (await central).config, blueprint) : undefined,
+  const template = files.then(async (sources) =>
+    fromTemplate ? findTemplate(connection, (await central).config, sources) : undefined,
   );
   template.catch(() => undefined);
   return { existing, template };

@@ -44,7 +44,7 @@ export async function readSeeds(config: Config, cache: MigrationCache): Promise<
 }
 
 /** Runs the seeds that a database has not had, each in a transaction with its own row. A failure is in the result. */
-export async function sow(
+export async function runSeeds(
   target: DatabaseTarget,
   seeds: readonly Migration[],
   options: MigrateOptions,

@@ -7,18 +7,18 @@ import { volatileOnes } from '../../engine/sql/volatile.ts';
 import { describeUrl } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { createDatabase, dropDatabase, endOwnSessions, renameDatabase } from '../../postgres/database.ts';
-import { type Likeness, readLikeness } from '../../postgres/likeness.ts';
+import { type DatabaseSettings, readDatabaseSettings } from '../../postgres/database-settings.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
-import { settleDatabases } from '../../postgres/settle.ts';
+import { waitForDatabases } from '../../postgres/active-databases.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
-import { type Blueprint, sharesNothing } from './blueprint.ts';
-import { furnish, type FurnishOptions } from './furnish.ts';
+import { type TenantSources, sharesNothing } from './tenant-sources.ts';
+import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
 import { withServerLock } from '../lock.ts';
 import { withNewDatabase, withServer } from '../server.ts';
 
 /** A template to clone, or why there is none; `unfit`: it can be built anew. `notices`: what all its copies have the same. */
 export type Template = (
-  { name: string; likeness: Likeness } | { name?: never; why: string; unfit?: true }
+  { name: string; settings: DatabaseSettings } | { name?: never; why: string; unfit?: true }
 ) & { notices?: string[] };
 
 /**
@@ -46,9 +46,9 @@ export function templatePrefix({ central }: Config): string {
 export function findTemplate(
   connection: Connection,
   config: Config,
-  blueprint: Blueprint,
+  sources: TenantSources,
 ): Promise<Template | undefined> {
-  return readTemplate(connection, `${templatePrefix(config)}${blueprint.key}`, blueprint);
+  return readTemplate(connection, `${templatePrefix(config)}${sources.key}`, sources);
 }
 
 /**
@@ -63,24 +63,24 @@ export async function ensureTemplate(
   server: string,
   {
     connection,
-    blueprint,
+    sources,
     found,
-  }: { connection: Connection; blueprint: Blueprint; found?: Template | undefined },
-  options: FurnishOptions,
+  }: { connection: Connection; sources: TenantSources; found?: Template | undefined },
+  options: MigrateAndSeedOptions,
 ): Promise<Template> {
   if (!config.templates) return { why: 'templates are off in the configuration' };
-  if (sharesNothing(blueprint)) return { why: 'there is nothing to share' };
-  const name = `${templatePrefix(config)}${blueprint.key}`;
-  const there = found ?? (await readTemplate(connection, name, blueprint));
+  if (sharesNothing(sources)) return { why: 'there is nothing to share' };
+  const name = `${templatePrefix(config)}${sources.key}`;
+  const there = found ?? (await readTemplate(connection, name, sources));
   if (there && !isUnfit(there)) return there;
   try {
     const lock = { what: 'template', server, wait: config.pace.lockWait } as const;
     await withServerLock(config, lock, async () => {
-      const now = await readTemplate(connection, name, blueprint);
+      const now = await readTemplate(connection, name, sources);
       if (now && !isUnfit(now)) return;
       if (now) await dropDatabase(connection, name);
       await withServer(config, server, (own) =>
-        buildTemplate(config, { server, name, blueprint }, own, options),
+        buildTemplate(config, { server, name, sources }, own, options),
       );
     });
   } catch (error) {
@@ -88,26 +88,26 @@ export async function ensureTemplate(
     if (why === undefined) throw error;
     return { why };
   }
-  const template = await readTemplate(connection, name, blueprint);
+  const template = await readTemplate(connection, name, sources);
   return template ?? { why: `the template ${name} was dropped by another` };
 }
 
 async function readTemplate(
   connection: Connection,
   name: string,
-  blueprint: Blueprint,
+  sources: TenantSources,
 ): Promise<Template | undefined> {
-  const likeness = await readLikeness(connection, name);
-  if (!likeness) return undefined;
-  if (!likeness.owned) return { why: `the template ${name} belongs to "${likeness.owner}"` };
-  if (likeness.unfit !== null) {
-    return { why: `the server does not copy the template ${name}: ${likeness.unfit}`, unfit: true };
+  const settings = await readDatabaseSettings(connection, name);
+  if (!settings) return undefined;
+  if (!settings.owned) return { why: `the template ${name} belongs to "${settings.owner}"` };
+  if (settings.unfit !== null) {
+    return { why: `the server does not copy the template ${name}: ${settings.unfit}`, unfit: true };
   }
-  const comment = likeness.comment?.replace(MARK, '') ?? '';
+  const comment = settings.comment?.replace(MARK, '') ?? '';
   // Told to each new tenant: the first one's warning is not seen by who makes the second.
-  const alike = MARK.exec(likeness.comment ?? '')?.[2] ? whatIsAlike(blueprint) : undefined;
+  const alike = MARK.exec(settings.comment ?? '')?.[2] ? whatIsAlike(sources) : undefined;
   const notices = alike ? { notices: [`${alike.message}. ${alike.remedy}`] } : {};
-  return { name, likeness: { ...likeness, comment: comment || null }, ...notices };
+  return { name, settings: { ...settings, comment: comment || null }, ...notices };
 }
 
 function isUnfit(template: Template): boolean {
@@ -128,23 +128,23 @@ function whyNot(error: unknown): string | undefined {
 /** Under the lock: what an earlier one left half-built is nobody's. */
 async function buildTemplate(
   config: Config,
-  { server, name, blueprint }: { server: string; name: string; blueprint: Blueprint },
+  { server, name, sources }: { server: string; name: string; sources: TenantSources },
   connection: Connection,
-  options: FurnishOptions,
+  options: MigrateAndSeedOptions,
 ): Promise<void> {
   const half = `${templatePrefix(config)}new`;
-  await settleDatabases(connection, [half]);
+  await waitForDatabases(connection, [half]);
   await dropDatabase(connection, half, { disconnect: true });
   await createDatabase(connection, half, rightsOf(config));
   try {
-    const premises = { server, database: half, purpose: 'template' };
-    await furnish(config, premises, blueprint.shared, options);
+    const newDatabase = { server, database: half, purpose: 'template' };
+    await migrateAndSeed(config, newDatabase, sources.shared, options);
     await markRows(config, server, half);
     await endOwnSessions(connection, half);
-    const likeness = await readLikeness(connection, half);
+    const settings = await readDatabaseSettings(connection, half);
     await renameDatabase(connection, half, name, [
       `alter database ${identifier(name)} with allow_connections false`,
-      `comment on database ${identifier(name)} is ${literal(`[mpm-template:1:${new Date().toISOString()}${whatIsAlike(blueprint) ? ' alike' : ''}] ${likeness?.comment ?? ''}`)}`,
+      `comment on database ${identifier(name)} is ${literal(`[mpm-template:1:${new Date().toISOString()}${whatIsAlike(sources) ? ' alike' : ''}] ${settings?.comment ?? ''}`)}`,
     ]);
   } catch (error) {
     if (!connection.lost) await dropDatabase(connection, half, { disconnect: true }).catch(() => undefined);
@@ -198,7 +198,7 @@ async function dropOutdated(connection: Connection, config: Config, current: str
 /** What all new tenants get the same of, though it looks as if each should have its own; undefined when there is none. */
 export function whatIsAlike({
   shared,
-}: Blueprint): { message: string; remedy: string; names: string[] } | undefined {
+}: TenantSources): { message: string; remedy: string; names: string[] } | undefined {
   const found = volatileOnes([...shared.migrations, ...shared.seeds]);
   const [first] = found;
   if (!first) return undefined;

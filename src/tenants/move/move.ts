@@ -4,7 +4,7 @@ import { readProvisioning } from '../../central/list/provisioning.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, MpmError } from '../../errors.ts';
-import { readRows, readStanding } from '../../engine/history/read.ts';
+import { readRows, readState } from '../../engine/history/read.ts';
 import type { HistoryRow } from '../../engine/history/state.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { lossOf, withConnection } from '../../postgres/connect.ts';
@@ -30,7 +30,7 @@ export interface MoveInput extends ChangeOptions {
   withoutOld?: boolean;
 }
 
-type Place = Pick<Tenant, 'server' | 'database'>;
+type Location = Pick<Tenant, 'server' | 'database'>;
 
 /**
  * Changes where a tenant's row points, after its database was copied there by other means while it was on hold. The
@@ -45,7 +45,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
   const act = async (central: Central, tenant: Tenant): Promise<string[]> => {
     const place = { server: input.server ?? tenant.server, database: input.database ?? tenant.database };
     checkDatabaseName(place.database);
-    refuseSamePlace(config, tenant, place);
+    refuseSameLocation(config, tenant, place);
     await refuseSharedDatabase(config, { ...tenant, ...place }, central);
     const { oid: oldOid } = (await readProvisioning(central, tenant.id)) ?? {};
     const oid = await requireThere(config, tenant, place);
@@ -94,7 +94,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
   return change(config, wanted, 'moved', act, input);
 }
 
-function refuseSamePlace(config: Config, { id, name, server, database }: Tenant, place: Place): void {
+function refuseSameLocation(config: Config, { id, name, server, database }: Tenant, place: Location): void {
   if (place.server !== server || place.database !== database) return;
   throw new MpmError('USAGE', `${name} (${id}) is "${database}" on server "${server}" already`, {
     subject: name,
@@ -113,7 +113,7 @@ function requireHold(tenant: Tenant): void {
 }
 
 /** Undefined when the server has no such database. */
-async function oidAt(config: Config, { server, database }: Place): Promise<string | undefined> {
+async function oidAt(config: Config, { server, database }: Location): Promise<string | undefined> {
   return withServer(
     config,
     server,
@@ -121,7 +121,7 @@ async function oidAt(config: Config, { server, database }: Place): Promise<strin
   );
 }
 
-async function requireThere(config: Config, tenant: Tenant, place: Place): Promise<string> {
+async function requireThere(config: Config, tenant: Tenant, place: Location): Promise<string> {
   const oid = await oidAt(config, place);
   if (oid !== undefined) return oid;
   const { database, server } = place;
@@ -144,7 +144,7 @@ function goneFor(tenant: Tenant, code: MpmError['code'], message: string, cause?
 /** @throws MpmError WRONG_DATABASE */
 async function requireCopy(
   config: Config,
-  { tenant, place, closed }: { tenant: Tenant; place: Place; closed: Closed },
+  { tenant, place, closed }: { tenant: Tenant; place: Location; closed: Closed },
   { countsOnly = false, signal }: MoveInput,
 ): Promise<void> {
   const { server, database } = place;
@@ -182,7 +182,7 @@ async function requireCopy(
 
 /** All of a history in which a copy is like its original, and no other database. */
 async function historyAt({ history }: Config, connection: Connection): Promise<string> {
-  const { bootstrapped } = await readStanding(connection, { history });
+  const { bootstrapped } = await readState(connection, { history });
   const rows = bootstrapped ? await readRows(connection, history) : [];
   const line = ({ name, checksum, state, startedAt }: HistoryRow) =>
     `${name} ${checksum} ${state} ${startedAt}`;

@@ -5,11 +5,11 @@ import type { Migration } from '../../engine/migration.ts';
 import { followingModules } from '../../engine/module/module-process.ts';
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import { TOOL_VERSION } from '../../version.ts';
-import { sow } from './seeds.ts';
+import { runSeeds } from './seeds.ts';
 import { directUrlOf } from '../server.ts';
 
 /** What follows a creation: who wants to know, and who may stop it. */
-export interface FurnishOptions {
+export interface MigrateAndSeedOptions {
   /** Once aborted, no further migration is started. */
   signal?: AbortSignal;
   /** Once aborted, the statements that run are cancelled, too. */
@@ -19,7 +19,7 @@ export interface FurnishOptions {
 }
 
 /** A database to be furnished. */
-export interface Premises {
+export interface NewDatabase {
   server: string;
   database: string;
   /** For application_name: who it is for. */
@@ -32,11 +32,11 @@ export interface Premises {
  * @returns what the migrations came to
  * @throws MpmError of the migration or the seed that failed; INTERRUPTED
  */
-export async function furnish(
+export async function migrateAndSeed(
   config: Config,
-  { server, database, purpose, tenant }: Premises,
+  { server, database, purpose, tenant }: NewDatabase,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
-  { signal, cancel, onMigration, onWaiting }: FurnishOptions,
+  { signal, cancel, onMigration, onWaiting }: MigrateAndSeedOptions,
 ): Promise<Attempt> {
   const target: DatabaseTarget = {
     url: directUrlOf(config, server),
@@ -64,9 +64,9 @@ export async function furnish(
     };
     const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
     if (attempt.error) throw attempt.error;
-    const planted = seeds.length ? await sow(target, seeds, options) : undefined;
-    if (planted?.error) throw planted.error;
-    const left = attempt.pending.length + (planted?.pending.length ?? 0);
+    const seeded = seeds.length ? await runSeeds(target, seeds, options) : undefined;
+    if (seeded?.error) throw seeded.error;
+    const left = attempt.pending.length + (seeded?.pending.length ?? 0);
     if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
     return attempt;
   });

@@ -1,4 +1,4 @@
-import type { HistoryChange, MendGroup, MendReport } from '../../fleet/report/mend-report.ts';
+import type { HistoryChange, EditGroup, EditReport } from '../../fleet/report/edit-report.ts';
 import { count, duration, joinParts, nameList, oneLine, plural } from '../format.ts';
 import { groupLines } from '../report/text.ts';
 import type { Theme } from '../theme.ts';
@@ -19,8 +19,8 @@ const WORDS: Record<HistoryChange['action'], { sign: string; what: string }> = {
 };
 
 /** What `repair`, `baseline` and `resolve` did to histories, or would do; `again`: the command that does it. */
-export function mendText(
-  report: MendReport,
+export function editText(
+  report: EditReport,
   theme: Theme,
   options: ErrorViewOptions & { again?: string } = {},
 ): string {
@@ -44,7 +44,7 @@ export function mendText(
   return `${text.join('\n\n')}\n`;
 }
 
-function changeLines({ changes, tenants, count: total }: MendGroup, write: boolean, theme: Theme): string[] {
+function changeLines({ changes, tenants, count: total }: EditGroup, write: boolean, theme: Theme): string[] {
   const names = nameList(tenants.map(tenantName), total);
   const symbol = write ? theme.good(theme.symbols.tick) : theme.warn(theme.symbols.lane);
   const who = total === 1 ? theme.strong(names) : theme.strong(plural(total, 'tenant'));
@@ -62,7 +62,7 @@ function changeLines({ changes, tenants, count: total }: MendGroup, write: boole
   return [`${symbol} ${who}: ${said.join(', ')}`, ...body.map((line) => `    ${line}`)];
 }
 
-function totalLine(report: MendReport, theme: Theme): string {
+function totalLine(report: EditReport, theme: Theme): string {
   const { counts, selection, durationMs, write, interrupted, unmet } = report;
   const { tick, cross, lane } = theme.symbols;
   if (unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(unmet, selection)}`;
@@ -80,7 +80,7 @@ function totalLine(report: MendReport, theme: Theme): string {
   return joinParts(parts, theme.width);
 }
 
-function nextLines({ counts, write }: MendReport, theme: Theme, again: string | undefined): string[] {
+function nextLines({ counts, write }: EditReport, theme: Theme, again: string | undefined): string[] {
   if (write || counts.changed === 0 || again === undefined) return [];
   return [`Nothing was written. Do it:  ${theme.command(`mpm-migrate ${again} --write`)}`];
 }

@@ -6,7 +6,7 @@ import { identifier } from './quote.ts';
 /** ms; what drops the files of a large database takes its time. */
 const PATIENCE = 30_000;
 
-interface AtWork {
+interface ActiveStatement {
   pid: number;
   query: string;
 }
@@ -18,15 +18,15 @@ interface AtWork {
  * only be dropped.
  * @throws MpmError BUSY when one is still at work after 30 s
  */
-export async function settleDatabases(connection: Connection, names: readonly string[]): Promise<void> {
+export async function waitForDatabases(connection: Connection, names: readonly string[]): Promise<void> {
   const creates = names.map((name) => `create database ${identifier(name)}`);
   const drops = names.map((name) => `drop database if exists ${identifier(name)}`);
   for (const until = performance.now() + PATIENCE; ; await sleep(20)) {
-    const active = await connection.query<AtWork>(
+    const active = await connection.query<ActiveStatement>(
       `select pid, query from pg_catalog.pg_stat_activity where pid <> pg_catalog.pg_backend_pid() and state = 'active'
   and (pg_catalog.starts_with(query, 'create database ') or pg_catalog.starts_with(query, 'drop database '))`,
     );
-    const isAt = (statements: readonly string[]) => (each: AtWork) =>
+    const isAt = (statements: readonly string[]) => (each: ActiveStatement) =>
       statements.some((statement) => each.query === statement || each.query.startsWith(`${statement} `));
     const creating = active.filter(isAt(creates));
     const [first] = [...creating, ...active.filter(isAt(drops))];
@@ -41,7 +41,7 @@ export async function settleDatabases(connection: Connection, names: readonly st
   }
 }
 
-function stillAtWork({ pid, query }: AtWork): MpmError {
+function stillAtWork({ pid, query }: ActiveStatement): MpmError {
   const statement = query.slice(0, 100);
   return new MpmError('BUSY', `another session of the server is still at: ${statement} (pid ${pid})`, {
     hint: `Try again when it has ended. To end it: select pg_terminate_backend(${pid});`,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
-import { nearest } from '../../config/environment.ts';
+import { suggest } from '../../config/environment.ts';
 import { MpmError } from '../../errors.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
@@ -19,7 +19,7 @@ export interface Ingredients {
 const FORMAT = 2;
 
 /** What a new tenant is made of, all of it read and checked. */
-export interface Blueprint {
+export interface TenantSources {
   core: MigrationSet;
   seeds: readonly Migration[];
   cache: MigrationCache;
@@ -33,7 +33,7 @@ export interface Blueprint {
   isStill(): boolean;
 }
 
-type Content = Omit<Blueprint, 'isCurrent' | 'isStill'>;
+type Content = Omit<TenantSources, 'isCurrent' | 'isStill'>;
 
 /** What is told when they were changed while something was made of them. */
 export const CHANGED_MEANWHILE = 'the core folder or the seeds were changed while it was made';
@@ -49,13 +49,13 @@ export class FilesChanged extends Error {
 const lately = new Map<string, { as: string; content: Content }>();
 
 /**
- * @param options.recall take what was read before, and let {@link Blueprint.isCurrent} say later whether it holds
+ * @param options.recall take what was read before, and let {@link TenantSources.isCurrent} say later whether it holds
  * @throws MpmError that names every problem of a folder at once, before any database is touched
  */
-export async function readBlueprint(
+export async function readTenantSources(
   config: Config,
   { recall = false }: { recall?: boolean } = {},
-): Promise<Blueprint> {
+): Promise<TenantSources> {
   const { migrations, history, databases } = config;
   const place = JSON.stringify([
     migrations.core,
@@ -68,7 +68,7 @@ export async function readBlueprint(
   const stateNow = (): string => `${stateOf(migrations.core)}\n${stateOf(migrations.seeds)}`;
   const known = lately.get(place);
   // A cache of its own for each: what of tenants is remembered by it is as old as the call.
-  const copy = ({ as, content }: { as: string; content: Content }, looked: boolean): Blueprint => {
+  const copy = ({ as, content }: { as: string; content: Content }, looked: boolean): TenantSources => {
     const isStill = () => stateNow() === as;
     return {
       ...content,
@@ -120,7 +120,7 @@ function sharedOf(
   const names = all.map(({ name }) => name);
   const unknown = except.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    const meant = nearest(unknown, names);
+    const meant = suggest(unknown, names);
     throw new MpmError(
       'CONFIG_INVALID',
       `templates.except: no core migration and no seed is called "${unknown}"`,
@@ -139,17 +139,17 @@ function sharedOf(
 }
 
 /** Each tenant runs everything for itself, or there is nothing to run. */
-export function sharesNothing({ shared }: Blueprint): boolean {
+export function sharesNothing({ shared }: TenantSources): boolean {
   return shared.migrations.length + shared.seeds.length === 0;
 }
 
 /** Has a copy of what is shared all that a tenant gets? */
-export function isWhole({ core, seeds, shared }: Blueprint): boolean {
+export function isWhole({ core, seeds, shared }: TenantSources): boolean {
   return shared.migrations.length + shared.seeds.length === core.migrations.length + seeds.length;
 }
 
 /** Does this list make the same schema as core? */
-export function isCore({ core }: Blueprint, migrations: readonly Migration[]): boolean {
+export function isCore({ core }: TenantSources, migrations: readonly Migration[]): boolean {
   return contentOf(core.migrations) === contentOf(migrations);
 }
 

@@ -3,7 +3,7 @@ import { unfitness } from './database.ts';
 import { identifier, literal } from './quote.ts';
 
 /** What CREATE DATABASE … TEMPLATE leaves behind: it belongs to the server, not to what is in the database. */
-export interface Likeness {
+export interface DatabaseSettings {
   comment: string | null;
   /** Null: the default rights. */
   grants: { grantee: string | null; privilege: string; grantable: boolean }[] | null;
@@ -16,8 +16,11 @@ export interface Likeness {
 }
 
 /** Reads it of a database; undefined when that is not there. */
-export async function readLikeness(connection: Connection, database: string): Promise<Likeness | undefined> {
-  const [found] = await connection.query<Likeness>(
+export async function readDatabaseSettings(
+  connection: Connection,
+  database: string,
+): Promise<DatabaseSettings | undefined> {
+  const [found] = await connection.query<DatabaseSettings>(
     `select pg_catalog.shobj_description(d.oid, 'pg_database') as comment, pg_catalog.pg_get_userbyid(d.datdba)::text as owner,
   pg_catalog.pg_has_role(d.datdba, 'USAGE') as owned, ${unfitness(connection)} as unfit,
   case when d.datacl is not null then coalesce((select json_agg(json_build_object(
@@ -32,7 +35,10 @@ from pg_catalog.pg_database d where d.datname = ${literal(database)}`,
 }
 
 /** The statements that give it to another database of the same owner; to be run in one transaction. */
-export function giveLikeness(database: string, { comment, grants, owner, settings }: Likeness): string[] {
+export function applyDatabaseSettings(
+  database: string,
+  { comment, grants, owner, settings }: DatabaseSettings,
+): string[] {
   const on = `on database ${identifier(database)}`;
   const said = comment === null ? [] : [`comment ${on} is ${literal(comment)}`];
   const rights = grants
@@ -60,6 +66,6 @@ export function giveLikeness(database: string, { comment, grants, owner, setting
   return [...said, ...rights, ...set];
 }
 
-function isPath({ name }: Likeness['settings'][number]): boolean {
+function isPath({ name }: DatabaseSettings['settings'][number]): boolean {
   return name === 'search_path';
 }

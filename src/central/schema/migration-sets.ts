@@ -14,7 +14,7 @@ export interface CentralSet {
 }
 
 /** All sets, files read and checked: ours first, then the product's own if it has a folder. */
-export async function centralSets(config: Config): Promise<CentralSet[]> {
+export async function centralMigrationSets(config: Config): Promise<CentralSet[]> {
   const ours = builtInSets(config).map(({ set, list, history }): CentralSet => ({
     set,
     history: { ...history, owners: config.history.owners },

@@ -1,8 +1,8 @@
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import type { Connection, SettingsAround } from '../../postgres/connection.ts';
-import { parseCopy } from '../sql/copy.ts';
-import type { Standing } from '../history/fence.ts';
-import { type Applier, type HistoryTable, copyStanding, SELECT_DATABASE } from '../history/history.ts';
+import { parseSummary } from '../history/summary.ts';
+import type { HistoryPosition } from '../history/fence.ts';
+import { type Applier, type HistoryTable, copySummary, SELECT_DATABASE } from '../history/history.ts';
 import type { MigrationOptions, Script } from '../migration.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
 import { COPY_SCHEMAS, isPlain, reachOf, selectTableRow, type TableRow } from '../history/shape.ts';
@@ -18,7 +18,7 @@ export interface Timeouts {
 /** Whether a database may be written to, as somebody knows who is asked under the lock. Rejects when it may not. */
 export type Admit = () => Promise<void>;
 
-export interface Bench {
+export interface MigrationContext {
   connection: Connection;
   target: DatabaseTarget;
   history: HistoryTable;
@@ -36,8 +36,8 @@ export interface Bench {
 }
 
 /** One migration on its bench, and the statements around it. */
-export interface Unit {
-  bench: Bench;
+export interface BatchEntry {
+  context: MigrationContext;
   name: string;
   script: Script;
   /** What stands in front of the script in its message. */
@@ -88,14 +88,14 @@ export async function sendAdmitted(
 }
 
 /** SQL units as one message in pieces, and where each one's script begins in it. */
-export function compose(units: readonly Unit[]): { parts: string[]; starts: number[] } {
+export function composeBatch(entries: readonly BatchEntry[]): { parts: string[]; starts: number[] } {
   const parts: string[] = [];
   let length = 0;
   const add = (part: string) => {
     parts.push(part);
     length += part.length;
   };
-  const starts = units.map(({ script, front, closing }) => {
+  const starts = entries.map(({ script, front, closing }) => {
     if (script.kind !== 'sql') throw new Error('a module is no part of a message');
     add(`${front.join(';\n')};\n`);
     const start = length;
@@ -116,16 +116,20 @@ export const MOVED = new Error('the history is not the one that was planned from
  * @param opening begins the transaction and takes the lock, or fails
  * @throws MOVED; what the server and `bench.admit` say
  */
-export async function enter(bench: Bench, opening: readonly string[], standing: Standing): Promise<void> {
-  const { connection, history } = bench;
+export async function enter(
+  context: MigrationContext,
+  opening: readonly string[],
+  position: HistoryPosition,
+): Promise<void> {
+  const { connection, history } = context;
   // Behind a stamp that fits, a table that is ours, and in nobody else's reach, is as it was left.
-  const glance = bench.foreseen === true && !isExamined(connection);
+  const glance = context.foreseen === true && !isExamined(connection);
   const statements = [
     ...opening,
     ...(glance ? [] : guardTrusted(connection, history)),
     SELECT_DATABASE,
     ...(glance ? [selectTableRow(history), COPY_SCHEMAS] : []),
-    copyStanding(history),
+    copySummary(history),
   ];
   const { results, copied } = await connection.raw(statements.join(';\n'));
   if (glance) {
@@ -136,8 +140,8 @@ export async function enter(bench: Bench, opening: readonly string[], standing: 
   }
   noteExamined(connection);
   const database = results.at(glance ? -4 : -2)?.rows[0]?.['database'];
-  const found = parseCopy(copied.at(-1) ?? '');
-  const same = found.last === standing.last && found.fingerprint === standing.fingerprint;
+  const found = parseSummary(copied.at(-1) ?? '');
+  const same = found.last === position.last && found.fingerprint === position.fingerprint;
   if (!same || database !== connection.database) throw MOVED;
-  await bench.admit?.();
+  await context.admit?.();
 }

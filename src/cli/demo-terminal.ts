@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { EXIT, MpmError } from '../errors.ts';
-import type { Stage } from '../fleet/verbs/demo.ts';
+import type { DemoTerminal } from '../fleet/verbs/demo.ts';
 import type { Display } from './command.ts';
 
-export interface StageOptions {
+export interface DemoTerminalOptions {
   /** The program that the user started. */
   program: string;
   template: string;
@@ -13,7 +13,10 @@ export interface StageOptions {
 }
 
 /** A stage on this terminal: commands are typed into real processes, and their output is passed on as it is. */
-export function openStage({ program, template, keep, signal }: StageOptions, { env, out }: Display): Stage {
+export function openDemoTerminal(
+  { program, template, keep, signal }: DemoTerminalOptions,
+  { env, out }: Display,
+): DemoTerminal {
   const say = (text: string): void => void process.stdout.write(text);
   const environment = cleaned(env);
   let step = 0;

@@ -1,41 +1,41 @@
 import type { Config } from '../config/define.ts';
-import { amend, type Change } from '../engine/edit/amend.ts';
+import { editHistory, type Change } from '../engine/edit/edit-history.ts';
 import type { Migration } from '../engine/migration.ts';
-import type { Found } from '../engine/history/read.ts';
+import type { DatabaseState } from '../engine/history/read.ts';
 import type { HistoryRow } from '../engine/history/state.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { attemptOf, type TenantAttempt } from './attempt.ts';
 import type { OnEvent } from './events.ts';
 import type { FleetFiles } from './files.ts';
 import { Groups } from './report/groups.ts';
-import type { HistoryChange, MendReport, MendResult } from './report/mend-report.ts';
+import type { HistoryChange, EditReport, EditResult } from './report/edit-report.ts';
 import type { Outcome, TenantResult } from './report/report.ts';
 import { type Selection, selectsByName } from './select.ts';
 import type { SweepOptions } from './schedule/sweep.ts';
 import { walk } from './walk.ts';
 
-export interface MendOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
+export interface EditOptions extends Pick<SweepOptions, 'concurrency' | 'signal'> {
   /** Do it; without, it is only shown what would be done. */
   write?: boolean;
   onEvent?: OnEvent;
 }
 
 /** One tenant's history, as a verb decides on it. */
-export interface HistoryCase {
+export interface EditCase {
   migrations: readonly Migration[];
   rows: readonly HistoryRow[];
   connection: Connection;
-  found: Found;
+  found: DatabaseState;
   /** To be said in the report, though it is no error. */
   notice(text: string): void;
 }
 
 /** A verb that changes histories and runs nothing. */
-export interface HistoryEdit {
-  name: MendReport['verb'];
+export interface EditVerb {
+  name: EditReport['verb'];
   selection: Selection;
   files: FleetFiles;
-  decide(history: HistoryCase): Change[] | Promise<Change[]>;
+  decide(history: EditCase): Change[] | Promise<Change[]>;
 }
 
 /** So many results of a selection by name are kept. */
@@ -44,12 +44,12 @@ const MOST_RESULTS = 1000;
 /** Changes the history of every selected tenant, one transaction each (engine 25). Throws as `walk`. */
 export async function editHistories(
   config: Config,
-  { name, selection, files, decide }: HistoryEdit,
-  { write = false, ...options }: MendOptions,
-): Promise<MendReport> {
+  { name, selection, files, decide }: EditVerb,
+  { write = false, ...options }: EditOptions,
+): Promise<EditReport> {
   const byName = selectsByName(selection);
   const groups = new Groups<HistoryChange[]>();
-  const results: MendResult[] = [];
+  const results: EditResult[] = [];
   const report = await walk<HistoryChange[]>(
     config,
     {
@@ -62,12 +62,12 @@ export async function editHistories(
       passes: ({ status }) => (byName && status === 'hold') || undefined,
       async visit({ target, migrations, options: how, notice }) {
         const notices = new Set<string>();
-        const amendment = await amend(target, { ...how, write, migrations }, (rows, connection, found) =>
+        const edit = await editHistory(target, { ...how, write, migrations }, (rows, connection, found) =>
           decide({ migrations, rows, connection, found, notice: (text) => void notices.add(text) }),
         );
         for (const text of notices) notice(text);
-        const detail = amendment.changes.map(({ action, name: what, why }) => ({ action, name: what, why }));
-        const outcome = detail.length === 0 ? 'current' : amendment.written ? 'migrated' : 'pending';
+        const detail = edit.changes.map(({ action, name: what, why }) => ({ action, name: what, why }));
+        const outcome = detail.length === 0 ? 'current' : edit.written ? 'migrated' : 'pending';
         return { ...attemptOf({ outcome }), detail };
       },
       gather(result, { detail: changes = [] }: TenantAttempt<HistoryChange[]>) {
@@ -109,7 +109,7 @@ export async function editHistories(
   };
 }
 
-const OUTCOME: Partial<Record<Outcome, MendResult['outcome']>> = {
+const OUTCOME: Partial<Record<Outcome, EditResult['outcome']>> = {
   migrated: 'changed',
   pending: 'changed',
   current: 'unchanged',
@@ -117,7 +117,7 @@ const OUTCOME: Partial<Record<Outcome, MendResult['outcome']>> = {
   skipped: 'skipped',
 };
 
-function editResult({ tenant, outcome, error, reason }: TenantResult, changes: HistoryChange[]): MendResult {
+function editResult({ tenant, outcome, error, reason }: TenantResult, changes: HistoryChange[]): EditResult {
   return {
     tenant,
     outcome: OUTCOME[outcome] ?? 'failed',

@@ -9,7 +9,7 @@ const last = new WeakMap<Central, Promise<unknown>>();
  * ledger and the heartbeat share one connection, which takes one query at a time. Where that is lost, `act` is done
  * again on another one: twice must be the same as once.
  */
-export function inTurn<T>(central: Central, act: () => Promise<T>): Promise<T> {
+export function serialize<T>(central: Central, act: () => Promise<T>): Promise<T> {
   const result = (last.get(central) ?? Promise.resolve()).then(() => insist(central, act));
   last.set(
     central,
@@ -31,13 +31,13 @@ async function insist<T>(central: Central, act: () => Promise<T>): Promise<T> {
 }
 
 /** What pages hold, each of which is read in turn; of each only what `sift` leaves. */
-export async function* streamInTurn<T>(
+export async function* streamSerialized<T>(
   central: Central,
   next: () => Promise<readonly T[] | undefined>,
   sift?: (page: readonly T[]) => Promise<readonly T[]>,
 ): AsyncGenerator<T> {
   for (;;) {
-    const page = await inTurn(central, next);
+    const page = await serialize(central, next);
     if (!page) return;
     yield* sift ? await sift(page) : page;
   }

@@ -13,7 +13,7 @@ export interface SharedRun extends NewRun {
 }
 
 /** One machine's share of a run. */
-export interface RunPart {
+export interface RunShard {
   part: number;
   parts: number;
   host: string;
@@ -23,7 +23,7 @@ export interface RunPart {
 }
 
 /** A part as it is stored; `silent`: it has not been heard of for too long. */
-export interface RawPart extends RunPart, ProcessPlace {
+export interface RawShard extends RunShard, ProcessId {
   silent: boolean;
 }
 
@@ -89,7 +89,7 @@ function requireSame(
  * Closes a part; and the run, when it was the last of its parts: counted by its tenants, for a part that was run again
  * knows only of its last time.
  */
-export async function finishPart(
+export async function finishShard(
   { connection }: Pick<Listing, 'connection'>,
   run: number,
   part: number,
@@ -118,7 +118,7 @@ where number = $1 and p.ended = p.parts and not p.outcomes && array['running']`,
 }
 
 /** The part says that it is alive, as its run does. */
-export async function beatPart(
+export async function beatShard(
   { connection }: Pick<Listing, 'connection'>,
   run: number,
   part: number,
@@ -131,8 +131,11 @@ update mpm_migrate.run_parts set seen_at = clock_timestamp() where run = $1 and 
 }
 
 /** The parts as they are, and what that makes of a run that has not ended; `silent`: nobody is heard of. */
-export function partsOf(raw: readonly RawPart[], silent: boolean): { parts: RunPart[]; outcome: RunOutcome } {
-  const parts = raw.map(({ silent: quiet, pid, pidSpace, ...part }): RunPart => {
+export function shardsOf(
+  raw: readonly RawShard[],
+  silent: boolean,
+): { parts: RunShard[]; outcome: RunOutcome } {
+  const parts = raw.map(({ silent: quiet, pid, pidSpace, ...part }): RunShard => {
     const gone = part.outcome === 'running' && (quiet || isGoneHere({ host: part.host, pid, pidSpace }));
     return { ...part, outcome: gone ? 'interrupted' : part.outcome };
   });
@@ -162,19 +165,19 @@ export function jsonText(value: unknown): string {
 export const HEARTBEAT = { every: 5_000, silence: 30_000 } as const;
 
 /** Where a process runs, and which one it is. */
-export interface ProcessPlace {
+export interface ProcessId {
   host: string;
   pid: number;
   /** Tells containers apart that share a host's name but not its processes; empty where there is no such thing. */
   pidSpace: string;
 }
 
-export function thisProcess(): ProcessPlace {
+export function thisProcess(): ProcessId {
   return { host: hostname(), pid: process.pid, pidSpace: pidSpace() };
 }
 
 /** True when a process ran where this one runs, and is not there any more: known before its silence tells. */
-export function isGoneHere({ host, pid, pidSpace: space }: ProcessPlace): boolean {
+export function isGoneHere({ host, pid, pidSpace: space }: ProcessId): boolean {
   if (host !== hostname() || space !== pidSpace()) return false;
   try {
     process.kill(pid, 0);

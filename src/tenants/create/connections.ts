@@ -1,18 +1,18 @@
 import { type Central, centralOn, openCentral } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { type Blueprint, readBlueprint } from './blueprint.ts';
+import { type TenantSources, readTenantSources } from './tenant-sources.ts';
 import { connectLock } from '../lock.ts';
 import { connectServer } from '../server.ts';
 
 /** What a creation works with. */
-export interface Hands {
+export interface CreationConnections {
   central: Central;
   /** To the new tenant's server. */
   server: Connection;
   /** To the central database, for the tenant's lock; needed later than the others. */
   lock: Promise<Connection>;
-  blueprint: Blueprint;
+  sources: TenantSources;
 }
 
 type Connections = Record<'central' | 'server' | 'lock', Connection>;
@@ -21,7 +21,7 @@ type Connections = Record<'central' | 'server' | 'lock', Connection>;
  * The connections of a creation that has ended, kept for the next one: a new session meets everything that
  * CREATE DATABASE touches for the first time. Who comes while they are in use opens others.
  */
-export class IdleHands {
+export class ConnectionCache {
   readonly #kept = new Map<string, { connections: Connections; timer: NodeJS.Timeout }>();
   readonly #idleTimeout: number;
   #closed = false;
@@ -66,33 +66,37 @@ export class IdleHands {
 }
 
 /** What is to be seen of the server before anything is begun. */
-type Look<S> = (server: Connection, files: Promise<Blueprint>, central: Promise<Central>) => Promise<S>;
+type InspectServer<S> = (
+  server: Connection,
+  files: Promise<TenantSources>,
+  central: Promise<Central>,
+) => Promise<S>;
 
 /**
  * Runs `use` with the connections of a creation: those that are kept, or new ones, which are opened at once, while
  * the files are read.
  * @throws MpmError of files, of the central database, of the server
  */
-export async function withHands<S, T>(
+export async function withCreationConnections<S, T>(
   config: Config,
   name: string,
-  { look, idle }: { look: Look<S>; idle?: IdleHands | undefined },
-  use: (hands: Hands, seen: S) => Promise<T>,
+  { look, idle }: { look: InspectServer<S>; idle?: ConnectionCache | undefined },
+  use: (opened: CreationConnections, seen: S) => Promise<T>,
 ): Promise<T> {
   const kept = idle?.take(name);
   // Some of them may have died in the meantime: then nothing was begun, and new ones say what is the matter.
   const again = kept && (await begin(reuse(kept, config), look).catch(() => undefined));
-  const { hands, seen } = again ?? (await begin(open(config, name), look));
+  const { opened, seen } = again ?? (await begin(open(config, name), look));
   let done = false;
   try {
-    const result = await use(hands, seen);
+    const result = await use(opened, seen);
     done = true;
     return result;
   } finally {
-    const lock = await hands.lock.catch(() => undefined);
-    const { connection: central } = hands.central;
-    const keeps = done && lock && idle?.keep(name, { central, server: hands.server, lock });
-    if (!keeps) for (const connection of [central, hands.server, lock]) connection?.leave();
+    const lock = await opened.lock.catch(() => undefined);
+    const { connection: central } = opened.central;
+    const keeps = done && lock && idle?.keep(name, { central, server: opened.server, lock });
+    if (!keeps) for (const connection of [central, opened.server, lock]) connection?.leave();
   }
 }
 
@@ -101,14 +105,14 @@ interface Opening {
   server: Promise<Connection>;
   lock: Promise<Connection>;
   /** Called once the others are on their way: reading files keeps us from sending anything. */
-  read(): Promise<Blueprint>;
+  read(): Promise<TenantSources>;
 }
 
 function open(config: Config, name: string): Opening {
   const central = openCentral(config);
   const server = connectServer(config, name);
   const lock = central.then(() => connectLock(config, 'creation'));
-  return { central, server, lock, read: () => readBlueprint(config) };
+  return { central, server, lock, read: () => readTenantSources(config) };
 }
 
 function reuse({ central, server, lock }: Connections, config: Config): Opening {
@@ -116,21 +120,21 @@ function reuse({ central, server, lock }: Connections, config: Config): Opening 
     central: centralOn(central, config),
     server: Promise.resolve(server),
     lock: Promise.resolve(lock),
-    read: () => readBlueprint(config, { recall: true }),
+    read: () => readTenantSources(config, { recall: true }),
   };
 }
 
 async function begin<S>(
   { central, server, lock, read }: Opening,
-  look: Look<S>,
-): Promise<{ hands: Hands; seen: S }> {
+  look: InspectServer<S>,
+): Promise<{ opened: CreationConnections; seen: S }> {
   const seeing = server.then((connection) => look(connection, files, central));
   const files = Promise.resolve().then(read);
   const connections = [central.then(({ connection }) => connection), server, lock];
   const settled = Promise.allSettled([...connections, files, seeing]);
   try {
-    const hands = { blueprint: await files, central: await central, server: await server, lock };
-    return { hands, seen: await seeing };
+    const opened = { sources: await files, central: await central, server: await server, lock };
+    return { opened, seen: await seeing };
   } catch (error) {
     await settled;
     for (const connection of connections) (await connection.catch(() => undefined))?.leave();

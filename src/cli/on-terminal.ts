@@ -6,7 +6,7 @@ import { listenForInterrupts } from './interrupt.ts';
 import type { Outputs } from './outputs.ts';
 import { setStdoutAside } from './streams.ts';
 
-export interface ConductOptions {
+export interface TerminalOptions {
   quiet: boolean;
   json: boolean;
   /** `--events` and `--report`. */
@@ -14,9 +14,9 @@ export interface ConductOptions {
 }
 
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */
-export async function conductOnTerminal<R>(
+export async function runOnTerminal<R>(
   { err, env }: Display,
-  { quiet, json, outputs }: ConductOptions,
+  { quiet, json, outputs }: TerminalOptions,
   work: (run: Omit<FleetRun, 'config'>) => Promise<R>,
 ): Promise<R> {
   // A frame that is repainted would be torn by lines on the same terminal.

@@ -16,13 +16,13 @@ import {
 } from '../history/history.ts';
 import { selectAttempts, waitForAttempt, waitForLock } from '../apply/lock.ts';
 import type { Migration } from '../migration.ts';
-import { bootstrap, type Found, readPremises, readRows, readStanding } from '../history/read.ts';
-import { standingOf, stampOf, writeStamp } from '../history/stamp.ts';
+import { bootstrap, type DatabaseState, readStampInput, readRows, readState } from '../history/read.ts';
+import { positionOf, stampOf, writeStamp } from '../history/stamp.ts';
 import type { HistoryRow, KEPT } from '../history/state.ts';
 import { isOld, takeOver } from '../history/takeover.ts';
 import { guardTrusted, isUntrusted, journalTable, refuseUntrusted } from '../history/trust.ts';
-import { sendAdmitted } from '../apply/unit.ts';
-import { type MigrateOptions, waitOf } from '../apply/work.ts';
+import { sendAdmitted } from '../apply/batch.ts';
+import { type MigrateOptions, waitOf } from '../apply/attempt.ts';
 
 /** One change of the history alone: nothing is run. */
 export type Change =
@@ -39,7 +39,7 @@ export type Change =
   | { action: 'source'; name: string; source: 'plugin' | typeof KEPT; why: string };
 
 /** What `repair`, `baseline` and `resolve` did, or would do. */
-export interface Amendment {
+export interface HistoryEdit {
   changes: Change[];
   written: boolean;
 }
@@ -49,14 +49,18 @@ export interface Amendment {
  * change journalled, the head stamp with it (engine 25, 30). With `write` false it only decides, and takes no lock.
  * Throws MpmError: BUSY when another runner is at work, CONNECTION and the like.
  */
-export async function amend(
+export async function editHistory(
   target: DatabaseTarget,
   options: MigrateOptions & { write: boolean; migrations?: readonly Migration[] },
-  decide: (rows: readonly HistoryRow[], connection: Connection, found: Found) => Change[] | Promise<Change[]>,
-): Promise<Amendment> {
+  decide: (
+    rows: readonly HistoryRow[],
+    connection: Connection,
+    found: DatabaseState,
+  ) => Change[] | Promise<Change[]>,
+): Promise<HistoryEdit> {
   return withConnection(target, async (connection) => {
     for (;;) {
-      const found = await readStanding(connection, options);
+      const found = await readState(connection, options);
       const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
       const changes = await decide(rows, connection, found);
       if (!options.write || changes.length === 0) return { changes, written: false };
@@ -84,21 +88,21 @@ export async function amend(
 
 async function write(
   connection: Connection,
-  found: Found,
+  found: DatabaseState,
   rows: readonly HistoryRow[],
   changes: readonly Change[],
   options: MigrateOptions,
 ): Promise<'done' | 'again'> {
   const { history } = options;
   const after = rowsAfter(rows, changes);
-  const { owner, comment } = await readPremises(connection);
+  const { owner, comment } = await readStampInput(connection);
   const journal = journalName(history);
   const changed = new Set(changes.map(({ name }) => name));
   const opening = [
     'begin isolation level read committed read write',
     lockGuard(history),
     ...guardTrusted(connection, history),
-    unmoved(history, standingOf(rows)),
+    unmoved(history, positionOf(rows)),
     ...rows.filter(({ name }) => changed.has(name)).map((row) => rowIs(history, row)),
     guard(`not exists (${selectAttempts(history)})`, GUARD.moved),
   ];
@@ -158,7 +162,7 @@ export function rowsAfter(
 function changeSql(
   history: HistoryTable,
   change: Change,
-  found: Found,
+  found: DatabaseState,
   changes: readonly Change[],
   options: MigrateOptions,
 ): string[] {

@@ -14,7 +14,7 @@ export interface HistoryChange {
 }
 
 /** Tenants whose histories are changed in the same way. */
-export interface MendGroup {
+export interface EditGroup {
   changes: HistoryChange[];
   count: number;
   /** The first five. */
@@ -22,7 +22,7 @@ export interface MendGroup {
 }
 
 /** One tenant, when tenants were selected by name. */
-export interface MendResult {
+export interface EditResult {
   tenant: TenantRef;
   outcome: 'changed' | 'unchanged' | 'failed' | 'busy' | 'skipped';
   changes: HistoryChange[];
@@ -30,7 +30,7 @@ export interface MendResult {
   reason?: string;
 }
 
-export interface MendCounts {
+export interface EditCounts {
   total: number;
   /** Or would be, when nothing was written. */
   changed: number;
@@ -41,7 +41,7 @@ export interface MendCounts {
 }
 
 /** What `repair`, `baseline` and `resolve` did to histories, or would do. */
-export interface MendReport {
+export interface EditReport {
   verb: 'repair' | 'baseline' | 'resolve';
   selection: string;
   toolVersion: string;
@@ -50,14 +50,14 @@ export interface MendReport {
   interrupted: boolean;
   /** False: it is only shown what would be done. */
   write: boolean;
-  counts: MendCounts;
-  groups: MendGroup[];
+  counts: EditCounts;
+  groups: EditGroup[];
   failures: FailureGroup[];
   skipped: { reason: string; count: number }[];
   notices: string[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
   unmet?: string;
-  tenants?: MendResult[];
+  tenants?: EditResult[];
   /** Set when not all could be done. */
   error?: ErrorReport;
 }

@@ -4,10 +4,10 @@ import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { isTransactionPooler } from './pooler.ts';
 import { changesSession } from './session-state.ts';
-import type { Place } from './slots.ts';
+import type { PooledDatabase } from './slots.ts';
 
 /** Where the sessions of tenants go, and what is known of the way there. */
-export class Places {
+export class PooledDatabases {
   readonly #config: Config;
   /** Connections that a pooler answers. */
   readonly #pooled = new WeakSet<Connection>();
@@ -19,10 +19,10 @@ export class Places {
   }
 
   /** Where a tenant's sessions go. */
-  of(tenant: Tenant): Place {
+  of(tenant: Tenant): PooledDatabase {
     const { id, name, database, server } = tenant;
     const { servers, pace, sessions } = this.#config;
-    const place: Place = {
+    const place: PooledDatabase = {
       key: placeKey(tenant),
       server,
       target: {
@@ -61,13 +61,13 @@ export class Places {
     if (found.pid !== connection.backendPid) this.#pooled.add(connection);
   }
 
-  #watch(sql: string, connection: Connection, place: Place): boolean | Promise<boolean> {
+  #watch(sql: string, connection: Connection, place: PooledDatabase): boolean | Promise<boolean> {
     if (!changesSession(sql)) return false;
     return this.#pooled.has(connection) ? this.#refuseInTransactionPooler(place) : true;
   }
 
   /** The next one who gets the server's session from the pooler would find it as it was left. */
-  async #refuseInTransactionPooler({ server, target }: Place): Promise<boolean> {
+  async #refuseInTransactionPooler({ server, target }: PooledDatabase): Promise<boolean> {
     let asked = this.#byTransaction.get(server);
     if (!asked) {
       asked = isTransactionPooler(target);

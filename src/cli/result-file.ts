@@ -73,7 +73,7 @@ function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE';
 }
 
-interface Spool extends AllResults {
+interface ResultFile extends AllResults {
   onEvent: OnEvent;
   /** Why results are missing. */
   readonly error: Error | undefined;
@@ -83,7 +83,7 @@ interface Spool extends AllResults {
 const FAILURES = new Set(['failed', 'refused', 'busy']);
 
 /** Keeps every tenant's result in a file without a name, which is gone with the process: memory stays flat. */
-export function openSpool(): Spool {
+export function openResultFile(): ResultFile {
   const folder = mkdtempSync(join(tmpdir(), 'mpm-migrate-'));
   const fd = openSync(join(folder, 'results'), 'wx+', 0o600);
   rmSync(folder, { recursive: true, force: true });

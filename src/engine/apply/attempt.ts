@@ -2,15 +2,15 @@ import { MpmError } from '../../errors.ts';
 import type { Pace } from '../../pace.ts';
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import type { Premises } from '../history/history.ts';
-import { type Found, readStanding, type ReadOptions } from '../history/read.ts';
+import type { StampInput } from '../history/history.ts';
+import { type DatabaseState, readState, type ReadOptions } from '../history/read.ts';
 import type { HistoryRow } from '../history/state.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
 import type { OutsideOptions } from '../outside/outside.ts';
 import type { Refusal } from '../remedy.ts';
 import { type Wait, waitForAttempt, waitForLock } from './lock.ts';
-import type { Settled } from './transaction.ts';
-import type { Admit, Bench } from './unit.ts';
+import type { MigrationOutcome } from './transaction.ts';
+import type { Admit, MigrationContext } from './batch.ts';
 
 /** How one database is to be migrated. */
 export interface MigrateOptions extends ReadOptions {
@@ -26,7 +26,7 @@ export interface MigrateOptions extends ReadOptions {
   /** False: leave the head stamp alone, as for a second history in the same database. */
   stamp?: boolean;
   /** What the database's stamp is written with, if that is known without asking it; `maxAge`: since so many ms. */
-  premises?: ((maxAge: number) => Promise<Premises | undefined>) | undefined;
+  stampInput?: ((maxAge: number) => Promise<StampInput | undefined>) | undefined;
   /** Nobody copies or renames the database next: its connection's end is not waited for. */
   leave?: boolean;
   /**
@@ -60,7 +60,7 @@ export interface Attempt {
 }
 
 /** One attempt at one database: what it is about, and what has come of it so far. */
-export interface Work {
+export interface AttemptContext {
   target: DatabaseTarget;
   options: MigrateOptions;
   result: Attempt;
@@ -69,7 +69,7 @@ export interface Work {
   /** The head stamp may have been left open by it. */
   opened?: boolean;
   /** What the database itself said of its stamp, and when (ms). */
-  asked?: { premises: Premises; at: number };
+  asked?: { stampInput: StampInput; at: number };
   /** The word in the open stamp. */
   token?: string;
   /** Whether the plan is, or has been, made from the head stamp instead of the history. */
@@ -90,12 +90,12 @@ interface Steps {
   /** Those of the names, from the first on, that are settled together. By default each by itself. */
   together?(names: readonly string[]): readonly string[];
   /** Settles these: what became of them, up to the first that was not done. */
-  settle(bench: Bench, names: readonly string[]): Promise<Settled[]>;
+  finish(context: MigrationContext, names: readonly string[]): Promise<MigrationOutcome[]>;
 }
 
 /** Runs the steps through Umzug. `again`: another runner was at work here, and may have moved the history on. */
 export async function perform(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
   direction: 'up' | 'down',
   names: readonly string[],
@@ -103,7 +103,7 @@ export async function perform(
 ): Promise<'finished' | 'again'> {
   const { options } = work;
   const { run, toolVersion, actor, history, pace } = options;
-  const bench: Bench = {
+  const context: MigrationContext = {
     connection,
     target: work.target,
     history,
@@ -118,7 +118,7 @@ export async function perform(
     },
   };
   const moved = new Error('the history was moved on by another runner');
-  const settled = new Map<string, Settled>();
+  const settled = new Map<string, MigrationOutcome>();
   let index = 0;
   try {
     await execute(direction, names, async (name) => {
@@ -146,10 +146,10 @@ export async function perform(
     throw error;
   }
 
-  async function settleFrom(next: readonly string[], since: number): Promise<Settled> {
+  async function settleFrom(next: readonly string[], since: number): Promise<MigrationOutcome> {
     const those = steps.together?.(next) ?? next.slice(0, 1);
     work.open = { names: those, direction, since };
-    const ends = await steps.settle(bench, those);
+    const ends = await steps.finish(context, those);
     work.open = undefined;
     for (const end of ends) settled.set(end.name, end);
     const [first] = ends;
@@ -158,7 +158,12 @@ export async function perform(
   }
 }
 
-export function recordDone(work: Work, name: string, direction: 'up' | 'down', durationMs: number): void {
+export function recordDone(
+  work: AttemptContext,
+  name: string,
+  direction: 'up' | 'down',
+  durationMs: number,
+): void {
   const { result } = work;
   result.applied.push({ name, direction, durationMs: Math.round(durationMs) });
   result.outcome = direction === 'up' ? 'migrated' : 'reverted';
@@ -170,10 +175,10 @@ export function recordDone(work: Work, name: string, direction: 'up' | 'down', d
 
 /** An interrupted migration may be one that another runner is in the middle of: then its end is waited for. */
 export async function othersAtWork(
-  work: Work,
+  work: AttemptContext,
   connection: Connection,
   refusals: readonly Refusal[],
-  found: Found,
+  found: DatabaseState,
 ): Promise<boolean> {
   if (!refusals.some(({ state }) => state === 'interrupted')) return false;
   let waited = false;
@@ -184,13 +189,13 @@ export async function othersAtWork(
   await waitForLock(connection, work.options.history, { ...waitOf(work.options), onWaiting });
   if (waited) return true;
   // It may have ended between the look at the history and the look at the lock.
-  const now = await readStanding(connection, work.options);
+  const now = await readState(connection, work.options);
   return now.fingerprint !== found.fingerprint;
 }
 
 /** A migration outside a transaction may still be at work though its process is gone: then its end is waited for. */
 export async function attemptAtWork(
-  { options }: Work,
+  { options }: AttemptContext,
   connection: Connection,
   rows: readonly HistoryRow[] | undefined,
 ): Promise<boolean> {

@@ -1,8 +1,8 @@
-import { standingOf } from '../history/stamp.ts';
-import type { HistoryRow } from '../history/state.ts';
+import { positionOf } from './stamp.ts';
+import type { HistoryRow } from './state.ts';
 
 /** What a history holds, in short. */
-export interface Copy {
+export interface HistorySummary {
   count: number;
   /** Greatest position; 0 when empty. */
   last: number;
@@ -15,11 +15,11 @@ export interface Copy {
 }
 
 /** Most databases of a fleet hold one and the same history: what was read lately is not read again. */
-const lately: { text: string; copy: Copy }[] = [];
+const lately: { text: string; copy: HistorySummary }[] = [];
 const MOST = 16;
 
 /** Reads `position, name, checksum, state, source` and, of newer ones, `format` in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
-export function parseCopy(text: string): Copy {
+export function parseSummary(text: string): HistorySummary {
   const known = lately.find((each) => each.text === text);
   if (known) return known.copy;
   const rows = text.split('\n').slice(0, -1).map(rowOf);
@@ -27,7 +27,7 @@ export function parseCopy(text: string): Copy {
   rows.sort((a, b) => a.position - b.position);
   const central = rows.some(({ source }) => source === 'central');
   const format = Math.max(1, ...rows.map((row) => row.format));
-  const copy = { ...standingOf(rows), central, format };
+  const copy = { ...positionOf(rows), central, format };
   lately.unshift({ text, copy });
   if (lately.length > MOST) lately.pop();
   return copy;
