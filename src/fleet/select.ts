@@ -1,9 +1,7 @@
-import { type Central, withCentral } from '../central/central.ts';
+import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/list/filter.ts';
+import { resolveFilter } from '../central/list/tenants.ts';
 import { leftByRun } from '../central/runs.ts';
-import type { Tenant } from '../central/list/tenant.ts';
-import { resolveFilter, findTenant } from '../central/list/tenants.ts';
-import type { Config } from '../config/define.ts';
 import { parseShard } from '../config/shard.ts';
 import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
@@ -108,21 +106,4 @@ export async function filterFor(central: Central, selection: Selection, verb = '
   const own = await resolveFilter(central, filterOf(selection));
   if (selection.failed === undefined) return own;
   return { ...own, leftBy: await leftByRun(central, selection.failed, verb) };
-}
-
-/**
- * The one tenant that somebody means, by id, name or database.
- * @throws MpmError UNKNOWN_TENANT; USAGE when it is a range or an exclusion, or means several
- */
-export async function findSingle(central: Central, wanted: string): Promise<Tenant> {
-  if (/^-|^\d+\.\.\d+$/.test(wanted)) {
-    throw new MpmError('USAGE', `--tenant ${wanted}: this is for one tenant at a time`, {
-      hint: 'Name one: its id, name or database.',
-    });
-  }
-  return findTenant(central, wanted);
-}
-
-export function lookUpSingle(config: Config, wanted: string): Promise<Tenant> {
-  return withCentral(config, (central) => findSingle(central, wanted));
 }

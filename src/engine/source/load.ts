@@ -1,11 +1,12 @@
 import { basename, parse } from 'node:path';
-import { DURATION_FORM, parseDuration } from '../../pace.ts';
 import { MpmError } from '../../errors.ts';
-import { stateOf } from '../module/module-state.ts';
 import { explain, importModule } from '../../module.ts';
-import { type FollowText, kyselyModule } from '../module/kysely-follow.ts';
+import { DURATION_FORM, parseDuration } from '../../pace.ts';
 import type { MigrationOptions, ModuleScript } from '../migration.ts';
+import { type FollowText, kyselyModule } from '../module/kysely-module.ts';
 import { currentModule, ModuleCall } from '../module/module-process.ts';
+import { stateOf } from '../module/module-state.ts';
+
 
 type ModuleFunction = ModuleScript['run'];
 const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];

@@ -1,17 +1,17 @@
-import type { Config } from '../../config/define.ts';
 import { withCentral } from '../../central/central.ts';
 import { tenantProblem } from '../../central/list/problem.ts';
+import type { Tenant } from '../../central/list/tenant.ts';
+import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { idWord } from '../../shell-word.ts';
 import type { ProvisionOptions, ProvisionReport } from '../../tenants/create/creation.ts';
+import { requireBuiltIn } from '../../tenants/create/provision.ts';
 import { tenantSet } from '../../tenants/folders/folder.ts';
 import { makeAnew, notActive } from '../../tenants/fresh.ts';
-import { requireBuiltIn } from '../../tenants/create/provision.ts';
+import { refOf } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { TenantRef } from '../report/report.ts';
-import type { Tenant } from '../../central/list/tenant.ts';
-import { findSingle } from '../select.ts';
-import { refOf } from '../attempt.ts';
+import { findSingle } from '../single.ts';
 import { up } from './up.ts';
 
 export interface FreshOptions extends ProvisionOptions {

@@ -2,13 +2,13 @@ import { withCentral } from '../../central/central.ts';
 import { addPlugin, countInstalled, listInstallable, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
 import { listFolder } from '../../engine/source/files.ts';
-import { MpmError, stopIfAborted } from '../../errors.ts';
 import { type MigrationCache, readMigrations } from '../../engine/source/source.ts';
+import { MpmError, stopIfAborted } from '../../errors.ts';
 import type { ChangeOptions } from '../../tenants/change.ts';
 import { pluginFolder, pluginFolders, readPlugin, withPlugins } from '../../tenants/folders/plugins.ts';
-import type { TenantRef } from '../report/report.ts';
-import { findSingle } from '../select.ts';
 import { refOf } from '../attempt.ts';
+import type { TenantRef } from '../report/report.ts';
+import { findSingle } from '../single.ts';
 
 /** One plugin, as the central database and the folder of plugins have it. */
 export interface PluginRow {

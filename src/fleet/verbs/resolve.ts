@@ -1,14 +1,14 @@
 import type { Config } from '../../config/define.ts';
-import { MpmError } from '../../errors.ts';
+import { attemptDown, attemptUp } from '../../engine/apply/migrate.ts';
 import { decideResolve, type Resolution, requireHalfDone } from '../../engine/edit/decide.ts';
 import { inspect } from '../../engine/history/lost.ts';
-import { attemptDown, attemptUp } from '../../engine/apply/migrate.ts';
 import { requireValidIndexes } from '../../engine/outside/look-up.ts';
+import { MpmError } from '../../errors.ts';
+import { editHistories, type EditOptions } from '../edit-histories.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
 import type { EditReport } from '../report/edit-report.ts';
-import { editHistories, type EditOptions } from '../edit-histories.ts';
 import type { RunReport } from '../report/report.ts';
-import { lookUpSingle } from '../select.ts';
+import { lookUpSingle } from '../single.ts';
 import { walk } from '../walk.ts';
 
 export interface ResolveOptions extends Omit<EditOptions, 'write' | 'concurrency'> {
