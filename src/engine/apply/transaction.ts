@@ -3,9 +3,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { Result } from '../../postgres/drain.ts';
 import { SESSION_SETTINGS } from '../../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
 import { headIs, type HistoryPosition, unmoved } from '../history/fence.ts';
-import { watchLocks } from './interrupt.ts';
 import {
   claimAgain,
   claimDown,
@@ -18,10 +16,10 @@ import {
   recordApplied,
   TOOK,
 } from '../history/history.ts';
-import type { Migration, ModuleScript, Script } from '../migration.ts';
-import { inModuleTurn } from '../module/module-run.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
+import type { Migration, ModuleScript, Script } from '../migration.ts';
+import { inModuleTurn } from '../module/module-process.ts';
 import {
   enter,
   MOVED,
@@ -35,6 +33,8 @@ import {
   type Timeouts,
   type BatchEntry,
 } from './batch.ts';
+import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
+import { watchLocks } from './interrupt.ts';
 
 /**
  * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the

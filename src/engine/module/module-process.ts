@@ -280,3 +280,13 @@ function environment(): NodeJS.ProcessEnv {
   // oxlint-disable-next-line node/no-process-env
   return { ...process.env };
 }
+
+/** The end of the module that runs now, or is the last one that waits. */
+let lastModule: Promise<unknown> = Promise.resolve();
+
+/** Runs modules that keep something between calls one after the other: what they keep is the whole process's. */
+export function inModuleTurn<T>(work: () => Promise<T>): Promise<T> {
+  const turn = lastModule.then(work);
+  lastModule = turn.catch(() => undefined);
+  return turn;
+}

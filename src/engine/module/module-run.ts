@@ -1,10 +1,10 @@
 import { MpmError, type MpmErrorOptions } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
+import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
+import type { ModuleScript } from '../migration.ts';
+import { locateInModule } from '../sql/locate.ts';
 import { followKysely, NOT_KYSELY } from './kysely-follow.ts';
 import { type Statement, Statements } from './kysely-statements.ts';
-import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
-import { locateInModule } from '../sql/locate.ts';
-import type { ModuleScript } from '../migration.ts';
 import { currentModule, ModuleCall, type ModuleWatch } from './module-process.ts';
 
 export interface ModuleRun {
@@ -140,14 +140,4 @@ function located(run: ModuleRun, error: MpmError): MpmError {
 
 function said({ name, inTransaction }: ModuleRun): MpmErrorOptions {
   return { migration: name, ...(inTransaction && { aftermath: 'the migration was rolled back' }) };
-}
-
-/** The end of the module that runs now, or is the last one that waits. */
-let last: Promise<unknown> = Promise.resolve();
-
-/** Runs modules that keep something between calls one after the other: what they keep is the whole process's. */
-export function inModuleTurn<T>(work: () => Promise<T>): Promise<T> {
-  const turn = last.then(work);
-  last = turn.catch(() => undefined);
-  return turn;
 }

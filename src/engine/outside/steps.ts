@@ -1,15 +1,15 @@
 import { MpmError } from '../../errors.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { GUARD } from '../history/history.ts';
-import type { HeldLock } from './held-lock.ts';
-import { locate, locateInModule } from '../sql/locate.ts';
-import { pause } from '../apply/lock.ts';
-import { dropInvalidIndex, invalidIndex } from './look-up.ts';
-import type { ModuleScript, Script, SqlScript } from '../migration.ts';
-import { inModuleTurn } from '../module/module-run.ts';
-import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
-import type { Step } from '../sql/split.ts';
 import { type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
+import { pause } from '../apply/lock.ts';
+import { GUARD } from '../history/history.ts';
+import type { ModuleScript, Script, SqlScript } from '../migration.ts';
+import { inModuleTurn } from '../module/module-process.ts';
+import { locate, locateInModule } from '../sql/locate.ts';
+import type { Step } from '../sql/split.ts';
+import type { HeldLock } from './held-lock.ts';
+import { dropInvalidIndex, invalidIndex } from './look-up.ts';
+import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
 
 /** A script in work outside a transaction. */
 export interface StatementRun {

@@ -7,7 +7,6 @@ import { type FollowText, kyselyModule } from '../module/kysely-module.ts';
 import { currentModule, ModuleCall } from '../module/module-process.ts';
 import { stateOf } from '../module/module-state.ts';
 
-
 type ModuleFunction = ModuleScript['run'];
 const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];
 
