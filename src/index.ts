@@ -66,7 +66,7 @@ export type { Session, SessionOptions, TenantId } from './sessions/sessions.ts';
 export type { ToolName } from './dialects/other-tools.ts';
 export type { RepairKind, Resolution } from './engine/edit/decide.ts';
 export type { Refusal } from './engine/remedy.ts';
-export type { ResultTable } from './postgres/connection.ts';
+export type { ResultTable } from './postgres/message.ts';
 export type { MigrationState } from './engine/history/state.ts';
 export type { ProvisionOptions, ProvisionReport } from './tenants/create/creation.ts';
 export type { ProvisionInput } from './tenants/create/provision.ts';

@@ -1,5 +1,6 @@
 import { MpmError } from '../errors.ts';
-import type { Connection, ResultTable } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import type { ResultTable } from '../postgres/message.ts';
 import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
 import { SESSION_SETTINGS } from '../postgres/settings.ts';

@@ -4,12 +4,9 @@ import { type DatabaseErrorFields, MpmError } from '../errors.ts';
 import { rememberSecret, rememberUrl } from '../secrets.ts';
 import type { Address, AddressSource, ConnectionRequest, UrlPlace } from './address.ts';
 import { Connection } from './connection.ts';
-import { rememberKeys } from './scram.ts';
 import { sightOf } from './vigil.ts';
 import { identifier } from './quote.ts';
 import { databaseFields, isServerError, SQLSTATE, sqlstateOf } from './sqlstate.ts';
-
-rememberKeys();
 
 const MOST_URLS = 200;
 

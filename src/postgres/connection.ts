@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Kysely } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import { MpmError } from '../errors.ts';
 import { bind } from './bind.ts';
-import { Drain, type Result } from './drain.ts';
+import { type Answer, Message, type MessageOptions, type Result, type ResultTable } from './message.ts';
 import type { KyselyOptions } from './kysely.ts';
 import { identifier } from './quote.ts';
 import { knownRoles, learnRoles, type SessionRoles } from './roles.ts';
@@ -28,69 +28,6 @@ import {
   sqlstateOf,
 } from './sqlstate.ts';
 import { type Vigil, Watch } from './vigil.ts';
-
-/** What the server answered to one message of the simple protocol. */
-export interface Answer {
-  rows: Record<string, unknown>[];
-  /** One per statement that returned a command tag. */
-  results: Result[];
-  /** What each COPY … TO STDOUT sent, in its text format. */
-  copied: readonly string[];
-}
-
-type Results = pg.QueryArrayResult<(string | null)[]>;
-
-/** What pg's own types do not say. */
-const { handleCommandComplete: commandComplete } = pg.Query.prototype as unknown as {
-  handleCommandComplete: (message: { text: string }, connection: pg.Connection) => void;
-};
-
-/** A message of the simple protocol. What it was answered can be read also when one of its statements failed. */
-class Message extends pg.Query {
-  /** pg's own. */
-  declare readonly _results: Results | Results[];
-  readonly #copied: string[][] = [[]];
-  readonly #skip: number;
-
-  /** @param skip so many statements at its beginning are not the sender's, and their results nobody's */
-  constructor(config: pg.QueryConfig, skip: number, done: (error: Error) => void) {
-    super(config, done);
-    this.#skip = skip;
-  }
-
-  /** One per statement that is done. */
-  get results(): Results[] {
-    return [this._results]
-      .flat()
-      .filter(({ command }) => command)
-      .slice(this.#skip);
-  }
-
-  get copied(): string[] {
-    return this.#copied.slice(0, -1).map((rows) => rows.join(''));
-  }
-
-  /** Called by pg, whose parser overwrites the bytes with what comes next. */
-  handleCopyData({ chunk }: { chunk: Buffer }): void {
-    this.#copied.at(-1)?.push(chunk.toString());
-  }
-
-  /** Called by pg. */
-  handleCommandComplete(message: { text: string }, connection: pg.Connection): void {
-    commandComplete.call(this, message, connection);
-    if (message.text.startsWith('COPY ')) this.#copied.push([]);
-  }
-}
-
-/** What one statement returned: every value as its text, null for null. */
-export interface ResultTable {
-  /** Of its command tag; `SELECT`, `UPDATE`. */
-  command: string;
-  rowCount: number | null;
-  /** With the type's OID; none when the statement returns no rows. */
-  columns: { name: string; type: number }[];
-  rows: (string | null)[][];
-}
 
 /** The settings of a transaction of ours around statements that are not: at its beginning, and behind theirs. */
 export interface SettingsAround {
@@ -186,7 +123,7 @@ export class Connection implements Sender {
     const keep = keeps ? `${keepIdleSession(this.backendPid)};\n` : '';
     const message = `${keep}${inFront.map((each) => `${each};\n`).join('')}${sql}`;
     const skip = inFront.length + (keeps ? SESSION_STATEMENTS : 0);
-    const answer = answerOf(await this.#message({ text: message }, skip).catch(this.#explain));
+    const { answer } = await this.#message([message], { skip }).catch(this.#explain);
     if (keeps) this.#session = 'kept';
     return answer;
   }
@@ -197,7 +134,8 @@ export class Connection implements Sender {
    */
   async alone<R = Record<string, unknown>>(sql: string): Promise<R[]> {
     await this.holdSession();
-    return answerOf(await this.#message({ text: sql }).catch(this.#explain)).rows as R[];
+    const { answer } = await this.#message([sql]).catch(this.#explain);
+    return answer.rows as R[];
   }
 
   /** What a statement of ours can meet anywhere, in our own words. */
@@ -257,7 +195,7 @@ export class Connection implements Sender {
 
   /** Any number of statements in one message, as they are: not ours, or with settings of their own. */
   async raw(sql: string): Promise<Answer> {
-    return answerOf(await this.#message({ text: sql }));
+    return (await this.#message([sql])).answer;
   }
 
   /** A migration or `reset all` may have changed what was set for the session: it is set again when it is needed. */
@@ -275,14 +213,7 @@ export class Connection implements Sender {
    * to be shown of them, columns, and rows as the texts that the server sent.
    */
   async read(sql: string): Promise<ResultTable[]> {
-    const types = { getTypeParser: () => (text: string) => text };
-    const { results } = await this.#message({ text: sql, rowMode: 'array', types } as pg.QueryConfig);
-    return results.map(({ command, rowCount, fields, rows }) => ({
-      command,
-      rowCount,
-      columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
-      rows,
-    }));
+    return [...(await this.#message([sql], { rows: 'texts' })).tables];
   }
 
   get #facts(): SettingsFacts {
@@ -317,8 +248,8 @@ export class Connection implements Sender {
     if (this.#roles || this.transaction !== 'idle') return;
     const settings = openingSettings(this.#facts);
     await learnRoles(server, async (sql) => {
-      const message = await this.#message({ text: [...settings, sql].join(';\n') }, settings.length);
-      return answerOf(message).results;
+      const message = await this.#message([[...settings, sql].join(';\n')], { skip: settings.length });
+      return message.answer.results;
     });
     this.#roles = knownRoles(server, login, this.database);
   }
@@ -328,19 +259,15 @@ export class Connection implements Sender {
    * those with a column of the name `keep` (engine 45).
    */
   async run(parts: readonly string[], keep?: string): Promise<Answer> {
-    return answerOf(await this.#submit((done) => new Drain(parts, keep, done)));
+    return (await this.#message(parts, { rows: 'dropped', keep })).answer;
   }
 
-  async #message(config: pg.QueryConfig, skip = 0): Promise<Message> {
-    return this.#submit((done) => new Message(config, skip, done));
-  }
-
-  #submit<M extends Message | Drain>(make: (done: (error: Error) => void) => M): Promise<M> {
+  #message(parts: readonly string[], options: MessageOptions = {}): Promise<Message> {
     return this.#run(
       () =>
-        new Promise<M>((resolve, reject) => {
-          const message = make((error) => {
-            this.#answered = message.results as unknown as Result[];
+        new Promise<Message>((resolve, reject) => {
+          const message = new Message(parts, options, (error) => {
+            this.#answered = message.answer.results;
             if (error) reject(error);
             else resolve(message);
           });
@@ -469,8 +396,3 @@ export class Connection implements Sender {
 
 /** ms that the end of a connection may take. */
 const LEAVE = 5000;
-
-function answerOf(message: Message | Drain): Answer {
-  const results = message.results as unknown as Result[];
-  return { rows: results.at(-1)?.rows ?? [], results, copied: message.copied };
-}

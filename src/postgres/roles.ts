@@ -1,4 +1,4 @@
-import type { Result } from './drain.ts';
+import type { Result } from './message.ts';
 
 /** How long what a server says is believed, ms. */
 const BELIEVED = 60_000;

@@ -1,6 +1,6 @@
 import { MpmError } from '../../errors.ts';
 import { describeHolder, holderOfKeys } from '../../engine/apply/lock.ts';
-import type { Result } from '../../postgres/drain.ts';
+import type { Result } from '../../postgres/message.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import type { Listing } from './listing.ts';
 

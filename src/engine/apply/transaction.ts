@@ -1,6 +1,6 @@
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import type { Result } from '../../postgres/drain.ts';
+import type { Result } from '../../postgres/message.ts';
 import { SESSION_SETTINGS } from '../../postgres/settings.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { headIs, type HistoryPosition, unmoved } from '../history/fence.ts';

@@ -2,7 +2,7 @@ import type { Config } from '../../config/define.ts';
 import { requirePlainStatements } from '../../engine/sql/plain-statements.ts';
 import { parses } from '../../engine/sql/split.ts';
 import { runStatements } from '../../engine/statements.ts';
-import type { ResultTable } from '../../postgres/connection.ts';
+import type { ResultTable } from '../../postgres/message.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { attemptOf, refOf, skipped } from '../attempt.ts';
 import type { RunReport, TenantRef } from '../report/report.ts';
