@@ -13,13 +13,13 @@ export const EXIT = {
 } as const;
 
 export const EXIT_MEANING: Record<(typeof EXIT)[keyof typeof EXIT], string> = {
-  0: 'done, or nothing to do (also: no tenant in the fleet)',
-  1: 'the command could not do its work: configuration, central database, a bug',
-  2: 'usage; an unknown tenant',
-  3: 'ran to the end; at least one tenant failed',
-  4: 'looked, and found something: status --exit-code and plan --exit-code (pending, drift), doctor, sync --check; after up, tenants behind core; a label that nobody has, or all the named ones on hold',
-  5: 'busy: a lock is held; trying again later is right',
-  130: 'interrupted; what finished is recorded, running again goes on from there (where several hold: 130, 1, 3, 5, 4, the first of them)',
+  0: 'done, or nothing to do (also: the fleet has no tenants)',
+  1: "the command couldn't do its work: configuration, central database, or a bug",
+  2: 'usage error, or an unknown tenant',
+  3: 'the run finished; at least one tenant failed',
+  4: 'the command found something: status --exit-code and plan --exit-code (pending, drift), doctor, sync --check; after up, tenants whose folders lack core migrations; a label that no tenant has; or all named tenants are on hold',
+  5: 'busy: another process holds a lock; try again later',
+  130: 'interrupted; finished work is recorded, and running again continues from there (if several codes apply: the first of 130, 1, 3, 5, 4)',
 };
 
 /** Where several hold, the first of them is what a command ends with. */
