@@ -1,4 +1,4 @@
-// A server that answers each user out of their own company's database.
+// A server that answers each user from their own tenant's database.
 //   CENTRAL_URL=postgres://… PORT=3000 node express.js
 import express from 'express';
 import { openFleet } from 'mpm-migrate';
@@ -8,7 +8,7 @@ const app = express();
 app.use(express.json());
 
 app.use(async (request, response, next) => {
-  // Stands for your login: whatever tells you, beyond doubt, who it is.
+  // Replace this with your login, which must authenticate the user.
   const [, basic = ''] = (request.get('authorization') ?? '').split('Basic ');
   const [email = ''] = Buffer.from(basic, 'base64').toString().split(':');
   const tenant = await fleet.resolve({ email });
@@ -35,7 +35,7 @@ const STATUS = {
   SESSION_TIMEOUT: 503,
 };
 
-// Express knows it by its four parameters.
+// Express recognizes an error handler by its four parameters.
 app.use((error, request, response, _next) => {
   response.status(STATUS[error.code] ?? 500).json({ error: error.code ?? 'ERROR' });
 });

@@ -1,4 +1,4 @@
-// A server that answers each user out of their own company's database.
+// A server that answers each user from their own tenant's database.
 //   CENTRAL_URL=postgres://… PORT=3000 node fastify.js
 import Fastify from 'fastify';
 import { openFleet } from 'mpm-migrate';
@@ -6,9 +6,9 @@ import { openFleet } from 'mpm-migrate';
 const fleet = await openFleet({ central: { url: process.env.CENTRAL_URL } });
 const app = Fastify();
 
-// With a callback, not async: what follows `done` is then inside of `run`.
+// Use a callback, not async: everything after `done` then runs inside of `run`.
 app.addHook('preHandler', (request, reply, done) => {
-  // Stands for your login: whatever tells you, beyond doubt, who it is.
+  // Replace this with your login, which must authenticate the user.
   const email = request.headers['x-user-email'] ?? '';
   fleet
     .resolve({ email })

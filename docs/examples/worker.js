@@ -1,5 +1,5 @@
-// A worker that does jobs of many companies, each in its own database. Jobs come as lines of JSON on stdin, where
-// your queue would be: {"tenant":42,"kind":"addMeter","id":7}
+// A worker that runs jobs for many tenants, each in its own database. Jobs are lines of JSON on stdin, in place of
+// your queue: {"tenant":42,"kind":"addMeter","id":7}
 //   CENTRAL_URL=postgres://… node worker.js < jobs
 import { createInterface } from 'node:readline';
 import { openFleet } from 'mpm-migrate';
@@ -30,7 +30,7 @@ async function workOff() {
     try {
       await fleet.run(job.tenant, () => kinds[job.kind](job), { signal: stop.signal });
     } catch (error) {
-      // One tenant's trouble is not another's; SESSION_TIMEOUT and TENANT_NOT_READY are worth another try later.
+      // One tenant's failure doesn't affect the others. Retry SESSION_TIMEOUT and TENANT_NOT_READY later.
       console.log(`job of ${job.tenant} failed: ${error.code ?? error.message}`);
     }
   }
