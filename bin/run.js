@@ -18,7 +18,7 @@ if (question) {
 if (question === '--version' || question === '-v') {
   const { name, version } = require('../package.json');
   console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`);
-} else if (question === '--help' || question === '-h') {
+} else if (['--help', '-h', 'help'].includes(question)) {
   const text = require('node:fs').readFileSync(join(root, 'dist/help.txt'), 'utf8');
   const colours = process.stdout.isTTY && process.stdout.hasColors();
   process.stdout.write(colours ? text : require('node:util').stripVTControlCharacters(text));

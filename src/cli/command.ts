@@ -50,13 +50,13 @@ export abstract class FleetCommand extends Command {
   static override enableJsonFlag = true;
   static override baseFlags = {
     config: Flags.string({
-      description: 'The configuration file (default: found from here upwards)',
+      description: 'Configuration file (default: search upward from here)',
       helpValue: 'FILE',
       helpGroup: 'global',
     }),
-    json: Flags.boolean({ description: 'One JSON document on stdout instead of text', helpGroup: 'global' }),
-    quiet: Flags.boolean({ description: 'No progress on stderr', helpGroup: 'global' }),
-    'no-color': Flags.boolean({ description: 'No colour (NO_COLOR does the same)', helpGroup: 'global' }),
+    json: Flags.boolean({ description: 'Print one JSON document instead of text', helpGroup: 'global' }),
+    quiet: Flags.boolean({ description: 'Hide progress', helpGroup: 'global' }),
+    'no-color': Flags.boolean({ description: 'Disable color (or set NO_COLOR)', helpGroup: 'global' }),
   };
 
   private giveStdoutBack = () => {};

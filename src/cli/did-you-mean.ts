@@ -1,9 +1,8 @@
-import { Errors } from '@oclif/core';
 import type { Hook } from '@oclif/core';
-import { EXIT } from '../errors.ts';
+import { errorReport, MpmError } from '../errors.ts';
 
-/** oclif's `command_not_found` hook: names the command that was probably meant, and ends with the usage code. */
-const didYouMean: Hook.CommandNotFound = async function ({ id, config }) {
+/** oclif's `command_not_found` hook: names the command that was probably meant, in the form of all errors. */
+const didYouMean: Hook.CommandNotFound = async function ({ id, config, argv = [] }) {
   const typed = id.split(':');
   const candidates = config.commands
     .filter((command) => !command.hidden)
@@ -17,10 +16,20 @@ const didYouMean: Hook.CommandNotFound = async function ({ id, config }) {
     .toSorted((a, b) => a.distance - b.distance);
   const [best] = candidates;
   const suggestion = best && best.distance <= Math.max(2, best.name.length / 3) ? best.name : undefined;
-  const next = suggestion
-    ? `Did you mean: ${config.bin} ${suggestion}`
-    : `All commands: ${config.bin} --help`;
-  Errors.error(`"${typed.join(' ')}" is not a command.`, { exit: EXIT.usage, suggestions: [next] });
+  const hint = suggestion ? `Did you mean ${config.bin} ${suggestion}?` : `${config.bin} --help`;
+  const error = new MpmError('USAGE', `Unknown command: ${typed.join(' ')}`, { hint });
+  process.exitCode = error.exit;
+  if (argv.includes('--json')) {
+    process.stdout.write(`${JSON.stringify({ error: errorReport(error) }, null, 2)}\n`);
+    return;
+  }
+  const [{ environment }, { themeFor }, { errorView }] = await Promise.all([
+    import('../config/load.ts'),
+    import('../ui/theme.ts'),
+    import('../ui/views/error.ts'),
+  ]);
+  const theme = themeFor(process.stderr, environment(), { color: !argv.includes('--no-color') });
+  process.stderr.write(errorView(errorReport(error), theme));
 };
 
 export default didYouMean;

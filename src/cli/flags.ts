@@ -10,34 +10,34 @@ import { type Duration, DURATION_FORM, parseDuration } from '../pace.ts';
 export const selectionFlags = {
   all: Flags.boolean({ description: 'Every tenant', helpGroup: 'selection' }),
   tenant: Flags.string({
-    description: 'This one: id, name or database; 1..9 for a range of ids, -7 to leave one out. Repeatable',
+    description: 'A tenant by ID, name, or database; 1..9 is a range of IDs; repeatable',
     helpValue: '42',
     helpGroup: 'selection',
     multiple: true,
     multipleNonGreedy: true,
   }),
   exclude: Flags.string({
-    description: 'Leave this one out. Repeatable',
+    description: 'Leave out this tenant; repeatable',
     helpValue: '7',
     helpGroup: 'selection',
     multiple: true,
     multipleNonGreedy: true,
   }),
   label: Flags.string({
-    description: 'Those with this label. Repeatable: all must match',
+    description: 'Tenants with this label; repeat to require several',
     helpValue: 'tier=gold',
     helpGroup: 'selection',
     multiple: true,
     multipleNonGreedy: true,
   }),
   failed: Flags.string({
-    description: 'What failed or was not tried in the last run of this verb, or in run 184',
+    description: "Tenants that failed or weren't tried in the last run, or in run 184",
     helpLabel: '--failed[=184]',
     helpGroup: 'selection',
   }),
-  behind: Flags.boolean({ description: 'Those with something pending', helpGroup: 'selection' }),
+  behind: Flags.boolean({ description: 'Tenants with pending migrations', helpGroup: 'selection' }),
   shard: Flags.string({
-    description: "Of those, this slice: the second of eight; auto: from the CI's own variables",
+    description: 'The second of eight slices; auto: read CI variables',
     helpValue: '2/8|auto',
     helpGroup: 'selection',
   }),
@@ -48,20 +48,20 @@ const time = (description: string) => Flags.string({ description, helpValue: '5s
 /** How fast and how patient: what the configuration says under `pace`, for this once. */
 export const paceFlags = {
   concurrency: Flags.string({
-    description: 'Tenants at once, per server',
+    description: 'Tenants in parallel, per server',
     helpValue: '16',
     helpGroup: 'pace',
   }),
-  'lock-timeout': time('How long a statement waits for a table lock (default 1s)'),
-  'statement-timeout': time('How long a statement may take (default: no limit)'),
-  'lock-wait': time('How long to wait for another runner of the same tenant (default 30s)'),
+  'lock-timeout': time('Maximum wait for a table lock (default 1s)'),
+  'statement-timeout': time('Maximum time for a statement (default: no limit)'),
+  'lock-wait': time('Maximum wait for another runner (default 30s)'),
   retries: Flags.string({
-    description: 'Attempts after the first, for what passes by itself (default 10)',
+    description: 'Retries of temporary errors (default 10)',
     helpValue: '3',
     helpGroup: 'pace',
   }),
   actor: Flags.string({
-    description: "Who runs this, for the history (default: the CI's own variable)",
+    description: 'Your name for the history (default: from CI)',
     helpValue: 'NAME',
     helpGroup: 'pace',
   }),
@@ -70,13 +70,12 @@ export const paceFlags = {
 /** What is gone past that would hold a tenant back: all of it for one, each part for any selection. */
 export const pastFlags = {
   force: Flags.boolean({
-    description:
-      'Only with --tenant: go past all that holds it back. On hold or not active, a failed or interrupted migration, one out of order, files changed or missing. Never past a lock, never at the cost of data',
+    description: 'With --tenant only: ignore what blocks it, except locks',
   }),
-  'out-of-order': Flags.boolean({ description: 'Apply late what is older than what is applied' }),
-  'include-held': Flags.boolean({ description: 'Also tenants that are on hold' }),
+  'out-of-order': Flags.boolean({ description: 'Apply migrations older than applied ones' }),
+  'include-held': Flags.boolean({ description: 'Include tenants on hold' }),
   'accept-changed': Flags.boolean({
-    description: 'Go on beside applied files that were changed or are missing; the difference stays reported',
+    description: 'Continue despite changed or missing files',
   }),
 };
 
@@ -100,13 +99,12 @@ export function pastFrom(flags: PastFlags) {
 /** What else is written down of it. */
 export const outputFlags = {
   events: Flags.string({
-    description:
-      'What happens, as it happens: one JSON document a line; - is stdout, and the report goes to stderr',
+    description: 'Write events as JSON lines; - is stdout',
     helpValue: 'FILE|-',
     helpGroup: 'output',
   }),
   report: Flags.string({
-    description: 'A report with every tenant: junit=FILE, html=FILE or json=FILE; - is stdout. Repeatable',
+    description: 'Write a report: junit=, html=, or json=FILE',
     helpValue: 'KIND=FILE',
     helpGroup: 'output',
     multiple: true,

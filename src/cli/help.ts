@@ -6,31 +6,30 @@ const GROUPS: readonly [title: string, ids: readonly string[]][] = [
   ['START', ['init', 'demo', 'doctor']],
   ['WRITE MIGRATIONS', ['create', 'sync', 'lint']],
   ['MIGRATE', ['plan', 'up', 'down', 'status', 'verify']],
-  ['MEND', ['resolve', 'repair', 'baseline', 'fresh', 'exec']],
-  ['TENANTS', ['tenant:']],
-  ['CENTRAL DATABASE', ['central:']],
-  ['RUNS', ['run:']],
-];
-
-const EXAMPLES = [
-  'mpm-migrate create add_meter_status',
-  'mpm-migrate up --all',
-  'mpm-migrate up --failed',
-  'mpm-migrate status --tenant 42',
+  ['REPAIR', ['resolve', 'repair', 'baseline', 'fresh', 'exec']],
+  ['MANAGE', ['tenant', 'plugin', 'run', 'central']],
 ];
 
 const ENVIRONMENT: [name: string, meaning: string][] = [
-  ['MPM_CENTRAL_URL', 'the central database; enough to start, without a configuration file'],
-  ['MPM_CONFIG', 'the configuration file, as with --config'],
-  ['MPM_CONCURRENCY, …', 'what the flags of the same name say; a flag goes first'],
-  ['MPM_ACTOR', "who runs this, for the history (default: the CI's own variable)"],
-  ['PG*, .pgpass', 'as with psql'],
-  ['NO_COLOR, FORCE_COLOR', 'without colour; with it'],
+  ['MPM_CENTRAL_URL', 'URL of the central database; enough to start'],
+  ['MPM_CONFIG', 'configuration file, like --config'],
+  ['MPM_*', 'defaults for other flags, such as MPM_CONCURRENCY'],
+  ['MPM_ACTOR', 'your name for the history, like --actor'],
+  ['PG*, .pgpass', 'as in psql'],
+  ['NO_COLOR, FORCE_COLOR', 'disable or force color'],
 ];
 
-/** Sections of flags in this order: what one decides first comes first. */
-const FLAG_GROUPS = ['selection', 'pace', 'output', 'global'];
+/** What `help` explains besides commands. */
+const PAGES = ['environment', 'flags'];
 
+/** Groups of flags that many commands share, in the order in which they are listed. */
+const SHARED_FLAGS: readonly (readonly string[])[] = [['selection'], ['pace'], ['output', 'global']];
+
+function isShared(flag: Command.Flag.Any): boolean {
+  return SHARED_FLAGS.flat().includes(flag.helpGroup ?? '');
+}
+
+/** A command's help on one screen: its own flags with a line each, those that it shares by name. */
 class FleetCommandHelp extends CommandHelp {
   // Every flag has its line below; a synopsis of twenty of them is not read.
   protected override defaultUsage(): string {
@@ -44,19 +43,51 @@ class FleetCommandHelp extends CommandHelp {
     return description && this.wrap(description.replaceAll(/(?<!\n)\n(?!\n)/g, ' '));
   }
 
+  protected override examples(examples: Command.Example[] | string | undefined): string | undefined {
+    return super.examples(examples)?.replaceAll('\n\n', '\n');
+  }
+
   protected override flagHelpLabel(flag: Command.Flag.Any, showOptions?: boolean): string {
     return flag.helpLabel ?? super.flagHelpLabel(flag, showOptions);
   }
 
   protected override groupFlags(flags: Command.Flag.Any[]) {
-    const { mainFlags, flagGroups } = super.groupFlags(flags);
-    const place = (group: string) => (FLAG_GROUPS.includes(group) ? FLAG_GROUPS.indexOf(group) : -1);
-    const groups = Object.entries(flagGroups).toSorted(([a], [b]) => place(a) - place(b));
-    return { mainFlags, flagGroups: Object.fromEntries(groups) };
+    return { mainFlags: flags.filter((flag) => !isShared(flag)), flagGroups: {} };
+  }
+
+  protected override sections() {
+    const sections = super.sections();
+    const at = sections.findIndex(({ header }) => header === 'FLAGS') + 1;
+    const shared = ({ flags }: { flags: Command.Flag.Any[] }) => this.sharedFlags(flags);
+    return [
+      ...sections.slice(0, at),
+      { header: `SHARED FLAGS (${this.config.bin} help flags)`, generate: shared },
+      ...sections.slice(at),
+    ];
+  }
+
+  private sharedFlags(flags: Command.Flag.Any[]): string {
+    const lines = SHARED_FLAGS.map((groups) => groups.flatMap((group) => named(flags, group)).join(' '));
+    return lines.filter(Boolean).join('\n');
+  }
+
+  /** What `help flags` says. */
+  flagsPage(): string {
+    const flags = Object.values(this.command.flags);
+    return SHARED_FLAGS.flat()
+      .map((group) => {
+        const body = this.flags(flags.filter(({ helpGroup }) => helpGroup === group));
+        return this.section(`${group.toUpperCase()} FLAGS`, body ?? '');
+      })
+      .join('\n\n');
   }
 }
 
-/** The help: oclif's per command, with exit codes and environment; the root by what one wants to do. */
+function named(flags: Command.Flag.Any[], group: string): string[] {
+  return flags.filter(({ helpGroup }) => helpGroup === group).map(({ name }) => `--${name}`);
+}
+
+/** The help: a command or a topic on one screen; exit codes and environment by themselves. */
 export default class FleetHelp extends Help {
   protected override CommandHelpClass = FleetCommandHelp;
 
@@ -70,46 +101,47 @@ export default class FleetHelp extends Help {
       config.pjson.description ?? '',
       this.section('USAGE', `$ ${config.bin} COMMAND [FLAGS]\n$ ${config.bin} COMMAND --help`),
       ...this.commandSections(),
-      this.section('EXAMPLES', EXAMPLES.map((line) => `$ ${line}`).join('\n')),
-      this.exitCodes(),
-      this.environment(),
+      this.section(
+        `EXIT CODES AND ENVIRONMENT (${config.bin} help environment)`,
+        `0 done, 1 failed, 2 usage, 3 tenants failed, 4 findings, 5 busy, 130 stopped\n${ENVIRONMENT.map(([name]) => name).join(' ')}`,
+      ),
     ].join('\n\n');
-  }
-
-  // All commands are in formatRoot, with their topics.
-  override formatTopics(): string {
-    return '';
   }
 
   override async showRootHelp(): Promise<void> {
     this.log(this.formatRoot());
   }
 
-  override formatCommand(command: Command.Loadable): string {
-    return [super.formatCommand(command).trimEnd(), this.exitCodes(), this.environment()].join('\n\n');
+  override async showHelp(argv: string[]): Promise<void> {
+    const page = PAGES.find((name) => name === argv[0]);
+    if (!page) return super.showHelp(argv);
+    this.log(page === 'flags' ? this.flagsPage() : `${this.exitCodes()}\n\n${this.environment()}`);
+  }
+
+  private flagsPage(): string {
+    const up = this.config.findCommand('up', { must: true });
+    return new FleetCommandHelp(up, this.config, this.opts).flagsPage();
   }
 
   private commandSections(): string[] {
-    const commands = this.sortedCommands.filter(({ id }) => id);
-    const belongs = (id: string, wanted: string) =>
-      wanted.endsWith(':') ? id.startsWith(wanted) : id === wanted;
+    const commands = this.sortedCommands.filter(({ id }) => id && !id.includes(':'));
+    const topics = this.sortedTopics.map(({ name, description }) => ({ id: name, summary: description }));
+    const rows = [...commands, ...topics.filter(({ id }) => !id.includes(':'))];
     const grouped = GROUPS.map(([title, ids]) => ({
       title,
-      found: ids.flatMap((wanted) => commands.filter(({ id }) => belongs(id, wanted))),
+      found: ids.flatMap((wanted) => rows.filter(({ id }) => id === wanted)),
     }));
-    const known = new Set(grouped.flatMap(({ found }) => found));
-    const all = [...grouped, { title: 'MORE', found: commands.filter((command) => !known.has(command)) }];
-    const widest = Math.max(0, ...commands.map(({ id }) => id.length));
+    const known = new Set(grouped.flatMap(({ found }) => found.map(({ id }) => id)));
+    const all = [...grouped, { title: 'MORE', found: rows.filter(({ id }) => !known.has(id)) }];
+    const widest = Math.max(0, ...rows.map(({ id }) => id.length));
     return all
       .filter(({ found }) => found.length > 0)
       .map(({ title, found }) =>
-        this.section(title, found.map((command) => this.commandLine(command, widest)).join('\n')),
+        this.section(
+          title,
+          found.map(({ id, summary = '' }) => `${id.padEnd(widest)}  ${this.render(summary)}`).join('\n'),
+        ),
       );
-  }
-
-  private commandLine(command: Command.Loadable, width: number): string {
-    const summary = (command.summary ?? command.description ?? '').split('\n')[0] ?? '';
-    return `${command.id.replaceAll(':', ' ').padEnd(width)}  ${this.render(summary)}`.trimEnd();
   }
 
   private exitCodes(): string {

@@ -16,7 +16,7 @@ export async function run(argv: string[], root: string): Promise<void> {
   settings.enableAutoTranspile = false;
   watchStreams(argv);
   await execute({
-    args: argv,
+    args: argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv,
     loadOptions: { root, pjson, userPlugins: false, devPlugins: false },
   });
 }

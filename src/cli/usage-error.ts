@@ -30,16 +30,16 @@ function wording(message: string): string {
     .replace(/\n?See more help with --help\s*$/, '')
     .split('\n')
     .map((line) => line.trim())
-    .filter(Boolean);
+    .filter((line) => line && !/^(Note: .* allow multiple values|Alternatively, you can use)/.test(line));
   const statement = first
-    .replace(/^Nonexistent flag(s?): /, 'No such flag$1: ')
+    .replace(/^Nonexistent flag(s?): /, 'Unknown flag$1: ')
     .replace(/^Missing 1 required arg:?$/, 'Missing argument:')
     .replace(/^Missing \d+ required args:?$/, 'Missing arguments:')
     .replace(/^The following errors? occurred:$/, '');
   const said = list.map((line) =>
     line.replace(
       /^--([\w-]+)=.* cannot also be provided when using --([\w-]+)$/,
-      '--$1 and --$2 exclude each other',
+      "--$1 and --$2 can't be combined",
     ),
   );
   if (!statement) return said.join('\n');

@@ -126,7 +126,7 @@ describe('repair', () => {
       [['1_meters', '--all-names', '--all', '--checksums'], 'contradict'],
       [['1_meters', '--all'], 'Nothing to repair was named'],
       [['1_meters', '--checksums'], 'No tenant was selected'],
-      [['1_meters', '--all', '--checksums', '--missing'], 'exclude each other'],
+      [['1_meters', '--all', '--checksums', '--missing'], "can't be combined"],
       [['1_meters', '--all', '--checksums'], '1_meters: not changed anywhere in --all'],
       [['9_nothing', '--all', '--missing'], '9_nothing: not missing anywhere in --all'],
       [['1_meters', '--tenant', 'nobody', '--checksums'], 'There is no tenant "nobody"'],
@@ -163,7 +163,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   expect(await fleet.historyOf(fleet.tenants[1])).toEqual(['2_note']);
   for (const [args, said] of [
     [['--all'], 'one of the two'],
-    [['--all', '--to', '1', '--from', 'knex'], 'exclude each other'],
+    [['--all', '--to', '1', '--from', 'knex'], "can't be combined"],
     [['--all', '--from', 'rails'], 'rails'],
     [['--all', '--to', '99'], '--to 99: no such migration'],
     [['--all', '--to', '1', '--table', 'x'], '--table goes with --from'],
@@ -236,7 +236,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
   for (const [args, said] of [
     [['1_half', '--tenant', '3', '--applied'], 'it is applied'],
     [['1_half', '--tenant', '3', '--retry'], 'neither failed nor interrupted'],
-    [['1_half', '--tenant', '3', '--applied', '--rolled-back'], 'exclude each other'],
+    [['1_half', '--tenant', '3', '--applied', '--rolled-back'], "can't be combined"],
     [['1_half', '--tenant', '3'], 'was not said'],
     [['9_nothing', '--tenant', '3', '--applied'], 'there is no such migration'],
     [['1_half', '--tenant', '1..3', '--applied'], 'one tenant at a time'],
@@ -275,7 +275,7 @@ test('engine 40: a statement whose end nobody knows: --force does not guess, --r
   expect(await mpm('status', '--all', '--exit-code')).toMatchObject({ code: 0 });
   const both = await mpm('resolve', '1_do', '--tenant', '1', '--skip', '--retry');
   expect(both).toMatchObject({ code: 2 });
-  expect(both.stderr).toContain('exclude each other');
+  expect(both.stderr).toContain("can't be combined");
 });
 
 test('fresh: only with the name of the database, and then it is new', async () => {

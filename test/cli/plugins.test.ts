@@ -194,11 +194,8 @@ describe('plugin', () => {
     `);
     expect(await said('plugin', 'install', '--tenant', '1')).toMatchInlineSnapshot(`
       "2
-      ✖ Missing argument:
-          name  One of "plugin list"
-          Note: --tenant, --exclude, --label, --report allow multiple values. Because of this you need to provide all arguments before providing those flags.
-          Alternatively, you can use "--" to signify the end of the flags and the beginning of arguments.
-          mpm-migrate plugin install --help
+      ✖ Missing argument: name  A plugin in "plugin list"
+          Look:  mpm-migrate plugin install --help
       "
     `);
     expect(await said('plugin', 'install', 'meters', '--tenant', '9', '--quiet')).toMatchInlineSnapshot(`
@@ -210,8 +207,8 @@ describe('plugin', () => {
     expect(await said('plugin', 'uninstall', 'meters', '--all', '--down', '--keep', '--quiet'))
       .toMatchInlineSnapshot(`
       "2
-      ✖ --keep and --down exclude each other
-          mpm-migrate plugin uninstall --help
+      ✖ --keep and --down can't be combined
+          Look:  mpm-migrate plugin uninstall --help
       "
     `);
     await mpm('plugin', 'add', 'solar');

@@ -67,7 +67,7 @@ test('a hint that is a command is labelled; advice is told as it is', () => {
   expect(label('mpm-migrate verify --tenant kivu-grid')).toBe('Look:  mpm-migrate verify --tenant kivu-grid');
   expect(label('mpm-migrate run show 184 --failed')).toBe('Look:  mpm-migrate run show 184 --failed');
   expect(label('mpm-migrate tenant create "Acme Ltd"')).toBe('Try:   mpm-migrate tenant create "Acme Ltd"');
-  expect(label('mpm-migrate up --help')).toBe('Look:  mpm-migrate up --help');
+  expect(label('mpm-migrate tenant pool fill --help')).toBe('Look:  mpm-migrate tenant pool fill --help');
   expect(label("mpm-migrate up --tenant 'Acme Ltd' --force")).toBe(
     "Try:   mpm-migrate up --tenant 'Acme Ltd' --force",
   );
@@ -80,11 +80,11 @@ test("oclif's complaints are told in our form", () => {
     errorReport(usageError(Object.assign(new Error(message), more), 'up', ['force', 'tenant']));
   expect(told('Nonexistent flag: --forse\nSee more help with --help', { flags: ['--forse'] })).toEqual({
     code: 'USAGE',
-    message: 'No such flag: --forse',
+    message: 'Unknown flag: --forse',
     hint: 'Did you mean --force?',
   });
   expect(told('Nonexistent flags: --a, --b\nSee more help with --help', { flags: ['--a'] })).toMatchObject({
-    message: 'No such flags: --a, --b',
+    message: 'Unknown flags: --a, --b',
     hint: 'mpm-migrate up --help',
   });
   expect(told('Missing 1 required arg:\nname  What it does\nSee more help with --help').message).toBe(
@@ -95,5 +95,5 @@ test("oclif's complaints are told in our form", () => {
     told(
       'The following error occurred:\n  \u001b[2m--fail-fast=true cannot also be provided when using --max-failures\u001b[22m\nSee more help with --help',
     ).message,
-  ).toBe('--fail-fast and --max-failures exclude each other');
+  ).toBe("--fail-fast and --max-failures can't be combined");
 });

@@ -17,10 +17,9 @@ const TOOLS: readonly ToolName[] = [
 ];
 
 export default class Baseline extends FleetCommand {
-  static override summary = 'Record migrations as applied that were there before; runs nothing';
+  static override summary = 'Record existing migrations as applied';
 
-  static override description = `For databases that have their schema already. Shows what it would record in the histories of the selected tenants;
---write does it. A second time changes nothing.`;
+  static override description = `For databases that already have their schema. Runs no migrations, and shows what would be recorded unless you pass --write.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --tenant 42 --to 20260801101500_add_tariffs',
@@ -29,13 +28,13 @@ export default class Baseline extends FleetCommand {
 
   static override flags = {
     to: Flags.string({
-      description: 'Every migration up to this one: name or version; 0: none was applied',
+      description: 'Record everything up to this migration; 0: none',
       helpValue: 'NAME',
       exclusive: ['from'],
     }),
-    from: Flags.option({ description: "What this tool's own table says", options: TOOLS })(),
-    table: Flags.string({ description: 'That table, when it has another name', helpValue: 'SCHEMA.TABLE' }),
-    write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
+    from: Flags.option({ description: "Read this tool's history table", options: TOOLS })(),
+    table: Flags.string({ description: 'Name of that table', helpValue: 'SCHEMA.TABLE' }),
+    write: Flags.boolean({ description: 'Make the changes' }),
     ...selectionFlags,
     ...paceFlags,
   };

@@ -3,27 +3,25 @@ import { FleetCommand } from '../command.ts';
 import type { CreatedMigration } from '../../fleet/verbs/create.ts';
 
 export default class Create extends FleetCommand {
-  static override summary = 'Write a new migration, and print its path';
+  static override summary = 'Create a migration file and print its path';
 
-  static override description = `In TypeScript for Kysely, or with --sql in SQL; from your own templates where migrations.templates in the
-configuration names a folder with migration.ts and migration.sql.`;
+  static override description = `Writes TypeScript for Kysely, or SQL with --sql. To use your own templates, put migration.ts and migration.sql into a
+folder, and set migrations.templates in the configuration.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %> add_meter_status',
     '<%= config.bin %> <%= command.id %> add_meter_status --sql',
     '<%= config.bin %> <%= command.id %> add_loyalty_points --tenant 42',
-    '$EDITOR "$(<%= config.bin %> <%= command.id %> add_meter_status)"',
   ];
 
   static override args = {
-    name: Args.string({ description: 'What it does: letters, digits, _ and -', required: true }),
+    name: Args.string({ description: 'What it does; use letters, digits, _, and -', required: true }),
   };
 
   static override flags = {
-    sql: Flags.boolean({ description: 'A SQL file with an up and a down section' }),
-    central: Flags.boolean({ description: "For the central database's own tables", exclusive: ['tenant'] }),
+    sql: Flags.boolean({ description: 'Write SQL with an up and a down section' }),
+    central: Flags.boolean({ description: 'Create it for the central database', exclusive: ['tenant'] }),
     tenant: Flags.string({
-      description: 'For this one tenant, in a folder of its own: id, name or database',
+      description: 'Create it for this tenant only: ID, name, or database',
       helpValue: '42',
     }),
   };

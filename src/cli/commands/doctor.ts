@@ -3,11 +3,11 @@ import { EXIT } from '../../errors.ts';
 import type { DoctorReport } from '../../fleet/doctor/doctor.ts';
 
 export default class Doctor extends FleetCommand {
-  static override summary = 'Look at everything that the other commands need, and say what is wrong';
+  static override summary = 'Check configuration, connectivity, and permissions';
 
-  static override description = `Configuration, files, the central database, and of each server: rights (too few and too many), whether it takes
-writes (rolled back), a pooler in between, version, clock, room for connections, the template; tenants whose database is not there, databases without a tenant, creations that did not end, databases to which everybody may connect, or that set a role or a path.
-Changes nothing. Exits with 4 when there is an error; warnings alone are no failure.`;
+  static override description = `Also checks the files, the central database, and each server, and finds missing databases, databases without a tenant,
+unfinished creations, and databases that every role can connect to. Changes nothing. Exits with 4 if there is an error,
+and with 0 if there are only warnings.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 

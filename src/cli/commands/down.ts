@@ -4,13 +4,11 @@ import { outputFlags, paceFlags, pastFrom, selectionFlags, selectionFrom } from 
 import type { RunReport } from '../../fleet/report/report.ts';
 
 export default class Down extends FleetCommand {
-  static override summary = 'Take back what was applied last to a tenant';
+  static override summary = 'Revert the last applied migrations of a tenant';
 
-  static override description = `Runs the down sections in reverse order of application, each in a transaction of its own together with its row's end.
-Without --steps or --to it takes back one migration.`;
+  static override description = `Runs down sections in reverse order, each in its own transaction. Reverts one migration unless you pass --steps or --to.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %> --tenant 42',
     '<%= config.bin %> <%= command.id %> --tenant 42 --steps 3',
     '<%= config.bin %> <%= command.id %> --tenant 42 --to 20260801101500_add_tariffs',
   ];
@@ -18,14 +16,19 @@ Without --steps or --to it takes back one migration.`;
   static override flags = {
     tenant: selectionFlags.tenant,
     exclude: selectionFlags.exclude,
-    steps: Flags.integer({ description: 'How many to take back', helpValue: '1', min: 1, exclusive: ['to'] }),
+    steps: Flags.integer({
+      description: 'Number of migrations to revert',
+      helpValue: '1',
+      min: 1,
+      exclusive: ['to'],
+    }),
     to: Flags.string({
-      description: 'Take back all that came after this one; 0 takes back everything',
+      description: 'Revert everything after this migration; 0: everything',
       helpValue: 'NAME',
     }),
-    force: Flags.boolean({ description: 'Also when the tenant is not active or its files were changed' }),
-    'include-held': Flags.boolean({ description: 'Also when it is on hold' }),
-    'accept-changed': Flags.boolean({ description: 'With the file as it is now, where it was changed' }),
+    force: Flags.boolean({ description: "Ignore changed files and a tenant that isn't active" }),
+    'include-held': Flags.boolean({ description: 'Include tenants on hold' }),
+    'accept-changed': Flags.boolean({ description: 'Run changed files as they are now' }),
     ...paceFlags,
     ...outputFlags,
   };

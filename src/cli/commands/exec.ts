@@ -4,33 +4,32 @@ import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../flags.
 import type { ExecReport } from '../../fleet/verbs/exec.ts';
 
 export default class Exec extends FleetCommand {
-  static override summary = 'Run SQL at one tenant, at some or at all; read-only unless told otherwise';
+  static override summary = 'Run SQL on every tenant; read-only by default';
 
-  static override description = `The rows go to stdout, the tenant first; what else is to be said goes to stderr. Without --write the statements run
-in a read-only transaction; with it, in one transaction for each tenant, and as a run of the ledger.`;
+  static override description = `Prints rows to stdout, with the tenant first, and everything else to stderr. With --write, each tenant's statements are one
+transaction, and the run is recorded in the ledger.`;
 
   static override examples = [
     `<%= config.bin %> <%= command.id %> --all --sql 'select count(*) from meters'`,
-    `<%= config.bin %> <%= command.id %> --label tier=gold --file report.sql --format csv`,
     `<%= config.bin %> <%= command.id %> --tenant 42 --sql "update meters set note = null" --write`,
   ];
 
   static override flags = {
-    sql: Flags.string({ description: 'The statements', helpValue: 'SQL', exclusive: ['file'] }),
-    file: Flags.string({ description: 'A file that holds them; - is stdin', helpValue: 'FILE|-' }),
-    write: Flags.boolean({ description: 'Let them change something' }),
+    sql: Flags.string({ description: 'SQL statements', helpValue: 'SQL', exclusive: ['file'] }),
+    file: Flags.string({ description: 'File with SQL statements; - is stdin', helpValue: 'FILE|-' }),
+    write: Flags.boolean({ description: 'Allow changes' }),
     format: Flags.string({
-      description: 'How rows are written',
+      description: 'Output format',
       options: ['table', 'csv', 'ndjson'],
       default: 'table',
     }),
     ...selectionFlags,
     'max-failures': Flags.string({
-      description: 'Start no further tenant after so many failures, or this share of all',
+      description: 'Start no more tenants after this many failures',
       helpValue: '25|2%',
       exclusive: ['fail-fast'],
     }),
-    'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
+    'fail-fast': Flags.boolean({ description: 'Same as --max-failures 1' }),
     ...paceFlags,
     ...outputFlags,
   };

@@ -8,10 +8,9 @@ import type { ProvisionReport } from '../../tenants/create/creation.ts';
 const { concurrency: _, ...pace } = paceFlags;
 
 export default class Fresh extends FleetCommand {
-  static override summary = "Destroy one tenant's database and make it again, migrated and empty";
+  static override summary = "Recreate a tenant's database, migrated and empty";
 
-  static override description = `Asks for the database's name first. When it is killed in between, "tenant list" shows the tenant as provisioning, and
-"tenant create --resume" goes on from there.`;
+  static override description = `Destroys all data in it. Asks you to type the database's name. If this is killed, run "tenant create --resume".`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --tenant 42',
@@ -19,13 +18,13 @@ export default class Fresh extends FleetCommand {
   ];
 
   static override flags = {
-    tenant: Flags.string({ description: 'This one: id, name or database', helpValue: '42', required: true }),
+    tenant: Flags.string({ description: 'Tenant by ID, name, or database', helpValue: '42', required: true }),
     confirm: Flags.string({
-      description: "Its database's name, instead of being asked for it",
+      description: "The database's name, to skip the prompt",
       helpValue: 'NAME',
     }),
     disconnect: Flags.boolean({
-      description: 'End other sessions in the database; without, they are an error',
+      description: 'End other sessions in the database',
     }),
     ...pace,
   };

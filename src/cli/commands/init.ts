@@ -2,9 +2,9 @@ import { FleetCommand } from '../command.ts';
 import type { InitReport } from '../../fleet/verbs/init.ts';
 
 export default class Init extends FleetCommand {
-  static override summary = 'Write a configuration, the folders and a first migration here';
+  static override summary = 'Create a configuration, folders, and a first migration';
 
-  static override description = 'Nothing that is there is overwritten, and no database is touched.';
+  static override description = 'Overwrites no files, and touches no database.';
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 

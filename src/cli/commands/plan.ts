@@ -4,13 +4,12 @@ import { paceFlags, pastFlags, selectionFlags, selectionFrom } from '../flags.ts
 import type { PlanReport } from '../../fleet/report/plan-report.ts';
 
 export default class Plan extends FleetCommand {
-  static override summary = 'Show what up would run, tenants with equal plans together';
+  static override summary = 'Show what up would do';
 
-  static override description = `Looks at every selected tenant, all of them when none is selected; writes nothing and takes no lock, so a role that
-may only read is enough. "up --dry-run" shows the same.`;
+  static override description = `Groups tenants with equal plans, and checks all tenants unless you select some. Writes nothing and takes no lock, so a
+read-only role is enough. "up --dry-run" shows the same.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --tenant 42 --sql',
     '<%= config.bin %> <%= command.id %> --all --exit-code',
   ];
@@ -18,13 +17,13 @@ may only read is enough. "up --dry-run" shows the same.`;
   static override flags = {
     ...selectionFlags,
     to: Flags.string({
-      description: 'Go no further than this migration: name or version',
+      description: 'Stop after this migration: name or version',
       helpValue: 'NAME',
     }),
     ...pastFlags,
-    sql: Flags.boolean({ description: 'Also the SQL that would be sent' }),
+    sql: Flags.boolean({ description: 'Show the SQL' }),
     'exit-code': Flags.boolean({
-      description: 'End with 4 when something is pending, behind core or refused',
+      description: 'Exit with 4 if something is pending or refused',
     }),
     concurrency: paceFlags.concurrency,
   };

@@ -7,10 +7,10 @@ import type { EditReport } from '../../fleet/report/edit-report.ts';
 import { shellWord } from '../../shell-word.ts';
 
 export default class Repair extends FleetCommand {
-  static override summary = 'Make histories agree with the files again; runs nothing';
+  static override summary = 'Correct histories to match the files';
 
-  static override description = `Shows what it would change in the histories of the selected tenants; --write does it. One kind at a time. Every change
-is written down beside the history, with who made it and what was there before.`;
+  static override description = `Runs no migrations. Shows what would change unless you pass --write. Choose one of --checksums, --missing, and --stamp.
+Every change is recorded in a journal next to the history.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 20260801101500_add_tariffs --tenant 42 --checksums',
@@ -20,24 +20,24 @@ is written down beside the history, with who made it and what was there before.`
   ];
 
   static override strict = false;
-  static override args = { name: Args.string({ description: 'Migrations, by name: one or more' }) };
+  static override args = { name: Args.string({ description: 'Names of migrations' }) };
 
   static override flags = {
     checksums: Flags.boolean({
-      description: 'Changed files: take them as they are now for what was applied',
+      description: 'Accept changed files as they are now',
       exclusive: ['missing', 'stamp'],
     }),
     missing: Flags.boolean({
-      description: 'Applied, but without a file: forget that they were applied',
+      description: 'Remove rows of migrations without a file',
       exclusive: ['stamp'],
     }),
-    stamp: Flags.boolean({ description: 'The head stamp: let it say again what the history says' }),
+    stamp: Flags.boolean({ description: 'Set the head stamp to match the history' }),
     central: Flags.boolean({
-      description: "Your own central migrations' history, instead of tenants'",
+      description: 'Repair your own central migrations',
       exclusive: ['stamp', 'all', 'tenant', 'label', 'failed', 'exclude', 'shard'],
     }),
-    'all-names': Flags.boolean({ description: 'Every migration that is so, instead of names' }),
-    write: Flags.boolean({ description: 'Do it; without, it is only shown' }),
+    'all-names': Flags.boolean({ description: 'All such migrations, instead of names' }),
+    write: Flags.boolean({ description: 'Make the changes' }),
     ...selectionFlags,
     ...paceFlags,
   };

@@ -8,7 +8,7 @@ import type { RunReport } from '../../fleet/report/report.ts';
 const { concurrency: _, ...pace } = paceFlags;
 
 export default class Resolve extends FleetCommand {
-  static override summary = 'Say what became of a migration that failed half-way, or resume it';
+  static override summary = 'Resolve a half-applied migration';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 20260814091530_index_meters --tenant 42 --retry',
@@ -16,19 +16,19 @@ export default class Resolve extends FleetCommand {
   ];
 
   static override args = {
-    name: Args.string({ description: "The migration's name", required: true }),
+    name: Args.string({ description: 'Name of the migration', required: true }),
   };
 
   static override flags = {
     tenant: Flags.string({
-      description: 'Of this one: id, name or database',
+      description: 'Tenant by ID, name, or database',
       helpValue: '42',
       required: true,
     }),
-    applied: Flags.boolean({ description: 'It was completed by hand: record it as applied' }),
-    'rolled-back': Flags.boolean({ description: 'What it did was taken back: record that it is pending' }),
-    retry: Flags.boolean({ description: 'Resume it now, at the statement where it stopped' }),
-    skip: Flags.boolean({ description: 'That statement was done, or is not needed: resume behind it' }),
+    applied: Flags.boolean({ description: 'You completed it: record it as applied' }),
+    'rolled-back': Flags.boolean({ description: 'You reverted it: record it as pending' }),
+    retry: Flags.boolean({ description: 'Resume at the statement where it stopped' }),
+    skip: Flags.boolean({ description: 'Resume after that statement' }),
     ...pace,
   };
 
@@ -61,7 +61,7 @@ export default class Resolve extends FleetCommand {
 
 function needsOne(said: string | undefined): MpmError {
   const message = said
-    ? '--applied, --rolled-back, --retry and --skip exclude each other'
+    ? "--applied, --rolled-back, --retry, and --skip can't be combined"
     : 'What became of it was not said';
   return new MpmError('USAGE', message, {
     hint: 'Give one of --applied, --rolled-back, --retry and --skip.',

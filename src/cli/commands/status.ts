@@ -4,27 +4,24 @@ import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../flags.
 import type { StatusReport } from '../../fleet/report/status-report.ts';
 
 export default class Status extends FleetCommand {
-  static override summary = 'Show where tenants stand, and what is pending';
+  static override summary = 'Show the status of tenants';
 
-  static override description = `Of every selected tenant, of all when none is selected; writes nothing and takes no lock. One query per server reads the
-head stamps that migrations leave; tenants without one, or with another history than their files, are looked at one by
-one. Of a single tenant (--tenant 42) the whole history is shown.`;
+  static override description = `Shows all tenants unless you select some, and the whole history of a single one (--tenant 42). Reads head stamps, and
+connects only where a stamp is missing or doesn't match the files. Writes nothing and takes no lock.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --tenant 42',
-    '<%= config.bin %> <%= command.id %> --all --exit-code',
     '<%= config.bin %> <%= command.id %> --label tier=gold --matrix',
   ];
 
   static override flags = {
     ...selectionFlags,
     deep: Flags.boolean({
-      description: "Read every tenant's history: a database restored over another can carry a stale stamp",
+      description: 'Read every history, in case a stamp is stale',
     }),
-    matrix: Flags.boolean({ description: 'Show in which migrations the tenants differ' }),
+    matrix: Flags.boolean({ description: 'Show in which migrations tenants differ' }),
     'exit-code': Flags.boolean({
-      description: 'End with 4 when something is pending, behind core or drifted',
+      description: 'Exit with 4 if something is pending or drifted',
     }),
     concurrency: paceFlags.concurrency,
     events: outputFlags.events,

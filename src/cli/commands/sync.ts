@@ -6,30 +6,27 @@ import type { SyncReport } from '../../fleet/verbs/sync.ts';
 const { behind: _, ...selection } = selectionFlags;
 
 export default class Sync extends FleetCommand {
-  static override summary =
-    'Copy core migrations into the folders of tenants; of all of them, unless some are named';
+  static override summary = "Copy core migrations into tenants' own folders";
 
-  static override description = `A tenant with a folder is applied exactly what is in it; this is how core gets there. A copy that was edited by
-hand is left alone and reported, and so is a file of the tenant's own in a core file's place: then the exit code is 3.
-A second run changes nothing.`;
+  static override description = `A tenant with its own folder gets exactly the migrations in that folder. Without a selection, syncs all folders. Edited
+copies, and tenants' own files in place of core files, are kept and reported with exit code 3.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --tenant 42 --tenant kivu-grid',
     '<%= config.bin %> <%= command.id %> --check',
   ];
 
   static override flags = {
     ...selection,
-    check: Flags.boolean({ description: 'Change nothing; exit 4 when something is out of date' }),
-    'dry-run': Flags.boolean({ description: 'Change nothing; say what would be done' }),
+    check: Flags.boolean({ description: 'Change nothing; exit with 4 if out of date' }),
+    'dry-run': Flags.boolean({ description: 'Change nothing; show what would change' }),
     prune: Flags.boolean({
-      description: "Remove copies whose core file is gone; never a tenant's own files",
+      description: 'Remove copies whose core file is gone',
     }),
     claim: Flags.boolean({
-      description: "Make a folder that does not say whose it is its tenant's; with --tenant, another's too",
+      description: 'Assign unowned folders to their tenants',
     }),
-    overwrite: Flags.boolean({ description: 'Replace copies that were edited by hand' }),
+    overwrite: Flags.boolean({ description: 'Replace edited copies' }),
   };
 
   async run(): Promise<SyncReport> {

@@ -5,10 +5,10 @@ import type { PlanReport } from '../../fleet/report/plan-report.ts';
 import type { RunReport } from '../../fleet/report/report.ts';
 
 export default class Up extends FleetCommand {
-  static override summary = 'Apply what is pending to one tenant, to some or to all';
+  static override summary = 'Apply pending migrations to tenants';
 
-  static override description = `Each migration runs in a transaction of its own, together with its row in the tenant's history. What fails at one
-tenant does not stop the others. Running it again goes on where it ended.`;
+  static override description = `Each migration runs in its own transaction, together with its history row. A tenant that fails doesn't stop the others. Run
+the command again to continue where it ended.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --all',
@@ -20,31 +20,30 @@ tenant does not stop the others. Running it again goes on where it ended.`;
   static override flags = {
     ...selectionFlags,
     to: Flags.string({
-      description: 'Go no further than this migration: name or version',
+      description: 'Stop after this migration: name or version',
       helpValue: 'NAME',
     }),
     ...pastFlags,
     strict: Flags.boolean({
-      description: 'Look at all of them first; migrate none when one would be refused',
+      description: 'Check all tenants first; stop if one would be refused',
     }),
     fast: Flags.boolean({
-      description:
-        'Connect to nobody whose head stamp says that nothing is pending. A database restored over another can carry a stale stamp: without this flag the history itself is always read',
+      description: 'Skip tenants whose head stamp says nothing is pending',
     }),
-    'dry-run': Flags.boolean({ description: 'Only show what would be run, as "plan" does' }),
+    'dry-run': Flags.boolean({ description: 'Show what would run, like "plan"' }),
     'max-failures': Flags.string({
-      description: 'Start no further tenant after so many failures, or this share of all',
+      description: 'Start no more tenants after this many failures',
       helpValue: '25|2%',
       exclusive: ['fail-fast'],
     }),
-    'fail-fast': Flags.boolean({ description: 'The same as --max-failures 1' }),
+    'fail-fast': Flags.boolean({ description: 'Same as --max-failures 1' }),
     canary: Flags.string({
-      description: 'So many first, or this share of all; the others only when none of them failed',
+      description: 'Migrate this many first; stop if one fails',
       helpValue: '5|1%',
     }),
-    pause: Flags.boolean({ description: 'Ask before each wave but the first; needs a terminal' }),
+    pause: Flags.boolean({ description: 'Ask before each wave except the first' }),
     'run-key': Flags.string({
-      description: 'Slices of one deployment with the same key are one run of the ledger',
+      description: 'Make slices with the same key one run',
       helpValue: 'KEY',
     }),
     ...paceFlags,

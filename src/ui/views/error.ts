@@ -62,7 +62,7 @@ export function aftermathLines(aftermath: string | undefined, at?: string | null
 }
 
 // A hint that is a command and nothing else: words of the tool, then flags, placeholders, names.
-const VERB = String.raw`mpm-migrate( [a-z]+){1,2}`;
+const VERB = String.raw`mpm-migrate( [a-z]+){1,3}`;
 const WORD = String.raw`( (--[\w|-]+([= ]('[^']*'|"[^"]*"|[^\s,;]+))?|<\w+>|[\d"'A-Z]\S*))*`;
 const COMMAND = new RegExp(`^${VERB}${WORD}$`);
 const LOOKING =
@@ -82,7 +82,7 @@ function isCommand(line: string): boolean {
   const [, , third] = line.split(' ');
   // `mpm-migrate init writes one`: a second word in small letters is a subcommand only after a topic.
   const subcommand = third !== undefined && /^[a-z]+$/.test(third);
-  return COMMAND.test(line) && (!subcommand || /^mpm-migrate (central|tenant|run) /.test(line));
+  return COMMAND.test(line) && (!subcommand || /^mpm-migrate (central|tenant|run|plugin) /.test(line));
 }
 
 function excerptLines(excerpt: SourceExcerpt, theme: Theme, { shortPath }: ErrorViewOptions): string[] {

@@ -6,7 +6,7 @@ import { paceFlags } from '../../flags.ts';
 const { concurrency: _, ...pace } = paceFlags;
 
 export default class CentralDown extends FleetCommand {
-  static override summary = 'Take back your own central migrations, the last one first';
+  static override summary = 'Revert your own central migrations, newest first';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -14,9 +14,14 @@ export default class CentralDown extends FleetCommand {
   ];
 
   static override flags = {
-    steps: Flags.integer({ description: 'How many (default 1)', min: 1, helpValue: '2', exclusive: ['to'] }),
+    steps: Flags.integer({
+      description: 'Number of migrations to revert (default 1)',
+      min: 1,
+      helpValue: '2',
+      exclusive: ['to'],
+    }),
     to: Flags.string({
-      description: 'All that came after this one; 0 takes back everything',
+      description: 'Revert everything after this migration; 0: everything',
       helpValue: 'NAME',
     }),
     ...pace,

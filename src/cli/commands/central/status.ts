@@ -4,12 +4,12 @@ import { FleetCommand } from '../../command.ts';
 import { EXIT } from '../../../errors.ts';
 
 export default class CentralStatusCommand extends FleetCommand {
-  static override summary = 'Where the central database stands; changes nothing';
+  static override summary = 'Show the status of the central database';
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   static override flags = {
-    'exit-code': Flags.boolean({ description: 'Exit with 4 when "central up" has something to do' }),
+    'exit-code': Flags.boolean({ description: 'Exit with 4 if "central up" has something to do' }),
   };
 
   async run(): Promise<CentralStatus> {

@@ -8,18 +8,17 @@ const { concurrency: _, ...pace } = paceFlags;
 export default class CentralUp extends FleetCommand {
   static override summary = 'Create and migrate the central database';
 
-  static override description = `Creates the database if it is missing, then the list of companies (unless "tenants" in the configuration names
-another one), the ledger of runs, and what is in the folder of your own central migrations. Tables that are there are
-adopted with their rows.`;
+  static override description = `Creates the database, the tables that list tenants (unless you configured your own), and the ledger, and applies your own
+central migrations. Adopts existing tables with their rows.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   static override flags = {
     to: Flags.string({
-      description: 'Go no further than this one of your own migrations',
+      description: 'Stop after this migration of your own',
       helpValue: 'NAME',
     }),
-    force: Flags.boolean({ description: 'Resume what was left half-done; apply what is out of order' }),
+    force: Flags.boolean({ description: 'Resume half-done migrations; apply out-of-order ones' }),
     ...pace,
   };
 

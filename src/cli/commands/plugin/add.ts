@@ -3,19 +3,18 @@ import { FleetCommand } from '../../command.ts';
 import type { AddedPlugin } from '../../../fleet/verbs/plugin-list.ts';
 
 export default class PluginAdd extends FleetCommand {
-  static override summary = 'Make a plugin installable';
+  static override summary = 'Register a plugin';
 
-  static override description = `Its migrations are in a folder of its name in the folder of plugins, by default migrations/plugins/NAME/. Again with
-another title, it gets that one.`;
+  static override description = `The plugin's migrations are in migrations/plugins/NAME/. To change the title, run this again.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> meters --title "Smart meters"'];
 
   static override args = {
-    name: Args.string({ description: 'What its folder is called', required: true }),
+    name: Args.string({ description: 'Name of its folder', required: true }),
   };
 
   static override flags = {
-    title: Flags.string({ description: 'What people call it', helpValue: 'TITLE' }),
+    title: Flags.string({ description: 'Title to display', helpValue: 'TITLE' }),
   };
 
   async run(): Promise<AddedPlugin> {

@@ -6,11 +6,10 @@ import type { RunReport } from '../../../fleet/report/report.ts';
 const { behind: _, ...selection } = selectionFlags;
 
 export default class PluginInstall extends FleetCommand {
-  static override summary = 'Install a plugin for one tenant, for some or for all';
+  static override summary = 'Install a plugin for tenants';
 
-  static override description = `Records it in the central database, then applies its migrations, with those of core that come before its last one.
-From then on "up" applies core and the plugin in one order. Who has it already is left as it is; after a failure,
-the same command or "up" goes on.`;
+  static override description = `Records the plugin, and applies its migrations and the core migrations before its last one. Skips tenants that have it.
+After a failure, run this command or "up" again to continue.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> meters --tenant 42',
@@ -18,7 +17,7 @@ the same command or "up" goes on.`;
   ];
 
   static override args = {
-    name: Args.string({ description: 'One of "plugin list"', required: true }),
+    name: Args.string({ description: 'A plugin in "plugin list"', required: true }),
   };
 
   static override flags = { ...selection, ...paceFlags, ...outputFlags };

@@ -3,7 +3,7 @@ import { FleetCommand } from '../../command.ts';
 import type { PluginList as Report } from '../../../fleet/verbs/plugin-list.ts';
 
 export default class PluginList extends FleetCommand {
-  static override summary = 'Show the plugins: which can be installed, and how many tenants have them';
+  static override summary = 'List plugins, and how many tenants have them';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -12,7 +12,7 @@ export default class PluginList extends FleetCommand {
 
   static override flags = {
     tenant: Flags.string({
-      description: 'Say which of them this one has: id, name or database',
+      description: 'Show which plugins this tenant has: ID, name, or database',
       helpValue: '42',
     }),
   };

@@ -6,10 +6,9 @@ import type { RunReport } from '../../../fleet/report/report.ts';
 const { behind: _, ...selection } = selectionFlags;
 
 export default class PluginUninstall extends FleetCommand {
-  static override summary = 'Take a plugin from one tenant, from some or from all';
+  static override summary = 'Uninstall a plugin from tenants';
 
-  static override description = `A tenant in which its migrations are applied is refused, unless it is said what becomes of them. Its database is
-changed first and the central database last: after a failure, the same command goes on.`;
+  static override description = `If the plugin's migrations are applied, pass --down or --keep. After a failure, run the same command to continue.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> meters --tenant 42 --down',
@@ -17,20 +16,20 @@ changed first and the central database last: after a failure, the same command g
   ];
 
   static override args = {
-    name: Args.string({ description: 'One of "plugin list"', required: true }),
+    name: Args.string({ description: 'A plugin in "plugin list"', required: true }),
   };
 
   static override flags = {
     ...selection,
     down: Flags.boolean({
-      description: 'Take its migrations back: what they made goes, with the data in it',
+      description: 'Revert its migrations, with their data',
       exclusive: ['keep'],
     }),
     'leave-later': Flags.boolean({
-      description: 'With --down: also where later migrations of others mention what goes',
+      description: 'With --down: ignore later migrations that mention it',
       dependsOn: ['down'],
     }),
-    keep: Flags.boolean({ description: 'Leave its tables, and its part of the history' }),
+    keep: Flags.boolean({ description: 'Keep its tables and its history' }),
     ...paceFlags,
     ...outputFlags,
   };

@@ -3,7 +3,7 @@ import type { RunRow } from '../../../central/runs.ts';
 import { FleetCommand } from '../../command.ts';
 
 export default class RunList extends FleetCommand {
-  static override summary = 'List the runs of the ledger, the latest first';
+  static override summary = 'List past runs, newest first';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -11,9 +11,9 @@ export default class RunList extends FleetCommand {
   ];
 
   static override flags = {
-    limit: Flags.integer({ description: 'How many', default: 20, min: 1, max: 10_000 }),
+    limit: Flags.integer({ description: 'Number of runs', default: 20, min: 1, max: 10_000 }),
     before: Flags.integer({ description: 'Only runs before this one', helpValue: '184', min: 1 }),
-    verb: Flags.string({ description: 'Only runs of this verb', helpValue: 'up' }),
+    verb: Flags.string({ description: 'Only runs of this command', helpValue: 'up' }),
   };
 
   async run(): Promise<{ runs: RunRow[] }> {

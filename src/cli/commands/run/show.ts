@@ -4,7 +4,7 @@ import { FleetCommand } from '../../command.ts';
 import { MpmError } from '../../../errors.ts';
 
 export default class RunShow extends FleetCommand {
-  static override summary = 'Show a run, and what became of every tenant in it';
+  static override summary = 'Show a run and the result of each tenant';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 184',
@@ -12,11 +12,11 @@ export default class RunShow extends FleetCommand {
   ];
 
   static override args = {
-    run: Args.integer({ description: "The run's number (default: the last one)", min: 1 }),
+    run: Args.integer({ description: 'Number of the run (default: the last one)', min: 1 }),
   };
 
   static override flags = {
-    failed: Flags.boolean({ description: 'Only tenants that failed, were refused, were busy or not tried' }),
+    failed: Flags.boolean({ description: 'Only failed, refused, busy, and untried tenants' }),
   };
 
   async run(): Promise<{ run: RunRow; tenants: TenantRecord[] }> {

@@ -4,25 +4,25 @@ import { labelsFrom } from '../../flags.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantAdopt extends FleetCommand {
-  static override summary = 'Register a database that exists as a tenant';
+  static override summary = 'Register an existing database as a tenant';
 
   static override description =
-    'Nothing in the database is changed. One with tables and without a history needs "baseline" before "up".';
+    'Changes nothing in the database. If it has tables but no history, run "baseline" before "up".';
 
   static override examples = ['<%= config.bin %> <%= command.id %> "Acme Ltd" --database acme'];
 
-  static override args = { name: Args.string({ description: "The company's name", required: true }) };
+  static override args = { name: Args.string({ description: "The tenant's name", required: true }) };
 
   static override flags = {
-    database: Flags.string({ description: 'The database, as it is called', required: true }),
-    server: Flags.string({ description: 'One of "servers" in the configuration' }),
+    database: Flags.string({ description: 'Exact name of the database', required: true }),
+    server: Flags.string({ description: 'A name in "servers" of the configuration' }),
     label: Flags.string({
-      description: 'Repeatable',
+      description: 'Label; repeatable',
       helpValue: 'tier=gold',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '42' }),
+    id: Flags.string({ description: 'ID (default: the next one)', helpValue: '42' }),
   };
 
   async run(): Promise<TenantChange> {

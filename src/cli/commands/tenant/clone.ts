@@ -4,28 +4,28 @@ import { labelsFrom } from '../../flags.ts';
 import type { ProvisionReport } from '../../../tenants/create/creation.ts';
 
 export default class TenantClone extends FleetCommand {
-  static override summary = "Create a tenant with a copy of another one's database";
+  static override summary = "Create a tenant with a copy of another tenant's database";
 
   static override description =
-    'On the same server. PostgreSQL copies no database that somebody is connected to: --disconnect ends those sessions.';
+    "The copy is on the same server. PostgreSQL can't copy a database with open sessions: --disconnect ends them.";
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 "Acme Test" --label stage=test'];
 
   static override args = {
-    tenant: Args.string({ description: 'The original: id, name or database', required: true }),
-    name: Args.string({ description: "The new company's name", required: true }),
+    tenant: Args.string({ description: 'The original: ID, name, or database', required: true }),
+    name: Args.string({ description: "The new tenant's name", required: true }),
   };
 
   static override flags = {
-    database: Flags.string({ description: 'Its name, as it is (default: from the name)' }),
+    database: Flags.string({ description: 'Exact name of the database (default: from NAME)' }),
     label: Flags.string({
-      description: "Repeatable (default: the original's)",
+      description: "Label; repeatable (default: the original's)",
       helpValue: 'tier=gold',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '43' }),
-    disconnect: Flags.boolean({ description: 'End the sessions of others in the original' }),
+    id: Flags.string({ description: 'ID (default: the next one)', helpValue: '43' }),
+    disconnect: Flags.boolean({ description: 'End other sessions in the original' }),
   };
 
   async run(): Promise<ProvisionReport> {

@@ -9,29 +9,28 @@ const many = { helpValue: 'tier=gold', multiple: true, multipleNonGreedy: true }
 const alone = { exclusive: ['resume'] };
 
 export default class TenantCreate extends FleetCommand {
-  static override summary = 'Create a tenant: its row, its database, its migrations';
+  static override summary = 'Create a tenant and its database';
 
-  static override description = `When it fails, what it made is removed again. When it was killed, "tenant list" shows the tenant as provisioning,
-and --resume goes on from there.`;
+  static override description = `If this fails, it removes what it created. If it is killed, "tenant list" shows the tenant as provisioning: continue with
+--resume.`;
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %> "Acme Ltd"',
     '<%= config.bin %> <%= command.id %> "Acme Ltd" --database acme --label tier=gold',
     '<%= config.bin %> <%= command.id %> --resume 42',
   ];
 
-  static override args = { name: Args.string({ description: "The company's name" }) };
+  static override args = { name: Args.string({ description: "The tenant's name" }) };
 
   static override flags = {
-    database: Flags.string({ description: 'Its name, as it is (default: from the name)', ...alone }),
-    server: Flags.string({ description: 'One of "servers" in the configuration', ...alone }),
-    label: Flags.string({ description: 'Repeatable', ...many, ...alone }),
-    id: Flags.string({ description: 'Its id (default: the next one)', helpValue: '42', ...alone }),
+    database: Flags.string({ description: 'Exact name of the database (default: from NAME)', ...alone }),
+    server: Flags.string({ description: 'A name in "servers" of the configuration', ...alone }),
+    label: Flags.string({ description: 'Label; repeatable', ...many, ...alone }),
+    id: Flags.string({ description: 'ID (default: the next one)', helpValue: '42', ...alone }),
     claim: Flags.boolean({
-      description: 'Its migrations are those in the folder that is there for its database',
+      description: 'Use the existing folder for this database',
       ...alone,
     }),
-    resume: Flags.string({ description: 'Go on with a creation that was cut off', helpValue: 'ID' }),
+    resume: Flags.string({ description: 'Continue an interrupted creation', helpValue: 'ID' }),
     ...pace,
   };
 

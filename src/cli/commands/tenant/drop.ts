@@ -3,10 +3,10 @@ import { FleetCommand } from '../../command.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantDrop extends FleetCommand {
-  static override summary = 'Drop a tenant: its database with everything in it, and its row';
+  static override summary = "Drop a tenant's database and its row";
 
-  static override description = `Asks for the tenant's name on a terminal; anywhere else --confirm must give it. When it was killed, the tenant is
-listed as on hold, and dropping it again ends the work.`;
+  static override description = `Asks you to type the tenant's name. Outside a terminal, pass --confirm. If this is killed, the tenant stays on hold: drop
+it again to finish.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 42',
@@ -14,12 +14,12 @@ listed as on hold, and dropping it again ends the work.`;
   ];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
   };
 
   static override flags = {
-    confirm: Flags.string({ description: "The tenant's name", helpValue: 'NAME' }),
-    disconnect: Flags.boolean({ description: 'End the sessions of others in its database' }),
+    confirm: Flags.string({ description: "The tenant's name, to skip the prompt", helpValue: 'NAME' }),
+    disconnect: Flags.boolean({ description: 'End other sessions in the database' }),
   };
 
   async run(): Promise<TenantChange> {

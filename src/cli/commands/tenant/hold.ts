@@ -4,20 +4,19 @@ import { paceFlags } from '../../flags.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantHold extends FleetCommand {
-  static override summary = 'Put a tenant on hold: up passes it by, and the application is refused';
+  static override summary = "Hold a tenant: up skips it and the application can't connect";
 
-  static override description = `Then waits until nobody is at work in its database any more, and the transactions that began there before have ended:
-once this has ended with 0, no run of this fleet changes anything there, nor does the application through its sessions.
-With 5 it is on hold as well, but somebody is still at work.`;
+  static override description = `Waits until runs and open transactions in the database have ended. Exit code 0: no run and no application session changes
+anything there any more. Exit code 5: the tenant is on hold, but something is still running.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 --reason "restoring a backup"'];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
   };
 
   static override flags = {
-    reason: Flags.string({ description: 'Shown wherever it is passed by', required: true }),
+    reason: Flags.string({ description: 'Shown wherever the tenant is skipped', required: true }),
     'lock-wait': paceFlags['lock-wait'],
   };
 

@@ -4,7 +4,7 @@ import { MpmError } from '../../../errors.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantLabel extends FleetCommand {
-  static override summary = 'Set and remove labels of a tenant';
+  static override summary = 'Set or remove labels of a tenant';
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 tier=gold beta-'];
 
@@ -13,9 +13,9 @@ export default class TenantLabel extends FleetCommand {
   static override strict = false;
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
     label: Args.string({
-      description: 'tier=gold sets, tier- removes. Several may be given',
+      description: 'tier=gold sets, tier- removes; repeatable',
       required: true,
     }),
   };

@@ -4,7 +4,7 @@ import { FleetCommand } from '../../command.ts';
 import { labelsFrom } from '../../flags.ts';
 
 export default class TenantList extends FleetCommand {
-  static override summary = 'List the tenants, by id';
+  static override summary = 'List tenants';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -14,13 +14,13 @@ export default class TenantList extends FleetCommand {
 
   static override flags = {
     label: Flags.string({
-      description: 'Those with this label. Repeatable: all must match',
+      description: 'Tenants with this label; repeat to require several',
       helpValue: 'tier=gold',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    status: Flags.string({ description: 'Those with this status', helpValue: 'hold' }),
-    server: Flags.string({ description: 'Those on this server', helpValue: 'eu' }),
+    status: Flags.string({ description: 'Tenants with this status', helpValue: 'hold' }),
+    server: Flags.string({ description: 'Tenants on this server', helpValue: 'eu' }),
   };
 
   async run(): Promise<{ tenants: Tenant[] }> {

@@ -3,12 +3,10 @@ import { FleetCommand } from '../../command.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantMove extends FleetCommand {
-  static override summary = 'Point a tenant to where its database was copied, or renamed';
+  static override summary = 'Point a tenant to its copied or renamed database';
 
-  static override description = `Copies no data. Put the tenant on hold, copy its database (pg_dump and restore), move it, release it. The old database is
-closed to everybody (allow_connections false), then the two are compared: the history, each sequence, and each table row
-by row. When anything differs, the old one is opened again, and the tenant stays where it is. A database that was only
-renamed is known, and needs neither.`;
+  static override description = `First hold the tenant, and copy the database with pg_dump. This closes the old database, compares the two row by row, and
+then changes the tenant's row. If they differ, nothing changes. Afterwards, release the tenant.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 42 --server eu',
@@ -16,17 +14,17 @@ renamed is known, and needs neither.`;
   ];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
   };
 
   static override flags = {
-    server: Flags.string({ description: 'One of "servers" in the configuration (default: as it is)' }),
-    database: Flags.string({ description: 'Its name there (default: as it is)' }),
-    disconnect: Flags.boolean({ description: 'End the sessions of others in the old database' }),
+    server: Flags.string({ description: 'New server: a name in "servers" of the configuration' }),
+    database: Flags.string({ description: 'New name of the database (default: unchanged)' }),
+    disconnect: Flags.boolean({ description: 'End other sessions in the old database' }),
     'counts-only': Flags.boolean({
-      description: 'Compare how many rows the tables have, not what is in them',
+      description: 'Compare the number of rows only',
     }),
-    'without-old': Flags.boolean({ description: 'The old database is gone: compare with nothing' }),
+    'without-old': Flags.boolean({ description: "Don't compare: the old database is gone" }),
   };
 
   async run(): Promise<TenantChange> {

@@ -8,7 +8,7 @@ export default class TenantRelease extends FleetCommand {
   static override examples = ['<%= config.bin %> <%= command.id %> 42'];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
   };
 
   async run(): Promise<TenantChange> {

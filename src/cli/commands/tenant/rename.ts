@@ -3,13 +3,13 @@ import { FleetCommand } from '../../command.ts';
 import type { TenantChange } from '../../../tenants/change.ts';
 
 export default class TenantRename extends FleetCommand {
-  static override summary = 'Rename a company; its database keeps its name';
+  static override summary = 'Rename a tenant; the database keeps its name';
 
   static override examples = ['<%= config.bin %> <%= command.id %> 42 "Acme Holding"'];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
-    name: Args.string({ description: 'Its new name', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
+    name: Args.string({ description: 'New name', required: true }),
   };
 
   async run(): Promise<TenantChange> {

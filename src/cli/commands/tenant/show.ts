@@ -3,7 +3,7 @@ import { FleetCommand } from '../../command.ts';
 import type { TenantDetails } from '../../../tenants/show.ts';
 
 export default class TenantShow extends FleetCommand {
-  static override summary = 'Show one tenant: its row, its database, where its history stands';
+  static override summary = 'Show a tenant: its row, database, and history';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> 42',
@@ -11,7 +11,7 @@ export default class TenantShow extends FleetCommand {
   ];
 
   static override args = {
-    tenant: Args.string({ description: 'Id, name or database', required: true }),
+    tenant: Args.string({ description: 'ID, name, or database', required: true }),
   };
 
   async run(): Promise<TenantDetails> {

@@ -3,12 +3,12 @@ import { FleetCommand } from '../../../command.ts';
 import type { PoolReport } from '../../../../tenants/create/pool.ts';
 
 export default class TenantPoolDrain extends FleetCommand {
-  static override summary = 'Drop the databases that are kept ready';
+  static override summary = 'Drop the databases in the pool';
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   static override flags = {
-    server: Flags.string({ description: 'One of "servers" in the configuration', helpValue: 'eu' }),
+    server: Flags.string({ description: 'A name in "servers" of the configuration', helpValue: 'eu' }),
   };
 
   async run(): Promise<PoolReport> {

@@ -7,16 +7,16 @@ import type { PoolReport } from '../../../../tenants/create/pool.ts';
 const { concurrency: _, ...pace } = paceFlags;
 
 export default class TenantPoolFill extends FleetCommand {
-  static override summary = 'Keep finished databases ready for new tenants';
+  static override summary = 'Create databases ahead of time for new tenants';
 
-  static override description = `"tenant create" then takes one by renaming it. Those made from files that have changed since are never handed out,
-and are replaced here: run it after each release, and as often as tenants come.`;
+  static override description = `"tenant create" then renames one of them. Databases of older files are never used, and this command replaces them: run it
+after each release, and as often as tenants arrive.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %> --size 5'];
 
   static override flags = {
-    size: Flags.string({ description: 'How many are to be ready', helpValue: '5', required: true }),
-    server: Flags.string({ description: 'One of "servers" in the configuration', helpValue: 'eu' }),
+    size: Flags.string({ description: 'Number of databases to keep ready', helpValue: '5', required: true }),
+    server: Flags.string({ description: 'A name in "servers" of the configuration', helpValue: 'eu' }),
     ...pace,
   };
 

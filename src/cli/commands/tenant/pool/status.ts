@@ -3,12 +3,12 @@ import { FleetCommand } from '../../../command.ts';
 import type { PoolStatus } from '../../../../tenants/create/pool.ts';
 
 export default class TenantPoolStatus extends FleetCommand {
-  static override summary = 'Show how many databases are kept ready for new tenants';
+  static override summary = 'Count the databases in the pool';
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   static override flags = {
-    server: Flags.string({ description: 'One of "servers" in the configuration', helpValue: 'eu' }),
+    server: Flags.string({ description: 'A name in "servers" of the configuration', helpValue: 'eu' }),
   };
 
   async run(): Promise<{ pools: PoolStatus[] }> {
