@@ -75,6 +75,11 @@ export async function onCurrentRow<D>(
     };
     const attempt = merge(done, await work(worked, admit, done ? merge(before, done) : before));
     if (attempt.error && !asked) now = await look().catch(() => worked);
+    // What became of it is not to be learnt there, where the database was dropped or closed under it.
+    if (attempt.error?.code === 'COMMIT_UNKNOWN') {
+      const after = await look().catch(() => worked);
+      if (!isSamePlace(worked, after)) now = after;
+    }
     if (isSame(worked, now) || changes === MOST_CHANGES) return { ...attempt, tenant: worked };
     done = { ...attempt, retryable: false };
     row = asBefore(worked, now);
@@ -92,11 +97,14 @@ function isSame(before: Tenant, now: Tenant | undefined): boolean {
   const plugins = (tenant: Tenant): string => [...(tenant.plugins ?? [])].join('\n');
   return (
     now !== undefined &&
-    before.database === now.database &&
-    before.server === now.server &&
+    isSamePlace(before, now) &&
     before.status === now.status &&
     plugins(before) === plugins(now)
   );
+}
+
+function isSamePlace(before: Tenant, now: Tenant | undefined): boolean {
+  return now !== undefined && before.database === now.database && before.server === now.server;
 }
 
 function changed({ id, name }: Tenant): MpmError {
