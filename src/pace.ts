@@ -11,7 +11,8 @@ const UNITS: Record<string, number> = {
 const LONGEST = 2_147_483_647;
 
 /** How a duration is written, for messages. */
-export const DURATION_FORM = 'a time like 500ms, 5s, 2min or 1h, a number of ms, or 0 for none';
+export const DURATION_FORM =
+  'a duration like 500ms, 5s, 2min, or 1h, a number of milliseconds, or 0 for none';
 
 /** A time in ms; undefined when it is none. */
 export function parseDuration(value: Duration): number | undefined {

@@ -50,7 +50,7 @@ export class ConnectionSource implements AddressSource {
       );
     });
     if (!isObject(found)) {
-      throw new MpmError('CONFIG_INVALID', `${this.name} returned no object`, {
+      throw new MpmError('CONFIG_INVALID', `${this.name} didn't return an object`, {
         subject: this.name,
         hint: "Return the driver's configuration: { host, port, user, password, ssl }.",
       });

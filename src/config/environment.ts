@@ -28,7 +28,7 @@ const time =
   ): Read =>
   (overlay, value) => {
     const ms = parseDuration(value);
-    if (ms === undefined) return `is no time; give ${DURATION_FORM}`;
+    if (ms === undefined) return `must be ${DURATION_FORM}`;
     (overlay.pace ??= {})[key] = ms;
     return undefined;
   };
@@ -36,7 +36,7 @@ const time =
 const count =
   (key: 'concurrency' | 'retries', least: number): Read =>
   (overlay, value) => {
-    if (!/^\d{1,6}$/.test(value) || Number(value) < least) return `is no whole number of ${least} or more`;
+    if (!/^\d{1,6}$/.test(value) || Number(value) < least) return `must be a whole number, ${least} or more`;
     (overlay.pace ??= {})[key] = Number(value);
     return undefined;
   };
@@ -71,15 +71,15 @@ const VARIABLES: Record<string, Read> = {
   MPM_CONNECT_TIMEOUT: time('connectTimeout'),
   MPM_TEMPLATES: (overlay, value) => {
     overlay.templates = value !== 'false';
-    return value === 'true' || value === 'false' ? undefined : 'is neither true nor false';
+    return value === 'true' || value === 'false' ? undefined : 'must be true or false';
   },
   MPM_OUT_OF_ORDER: (overlay, value) => {
     overlay.outOfOrder = value as 'refuse' | 'apply';
-    return value === 'refuse' || value === 'apply' ? undefined : 'is neither refuse nor apply';
+    return value === 'refuse' || value === 'apply' ? undefined : 'must be refuse or apply';
   },
   MPM_FOLDERS: (overlay, value) => {
     overlay.folders = value as 'synced' | 'pinned';
-    return value === 'synced' || value === 'pinned' ? undefined : 'is neither synced nor pinned';
+    return value === 'synced' || value === 'pinned' ? undefined : 'must be synced or pinned';
   },
   // Read where they are needed.
   MPM_CONFIG: () => undefined,
@@ -119,7 +119,7 @@ export function readEnvironment(env: Environment): { overlay: Overlay; problems:
       continue;
     }
     const meant = suggest(name, Object.keys(VARIABLES));
-    if (meant) problems.push(`${name}: is no variable of mpm-migrate; did you mean ${meant}?`);
+    if (meant) problems.push(`${name}: unknown variable; did you mean ${meant}?`);
   }
   return { overlay, problems };
 }
@@ -157,7 +157,7 @@ export function historyNameProblem(value: unknown, part: 'schema' | 'table'): st
   if (typeof value !== 'string' || value === '') return 'must be a name';
   // Room for the names of what belongs to the table, within PostgreSQL's 63 bytes.
   if (value.includes('\0') || Buffer.byteLength(value) > 50) return 'must be a name of at most 50 bytes';
-  if (value.includes('.')) return `must be the ${part}'s name alone; schema and table are two keys`;
+  if (value.includes('.')) return `must be only the ${part}'s name; schema and table are separate keys`;
   if (part === 'schema' && RESERVED_SCHEMA.test(value)) return 'is reserved by PostgreSQL';
   return undefined;
 }

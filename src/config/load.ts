@@ -121,9 +121,9 @@ interface LoadedFile {
 
 async function readFile(path: string): Promise<LoadedFile | undefined> {
   if (!existsSync(path)) {
-    throw new MpmError('CONFIG_UNREADABLE', `There is no configuration file ${path}`, {
+    throw new MpmError('CONFIG_UNREADABLE', `Configuration file ${path} doesn't exist`, {
       subject: path,
-      hint: 'Correct --config or MPM_CONFIG, or leave it away: the file is then searched for.',
+      hint: 'Correct --config or MPM_CONFIG, or omit it to search for the file.',
     });
   }
   const { cosmiconfig } = await import('cosmiconfig');
@@ -172,9 +172,9 @@ function unreadable(path: string, error: unknown): MpmError {
     .join(' ')
     .replaceAll(/(["'`])(?:(?!\1).){2,}\1|!<[^>]*>/g, '…')
     .replace(/,? *\.{0,3}["`][^]*$/, '');
-  return new MpmError('CONFIG_UNREADABLE', `The configuration cannot be read: ${said}`, {
+  return new MpmError('CONFIG_UNREADABLE', `Can't read the configuration: ${said}`, {
     subject: path,
-    hint: 'Mend the file.',
+    hint: 'Fix the file.',
   });
 }
 
@@ -183,12 +183,12 @@ const EXAMPLE = 'postgres://user@host:5432/micro_power_manager';
 /** How to say which the central database is. */
 function centralRemedy(env: Environment, library: boolean): string {
   if (library) {
-    return `Name the central database in central.url of the configuration, or pass it in: openFleet({ central: { url: '${EXAMPLE}' } })`;
+    return `Set central.url in the configuration, or pass it in: openFleet({ central: { url: '${EXAMPLE}' } })`;
   }
   const other = env['DATABASE_URL']
-    ? '\nDATABASE_URL is set, and not read. If it leads to the central database: MPM_CENTRAL_URL="$DATABASE_URL"'
+    ? '\nDATABASE_URL is set, but isn\'t read. If it is the central database: MPM_CENTRAL_URL="$DATABASE_URL"'
     : '';
-  return `Set central.url in mpm-migrate.config.ts, which mpm-migrate init writes, or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=${EXAMPLE}${other}`;
+  return `Set central.url in mpm-migrate.config.ts (mpm-migrate init creates it), or set MPM_CENTRAL_URL, which is enough to start: MPM_CENTRAL_URL=${EXAMPLE}${other}`;
 }
 
 function missing(cwd: string, remedy: string, library: boolean, leftOut: string | undefined): MpmError {
@@ -196,12 +196,9 @@ function missing(cwd: string, remedy: string, library: boolean, leftOut: string 
   const where =
     leftOut === undefined
       ? `in ${cwd} or above`
-      : `in ${cwd} or above it in its repository; ${leftOut} is outside of that`;
-  return new MpmError('CONFIG_MISSING', `There is no configuration ${where}${unset}`, {
-    hint:
-      leftOut === undefined || library
-        ? remedy
-        : `If that one is meant: --config ${shellWord(leftOut)}\n${remedy}`,
+      : `in ${cwd} or above it in its repository; ${leftOut} is outside of it`;
+  return new MpmError('CONFIG_MISSING', `No configuration found ${where}${unset}`, {
+    hint: leftOut === undefined || library ? remedy : `To use it: --config ${shellWord(leftOut)}\n${remedy}`,
   });
 }
 
@@ -216,6 +213,6 @@ function invalid(file: string | undefined, problems: string[], remedy?: string):
   const unnamed = problems.some((each) => each.startsWith('central.url: is missing'));
   return new MpmError('CONFIG_INVALID', message, {
     ...(file && { subject: file }),
-    hint: unnamed && remedy ? remedy : 'Mend them all, then run the command again.',
+    hint: unnamed && remedy ? remedy : 'Fix them all, and then run the command again.',
   });
 }

@@ -22,21 +22,21 @@ const text = checked<string>((value) =>
     ? 'is missing'
     : typeof value === 'string' && value
       ? undefined
-      : 'must be a text that is not empty',
+      : 'must be a non-empty string',
 );
 const URL_FORM = 'a URL like postgres://user@host:5432/database';
 const url = checked<UrlInput>((value) => {
   if (typeof value === 'string') return urlProblem(value);
-  if (!isObject(value)) return `must be ${URL_FORM}, or { command } or { file } that gives one`;
+  if (!isObject(value)) return `must be ${URL_FORM}, or { command } or { file }`;
   const [key, ...more] = Object.keys(value);
   const known = (key === 'command' || key === 'file') && !more.length;
   if (!known) return `must be ${URL_FORM}, or an object with either command or file`;
-  return typeof value[key] === 'string' && value[key] ? undefined : `${key} must be a text that is not empty`;
+  return typeof value[key] === 'string' && value[key] ? undefined : `${key} must be a non-empty string`;
 });
 const connection = checked<ConnectionFunction>((value) =>
   typeof value === 'function'
     ? undefined
-    : 'must be a function, which only a configuration in TypeScript or JavaScript can hold',
+    : 'must be a function, which requires a TypeScript or JavaScript configuration',
 );
 const duration = checked<number | string>((value) => {
   const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
@@ -46,7 +46,7 @@ const whole = (least: number) =>
   checked<number>((value) =>
     Number.isInteger(value) && Number(value) >= least
       ? undefined
-      : `must be a whole number of ${least} or more`,
+      : `must be a whole number, ${least} or more`,
   );
 
 const name = (part: 'schema' | 'table') => checked<string>((value) => historyNameProblem(value, part));
@@ -100,7 +100,7 @@ const pace = {
 const amount = checked<number | string>((value) =>
   /^(?:[1-9]\d{0,8}|\d{1,2}(?:\.\d+)?%|100%)$/.test(String(value))
     ? undefined
-    : 'must be a number of 1 or more, or a share like 2%',
+    : 'must be a number, 1 or more, or a percentage like 2%',
 );
 const wave = {
   name: text,
@@ -171,7 +171,7 @@ const KEYS: Record<string, string[]> = {
 
 /** Takes what a configuration file holds: a trusted configuration, or every problem with its path. */
 export function parseConfig(raw: unknown): { config: CheckedConfig } | { problems: string[] } {
-  if (!isObject(raw)) return { problems: ['it holds no configuration object'] };
+  if (!isObject(raw)) return { problems: ["it doesn't contain a configuration object"] };
   const form = (key: string) => (isObject(raw[key]) && 'query' in raw[key] ? 'query' : 'table');
   const whole = normalized(raw);
   const result = z.strictObject(root(form('tenants'), form('users'))).safeParse(whole);
@@ -191,10 +191,10 @@ function unreachable({ central, servers }: Record<string, unknown>): string[] {
     if (address === undefined && ask === undefined) return [`${at}.url: is missing; give ${URL_FORM}`];
     if (ask === undefined) return [];
     return [
-      ...(address === undefined ? [] : [`${at}.connection: does not go with a url`]),
+      ...(address === undefined ? [] : [`${at}.connection: can't be combined with a url`]),
       ...(directUrl === undefined
         ? []
-        : [`${at}.directUrl: does not go with a connection, which is told what it is for`]),
+        : [`${at}.directUrl: can't be combined with a connection, which knows what each connection is for`]),
     ];
   });
 }
@@ -221,9 +221,9 @@ function describe(issue: z.core.$ZodIssue, raw: unknown): string[] {
       return issue.keys.map((key) => {
         const full = [...path, key].join('.');
         if ((at === 'tenants' || at === 'users') && known.includes(key))
-          return `${full}: does not go with a query`;
+          return `${full}: can't be combined with a query`;
         const meant = suggest(key, known);
-        return `${full}: is no key; ${meant ? `did you mean ${meant}?` : `known are ${known.join(', ')}`}`;
+        return `${full}: unknown option; ${meant ? `did you mean ${meant}?` : `known options: ${known.join(', ')}`}`;
       });
     }
     case 'invalid_type':

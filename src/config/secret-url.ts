@@ -34,10 +34,10 @@ export class Secret {
           : await contentOf(secret.file, key, root);
       const problem = urlProblem(found);
       if (!problem) return found;
-      const what = 'command' in secret ? 'what its command prints' : 'the content of its file';
+      const what = 'command' in secret ? 'the output of its command' : 'the content of its file';
       throw new MpmError('CONFIG_INVALID', `${key}: ${what} ${problem}`, {
         subject: key,
-        hint: 'It must be a URL and nothing else: postgres://user:password@host:5432/database',
+        hint: 'It must contain only a URL: postgres://user:password@host:5432/database',
       });
     };
   }
@@ -108,7 +108,7 @@ async function contentOf(file: string, key: string, root: string): Promise<strin
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    throw new MpmError('CONFIG_UNREADABLE', `${key}: its file cannot be read: ${(error as Error).message}`, {
+    throw new MpmError('CONFIG_UNREADABLE', `${key}: can't read its file: ${(error as Error).message}`, {
       subject: key,
       cause: error,
       hint: `Check ${path} and its permissions.`,
@@ -133,9 +133,9 @@ async function outputOf(command: string, key: string, root: string): Promise<str
     child.stdout.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
-      if (size > MOST_BYTES) tell(`it prints more than ${MOST_BYTES / 1024} KB`);
+      if (size > MOST_BYTES) tell(`it printed more than ${MOST_BYTES / 1024} KB`);
     });
-    child.once('error', (error) => tell(`it cannot be started: ${error.message}`));
+    child.once('error', (error) => tell(`it couldn't start: ${error.message}`));
     child.once('close', (code, signal) => {
       clearTimeout(late);
       tell(code === 0 ? undefined : `it ended with ${code === null ? String(signal) : `exit code ${code}`}`);
@@ -146,8 +146,8 @@ async function outputOf(command: string, key: string, root: string): Promise<str
   // What it started may hold the pipe open after it: nobody waits for that.
   child.kill('SIGKILL');
   child.stdout.destroy();
-  throw new MpmError('CONFIG_UNREADABLE', `${key}: its command gave no URL: ${problem}`, {
+  throw new MpmError('CONFIG_UNREADABLE', `${key}: its command didn't print a URL: ${problem}`, {
     subject: key,
-    hint: 'Run the command by hand, in the folder of the configuration, to see what it says.',
+    hint: "Run the command in the configuration's folder to see its output.",
   });
 }

@@ -23,8 +23,8 @@ const VARIABLES = [
 export function parseShard(text: string): Shard {
   const [, index, of] = /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(text) ?? [];
   if (index && of && Number(index) <= Number(of)) return { index: Number(index), of: Number(of) };
-  throw new MpmError('USAGE', `--shard ${text}: no slice`, {
-    hint: 'For instance --shard 2/8, the second of eight; --shard auto takes it from the CI.',
+  throw new MpmError('USAGE', `--shard ${text}: not a slice`, {
+    hint: 'For example: --shard 2/8, the second of eight; --shard auto reads CI variables.',
   });
 }
 
@@ -49,12 +49,12 @@ export function shardFrom(text: string, env: Environment): string {
       const shard = Number(nth) - from + 1;
       if (shard >= 1 && shard <= Number(total)) return `${shard}/${total}`;
     }
-    throw new MpmError('USAGE', `--shard auto: ${index}=${nth} and ${of}=${total ?? ''} make no slice`, {
-      hint: `Set both: ${index} counts from ${from}, ${of} is how many jobs there are.`,
+    throw new MpmError('USAGE', `--shard auto: ${index}=${nth} and ${of}=${total ?? ''} aren't a slice`, {
+      hint: `Set both: ${index} counts from ${from}, ${of} is the number of jobs.`,
     });
   }
-  throw new MpmError('USAGE', '--shard auto: nothing says which slice this is', {
-    hint: `GitLab, Buildkite and CircleCI say it themselves when a job is parallel. In a GitHub Actions matrix, set
+  throw new MpmError('USAGE', '--shard auto: no variable says which slice this is', {
+    hint: `GitLab, Buildkite, and CircleCI set it for parallel jobs. In a GitHub Actions matrix, set
 MPM_SHARD_INDEX: \${{ strategy.job-index }} and MPM_SHARD_TOTAL: \${{ strategy.job-total }}
 In an indexed Kubernetes Job, set MPM_SHARD_TOTAL to its completions.`,
   });

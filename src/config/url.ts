@@ -5,14 +5,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Why a text is no connection URL, without showing it: it may hold a password. Undefined when it is one. */
 export function urlProblem(value: string): string | undefined {
-  if (value === '') return 'is empty; give a URL like postgres://user@host:5432/database';
+  if (value === '') return 'is empty; use a URL like postgres://user@host:5432/database';
   if (!/^postgres(?:ql)?:\/\//i.test(value))
-    return 'is no PostgreSQL URL; it begins with postgres:// or postgresql://';
+    return "isn't a PostgreSQL URL; it must start with postgres:// or postgresql://";
   const url = parse(value);
-  if (!url) return 'is no URL that can be read; in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25';
-  if (url.hash) return 'holds a #; in a password it is written %23';
+  if (!url) return "isn't a valid URL; in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25";
+  if (url.hash) return 'contains a #; in a password, write %23';
   if (![url.username, url.password, url.pathname, url.hostname].every(decodes)) {
-    return 'holds a % that begins no escape; a plain one is written %25';
+    return "contains a % that isn't an escape; write %25";
   }
   return undefined;
 }

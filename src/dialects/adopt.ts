@@ -31,10 +31,10 @@ export function decideAdoption(
     const byVersion = applied.every(({ name, words }) => name === undefined && words === undefined);
     throw new MpmError(
       'ADOPTION',
-      `${odd.length} applied by ${tool} match no file of their own: ${odd.slice(0, 5).join(', ')}${more}`,
+      `${odd.length} applied by ${tool} have no matching file: ${odd.slice(0, 5).join(', ')}${more}`,
       {
         aftermath: 'nothing was recorded here',
-        hint: `Bring these files into the core folder under the same ${byVersion ? 'version' : 'name'}.`,
+        hint: `Put these files in the core folder under the same ${byVersion ? 'version' : 'name'}.`,
       },
     );
   }

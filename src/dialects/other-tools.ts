@@ -146,9 +146,9 @@ export async function readTool(
   } catch (error) {
     if (!connection.lost && connection.transaction !== 'idle') await connection.query('rollback');
     if (!isServerError(error) || !error.code.startsWith('42')) throw error;
-    throw new MpmError('ADOPTION', `the table ${shown} cannot be read as ${name}'s: ${error.message}`, {
+    throw new MpmError('ADOPTION', `can't read the table ${shown} as ${name}'s: ${error.message}`, {
       cause: error,
-      hint: `Is it another tool's? Known are ${TOOL_NAMES.join(', ')}.`,
+      hint: `Check that it is this tool's table. Known tools: ${TOOL_NAMES.join(', ')}.`,
     });
   }
 }
@@ -161,8 +161,8 @@ export function entriesOf(name: ToolName, rows: readonly Row[]): AppliedElsewher
   const tool = TOOLS[name];
   const dirty = rows.map((row) => tool.dirty?.(row)).find((each) => each !== undefined);
   if (dirty === undefined) return tool.entries(rows);
-  throw new MpmError('ADOPTION', `${name} says that ${dirty} failed half-way`, {
-    hint: `Mend the database and ${name}'s table first: what is half applied cannot be recorded as applied.`,
+  throw new MpmError('ADOPTION', `${name} reports that ${dirty} failed halfway`, {
+    hint: `Fix the database and ${name}'s table first: a half-applied migration can't be recorded as applied.`,
   });
 }
 
@@ -177,18 +177,18 @@ order by n.nspname <> 'public', n.nspname`,
   );
   const [place, other] = places;
   if (!place) {
-    throw new MpmError('ADOPTION', `there is no table ${shown}: ${name} did not migrate this database`, {
-      hint: 'Name the tool that did, or its table with --table; or say where the schema stands: mpm-migrate baseline --tenant {tenant} --to NAME',
+    throw new MpmError('ADOPTION', `the table ${shown} doesn't exist: ${name} didn't migrate this database`, {
+      hint: 'Choose the right tool, or its table with --table; or record the last applied migration: mpm-migrate baseline --tenant {tenant} --to NAME',
     });
   }
   if (other && place.schema !== 'public') {
     throw new MpmError('ADOPTION', `there are ${places.length} tables ${shown}`, {
-      hint: `Say which: --table ${place.schema}.${table}, or --table ${other.schema}.${table}`,
+      hint: `Choose one: --table ${place.schema}.${table}, or --table ${other.schema}.${table}`,
     });
   }
   if (Number(place.bytes) > MOST_BYTES) {
     throw new MpmError('ADOPTION', `the table ${shown} is too large to be ${name}'s: ${place.bytes} bytes`, {
-      hint: 'Say where the schema stands instead: mpm-migrate baseline --tenant {tenant} --to NAME',
+      hint: 'Record the last applied migration instead: mpm-migrate baseline --tenant {tenant} --to NAME',
     });
   }
   const { copied } = await connection.send(

@@ -142,7 +142,7 @@ function withdrawnNotices(migrations: readonly Migration[]): string[] {
   const names = migrations.filter(({ withdrawn }) => withdrawn).map(({ name }) => name);
   if (!names.length) return [];
   const what = names.length === 1 ? 'a copy of what is no more in core' : 'copies of what is no more in core';
-  return [`${listNames(names)}: ${what}, and passed by. mpm-migrate sync --prune removes it`];
+  return [`${listNames(names)}: ${what}, and skipped. mpm-migrate sync --prune removes it`];
 }
 
 /** The migration that was applied last. */
@@ -264,7 +264,7 @@ function refuseLater(
     {
       state: 'applied',
       names,
-      message: `${listNames(names)}${whose}: applied later, and mentions what would be taken back`,
+      message: `${listNames(names)}${whose}: applied later, and mentions what would be reverted`,
       remedy: remedies.join('\n'),
     },
   ];

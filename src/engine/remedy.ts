@@ -8,7 +8,7 @@ const MOST_NAMES = 3;
 const HALF_DONE = `mpm-migrate up --tenant {tenant} --force
 this one alone: mpm-migrate resolve {name} --tenant {tenant} --retry
 if you finished it by hand: mpm-migrate resolve {name} --tenant {tenant} --applied
-if you took back what it did: mpm-migrate resolve {name} --tenant {tenant} --rolled-back`;
+if you reverted what it did: mpm-migrate resolve {name} --tenant {tenant} --rolled-back`;
 
 /** What each state means for `up`, and the exact command to type, with {names}, {name} and {tenant} to be filled in. */
 const STATES: Record<MigrationState, { what: string; remedy?: string }> = {

@@ -272,7 +272,7 @@ export class Fleet implements AsyncDisposable {
   ): Promise<R> {
     const closing = this.#closing.signal;
     if (closing.aborted) {
-      throw new MpmError('FLEET_CLOSED', 'the fleet is closed', { hint: 'Open another one: openFleet(…)' });
+      throw new MpmError('FLEET_CLOSED', 'the fleet is closed', { hint: 'Open a new one: openFleet(…)' });
     }
     const signal = options?.signal ? AbortSignal.any([options.signal, closing]) : closing;
     const events = options?.onEvent && guardEvents(options.onEvent);

@@ -43,7 +43,7 @@ export async function waitForDatabases(connection: Connection, names: readonly s
 
 function stillAtWork({ pid, query }: ActiveStatement): MpmError {
   const statement = query.slice(0, 100);
-  return new MpmError('BUSY', `another session of the server is still at: ${statement} (pid ${pid})`, {
-    hint: `Try again when it has ended. To end it: select pg_terminate_backend(${pid});`,
+  return new MpmError('BUSY', `another session on the server is still running: ${statement} (pid ${pid})`, {
+    hint: `Wait until it ends, and then try again. To end it: select pg_terminate_backend(${pid});`,
   });
 }

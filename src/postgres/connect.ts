@@ -207,16 +207,17 @@ function describe(config: pg.ClientConfig): UrlPlace {
 /** Where somebody answers, but not as hoped. */
 const HINTS: Record<string, (database: string) => string> = {
   [SQLSTATE.tooManyConnections]: () =>
-    'Try again when others have ended; or raise max_connections, or the limit of the role or of the database.',
+    'Try again later; or raise max_connections, or the limit of the role or database.',
   // PgBouncer says everything with this one, and hands on what the server said.
   [SQLSTATE.protocolViolation]: () =>
-    'A pooler says so: see its log, or give the server a directUrl past it (servers.<name>.directUrl).',
+    'A pooler reports this: see its log, or set a directUrl that bypasses it (servers.<name>.directUrl).',
   [SQLSTATE.insufficientPrivilege]: () =>
-    'The server is up, but this user may not connect: grant connect on database … to …',
-  [SQLSTATE.cannotConnectNow]: () => 'It is starting, stopping or recovering: try again in a moment.',
+    "The server is up, but this user can't connect: grant connect on database … to …",
+  [SQLSTATE.cannotConnectNow]: () =>
+    'The server is starting, stopping, or recovering: try again in a moment.',
   // As a move that was killed leaves it, which goes on when it is done again.
   [SQLSTATE.notInPrerequisiteState]: (database) =>
-    `The server is up, but this database admits nobody. Was it being moved? Move it again; or open it: alter database ${identifier(database)} allow_connections true;`,
+    `The server is up, but this database doesn't accept connections. If a move was interrupted, move it again; or open it: alter database ${identifier(database)} allow_connections true;`,
 };
 
 function connectError(error: unknown, { config, source }: Known): MpmError {
@@ -232,25 +233,25 @@ function connectError(error: unknown, { config, source }: Known): MpmError {
   switch (sqlstate) {
     case SQLSTATE.invalidPassword:
     case SQLSTATE.invalidAuthorization:
-      return new MpmError('PASSWORD', `${at} does not let user "${user}" in: ${(error as Error).message}`, {
+      return new MpmError('PASSWORD', `${at} rejected user "${user}": ${(error as Error).message}`, {
         ...options,
         hint: source
-          ? `Check the login that ${source.name} gives, and the server's pg_hba.conf.`
-          : "Check user and password in the URL, PGPASSWORD or .pgpass, and the server's pg_hba.conf.",
+          ? `Check the login from ${source.name}, and the server's pg_hba.conf.`
+          : "Check the user and password in the URL, PGPASSWORD, or .pgpass, and the server's pg_hba.conf.",
       });
     case undefined:
       // What pg says when the server asks for one and there is none.
       if (/password must be a (?:non-empty )?string/.test(reasonOf(error))) {
-        return new MpmError('PASSWORD', `${at} asks for a password of user "${user}", and none was given`, {
+        return new MpmError('PASSWORD', `${at} requires a password for user "${user}"`, {
           ...options,
-          hint: source ? `${source.name} gives none.` : 'Put it into the URL, PGPASSWORD or .pgpass.',
+          hint: source ? `${source.name} doesn't return one.` : 'Put it in the URL, PGPASSWORD, or .pgpass.',
         });
       }
       break;
     case SQLSTATE.unknownDatabase:
       return missingAt(place, options);
   }
-  return new MpmError('CONNECTION', `cannot connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
+  return new MpmError('CONNECTION', `can't connect to database "${database}" on ${at}: ${reasonOf(error)}`, {
     ...options,
     hint:
       (sqlstate && HINTS[sqlstate]?.(database)) ??
@@ -268,7 +269,7 @@ function missingAt(
   { host, port, database }: UrlPlace,
   options: { cause?: unknown; database?: DatabaseErrorFields } = {},
 ): MpmError {
-  return new MpmError('DATABASE_MISSING', `database "${database}" does not exist on ${host}:${port}`, {
+  return new MpmError('DATABASE_MISSING', `database "${database}" doesn't exist on ${host}:${port}`, {
     subject: database,
     ...options,
   });
@@ -280,7 +281,7 @@ export function lossOf(what: string): (cause: unknown) => MpmError {
     new MpmError('CONNECTION', `the connection to ${what} was lost: ${reasonOf(cause)}`, {
       cause,
       ...(isServerError(cause) ? { database: databaseFields(cause) } : {}),
-      hint: 'Is the server up and reachable? Then try again: what is done is recorded, and not done twice.',
+      hint: "Check that the server is up and reachable, and then try again: finished work is recorded and isn't repeated.",
     });
 }
 

@@ -146,7 +146,7 @@ export class Connection implements Sender {
     if (isRowSecurity(error)) {
       throw new MpmError('ROW_SECURITY', `a policy hides rows from "${user}": ${error.message}`, {
         ...options,
-        hint: `What a policy may shorten is not relied on. Let the user see all rows: alter role ${identifier(user)} bypassrls;`,
+        hint: `mpm-migrate needs the complete list. Let the user see all rows: alter role ${identifier(user)} bypassrls;`,
       });
     }
     if (error.code !== SQLSTATE.readOnly) throw error;
@@ -154,16 +154,16 @@ export class Connection implements Sender {
       const { host, port } = this.#client;
       throw new MpmError(
         'READ_ONLY',
-        `"${this.database}" on ${host}:${port} is a hot standby: it takes no writes`,
+        `"${this.database}" on ${host}:${port} is a hot standby and doesn't accept writes`,
         {
           ...options,
-          hint: 'Give the URL of the primary server: central.url, or servers.<name>.url.',
+          hint: 'Use the URL of the primary server in central.url or servers.<name>.url.',
         },
       );
     }
-    throw new MpmError('READ_ONLY', `"${this.database}" takes no writes: ${error.message}`, {
+    throw new MpmError('READ_ONLY', `"${this.database}" doesn't accept writes: ${error.message}`, {
       ...options,
-      hint: `See what sets its transactions read-only; for a role: alter role ${identifier(user)} reset default_transaction_read_only;`,
+      hint: `Find the setting that makes its transactions read-only; for a role: alter role ${identifier(user)} reset default_transaction_read_only;`,
     });
   };
 
@@ -300,7 +300,7 @@ export class Connection implements Sender {
     if (!this.vigil) return undefined;
     const socket = this.#client.connection.stream as Socket;
     const onLost = (): void => {
-      const lost = new Error('the server has no answer any more, or does not speak');
+      const lost = new Error('the server no longer answers');
       this.#lost ??= Object.assign(lost, { code: 'ETIMEDOUT' });
       socket.destroy(lost);
     };

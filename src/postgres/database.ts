@@ -12,11 +12,11 @@ const SYSTEM_DATABASES = ['template0', 'template1', 'postgres'];
 /** Why a tenant's database cannot have this name; undefined when it can. `central` is never a tenant's. */
 export function databaseNameProblem(name: string, central?: string): string | undefined {
   if (name === '') return 'it is empty';
-  if (name.includes('\0')) return 'it holds a NUL character';
-  if (!isWellFormed(name)) return 'it is not valid Unicode';
+  if (name.includes('\0')) return 'it contains a NUL character';
+  if (!isWellFormed(name)) return "it isn't valid Unicode";
   const bytes = Buffer.byteLength(name);
-  if (bytes > NAME_BYTES) return `it has ${bytes} bytes, and PostgreSQL takes ${NAME_BYTES}`;
-  if (SYSTEM_DATABASES.includes(name)) return "it is one of PostgreSQL's own";
+  if (bytes > NAME_BYTES) return `it has ${bytes} bytes, and PostgreSQL's limit is ${NAME_BYTES}`;
+  if (SYSTEM_DATABASES.includes(name)) return 'PostgreSQL reserves it';
   if (name === central) return 'it is the central database';
   return undefined;
 }
@@ -25,10 +25,14 @@ export function databaseNameProblem(name: string, central?: string): string | un
 export function checkDatabaseName(name: string, central?: string): void {
   const problem = databaseNameProblem(name, central);
   if (!problem) return;
-  throw new MpmError('DATABASE_NAME', `${JSON.stringify(name)} cannot be a tenant's database: ${problem}`, {
-    subject: name,
-    hint: `Give another name with --database: 1 to ${NAME_BYTES} bytes; quotes, spaces and capitals are kept as they are.`,
-  });
+  throw new MpmError(
+    'DATABASE_NAME',
+    `${JSON.stringify(name)} can't be the name of a tenant's database: ${problem}`,
+    {
+      subject: name,
+      hint: `Choose another name with --database: 1 to ${NAME_BYTES} bytes; quotes, spaces, and capitals are kept.`,
+    },
+  );
 }
 
 /** A lone surrogate would reach the server as U+FFFD, which is another name. */
@@ -105,11 +109,11 @@ async function restrict(connection: Connection, name: string, roles: readonly st
   } catch (error) {
     await dropDatabase(connection, name);
     if (!isServerError(error)) throw error;
-    throw new MpmError('PROVISION_FAILED', `who may connect to "${name}" cannot be set: ${error.message}`, {
+    throw new MpmError('PROVISION_FAILED', `can't set who can connect to "${name}": ${error.message}`, {
       subject: name,
       cause: error,
       database: databaseFields(error),
-      hint: 'Mend databases.connect in the configuration: the roles that it names must exist on the server.',
+      hint: 'Fix databases.connect in the configuration: its roles must exist on the server.',
     });
   }
 }
@@ -144,14 +148,14 @@ export async function dropDatabase(
 }
 
 function dropError(name: string, error: ServerError): MpmError {
-  return new MpmError('DROP_FAILED', `database "${name}" cannot be dropped: ${error.message}`, {
+  return new MpmError('DROP_FAILED', `can't drop database "${name}": ${error.message}`, {
     subject: name,
     cause: error,
     database: databaseFields(error),
     hint:
       error.code === SQLSTATE.insufficientPrivilege
-        ? `Only its owner may drop it: alter database "${name}" owner to …`
-        : 'Mend what the server says, then try again; its log may say more, and a full disk is the commonest reason.',
+        ? `Only its owner can drop it: alter database "${name}" owner to …`
+        : 'Fix what the server reports, and then try again. Its log may say more; a full disk is the most common cause.',
   });
 }
 
@@ -159,7 +163,7 @@ function inUseError(name: string, error: unknown): MpmError {
   return new MpmError('DATABASE_IN_USE', `database "${name}" is in use: ${detailOf(error)}`, {
     subject: name,
     cause: error,
-    hint: 'End those sessions, then try again.',
+    hint: 'End those sessions, and then try again.',
   });
 }
 
@@ -218,7 +222,10 @@ export async function renameDatabase(
   } catch (error) {
     const code = sqlstateOf(error);
     if (code === SQLSTATE.unknownDatabase) {
-      throw new MpmError('DATABASE_MISSING', `database "${from}" is gone`, { subject: from, cause: error });
+      throw new MpmError('DATABASE_MISSING', `database "${from}" no longer exists`, {
+        subject: from,
+        cause: error,
+      });
     }
     if (code === SQLSTATE.duplicateDatabase || code === SQLSTATE.uniqueViolation)
       throw existsError(to, error);
@@ -260,26 +267,26 @@ function createError(error: unknown, name: string, template: string): unknown {
     case SQLSTATE.objectInUse:
       return new MpmError('DATABASE_IN_USE', `the template "${template}" is in use: ${detailOf(error)}`, {
         ...options,
-        hint: 'End the sessions that are connected to it, then try again.',
+        hint: 'End the sessions that are connected to it, and then try again.',
       });
     case SQLSTATE.insufficientPrivilege:
-      return new MpmError('PROVISION_FAILED', `database "${name}" cannot be created: ${error.message}`, {
+      return new MpmError('PROVISION_FAILED', `can't create database "${name}": ${error.message}`, {
         ...options,
-        hint: 'Let the user of this server\'s URL create databases: alter role "…" createdb;',
+        hint: 'Let the user in this server\'s URL create databases: alter role "…" createdb;',
       });
     default:
-      return new MpmError('PROVISION_FAILED', `database "${name}" cannot be created: ${error.message}`, {
+      return new MpmError('PROVISION_FAILED', `can't create database "${name}": ${error.message}`, {
         ...options,
-        hint: 'Mend what the server says, then try again.',
+        hint: 'Fix what the server reports, and then try again.',
       });
   }
 }
 
 function existsError(name: string, cause: unknown): MpmError {
-  return new MpmError('DATABASE_EXISTS', `database "${name}" exists already`, {
+  return new MpmError('DATABASE_EXISTS', `database "${name}" already exists`, {
     subject: name,
     cause,
-    hint: 'It was left as it is. Give another name with --database.',
+    hint: "It wasn't changed. Choose another name with --database.",
   });
 }
 

@@ -138,7 +138,11 @@ function refuseTransactionControl(sql: string): void {
 }
 
 function transactionControl(what: string): MpmError {
-  return new MpmError('MIGRATION_INVALID', `${what} inside a migration: it runs in a transaction already`, {
-    hint: 'Take it out (a savepoint is fine), or export const config = { transaction: false } to run outside one.',
-  });
+  return new MpmError(
+    'MIGRATION_INVALID',
+    `${what} inside a migration, which already runs in a transaction`,
+    {
+      hint: 'Remove it (a savepoint is fine), or export const config = { transaction: false } to run outside one.',
+    },
+  );
 }

@@ -98,17 +98,17 @@ function aborted(failure: unknown): MpmError {
   const why = failure instanceof Error ? `: ${failure.message}` : '';
   return new MpmError(
     'TRANSACTION_ABORTED',
-    `the transaction was rolled back, not committed, because a statement in it had failed${why}`,
+    `the transaction was rolled back, not committed, because one of its statements failed${why}`,
     {
       cause: failure,
       ...(isServerError(failure) ? { database: databaseFields(failure) } : {}),
-      hint: 'Let the error of a statement end its transaction; or set a savepoint before it, and roll back to that.',
+      hint: "Let a statement's error end the transaction; or set a savepoint before it, and roll back to that.",
     },
   );
 }
 
 function givenBack(): MpmError {
-  return new MpmError('USAGE', 'a query on a connection that was given back', {
-    hint: 'Await each query before what it was borrowed for ends: transaction().execute(…), connection().execute(…).',
+  return new MpmError('USAGE', 'a query on a connection that was already returned', {
+    hint: 'Await each query before the call that borrowed the connection ends: transaction().execute(…), connection().execute(…).',
   });
 }

@@ -122,7 +122,7 @@ export class Message {
   }
 
   handleCopyInResponse(connection: pg.Connection & { sendCopyFail(message: string): void }): void {
-    connection.sendCopyFail('There is no data for COPY … FROM STDIN.');
+    connection.sendCopyFail('COPY … FROM STDIN has no data.');
   }
 
   handleEmptyQuery(): void {}

@@ -134,7 +134,7 @@ export function databaseError(error: unknown, database: string): unknown {
       database: databaseFields(error),
       aftermath: 'nothing was changed by this step',
       ...(rights && {
-        hint: `Give the user that migrates its rights: to connect, to create a schema in "${database}", to use the schema of the history.`,
+        hint: `Grant the migrating user permission to connect, to create a schema in "${database}", and to use the history's schema.`,
       }),
     });
   }

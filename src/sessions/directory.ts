@@ -202,7 +202,7 @@ async function withTimeLimit<T>(work: Promise<T>, { pace }: Config, cut: () => v
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       cut();
-      reject(new MpmError('CONNECTION', 'the central database does not answer'));
+      reject(new MpmError('CONNECTION', "the central database doesn't answer"));
     }, pace.connectTimeout);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
@@ -217,13 +217,13 @@ function lost(error: unknown): MpmError {
   if (known.code === 'CONNECTION') return known;
   return new MpmError('CONNECTION', `the connection to the central database was lost: ${known.message}`, {
     cause: error,
-    hint: 'Is the server up? The next call connects again.',
+    hint: 'Check that the server is up. The next call reconnects.',
   });
 }
 
 function unknown(id: string): MpmError {
-  return new MpmError('UNKNOWN_TENANT', `There is no tenant "${id}"`, {
+  return new MpmError('UNKNOWN_TENANT', `Unknown tenant "${id}"`, {
     subject: id,
-    hint: 'mpm-migrate tenant list shows all of them.',
+    hint: 'To list all tenants: mpm-migrate tenant list',
   });
 }

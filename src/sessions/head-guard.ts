@@ -86,14 +86,14 @@ async function readReached(lease: Lease, history: HistoryTable, select: string):
 }
 
 function untrusted(id: string, cause: unknown): MpmError {
-  return new MpmError('HISTORY_UNTRUSTED', `the history of tenant ${id} is not to be trusted`, {
+  return new MpmError('HISTORY_UNTRUSTED', `the history of tenant ${id} isn't trusted`, {
     subject: id,
     cause,
-    hint: `What is wrong with it: mpm-migrate status --tenant ${idWord(id)}`,
+    hint: `To see why: mpm-migrate status --tenant ${idWord(id)}`,
   });
 }
 
-const THEIRS = 'Its row in the central database says so.';
+const THEIRS = 'Its row in the central database says this.';
 
 /**
  * Why an application gets no session of a tenant; undefined when it does.
@@ -110,7 +110,7 @@ export function refusalOf(tenant: Tenant, config: Config): MpmError | undefined 
       return tenantProblem(tenant, config);
     case 'provisioning':
     case 'failed':
-      return new MpmError('TENANT_NOT_READY', `${who} is half-provisioned${why}`, {
+      return new MpmError('TENANT_NOT_READY', `the creation of ${who} isn't finished${why}`, {
         subject,
         hint: ours ? `mpm-migrate tenant create --resume ${idWord(id)}` : THEIRS,
       });
@@ -120,7 +120,7 @@ export function refusalOf(tenant: Tenant, config: Config): MpmError | undefined 
         hint: ours ? `mpm-migrate tenant release ${idWord(id)}` : THEIRS,
       });
     default:
-      return new MpmError('TENANT_SUSPENDED', `${who} is not active (${status})${why}`, {
+      return new MpmError('TENANT_SUSPENDED', `${who} isn't active (${status})${why}`, {
         subject,
         hint: THEIRS,
       });

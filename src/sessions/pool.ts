@@ -246,7 +246,7 @@ export class ConnectionPool {
 }
 
 export function poolClosed(): MpmError {
-  return new MpmError('FLEET_CLOSED', 'the fleet is closed', { hint: 'Open another one: openFleet(…)' });
+  return new MpmError('FLEET_CLOSED', 'the fleet is closed', { hint: 'Open a new one: openFleet(…)' });
 }
 
 export function interrupted(signal: AbortSignal): MpmError {
@@ -258,10 +258,10 @@ function waitedTooLong(target: DatabaseTarget, waitTimeout: number, stats: PoolS
   const database = target.database ?? '';
   return new MpmError(
     'SESSION_TIMEOUT',
-    `no connection to "${database}" came free within ${waitTimeout} ms: ${inUse} of ${connections} are in use, ${waiting} callers wait`,
+    `no connection to "${database}" became free within ${waitTimeout} ms: ${inUse} of ${connections} are in use, ${waiting} callers wait`,
     {
       subject: database,
-      hint: 'Keep transactions short and give each connection back; or raise sessions.connections, sessions.perTenant or the server’s maxConnections.',
+      hint: 'Keep transactions short, and return each connection; or raise sessions.connections, sessions.perTenant, or the server’s maxConnections.',
     },
   );
 }

@@ -48,14 +48,14 @@ export class PooledDatabases {
     if (found?.database !== connection.database) {
       throw new MpmError(
         'WRONG_DATABASE',
-        `connected to "${found?.database}" where "${connection.database}" was meant`,
-        { subject, hint: 'A pooler maps this name to another database: mend the pooler.' },
+        `connected to "${found?.database}" instead of "${connection.database}"`,
+        { subject, hint: 'A pooler maps this name to another database: fix the pooler.' },
       );
     }
     if (found.central) {
       throw new MpmError('WRONG_DATABASE', `"${found.database}" is a central database, not a tenant's`, {
         subject,
-        hint: "Mend the tenant's row: mpm-migrate tenant show <id> prints it.",
+        hint: "Fix the tenant's row. To show it: mpm-migrate tenant show <id>",
       });
     }
     if (found.pid !== connection.backendPid) this.#pooled.add(connection);
@@ -79,10 +79,10 @@ export class PooledDatabases {
     if (byTransaction === undefined) this.#byTransaction.delete(server);
     throw new MpmError(
       'SESSION_STATE',
-      `this SQL changes its session, and server "${server}" is behind a pooler that hands sessions to others after each transaction`,
+      `this SQL changes its session, and server "${server}" is behind a pooler that passes sessions to others after each transaction`,
       {
         subject: server,
-        hint: `In a transaction: set local …, set_config(…, true), pg_advisory_xact_lock, on commit drop. Or let servers.${server}.url lead past the pooler; or say sessions.reset: 'never', if whoever comes next may have it so.`,
+        hint: `In a transaction: set local …, set_config(…, true), pg_advisory_xact_lock, on commit drop. Or bypass the pooler in servers.${server}.url; or set sessions.reset: 'never' if the next borrower can have the changed session.`,
       },
     );
   }

@@ -65,7 +65,7 @@ export class Sessions {
 
   async resolve(user: { email: string }): Promise<Tenant> {
     if (this.#closed) throw poolClosed();
-    const hint = "For instance: fleet.resolve({ email: 'ada@acme.example' })";
+    const hint = "For example: fleet.resolve({ email: 'ada@acme.example' })";
     return this.#directory.ofUser(text('email', (user as { email?: unknown } | undefined)?.email, hint));
   }
 
@@ -81,8 +81,8 @@ export class Sessions {
   current<DB>(): Session<DB> {
     const session = this.#current.getStore();
     if (session) return session as unknown as Session<DB>;
-    throw new MpmError('NO_CURRENT_TENANT', 'no tenant is current here', {
-      hint: 'Call it in what runs inside fleet.run(id, …), or name the tenant: fleet.connect(id).',
+    throw new MpmError('NO_CURRENT_TENANT', 'there is no current tenant', {
+      hint: 'Call it inside fleet.run(id, …), or specify the tenant: fleet.connect(id).',
     });
   }
 

@@ -33,7 +33,7 @@ export async function findTenantOfUser({ connection, config }: Listing, email: s
       `the user ${JSON.stringify(address)} belongs to ${ids.length} tenants`,
       {
         subject: address,
-        hint: `Each user belongs to one: mend the rows of tenants ${ids.slice(0, 5).join(', ')}.`,
+        hint: `A user belongs to one tenant: fix the rows of tenants ${ids.slice(0, 5).join(', ')}.`,
       },
     );
   }
@@ -43,7 +43,7 @@ export async function findTenantOfUser({ connection, config }: Listing, email: s
 function unknownUser(address: string): MpmError {
   return new MpmError('UNKNOWN_USER', `no tenant has a user ${JSON.stringify(address)}`, {
     subject: address,
-    hint: 'To people who log in, say that address or password are wrong.',
+    hint: 'Tell people who log in that the address or password is wrong.',
   });
 }
 
@@ -62,16 +62,16 @@ function selectTenant({ tenants, users }: Config): string {
   }
   throw new MpmError('CONFIG_INVALID', 'users: is missing', {
     subject: 'users',
-    hint: 'Say which table maps e-mail addresses to tenants: users: { table, columns: { email, tenant } }, or { query }.',
+    hint: 'Set the table that maps email addresses to tenants: users: { table, columns: { email, tenant } }, or { query }.',
   });
 }
 
 function usersError(error: unknown): unknown {
   if (!isServerError(error) || !/^(42|22)/.test(error.code)) return error;
-  return new MpmError('CENTRAL_INVALID', `the table of users cannot be read: ${error.message}`, {
+  return new MpmError('CENTRAL_INVALID', `can't read the table of users: ${error.message}`, {
     subject: 'users',
     cause: error,
     database: databaseFields(error),
-    hint: '"users" in the configuration names it; a query returns the tenant\'s id in one column, and $1 is the address.',
+    hint: 'Check "users" in the configuration. A query returns the tenant\'s ID in one column, and $1 is the address.',
   });
 }

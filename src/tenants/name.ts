@@ -58,9 +58,9 @@ export function checkCompanyName(name: string): void {
     name.trim() === ''
       ? 'it is empty'
       : name.includes('\0')
-        ? 'it holds a NUL character'
+        ? 'it contains a NUL character'
         : /\p{Surrogate}/u.test(name)
-          ? 'it is not valid Unicode'
+          ? "it isn't valid Unicode"
           : undefined;
   if (!problem) return;
   throw new MpmError('USAGE', `${JSON.stringify(name)} cannot be a tenant's name: ${problem}`, {

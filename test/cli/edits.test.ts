@@ -86,19 +86,19 @@ describe('repair', () => {
     const shown = await mpm('repair', '1_meters', '--all', '--checksums');
     expect(shown.code).toBe(0);
     expect(steady(shown.stdout)).toMatchInlineSnapshot(`
-      "› 3 tenants: 1 to be accepted as the file is now
+      "› 3 tenants: 1 to be accepted as it is now
           company-1, company-2 and company-3
           ~ 1_meters
 
-      › 3 would be changed   3 tenants in 0.0s
-      Nothing was written. Do it:  mpm-migrate repair 1_meters --all --checksums --write
+      › 3 to change   3 tenants in 0.0s
+      Nothing was written. To write:   mpm-migrate repair 1_meters --all --checksums --write
       "
     `);
     expect((await mpm('up', '--tenant', '1')).code).toBe(3);
     const written = await mpm('repair', '--all-names', '--all', '--checksums', '--write', '--actor', 'me');
     expect(written.code).toBe(0);
     expect(steady(written.stdout)).toMatchInlineSnapshot(`
-      "✔ 3 tenants: 1 accepted as the file is now
+      "✔ 3 tenants: 1 accepted as it is now
           company-1, company-2 and company-3
           ~ 1_meters
 
@@ -112,7 +112,7 @@ describe('repair', () => {
     const nothing = await mpm('repair', '--all-names', '--all', '--checksums', '--write');
     expect(nothing.code).toBe(0);
     expect(steady(nothing.stdout)).toMatchInlineSnapshot(`
-      "✔ 3 with nothing to change   3 tenants in 0.0s
+      "✔ 3 unchanged   3 tenants in 0.0s
       "
     `);
   });
@@ -129,7 +129,7 @@ describe('repair', () => {
       [['1_meters', '--all', '--checksums', '--missing'], "can't be combined"],
       [['1_meters', '--all', '--checksums'], '1_meters: not changed anywhere in --all'],
       [['9_nothing', '--all', '--missing'], '9_nothing: not missing anywhere in --all'],
-      [['1_meters', '--tenant', 'nobody', '--checksums'], 'There is no tenant "nobody"'],
+      [['1_meters', '--tenant', 'nobody', '--checksums'], 'Unknown tenant "nobody"'],
     ] as const) {
       const { code, stdout, stderr } = await mpm('repair', ...args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
@@ -152,8 +152,8 @@ test('engine 24: a database with tables and no history is refused, baseline is n
         company-1 and company-2
         + 1_meters
 
-    › 2 would be changed   2 tenants in 0.0s
-    Nothing was written. Do it:  mpm-migrate baseline --all --to 1 --write
+    › 2 to change   2 tenants in 0.0s
+    Nothing was written. To write:   mpm-migrate baseline --all --to 1 --write
     "
   `);
   expect((await mpm('baseline', '--all', '--to', '1', '--write')).code).toBe(0);
@@ -175,7 +175,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   }
   const none = await mpm('baseline', '--tenant', '1', '--from', 'knex');
   expect(none.code).toBe(3);
-  expect(none.stdout).toContain('there is no table knex_migrations');
+  expect(none.stdout).toContain("the table knex_migrations doesn't exist");
 });
 
 test('engine 10: a half-done migration: where it stopped, resolve in three ways', async () => {
@@ -199,7 +199,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
         mend the cause, then resume: mpm-migrate up --tenant 1 --force
         this one alone: mpm-migrate resolve 1_half --tenant 1 --retry
         if you finished it by hand: mpm-migrate resolve 1_half --tenant 1 --applied
-        if you took back what it did: mpm-migrate resolve 1_half --tenant 1 --rolled-back
+        if you reverted what it did: mpm-migrate resolve 1_half --tenant 1 --rolled-back
 
     ✖ 1 drifted   1 tenant in 0.0s
     "
@@ -240,7 +240,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
     [['1_half', '--tenant', '3'], 'was not said'],
     [['9_nothing', '--tenant', '3', '--applied'], 'there is no such migration'],
     [['1_half', '--tenant', '1..3', '--applied'], 'one tenant at a time'],
-    [['1_half', '--tenant', '77', '--applied'], 'There is no tenant "77"'],
+    [['1_half', '--tenant', '77', '--applied'], 'Unknown tenant "77"'],
     [['1_half', '--applied'], 'Missing required flag tenant'],
     [['--tenant', '3', '--applied'], 'Missing argument'],
   ] as const) {
@@ -293,7 +293,7 @@ test('fresh: only with the name of the database, and then it is new', async () =
   expect(await fleet.of(first, 'select * from meters')).toHaveLength(1);
   for (const [args, said] of [
     [['--tenant', '1..2', '--confirm', 'x'], 'one tenant at a time'],
-    [['--tenant', 'nobody', '--confirm', 'x'], 'There is no tenant "nobody"'],
+    [['--tenant', 'nobody', '--confirm', 'x'], 'Unknown tenant "nobody"'],
     [['--confirm', 'x'], 'Missing required flag tenant'],
   ] as const) {
     const { code, stderr } = await mpm('fresh', ...args);
@@ -321,7 +321,7 @@ test('fleet 42: repair --central shows what it would accept, and does it with --
   const refused = await cli(['central', 'up'], { cwd, env });
   expect(refused.stderr).toContain('mpm-migrate repair 1_regions --central --checksums --write');
   const shown = await cli(['repair', '1_regions', '--central', '--checksums'], { cwd, env });
-  expect(shown.stdout).toContain('~ 1_regions  accepted as the file is now');
+  expect(shown.stdout).toContain('~ 1_regions  accepted as it is now');
   expect(shown.stdout).toContain('mpm-migrate repair 1_regions --central --checksums --write\n');
   expect((await cli(['repair', '1_regions', '--central', '--checksums', '--write'], { cwd, env })).code).toBe(
     0,

@@ -41,10 +41,10 @@ describe('init and create', () => {
 ✔ migrations/tenants/.gitkeep
 
 Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
-  mpm-migrate central up                makes the central database and its tables
-  mpm-migrate tenant create "Acme Ltd"  makes a company and its database
-  mpm-migrate create add_meters         writes the next migration
-  mpm-migrate up --all                  applies what is pending to every company
+  mpm-migrate central up                creates the central database and its tables
+  mpm-migrate tenant create "Acme Ltd"  creates a tenant and its database
+  mpm-migrate create add_meters         creates the next migration
+  mpm-migrate up --all                  applies pending migrations to every tenant
 `);
     expect(await files(cwd)).toEqual([
       'migrations/central/.gitkeep',
@@ -163,10 +163,10 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
     const { code, stderr } = await run('create', 'x');
     expect(code).toBe(1);
     expect(stderr).toBe(`✖ mpm-migrate.config.ts has 3 problems
-      central.url: is no PostgreSQL URL; it begins with postgres:// or postgresql://
+      central.url: isn't a PostgreSQL URL; it must start with postgres:// or postgresql://
       history.schema: is reserved by PostgreSQL
-      paces: is no key; did you mean pace?
-    Mend them all, then run the command again.
+      paces: unknown option; did you mean pace?
+    Fix them all, and then run the command again.
 `);
   });
 });
@@ -200,7 +200,7 @@ describe('sync', () => {
       stdout: `✖ Lumen
     Lumen (3) cannot have a folder for the database "../x": it holds a path separator
     Without a folder it follows core. Leave it out (--exclude), or give the database another name.
-✔ 2 without a folder   ✖ 1 held back   3 tenants, 1 core file, 0s
+✔ 2 without a folder   ✖ 1 not synced   3 tenants, 1 core file, 0s
 `,
     });
     expect(await files(cwd)).toEqual(['migrations/core/1_meters.sql']);
@@ -208,7 +208,7 @@ describe('sync', () => {
     const first = await run('sync', '--exclude', '3', '--quiet');
     expect({ ...first, stdout: plain(first.stdout) }).toMatchObject({
       code: 0,
-      stdout: '✔ 2 folders brought up to core (2 copied)   2 tenants, 1 core file, 0s\n',
+      stdout: '✔ 2 folders synced with core (2 copied)   2 tenants, 1 core file, 0s\n',
       stderr: '',
     });
     expect(await readdir(tenants(`${prefix}acme`))).toEqual(['.mpm-migrate.json', '1_meters.sql']);

@@ -44,7 +44,7 @@ describe('up', () => {
           Look:  mpm-migrate status --tenant 3
 
       ✔ 4 migrated   ✖ 1 failed   5 tenants in 0.0s   run 2
-      Try it again:  mpm-migrate up --failed=2
+      Retry:  mpm-migrate up --failed=2
       "
     `);
     expect(failed.stderr).toContain('Migrating 5 tenants (--all, run 2)');
@@ -78,7 +78,7 @@ describe('up', () => {
     for (const [args, said] of [
       [['up'], 'Say which: --all, --tenant 42'],
       [['up', '--all', '--force'], '--force goes with --tenant only'],
-      [['up', '--tenant', 'nobody'], 'There is no tenant "nobody"'],
+      [['up', '--tenant', 'nobody'], 'Unknown tenant "nobody"'],
       [['up', '--all', '--to', '99'], '--to 99: no such migration'],
       [['up', '--all', '--max-failures', '0'], '--max-failures 0'],
       [['down'], 'Say which'],
@@ -147,7 +147,7 @@ describe('signals', () => {
       "– 4 skipped: not tried: the run was interrupted
 
       ✔ 2 migrated   4 skipped   6 tenants in 0.0s   run 1
-      Interrupted: what finished is recorded. Go on:  mpm-migrate up --failed=1
+      Interrupted: finished work is recorded. Continue:  mpm-migrate up --failed=1
       "
     `);
     const again = await mpm('up', '--failed', '--json');
@@ -168,7 +168,7 @@ describe('status and run', () => {
       › company-3  pending  (none)        0        2
 
       › 3 pending   3 tenants in 0.0s
-      Bring the three forward:  mpm-migrate up --behind
+      Migrate the three:   mpm-migrate up --behind
       "
     `);
     expect((await mpm('status')).code).toBe(0);

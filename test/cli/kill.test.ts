@@ -94,7 +94,7 @@ test('--pause off a terminal is a usage error, and nothing is touched', async ()
   const canary = await cli(['up', '--all', '--canary', '1'], where);
   expect(canary.stdout).toContain('✔ wave canary  1 migrated');
   const status = await cli(['status', '--matrix'], where);
-  expect(status.stdout).toContain('No tenant differs from another.');
+  expect(status.stdout).toContain('All tenants are the same.');
   const none = await cli(['up', '--all', '--shard', 'auto'], where);
   expect({ code: none.code, said: none.stderr.includes('MPM_SHARD_INDEX') }).toEqual({ code: 2, said: true });
 });

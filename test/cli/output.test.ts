@@ -37,7 +37,7 @@ test('a mistake under --json is one document on stdout, and nothing else anywher
 test('no configuration: said so, with what to do', async () => {
   const { code, stdout, stderr } = await cli(['up', '--all']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  expect(stderr).toMatch(/^✖ There is no configuration in .+\n {4}.*mpm-migrate init/);
+  expect(stderr).toMatch(/^✖ No configuration found in .+\n {4}.*mpm-migrate init/);
 });
 
 test.each([[['up', '--all']], [['up', '--all', '--json']]])('passwords appear nowhere: %j', async (args) => {
@@ -103,7 +103,7 @@ describe('a fleet of three', () => {
     Look:  mpm-migrate status --tenant 2
 
 ✖ 1 failed   1 tenant in 0.0s   run 2
-Try it again:  mpm-migrate up --failed=2
+Retry:  mpm-migrate up --failed=2
 `);
   });
 
@@ -130,7 +130,7 @@ Try it again:  mpm-migrate up --failed=2
     const options = { cwd, env: { PATH: process.env['PATH'], ...env } };
     const { stdout, stderr } = await promisify(execFile)('sh', ['-c', script], options);
     expect(stdout).toBe('{\n');
-    expect(stderr).toBe('Looking at 3 tenants (--all)\n');
+    expect(stderr).toBe('Checking 3 tenants (--all)\n');
   });
 
   test.skipIf(!existsSync('/dev/full')).each([

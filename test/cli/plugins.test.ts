@@ -37,7 +37,7 @@ describe('plugin', () => {
     expect({ code: added.code, out: steady(added.stdout) }).toMatchInlineSnapshot(`
       {
         "code": 0,
-        "out": "✔ meters (Smart meters) is installable  1 migration
+        "out": "✔ meters (Smart meters) is registered  1 migration
       Install it:  mpm-migrate plugin install meters --tenant 42
       ",
       }
@@ -46,7 +46,7 @@ describe('plugin', () => {
     expect({ code: again.code, out: steady(again.stdout) }).toMatchInlineSnapshot(`
       {
         "code": 0,
-        "out": "✔ meters (Smart meters) was installable already  1 migration
+        "out": "✔ meters (Smart meters) was already registered  1 migration
       Install it:  mpm-migrate plugin install meters --tenant 42
       ",
       }
@@ -78,9 +78,9 @@ describe('plugin', () => {
         "code": 0,
         "out": "PLUGIN  TITLE         MIGRATIONS  TENANTS  company-1  NOTE
       meters  Smart meters           1        1  installed
-      solar                          1        0             not installable yet
+      solar                          1        0             not registered
 
-      Make one installable:  mpm-migrate plugin add solar
+      Register one:   mpm-migrate plugin add solar
       ",
       }
     `);
@@ -154,10 +154,10 @@ describe('plugin', () => {
     expect(await said('plugin', 'list')).toMatchInlineSnapshot(`
       "0
       PLUGIN  TITLE  MIGRATIONS  TENANTS  NOTE
-      meters                  1        0  not installable yet
-      solar                   1        0  not installable yet
+      meters                  1        0  not registered
+      solar                   1        0  not registered
 
-      Make one installable:  mpm-migrate plugin add meters
+      Register one:   mpm-migrate plugin add meters
       "
     `);
     await mpm('plugin', 'add', 'meters');
@@ -200,8 +200,8 @@ describe('plugin', () => {
     `);
     expect(await said('plugin', 'install', 'meters', '--tenant', '9', '--quiet')).toMatchInlineSnapshot(`
       "2
-      ✖ There is no tenant "9"
-          mpm-migrate tenant list shows all of them.
+      ✖ Unknown tenant "9"
+          To list all tenants: mpm-migrate tenant list
       "
     `);
     expect(await said('plugin', 'uninstall', 'meters', '--all', '--down', '--keep', '--quiet'))

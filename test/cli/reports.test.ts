@@ -148,7 +148,7 @@ test('--report html and json, several at once; each has every tenant', async () 
   expect(stdout).toContain('1 failed');
   const html = await read('report.html');
   expect(html.match(/<li class="tile (migrated|failed)"/g)).toHaveLength(4);
-  expect(html).toContain('1 tenant of 4 did not get through');
+  expect(html).toContain('1 tenant of 4 failed');
   expect(html).toContain('raise exception');
   // Nothing is asked for from elsewhere, and nothing of a message becomes markup.
   expect(html).not.toMatch(/<(script|link|img|iframe)|\b(src|href)=|url\(|@import|<meters>/);

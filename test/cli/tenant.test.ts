@@ -49,7 +49,9 @@ test('a central database from nothing, and a tenant in it', async () => {
     stderr: '',
   });
   expect(await run('central', 'status', '--exit-code')).toMatchObject({ code: 0, stderr: '' });
-  expect((await run('tenant', 'list')).stdout).toBe('No tenant yet:  mpm-migrate tenant create "Acme Ltd"\n');
+  expect((await run('tenant', 'list')).stdout).toBe(
+    'No tenants yet:   mpm-migrate tenant create "Acme Ltd"\n',
+  );
 
   databases.adopt(`${databases.prefix}acme_ltd`);
   const name = `${databases.prefix}Acme Ltd`;
@@ -79,8 +81,8 @@ test.each([
   [['tenant', 'create', 'x', '--resume', '1'], 'contradict'],
   [['tenant', 'create', 'x', '--label', 'gold'], '--label gold: no label'],
   [['tenant', 'create', 'x', '--database', 'a'.repeat(64)], 'it has 64 bytes'],
-  [['tenant', 'show', 'nobody'], 'There is no tenant "nobody"'],
-  [['tenant', 'create', '--resume', '99'], 'There is no tenant with the id "99"'],
+  [['tenant', 'show', 'nobody'], 'Unknown tenant "nobody"'],
+  [['tenant', 'create', '--resume', '99'], 'Unknown tenant "99"'],
 ])('%j is a usage error that says why', async (args, why) => {
   const { code, stdout, stderr } = await run(...args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -116,7 +118,7 @@ test('fleet 16: the life of a tenant, as it is typed', async () => {
   const refused = await run('tenant', 'drop', id);
   expect(refused).toMatchObject({ code: 2, stdout: '' });
   expect(refused.stderr).toContain(`--confirm ${name}`);
-  expect(await said('drop', id, '--confirm', name)).toBe('✔ Life is gone, and with it the database life\n');
+  expect(await said('drop', id, '--confirm', name)).toBe('✔ Life was dropped, with the database life\n');
   const { findings } = JSON.parse((await run('doctor', '--json')).stdout) as { findings: unknown[] };
   expect(findings.length).toBeGreaterThan(4);
 });

@@ -77,22 +77,18 @@ describe('baseline --from', () => {
   });
 
   test.each<[ToolName, string, string]>([
-    ['golang-migrate', golang('20240101000002', true), '20240101000002 failed half-way'],
-    ['golang-migrate', golang('7'), 'match no file of their own: 7'],
-    ['flyway', flyway(`(1, '1', 'x', 'SQL', 'V1__x.sql', 1, 'u', 1, false)`), 'V1__x.sql failed half-way'],
+    ['golang-migrate', golang('20240101000002', true), '20240101000002 failed halfway'],
+    ['golang-migrate', golang('7'), 'have no matching file: 7'],
+    ['flyway', flyway(`(1, '1', 'x', 'SQL', 'V1__x.sql', 1, 'u', 1, false)`), 'V1__x.sql failed halfway'],
     [
       'prisma',
       prisma(`, ('d', 'x', null, '20240101000003_later', null)`),
-      '20240101000003_later failed half-way',
+      '20240101000003_later failed halfway',
     ],
-    ['prisma', prisma(`, ('d', 'x', now(), '2023_other', null)`), 'match no file of their own: 2023_other'],
-    ['laravel', 'create table migrations (id int)', "cannot be read as laravel's"],
-    [
-      'golang-migrate',
-      'create table schema_migrations (version varchar)',
-      "cannot be read as golang-migrate's",
-    ],
-    ['knex', 'select 1', 'there is no table knex_migrations'],
+    ['prisma', prisma(`, ('d', 'x', now(), '2023_other', null)`), 'have no matching file: 2023_other'],
+    ['laravel', 'create table migrations (id int)', "as laravel's"],
+    ['golang-migrate', 'create table schema_migrations (version varchar)', "as golang-migrate's"],
+    ['knex', 'select 1', "the table knex_migrations doesn't exist"],
   ])('%s: refused, and nothing is recorded (%#)', async (from, sql, said) => {
     const fleet = await fleetWith(sql);
     const report = await baseline(fleet.config, { all: true }, { from, write: true });
@@ -119,7 +115,7 @@ describe('baseline --from', () => {
     );
     const report = await baseline(fleet.config, { all: true }, { from: 'prisma', write: true });
     expect(report.failures).toMatchObject([
-      { error: { message: '1 applied by prisma match no file of their own: 20240528214728_add_b' } },
+      { error: { message: '1 applied by prisma have no matching file: 20240528214728_add_b' } },
     ]);
   });
 
@@ -157,7 +153,7 @@ describe('baseline --from', () => {
       create table b.migrations (migration text);`;
     const fleet = await fleetWith(two);
     const unclear = await baseline(fleet.config, { all: true }, { from: 'laravel' });
-    expect(unclear.failures[0]?.error.hint).toBe('Say which: --table a.migrations, or --table b.migrations');
+    expect(unclear.failures[0]?.error.hint).toBe('Choose one: --table a.migrations, or --table b.migrations');
     const named = await baseline(fleet.config, { all: true }, { from: 'laravel', table: 'a.migrations' });
     expect(named.groups[0]?.changes.map(({ name }) => name)).toEqual(half);
     await fleet.of(fleet.tenants[0], 'create table migrations (migration text)');

@@ -162,7 +162,7 @@ test("central up refuses a tenant's database", async () => {
   expect(await rowsIn(url, `select to_regclass('mpm_migrate.runs') as t`)).toEqual([{ t: null }]);
 });
 
-test("the product's own central migrations follow ours, and only they are taken back", async () => {
+test("the product's own central migrations follow ours, and only they are reverted", async () => {
   const { url } = await databases.create('own');
   const central = await folderOf({
     '1_sites.sql': '-- migrate:up\ncreate table sites ();\n-- migrate:down\ndrop table sites;',

@@ -408,7 +408,7 @@ describe('the head stamp', () => {
     expect((await stampIn(url)).stamp?.count).toBe(0);
   });
 
-  test('engine 30: a comment that a migration writes is kept, and taken back by down', async () => {
+  test('engine 30: a comment that a migration writes is kept, and reverted by down', async () => {
     const { url, name } = await databases.create();
     const set = await migrations({
       '1_a.sql': `-- migrate:up\ncomment on database "${name}" is 'new ''words''';\n-- migrate:down\ncomment on database "${name}" is null;`,

@@ -122,7 +122,7 @@ test('fleet 31: what a connection function throws, or returns wrongly, is an err
   const wrong = await fleetFrom(made, { central: { connection: () => undefined as never } });
   await expect(wrong.up({ all: true })).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: 'central.connection returned no object',
+    message: "central.connection didn't return an object",
   });
 });
 
@@ -174,13 +174,13 @@ test('fleet 31: a file holds the URL; what is wrong with a command or a file is 
   const wrong: [ConfigInput['central']['url'], RegExp][] = [
     [
       { command: 'echo hunter2; echo hunter3 >&2; exit 3' },
-      /central\.url: its command gave no URL: it ended with exit code 3/,
+      /central\.url: its command didn't print a URL: it ended with exit code 3/,
     ],
-    [{ command: 'echo hunter2' }, /central\.url: what its command prints is no PostgreSQL URL/],
-    [{ command: 'yes hunter2' }, /central\.url: its command gave no URL: it prints more than 64 KB/],
+    [{ command: 'echo hunter2' }, /central\.url: the output of its command isn't a PostgreSQL URL/],
+    [{ command: 'yes hunter2' }, /central\.url: its command didn't print a URL: it printed more than 64 KB/],
     [{ command: '/nowhere/hunter2' }, /exit code 127/],
-    [{ command: 'sleep 60' }, /its command gave no URL: it took longer than 10 s/],
-    [{ file: join(folder, 'missing') }, /central\.url: its file cannot be read/],
+    [{ command: 'sleep 60' }, /its command didn't print a URL: it took longer than 10 s/],
+    [{ file: join(folder, 'missing') }, /central\.url: can't read its file/],
   ];
   const look = async ([url, message]: (typeof wrong)[number]): Promise<void> => {
     const { central } = await configFrom({ central: { url: url! } }, {}, { cwd: folder });

@@ -7,7 +7,7 @@ import { addTenants, makeFleet } from '../helpers/fleet.ts';
 const databases = withDatabases();
 
 describe('plan', () => {
-  test('fleet 22: tenants with equal plans together, what is refused, passed by or out of reach', async () => {
+  test('fleet 22: tenants with equal plans together, what is refused, skipped or out of reach', async () => {
     const fleet = await makeFleet(databases, { count: 8 });
     const [, , third, fourth, fifth, sixth] = fleet.tenants;
     await up(fleet.config, { tenants: ['1', '2', '3', '4'] }, { to: '1' });

@@ -261,14 +261,14 @@ describe('uninstall', () => {
     return fleet;
   }
 
-  test('fleet 42: what other plugins have put on top is named before anything is taken back; not what core has', async () => {
+  test('fleet 42: what other plugins have put on top is named before anything is reverted; not what core has', async () => {
     const fleet = await stacked();
     const [tenant] = fleet.tenants;
     const before = await fleet.historyOf(tenant);
     const refused = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
     expect(refused.counts).toMatchObject({ refused: 1 });
     expect(refused.failures[0]?.error).toMatchObject({
-      message: '120_b1 and 220_b2 (plugin billing): applied later, and mentions what would be taken back',
+      message: '120_b1 and 220_b2 (plugin billing): applied later, and mentions what would be reverted',
       hint: `Take it back first: mpm-migrate plugin uninstall billing --down --tenant 1
 If what goes is not theirs: mpm-migrate plugin uninstall meters --down --leave-later --tenant 1`,
     });
@@ -285,7 +285,7 @@ If what goes is not theirs: mpm-migrate plugin uninstall meters --down --leave-l
     expect(await tablesOf(fleet, tenant)).toEqual(['core130', 'meters', 's']);
   });
 
-  test('fleet 42: objects that depend are named before the first is taken back', async () => {
+  test('fleet 42: objects that depend are named before the first is reverted', async () => {
     const fleet = await stacked();
     const [tenant] = fleet.tenants;
     const before = await fleet.historyOf(tenant);
@@ -317,7 +317,7 @@ If what goes is not theirs: mpm-migrate plugin uninstall meters --down --leave-l
     );
     expect(failed.failures[0]?.error).toMatchObject({
       migration: '110_m1',
-      aftermath: 'the migration was rolled back; taken back before: 210_m2',
+      aftermath: 'the migration was rolled back; reverted before: 210_m2',
     });
   });
 

@@ -48,7 +48,7 @@ async function meanwhile<R>(
   return running;
 }
 
-test('fleet 34: what is put on hold while a run is at work elsewhere is passed by, by each command that writes', async () => {
+test('fleet 34: what is put on hold while a run is at work elsewhere is skipped, by each command that writes', async () => {
   const fleet = await makeFleet(databases, { count: 2, more: { templates: false } });
   const { config } = fleet;
   await fleet.write({

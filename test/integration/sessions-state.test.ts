@@ -42,7 +42,7 @@ test('fleet 29: a message that begins a transaction and fails leaves it to nobod
   expect(await notes()).toEqual(['acknowledged']);
 });
 
-test('fleet 29: a query on a connection that was given back says so', async () => {
+test('fleet 29: a query on a connection that was already returned says so', async () => {
   const { db } = await openOne();
   let kept: Kysely<Noted> | undefined;
   await db.connection().execute(async (borrowed) => {

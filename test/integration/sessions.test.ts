@@ -127,7 +127,7 @@ test('fleet 17: run makes a tenant current for what it awaits; nested, in parall
   expect(() => fleet.current()).toThrow(expect.objectContaining({ code: 'NO_CURRENT_TENANT' }));
   // Another fleet's tenant is not this one's.
   await using other = new Fleet(made.config);
-  await fleet.run(1, () => expect(() => other.current()).toThrow('no tenant is current'));
+  await fleet.run(1, () => expect(() => other.current()).toThrow('there is no current tenant'));
 });
 
 test('fleet 17: what fn throws inside run comes out, and gives everything back', async () => {
@@ -144,7 +144,7 @@ test('fleet 17: what fn throws inside run comes out, and gives everything back',
       throw thrown;
     }),
   ).rejects.toBe(thrown);
-  expect(() => fleet.current()).toThrow('no tenant is current');
+  expect(() => fleet.current()).toThrow('there is no current tenant');
   expect(fleet.stats()).toMatchObject({ inUse: 0, waiting: 0 });
 });
 
@@ -161,7 +161,7 @@ insert into companies (id, name) values (5, 'without')`);
       ({ code, message }) => `${code} ${message}`,
     );
   expect(await refusal(1)).toBe('TENANT_SUSPENDED company-1 (1) is on hold: unpaid');
-  expect(await refusal(2)).toMatch(/^TENANT_NOT_READY company-2 \(2\) is half-provisioned/);
+  expect(await refusal(2)).toMatch(/^TENANT_NOT_READY the creation of company-2 \(2\)/);
   expect(await refusal(3)).toMatch(/^TENANT_NOT_READY .*: no disk$/);
   expect(await refusal(4)).toMatch(/^UNKNOWN_SERVER/);
   expect(await refusal(5)).toMatch(/^DATABASE_NAME/);

@@ -31,7 +31,7 @@ test.skipIf(!existsSync('/proc/self/cmdline'))(
     const onStandby = { ...config, central: { url: away.href } };
     await expect(up(onStandby, { all: true })).rejects.toMatchObject({
       code: 'READ_ONLY',
-      message: expect.stringContaining('is a hot standby: it takes no writes') as string,
+      message: expect.stringContaining("is a hot standby and doesn't accept writes") as string,
       hint: expect.stringContaining('central.url') as string,
     });
     const errors = async (where: typeof config) =>

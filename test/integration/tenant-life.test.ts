@@ -303,7 +303,7 @@ test('fleet 25: doctor finds what is wrong, and says what to do', async () => {
   expect(orphans.filter((name) => name.endsWith('central'))).toEqual([]);
   expect(said).toContain('tenant adopt NAME --database');
   expect(said).toMatch(/tenants warning Half \(\d+\) is failed: no room .*--resume/);
-  expect(said).toMatch(/server dead error cannot connect/);
+  expect(said).toMatch(/server dead error can't connect/);
   expect(said).toMatch(/files error There is no folder/);
   expect(errors).toBe(3);
 });

@@ -32,7 +32,7 @@ describe('engine 44: an entry records the file that it names, and no other', () 
     ['dbmate', ['20240528214727'], '20240528214727'],
     ['golang-migrate', ['20240528214727', 'f'], '20240528214727'],
   ])('%s: %j is odd', (tool, row, said) => {
-    expect(() => recorded(tool, [row], two)).toThrow(`match no file of their own: ${said}`);
+    expect(() => recorded(tool, [row], two)).toThrow(`have no matching file: ${said}`);
   });
 
   test.each<[ToolName, (string | null)[][], string[]]>([

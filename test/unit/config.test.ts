@@ -99,9 +99,7 @@ test('fleet 30: without a central URL commands name where it goes, and DATABASE_
 });
 
 test('fleet 30: the library names central.url and shows it passed in; it knows no environment', async () => {
-  const hint = expect.stringMatching(
-    /^Name the central database in central\.url.*openFleet\(\{ central: \{ url: 'postgres:/,
-  );
+  const hint = expect.stringMatching(/^Set central\.url.*openFleet\(\{ central: \{ url: 'postgres:/);
   const cases = [
     () => openFleet(undefined, { cwd: root }),
     () => openFleet({} as ConfigInput, { cwd: root }),
@@ -119,10 +117,10 @@ test('fleet 30: the library names central.url and shows it passed in; it knows n
 test('fleet 31: one of url and connection, for the central database and each server', async () => {
   const connection = () => ({});
   const wrong: [ConfigInput, string][] = [
-    [{ central: { url: URL, connection } }, 'central.connection: does not go with a url'],
+    [{ central: { url: URL, connection } }, "central.connection: can't be combined with a url"],
     [
       { central: { url: URL }, servers: { eu: { connection, directUrl: URL } } },
-      'servers.eu.directUrl: does not go with a connection',
+      "servers.eu.directUrl: can't be combined with a connection",
     ],
   ];
   for (const [input, message] of wrong) {
@@ -227,26 +225,26 @@ describe('files', () => {
     );
     const { code, message } = await refused();
     expect(code).toBe('CONFIG_INVALID');
-    const shortened = message.replace(/(known are central, servers, ).*/, '$1…');
+    const shortened = message.replace(/(known options: central, servers, ).*/, '$1…');
     expect(shortened.split('\n').toSorted()).toEqual(
       [
         'mpm-migrate.config.json has 16 problems',
-        '  central.url: is no PostgreSQL URL; it begins with postgres:// or postgresql://',
-        '  server: is no key; did you mean servers?',
-        '  central_url: is no key; known are central, servers, …',
-        '  servers.eu1.uri: is no key; did you mean url?',
+        "  central.url: isn't a PostgreSQL URL; it must start with postgres:// or postgresql://",
+        '  server: unknown option; did you mean servers?',
+        '  central_url: unknown option; known options: central, servers, …',
+        '  servers.eu1.uri: unknown option; did you mean url?',
         '  servers.eu1.url: is missing; give a URL like postgres://user@host:5432/database',
-        '  servers.eu2.url: is no URL that can be read; in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25',
-        '  servers.eu3.maxConnections: must be a whole number of 1 or more',
-        '  migrations.cores: is no key; did you mean core?',
-        '  migrations.core: must be a text that is not empty',
-        '  tenants.columns: does not go with a query',
+        "  servers.eu2.url: isn't a valid URL; in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25",
+        '  servers.eu3.maxConnections: must be a whole number, 1 or more',
+        '  migrations.cores: unknown option; did you mean core?',
+        '  migrations.core: must be a non-empty string',
+        "  tenants.columns: can't be combined with a query",
         '  history.schema: is reserved by PostgreSQL',
         '  history.table: must be a name',
-        '  pace.lockTimeout: must be a time like 500ms, 5s, 2min or 1h, a number of ms, or 0 for none',
-        '  pace.locktimeout: is no key; did you mean lockTimeout?',
-        '  pace.retries: must be a whole number of 0 or more',
-        '  pace.concurrency: must be a whole number of 1 or more',
+        '  pace.lockTimeout: must be a duration like 500ms, 5s, 2min, or 1h, a number of milliseconds, or 0 for none',
+        '  pace.locktimeout: unknown option; did you mean lockTimeout?',
+        '  pace.retries: must be a whole number, 0 or more',
+        '  pace.concurrency: must be a whole number, 1 or more',
       ].toSorted(),
     );
   });
@@ -257,10 +255,10 @@ describe('files', () => {
       '{"central": {"url": {"command": "x", "file": "y"}}}',
       'central.url: must be a URL like postgres://user@host:5432/database, or an object with either command or file',
     ],
-    ['{"central": {"url": {"file": ""}}}', 'central.url: file must be a text that is not empty'],
+    ['{"central": {"url": {"file": ""}}}', 'central.url: file must be a non-empty string'],
     [
       '{"central": {"connection": "x"}}',
-      'central.connection: must be a function, which only a configuration in TypeScript or JavaScript can hold',
+      'central.connection: must be a function, which requires a TypeScript or JavaScript configuration',
     ],
     [`{"central": {"url": "${URL}"}, "servers": {"a": {}}}`, 'servers.a.url: is missing'],
     [
@@ -275,7 +273,7 @@ describe('files', () => {
     ),
     ['{"central": "postgres://a"}', 'mpm-migrate.config.json: central: must be an object'],
     ['{"central": {}}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
-    ['[]', 'mpm-migrate.config.json: it holds no configuration object'],
+    ['[]', "mpm-migrate.config.json: it doesn't contain a configuration object"],
     [
       `{"central": {"url": "${URL}"}, "history": {"table": "runs"}}`,
       'mpm_migrate.runs is a table of the ledger',
@@ -298,9 +296,9 @@ describe('files', () => {
     [
       'mpm-migrate.config.json',
       `{ "central": { "url": "${URL}"`,
-      /cannot be read: mpm-migrate\.config\.json: Expected/,
+      /read the configuration: mpm-migrate\.config\.json: Expected/,
     ],
-    ['mpm-migrate.config.yaml', `central:\n  url: ${URL}\n  : [`, /cannot be read: YAML Error/],
+    ['mpm-migrate.config.yaml', `central:\n  url: ${URL}\n  : [`, /read the configuration: YAML Error/],
   ])('%s that cannot be read: %s', async (file, content, message) => {
     write(file, content);
     expect(await refused()).toMatchObject({
@@ -369,10 +367,10 @@ describe('flag > environment > file > default', () => {
     });
     expect(message.split('\n')).toEqual([
       'The environment has 5 problems',
-      '  MPM_CENTRAL_URL: holds a % that begins no escape; a plain one is written %25',
-      '  MPM_LOCK_TIMEOT: is no variable of mpm-migrate; did you mean MPM_LOCK_TIMEOUT?',
-      expect.stringContaining('  MPM_LOCK_WAIT: is no time'),
-      '  MPM_RETRIES: is no whole number of 0 or more',
+      "  MPM_CENTRAL_URL: contains a % that isn't an escape; write %25",
+      '  MPM_LOCK_TIMEOT: unknown variable; did you mean MPM_LOCK_TIMEOUT?',
+      expect.stringContaining('  MPM_LOCK_WAIT: must be a duration'),
+      '  MPM_RETRIES: must be a whole number, 0 or more',
       '  MPM_HISTORY_SCHEMA: is reserved by PostgreSQL',
     ]);
   });

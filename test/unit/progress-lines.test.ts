@@ -69,5 +69,5 @@ test('off a terminal: of tenants that fail the same way five are named', async (
   }
   await progress.stop();
   expect(written.filter((line) => line.startsWith('✖ grid-'))).toHaveLength(5);
-  expect(written.at(-1)).toBe('✖ more fail the same way: counted from here on, not named\n');
+  expect(written.at(-1)).toBe('✖ more fail the same way: counted from now on, not listed\n');
 });

@@ -34,7 +34,7 @@ test('a run with failures: why, where, what became of it, what to type; the last
     Look:  mpm-migrate status --tenant 7
 
 ✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184
-Try the two again:  mpm-migrate up --failed=184
+Retry the two:  mpm-migrate up --failed=184
 `);
 });
 
@@ -56,7 +56,7 @@ test('the same on 60 columns: broken between words, commands left whole', () => 
 
 ✔ 994 migrated   4 current   ✖ 2 failed
   1,000 tenants in 17.3s   run 184
-Try the two again:  mpm-migrate up --failed=184
+Retry the two:  mpm-migrate up --failed=184
 `);
 });
 
@@ -80,7 +80,7 @@ test('equal failures are one group: five names and how many more', () => {
     Look:  mpm-migrate status --tenant 1
 
 ✖ 412 failed   412 tenants in 17.3s   run 184
-Try the 412 again:  mpm-migrate up --failed=184
+Retry the 412:  mpm-migrate up --failed=184
 `);
 });
 
@@ -159,7 +159,7 @@ test('an interrupted run says how to go on; skipped, notices, folders behind, a 
     Check the central database.
 
 ✔ 8 migrated   ▲ 3 behind core   12 skipped   20 tenants in 17.3s   run 184
-Interrupted: what finished is recorded. Go on:  mpm-migrate up --failed=184
+Interrupted: finished work is recorded. Continue:  mpm-migrate up --failed=184
 `);
 });
 

@@ -98,9 +98,9 @@ describe('engine 21: every state is a word of its own, with its remedy', () => {
       missing:
         'restore the file, or forget it: mpm-migrate repair 4_missing --tenant {tenant} --missing --write',
       failed:
-        'mend the cause, then resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 5_failed --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 5_failed --tenant {tenant} --applied\nif you took back what it did: mpm-migrate resolve 5_failed --tenant {tenant} --rolled-back',
+        'mend the cause, then resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 5_failed --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 5_failed --tenant {tenant} --applied\nif you reverted what it did: mpm-migrate resolve 5_failed --tenant {tenant} --rolled-back',
       interrupted:
-        'resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 6_interrupted --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 6_interrupted --tenant {tenant} --applied\nif you took back what it did: mpm-migrate resolve 6_interrupted --tenant {tenant} --rolled-back',
+        'resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 6_interrupted --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 6_interrupted --tenant {tenant} --applied\nif you reverted what it did: mpm-migrate resolve 6_interrupted --tenant {tenant} --rolled-back',
       'out-of-order':
         'give it a newer version, or apply it late: mpm-migrate up --tenant {tenant} --out-of-order',
     });

@@ -76,7 +76,7 @@ test('a small fleet: a line per tenant, those that need a look, the totals, what
 ▲ 1 is behind core: its own folder lacks core migrations:  mpm-migrate sync
 
 ✔ 1 current   › 1 pending   ✖ 1 drifted   ✖ 1 unreachable   1 inactive   5 tenants in 0.4s
-Bring it forward:  mpm-migrate up --behind
+Migrate it:   mpm-migrate up --behind
 `);
 });
 
@@ -105,7 +105,7 @@ test('fleet 21: a large fleet as cohorts', () => {
     abuja-1, abuja-2, kivu-grid and goma
 
 ✔ 812 current   › 184 pending   996 tenants in 0.4s
-Bring them forward:  mpm-migrate up --behind
+Migrate them:   mpm-migrate up --behind
 `);
 });
 
@@ -145,7 +145,7 @@ test('one tenant: its history', () => {
 › 20260814091530_backfill_meter_status  pending
 
 › 1 pending   1 tenant in 0.4s
-Bring it forward:  mpm-migrate up --tenant 2
+Migrate it:   mpm-migrate up --tenant 2
 `);
 });
 

@@ -458,7 +458,7 @@ test('fleet 40: a copy whose core file was withdrawn is not pending, unless it i
   const plan = planUp(migrations, []);
   expect(plan.pending.map(({ name }) => name)).toEqual(['1_a', '2_b', '3_c']);
   expect(plan.notices).toEqual([
-    '4_d: a copy of what is no more in core, and passed by. mpm-migrate sync --prune removes it',
+    '4_d: a copy of what is no more in core, and skipped. mpm-migrate sync --prune removes it',
   ]);
   expect(planAfter(migrations, 3)).toMatchObject({ pending: [], notices: plan.notices });
   expect(planAfter(migrations, 4)).toMatchObject({ pending: [], notices: [], head: '4_d' });

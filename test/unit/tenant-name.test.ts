@@ -45,10 +45,10 @@ test.each(['', '  ', 'a\0b', 'a\ud800'])('a company cannot be called %j', (name)
 
 test.each([
   ['', 'it is empty'],
-  ['a'.repeat(64), 'it has 64 bytes, and PostgreSQL takes 63'],
-  ['é'.repeat(32), 'it has 64 bytes, and PostgreSQL takes 63'],
-  ['a\0', 'it holds a NUL character'],
-  ['template0', "it is one of PostgreSQL's own"],
+  ['a'.repeat(64), "it has 64 bytes, and PostgreSQL's limit is 63"],
+  ['é'.repeat(32), "it has 64 bytes, and PostgreSQL's limit is 63"],
+  ['a\0', 'it contains a NUL character'],
+  ['template0', 'PostgreSQL reserves it'],
   ['central', 'it is the central database'],
 ])('a database cannot be called %j', (name, problem) => {
   expect(databaseNameProblem(name, 'central')).toBe(problem);

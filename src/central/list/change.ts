@@ -14,7 +14,7 @@ export const BEING_DROPPED = 'being dropped';
 /** The tenant as it is now. @throws MpmError UNKNOWN_TENANT */
 export async function readTenant(listing: Listing, id: string): Promise<Tenant> {
   for await (const tenant of streamTenants(listing, { ids: [id] })) return tenant;
-  throw new MpmError('UNKNOWN_TENANT', `There is no tenant with the id "${id}" any more`, {
+  throw new MpmError('UNKNOWN_TENANT', `Unknown tenant "${id}" any more`, {
     subject: id,
     hint: 'mpm-migrate tenant list',
   });

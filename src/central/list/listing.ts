@@ -62,7 +62,7 @@ export async function listingError(error: unknown, { connection, config }: Listi
   if (!isServerError(error) || !/^(42|22)/.test(error.code)) return error;
   const options = { cause: error, database: databaseFields(error) };
   if ('builtIn' in config.tenants) {
-    return new MpmError('CENTRAL_INVALID', `the list of companies cannot be read: ${error.message}`, {
+    return new MpmError('CENTRAL_INVALID', `the list of tenants cannot be read: ${error.message}`, {
       ...options,
       subject: connection.database,
       hint:

@@ -124,7 +124,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
     }
     throw new MpmError('UNKNOWN_TENANT', `No tenant has an id in ${word}`, {
       subject: word,
-      hint: 'mpm-migrate tenant list shows all of them.',
+      hint: 'To list all tenants: mpm-migrate tenant list',
     });
   }
 }
@@ -140,9 +140,9 @@ async function unknownTenant(listing: Listing, word: string): Promise<MpmError> 
   const hint = near.labels.length
     ? `Did you mean ${near.labels.join(', ')}?`
     : rows.length
-      ? 'mpm-migrate tenant list shows all of them.'
+      ? 'To list all tenants: mpm-migrate tenant list'
       : 'There are no tenants yet: mpm-migrate tenant create "Acme Ltd"';
-  return new MpmError('UNKNOWN_TENANT', `There is no tenant "${word}"`, { subject: word, hint });
+  return new MpmError('UNKNOWN_TENANT', `Unknown tenant "${word}"`, { subject: word, hint });
 }
 
 /** Collects the few words that are nearest to the one that was typed, out of any number of them. */

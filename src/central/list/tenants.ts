@@ -127,7 +127,7 @@ export async function findTenant(listing: Listing, wanted: string): Promise<Tena
   const ids = [await resolveOne(listing, wanted)];
   for await (const tenant of streamTenants(listing, { resolved: { anyOf: { ids, ranges: [] } } }))
     return tenant;
-  throw new MpmError('UNKNOWN_TENANT', `There is no tenant "${wanted}"`, { subject: wanted });
+  throw new MpmError('UNKNOWN_TENANT', `Unknown tenant "${wanted}"`, { subject: wanted });
 }
 
 /** What the list says twice: few, or the list is broken. */

@@ -102,7 +102,7 @@ export function escaped(entry: BatchEntry, cause?: unknown): MpmError {
     aftermath: 'what it committed was kept; it was not rolled back',
     hint: `Take COMMIT or ROLLBACK out of it, and look at what it left.
 If all of it is there: mpm-migrate resolve ${entry.name} --tenant {tenant} --applied
-If you took back what it left: mpm-migrate resolve ${entry.name} --tenant {tenant} --rolled-back`,
+If you reverted what it left: mpm-migrate resolve ${entry.name} --tenant {tenant} --rolled-back`,
   });
 }
 

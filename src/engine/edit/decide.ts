@@ -66,7 +66,7 @@ export function decideNothing(rows: readonly HistoryRow[], { emptied }: { emptie
     throw new MpmError('USAGE', `--to 0: the history here holds ${rows.length}`, {
       subject: '0',
       aftermath: 'nothing was changed here',
-      hint: 'A baseline takes nothing out. What is applied is taken back by: mpm-migrate down --tenant {tenant} --to 0',
+      hint: 'A baseline takes nothing out. What is applied is reverted by: mpm-migrate down --tenant {tenant} --to 0',
     });
   }
   return emptied ? [] : [{ action: 'empty', name: '0', why: 'baseline: nothing was applied' }];

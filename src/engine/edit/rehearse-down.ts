@@ -45,7 +45,7 @@ export async function rehearseDown(
       // The real attempt waits, and is done again.
       if (isTransient(error)) return;
       const detail = error.detail === undefined ? '' : `: ${error.detail.replaceAll('\n', '; ')}`;
-      throw new MpmError('PLAN_REFUSED', `${plugin} cannot be taken back here: ${error.message}${detail}`, {
+      throw new MpmError('PLAN_REFUSED', `${plugin} cannot be reverted here: ${error.message}${detail}`, {
         subject: plugin,
         cause: error,
         aftermath: 'nothing was changed here',

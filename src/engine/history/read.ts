@@ -57,7 +57,7 @@ export async function readState(connection: Connection, options: ReadOptions): P
   if (found.central && !options.central) {
     throw new MpmError('WRONG_DATABASE', `"${found.database}" is a central database, not a tenant's`, {
       subject: found.database,
-      hint: "Mend the tenant's row: mpm-migrate tenant show <id> prints it.",
+      hint: "Fix the tenant's row. To show it: mpm-migrate tenant show <id>",
     });
   }
   return found;

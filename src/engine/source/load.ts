@@ -84,11 +84,11 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
   for (const [key, value] of Object.entries(config)) {
     if (key === 'transaction') {
       if (typeof value !== 'boolean')
-        throw invalid(path, 'config.transaction is neither true nor false', 'write transaction: false');
+        throw invalid(path, 'config.transaction must be true or false', 'write transaction: false');
       options.transaction = value;
     } else if (key === 'serial') {
       if (typeof value !== 'boolean')
-        throw invalid(path, 'config.serial is neither true nor false', 'write serial: true');
+        throw invalid(path, 'config.serial must be true or false', 'write serial: true');
     } else if (key === 'lockTimeout' || key === 'statementTimeout') {
       const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
       if (ms === undefined) throw invalid(path, `config.${key} is no time`, `give it ${DURATION_FORM}`);

@@ -8,7 +8,7 @@ const PROBLEMS: Record<ScanProblem['kind'], string> = {
   'dollar-quote': 'a dollar quote is not closed',
   comment: 'a comment is not closed',
   parenthesis: 'a parenthesis is not closed',
-  nul: 'it holds a NUL character',
+  nul: 'it contains a NUL character',
   'meta-command': 'a command of psql, which the server does not know',
   'copy-data': 'copy from stdin has no data here',
 };

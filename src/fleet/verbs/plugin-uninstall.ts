@@ -61,7 +61,7 @@ export async function uninstallPlugin(
     const attempt = await attemptDown(target, { migrations: all }, wanted);
     const { error, applied } = attempt;
     if (!error || error.code === 'INTERRUPTED' || !applied.length) return attempt;
-    const gone = `taken back before: ${applied.map((each) => each.name).join(', ')}`;
+    const gone = `reverted before: ${applied.map((each) => each.name).join(', ')}`;
     const { aftermath, ...said } = errorReport(error);
     return {
       ...attempt,

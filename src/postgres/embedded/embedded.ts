@@ -175,7 +175,7 @@ async function startServer(
     }
     await sleep(10);
   }
-  return `it was not ready after 60 seconds:\n${(await readFile(log, 'utf8')).trim()}`;
+  return `it wasn't ready after 60 seconds:\n${(await readFile(log, 'utf8')).trim()}`;
 }
 
 async function freePort(): Promise<number> {

@@ -173,7 +173,7 @@ function taken(database: string): MpmError {
     `database "${database}" exists already, and was not made by this creation`,
     {
       subject: database,
-      hint: 'It was left as it is. Give another name with --database.',
+      hint: "It wasn't changed. Choose another name with --database.",
     },
   );
 }

@@ -262,7 +262,7 @@ async function withdrawRow(creation: Creation, error: unknown): Promise<void> {
 
 function requireUnfinished(row: Provisioning | undefined, id: string): Provisioning {
   if (!row) {
-    throw new MpmError('UNKNOWN_TENANT', `There is no tenant with the id "${id}"`, {
+    throw new MpmError('UNKNOWN_TENANT', `Unknown tenant "${id}"`, {
       subject: id,
       hint: 'mpm-migrate tenant list --status provisioning',
     });
@@ -321,7 +321,7 @@ async function refuseExisting(connection: Connection, database: string, server: 
   if (!(await databaseExists(connection, database))) return;
   throw new MpmError('DATABASE_EXISTS', `database "${database}" exists already on server "${server}"`, {
     subject: database,
-    hint: 'It was left as it is. Give another name with --database.',
+    hint: "It wasn't changed. Choose another name with --database.",
   });
 }
 

@@ -23,7 +23,7 @@ const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|
 export function folderNameProblem(database: string): string | undefined {
   if (database === '') return 'it is empty';
   if (/[/\\]/.test(database)) return 'it holds a path separator';
-  if (database.includes('\0')) return 'it holds a NUL character';
+  if (database.includes('\0')) return 'it contains a NUL character';
   if (database.startsWith('.')) return 'it begins with a dot';
   if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
   if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';

@@ -85,7 +85,7 @@ function startLine(state: ProgressState): string {
 function sayFailure(failure: FailureLine, cross: string, say: (line: string) => void): void {
   const { name, message, migration, count: nth } = failure;
   if (nth <= MOST_NAMED) say(`${cross} ${name}  ${migration ? `${migration}: ` : ''}${message}`);
-  else if (nth === MOST_NAMED + 1) say(`${cross} more fail the same way: counted from here on, not named`);
+  else if (nth === MOST_NAMED + 1) say(`${cross} more fail the same way: counted from now on, not listed`);
 }
 
 /** What a wave begins with. */

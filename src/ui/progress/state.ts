@@ -140,8 +140,8 @@ export class ProgressState {
 const DOING: Record<string, [now: string, then: string]> = {
   up: ['Migrating', 'Migrated'],
   down: ['Reverting', 'Reverted'],
-  status: ['Looking at', 'Looked at'],
-  exec: ['Running SQL at', 'Ran SQL at'],
+  status: ['Checking', 'Checked'],
+  exec: ['Running SQL on', 'Ran SQL on'],
   plan: ['Planning', 'Planned'],
   repair: ['Repairing', 'Repaired'],
   baseline: ['Recording', 'Recorded'],

@@ -68,7 +68,7 @@ export function noticeList({ notices, skipped, foldersBehind }: RunReport): stri
   ];
   if (lines.length === 0) return '';
   const items = lines.map((line) => `<li>${escapeMarkup(line)}</li>`);
-  return `<section><h2>Worth knowing</h2><ul>${items.join('')}</ul></section>\n`;
+  return `<section><h2>Notices</h2><ul>${items.join('')}</ul></section>\n`;
 }
 
 /** Bars of how many tenants took how long; each bar says its number as text as well. */
@@ -79,9 +79,9 @@ export function histogram(bars: readonly DurationBar[]): string {
     ({ label, count: number }) =>
       `<li><span class="number">${number ? count(number) : ''}</span><span class="bar" style="height:${Math.ceil((number / most) * TALLEST)}px"></span><span class="label">${escapeMarkup(label)}</span></li>`,
   );
-  return `<section><h2>How long they took</h2>
+  return `<section><h2>Durations</h2>
 <ol class="bars">${columns.join('')}</ol>
-<p class="note">Tenants by the time in work, without waiting for another attempt.</p></section>\n`;
+<p class="note">Tenants by working time, without waits for retries.</p></section>\n`;
 }
 
 export function slowestTable(slowest: readonly TenantResult[]): string {
@@ -90,7 +90,7 @@ export function slowestTable(slowest: readonly TenantResult[]): string {
     ({ tenant, outcome, applied, attempts, durationMs }) =>
       `<tr><td>${escapeMarkup(tenantName(tenant))}</td><td>${outcome}</td><td>${applied.length}</td><td>${attempts}</td><td>${duration(durationMs)}</td></tr>`,
   );
-  return `<section><h2>The slowest</h2>
-<table><thead><tr><th>Tenant</th><th>Outcome</th><th>Steps</th><th>Tries</th><th>Time</th></tr></thead>
+  return `<section><h2>Slowest tenants</h2>
+<table><thead><tr><th>Tenant</th><th>Outcome</th><th>Steps</th><th>Attempts</th><th>Time</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table></section>\n`;
 }

@@ -37,7 +37,7 @@ export async function* htmlReport(
   const durations = new Durations();
   const slowest: TenantResult[] = [];
   const total = [...results.servers.values()].reduce((sum, { tenants }) => sum + tenants, 0);
-  yield `<section><h2>Tenants</h2>\n${legend(report)}<p class="note">In the order in which they ended.</p>\n`;
+  yield `<section><h2>Tenants</h2>\n${legend(report)}<p class="note">In the order in which they finished.</p>\n`;
   for (const [server, { tenants }] of results.servers) {
     const heading = `${server}: ${plural(tenants, 'tenant')}`;
     if (results.servers.size > 1) yield `<h3>${escapeMarkup(heading)}</h3>\n`;
@@ -59,9 +59,9 @@ function head(report: RunReport): string {
   const { verb, selection, run, counts, durationMs, startedAt, toolVersion, interrupted } = report;
   const wrong = counts.failed + counts.refused + counts.busy > 0 || report.error !== undefined;
   const verdict = interrupted
-    ? 'Interrupted: what finished is recorded'
+    ? 'Interrupted: finished work is recorded'
     : wrong
-      ? `${plural(counts.failed + counts.refused + counts.busy, 'tenant')} of ${count(counts.total)} did not get through`
+      ? `${plural(counts.failed + counts.refused + counts.busy, 'tenant')} of ${count(counts.total)} failed`
       : counts.total === 0
         ? 'No tenant matches: nothing to do'
         : `All ${plural(counts.total, 'tenant')} are done`;

@@ -54,14 +54,14 @@ export function nextStep(report: RunReport, theme: Theme): string[] {
   const which = `--failed=${run}${verb === 'exec' ? ' …' : ''}`;
   const again = theme.command(`mpm-migrate ${verb} ${run === null ? selection : which}`);
   const failed = counts.failed + counts.busy;
-  if (verb === 'exec' && run === null) return interrupted ? ['Interrupted: not all were asked.'] : [];
+  if (verb === 'exec' && run === null) return interrupted ? ['Interrupted: not all tenants were asked.'] : [];
   if (run !== null && !hasFailed(verb)) {
     if (!failed && !interrupted) return [];
-    return [`Who is left:  ${theme.command(`mpm-migrate run show ${run} --failed`)}`];
+    return [`Remaining tenants:   ${theme.command(`mpm-migrate run show ${run} --failed`)}`];
   }
-  if (interrupted) return [`Interrupted: what finished is recorded. Go on:  ${again}`];
+  if (interrupted) return [`Interrupted: finished work is recorded. Continue:  ${again}`];
   // One that was left half-done has its remedy above: a plain second try is refused.
   if (report.failures.some(({ error }) => HALF_DONE.test(error.aftermath ?? ''))) return [];
-  if (failed === 1) return [`Try it again:  ${again}`];
-  return failed > 1 ? [`Try the ${inWords(failed)} again:  ${again}`] : [];
+  if (failed === 1) return [`Retry:  ${again}`];
+  return failed > 1 ? [`Retry the ${inWords(failed)}:  ${again}`] : [];
 }

@@ -10,7 +10,7 @@ export function centralReportText(report: CentralReport, theme: Theme): string {
   const place = strong(oneLine(report.database));
   const lines = report.sets.flatMap(({ applied }) =>
     applied.map(({ name, direction, durationMs }) => {
-      const arrow = direction === 'down' ? 'took back ' : '';
+      const arrow = direction === 'down' ? 'reverted ' : '';
       return `  ${arrow}${name}  ${theme.dim(duration(durationMs))}`;
     }),
   );
@@ -18,7 +18,7 @@ export function centralReportText(report: CentralReport, theme: Theme): string {
     set.notices.map((notice) => `${theme.warn(symbols.warning)} ${notice}`),
   );
   const done = report.sets.reduce((sum, { applied }) => sum + applied.length, 0);
-  const did = report.verb === 'central down' ? 'taken back' : 'applied';
+  const did = report.verb === 'central down' ? 'reverted' : 'applied';
   const what = [
     ...(report.created ? ['created'] : []),
     ...(done ? [`${plural(done, 'migration')} ${did}`] : ['nothing to do']),
@@ -38,12 +38,12 @@ export function centralRepairText(
   const lines = changes.map(({ action, name }) =>
     action === 'forget'
       ? `    - ${oneLine(name)}  forgotten`
-      : `    ~ ${oneLine(name)}  accepted as the file is now`,
+      : `    ~ ${oneLine(name)}  accepted as it is now`,
   );
   const head = write
     ? `${good(symbols.tick)} ${place}: ${plural(changes.length, 'change')}`
-    : `${warn(symbols.lane)} ${place}: ${plural(changes.length, 'change')} to be made`;
-  const next = write ? [] : [`Nothing was written. Do it:  ${command(`mpm-migrate ${again} --write`)}`];
+    : `${warn(symbols.lane)} ${place}: ${plural(changes.length, 'change')} to make`;
+  const next = write ? [] : [`Nothing was written. To write:   ${command(`mpm-migrate ${again} --write`)}`];
   return `${[head, ...lines, ...next].join('\n')}\n`;
 }
 
@@ -52,7 +52,7 @@ export function centralStatusText(status: CentralStatus, theme: Theme): string {
   const { symbols, good, warn, bad, dim, strong, command } = theme;
   const place = `${strong(oneLine(status.database))} on ${oneLine(status.host)}:${status.port}`;
   const up = `Try:  ${command('mpm-migrate central up')}`;
-  if (!status.exists) return `${bad(symbols.cross)} ${place} does not exist yet\n\n${up}\n`;
+  if (!status.exists) return `${bad(symbols.cross)} ${place} doesn't exist yet\n\n${up}\n`;
   const cells = status.sets.map(({ set, head, applied, pending }) => [
     SETS[set],
     head ?? '(none)',
@@ -89,4 +89,4 @@ export function centralStatusText(status: CentralStatus, theme: Theme): string {
   ].join('\n')}\n`;
 }
 
-const SETS = { ledger: 'the ledger', registry: 'the list of companies', central: 'your own' };
+const SETS = { ledger: 'the ledger', registry: 'the list of tenants', central: 'your own' };

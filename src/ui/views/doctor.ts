@@ -17,6 +17,6 @@ export function doctorText({ findings, warnings, errors }: DoctorReport, theme: 
   );
   const last = parts.length
     ? `${errors ? mark.error : mark.warning} ${parts.join(', ')}`
-    : `${mark.ok} nothing is wrong`;
+    : `${mark.ok} no problems found`;
   return `${[...lines, '', last].join('\n')}\n`;
 }

@@ -10,11 +10,11 @@ const MOST_GROUPS = 10;
 
 const WORDS: Record<HistoryChange['action'], { sign: string; what: string }> = {
   record: { sign: '+', what: 'recorded, not run' },
-  accept: { sign: '~', what: 'accepted as the file is now' },
+  accept: { sign: '~', what: 'accepted as it is now' },
   'mark-applied': { sign: '~', what: 'marked as applied' },
   forget: { sign: '-', what: 'forgotten' },
-  source: { sign: '~', what: 'given to another source' },
-  empty: { sign: '+', what: 'recorded as nothing applied' },
+  source: { sign: '~', what: 'assigned to another source' },
+  empty: { sign: '+', what: 'recorded with nothing applied' },
   stamp: { sign: '~', what: 'mended' },
 };
 
@@ -30,7 +30,9 @@ export function editText(
     ...report.groups.slice(0, MOST_GROUPS).map((group) => changeLines(group, report.write, theme)),
     ...report.failures.slice(0, MOST_GROUPS).map((group) => groupLines(group, theme, options)),
     [
-      ...(rest > 0 ? [`${warning} ${plural(rest, 'tenant')} with other changes: --json lists them`] : []),
+      ...(rest > 0
+        ? [`${warning} ${plural(rest, 'tenant')} with other changes: use --json to list them`]
+        : []),
       ...report.skipped.map(
         (entry) =>
           `${theme.dim(theme.symbols.skipped)} ${count(entry.count)} skipped: ${oneLine(entry.reason)}`,
@@ -57,7 +59,9 @@ function changeLines({ changes, tenants, count: total }: EditGroup, write: boole
   const body = [
     ...(total === 1 ? [] : [theme.dim(names)]),
     ...changes.slice(0, MOST_NAMES).map(({ action, name }) => `${WORDS[action].sign} ${oneLine(name)}`),
-    ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
+    ...(more > 0
+      ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: use --json to list them`)]
+      : []),
   ];
   return [`${symbol} ${who}: ${said.join(', ')}`, ...body.map((line) => `    ${line}`)];
 }
@@ -69,8 +73,8 @@ function totalLine(report: EditReport, theme: Theme): string {
   if (counts.total === 0) return `${theme.good(tick)} No tenant matches ${selection}: nothing to do.`;
   const done = write ? `${theme.good(tick)} ${count(counts.changed)} changed` : '';
   const parts = [
-    ...(counts.changed ? [done || `${theme.warn(lane)} ${count(counts.changed)} would be changed`] : []),
-    ...(counts.unchanged ? [`${theme.good(tick)} ${count(counts.unchanged)} with nothing to change`] : []),
+    ...(counts.changed ? [done || `${theme.warn(lane)} ${count(counts.changed)} to change`] : []),
+    ...(counts.unchanged ? [`${theme.good(tick)} ${count(counts.unchanged)} unchanged`] : []),
     ...(counts.failed ? [`${theme.bad(cross)} ${count(counts.failed)} failed`] : []),
     ...(counts.busy ? [`${theme.bad(cross)} ${count(counts.busy)} busy`] : []),
     ...(counts.skipped ? [`${count(counts.skipped)} skipped`] : []),
@@ -82,5 +86,5 @@ function totalLine(report: EditReport, theme: Theme): string {
 
 function nextLines({ counts, write }: EditReport, theme: Theme, again: string | undefined): string[] {
   if (write || counts.changed === 0 || again === undefined) return [];
-  return [`Nothing was written. Do it:  ${theme.command(`mpm-migrate ${again} --write`)}`];
+  return [`Nothing was written. To write:   ${theme.command(`mpm-migrate ${again} --write`)}`];
 }

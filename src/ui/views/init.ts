@@ -1,10 +1,10 @@
 import type { Theme } from '../theme.ts';
 
 const NEXT: [command: string, what: string][] = [
-  ['mpm-migrate central up', 'makes the central database and its tables'],
-  ['mpm-migrate tenant create "Acme Ltd"', 'makes a company and its database'],
-  ['mpm-migrate create add_meters', 'writes the next migration'],
-  ['mpm-migrate up --all', 'applies what is pending to every company'],
+  ['mpm-migrate central up', 'creates the central database and its tables'],
+  ['mpm-migrate tenant create "Acme Ltd"', 'creates a tenant and its database'],
+  ['mpm-migrate create add_meters', 'creates the next migration'],
+  ['mpm-migrate up --all', 'applies pending migrations to every tenant'],
 ];
 
 /** What `init` wrote, and what to do next. */

@@ -10,7 +10,7 @@ const MOST_GROUPS = 8;
 /** A line per migration in which tenants differ, a column per group of tenants that agree, and who they are. */
 export function matrixLines({ migrations, groups, others }: StatusMatrix, theme: Theme): string[] {
   if (groups.length === 0) return [];
-  if (migrations.length === 0) return [`${theme.good(theme.symbols.tick)} No tenant differs from another.`];
+  if (migrations.length === 0) return [`${theme.good(theme.symbols.tick)} All tenants are the same.`];
   const shown = groups.slice(0, MOST_GROUPS);
   const letters = shown.map((_, at) => String.fromCodePoint(65 + at));
   const cells = migrations.map((_, row) => shown.map(({ states }) => cellOf(states[row] ?? null, theme)));
@@ -28,7 +28,7 @@ export function matrixLines({ migrations, groups, others }: StatusMatrix, theme:
       const whom = `${padStart(count(group.count), digits)} ${group.count === 1 ? 'tenant ' : 'tenants'}`;
       return `  ${letters[at]}  ${whom}  ${nameList(group.tenants.map(tenantName), group.count)}`;
     }),
-    ...(more > 0 ? [`  ${plural(more, 'tenant')} differ in other ways: see --json`] : []),
+    ...(more > 0 ? [`  ${plural(more, 'tenant')} differ in other ways: use --json to list them`] : []),
     theme.dim(`  ${theme.symbols.tick} applied   ${theme.symbols.lane} pending   - not in its files`),
   ];
 }

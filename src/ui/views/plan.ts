@@ -47,7 +47,9 @@ function groupLines(
     ...listed.map(
       (name) => `+ ${oneLine(name)}${outside.has(name) ? theme.dim('  outside a transaction') : ''}`,
     ),
-    ...(more > 0 ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: --json lists them`)] : []),
+    ...(more > 0
+      ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: use --json to list them`)]
+      : []),
     ...refusals.flatMap(({ message, remedy }) => [
       ...wrapLines([oneLine(message)], width),
       ...hintLines(remedy, theme),
@@ -68,7 +70,7 @@ function wordsOf({ outcome, pending, reason }: PlanGroup): string {
     case 'unreachable':
       return 'cannot be read';
     case 'skipped':
-      return `passed by: ${oneLine(reason ?? '')}`;
+      return `skipped: ${oneLine(reason ?? '')}`;
     case 'current':
       return 'nothing pending';
   }
@@ -86,15 +88,15 @@ function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions):
   const how = transaction ? '' : ', outside a transaction';
   const file = oneLine(shortPath?.(path) ?? path);
   const header = `-- ${oneLine(name)}  (${file}, ${plural(tenants, 'tenant')}${how})`;
-  if (kind === 'module') return [header, '-- code: what it sends is known when it runs'];
-  return [header, harmless(sql ?? '').trim() || '-- nothing: its up section is empty'];
+  if (kind === 'module') return [header, '-- code: its SQL is known only when it runs'];
+  return [header, harmless(sql ?? '').trim() || '-- nothing: the up section is empty'];
 }
 
 function noticeLines(report: PlanReport, theme: Theme): string[] {
   const warning = theme.warn(theme.symbols.warning);
   const more = report.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
   return [
-    ...(more > 0 ? [`${warning} ${plural(more, 'tenant')} with other plans: --json lists them`] : []),
+    ...(more > 0 ? [`${warning} ${plural(more, 'tenant')} with other plans: use --json to list them`] : []),
     ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
     ...behindCoreLines(report, theme),
   ];
@@ -110,7 +112,7 @@ function totalLine(report: PlanReport, theme: Theme): string {
     ...(counts.refused ? [`${theme.bad(cross)} ${count(counts.refused)} refused`] : []),
     ...(counts.unreachable ? [`${theme.bad(cross)} ${count(counts.unreachable)} unreachable`] : []),
     ...(counts.current ? [`${theme.good(tick)} ${count(counts.current)} current`] : []),
-    ...(counts.skipped ? [`${count(counts.skipped)} passed by`] : []),
+    ...(counts.skipped ? [`${count(counts.skipped)} skipped`] : []),
     `${plural(counts.total, 'tenant')} in ${duration(durationMs)}`,
     ...(interrupted ? ['interrupted'] : []),
   ];

@@ -7,7 +7,7 @@ import { tenantName } from './tenant.ts';
 /** The plugins there are, a line each. */
 export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): string {
   const { command } = theme;
-  if (plugins.length === 0) return `No plugin yet:  ${command('mpm-migrate plugin add NAME')}\n`;
+  if (plugins.length === 0) return `No plugins yet:   ${command('mpm-migrate plugin add NAME')}\n`;
   const right = { align: 'right' as const };
   const columns = [
     { title: 'PLUGIN', flexible: true },
@@ -23,7 +23,7 @@ export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): s
     migrations === null ? '' : count(migrations),
     count(tenants),
     ...(tenant ? [installed ? 'installed' : ''] : []),
-    migrations === null ? 'its folder is missing' : installable ? '' : 'not installable yet',
+    migrations === null ? 'its folder is missing' : installable ? '' : 'not registered',
   ]);
   const lines = table(columns, cells, {
     width: theme.width,
@@ -42,13 +42,13 @@ export function pluginListText({ plugins, tenant }: PluginList, theme: Theme): s
 
 function addLine(plugins: PluginList['plugins'], { command }: Theme): string {
   const waiting = plugins.find(({ installable }) => !installable);
-  return waiting ? `\nMake one installable:  ${command(`mpm-migrate plugin add ${waiting.name}`)}\n` : '';
+  return waiting ? `\nRegister one:   ${command(`mpm-migrate plugin add ${waiting.name}`)}\n` : '';
 }
 
 /** A plugin that can be installed from now on. */
 export function pluginAddedText({ name, title, migrations, changed }: AddedPlugin, theme: Theme): string {
   const called = title === null ? '' : ` (${oneLine(title)})`;
-  const did = changed ? 'is installable' : 'was installable already';
+  const did = changed ? 'is registered' : 'was already registered';
   return `${theme.good(theme.symbols.tick)} ${theme.strong(name)}${called} ${did}  ${theme.dim(plural(migrations, 'migration'))}
 Install it:  ${theme.command(`mpm-migrate plugin install ${name} --tenant 42`)}
 `;

@@ -23,7 +23,7 @@ export function poolStatusText(pools: readonly PoolStatus[], theme: Theme): stri
     heading: theme.dim,
   });
   const open = pools.some(({ stale, unfinished }) => stale + unfinished > 0);
-  const replace = `\nReplace what is stale or unfinished:  ${theme.command('mpm-migrate tenant pool fill --size 5')}\n`;
+  const replace = `\nReplace stale and unfinished databases:   ${theme.command('mpm-migrate tenant pool fill --size 5')}\n`;
   return `${lines.join('\n')}\n${open ? replace : ''}`;
 }
 

@@ -81,7 +81,7 @@ export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Th
   const next =
     failedOf(run) > 0 && hasFailed(run.verb)
       ? [
-          `Try them again:  ${theme.command(`mpm-migrate ${run.verb} --failed=${run.number}${run.verb === 'exec' ? ' …' : ''}`)}`,
+          `Retry them:   ${theme.command(`mpm-migrate ${run.verb} --failed=${run.number}${run.verb === 'exec' ? ' …' : ''}`)}`,
         ]
       : [];
   return `${[head, lines, [total, ...next].filter(Boolean)]

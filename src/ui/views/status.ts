@@ -145,7 +145,7 @@ function nextLines({ counts, selection, tenants }: StatusReport, theme: Theme): 
       ? '--behind'
       : selection;
   const whom = counts.pending === 1 ? 'it' : counts.pending <= 10 ? `the ${inWords(counts.pending)}` : 'them';
-  return [`Bring ${whom} forward:  ${theme.command(`mpm-migrate up ${which}`)}`];
+  return [`Migrate ${whom}:   ${theme.command(`mpm-migrate up ${which}`)}`];
 }
 
 /** One tenant's history, a line per migration in their order. */

@@ -18,18 +18,20 @@ export function syncText(report: SyncReport, theme: Theme): string {
   }
   const { orphans = [], lacking = [] } = report;
   for (const { file, import: name } of lacking.slice(0, MOST_EXPLAINED)) {
-    const what = `${file} imports ${name} from outside of the core folder: a copy finds it no more once core's file changes`;
+    const what = `${file} imports ${name} from outside the core folder: a copy can't find it after core's file changes`;
     lines.push(
       `${warn(symbols.warning)} ${oneLine(what)}`,
-      '    Put what it imports into a sub-folder of core.',
+      '    Move the imported file into a subfolder of core.',
     );
   }
   if (orphans.length) {
     const what =
-      orphans.length === 1 ? "a folder is no tenant's" : `${count(orphans.length)} folders are no tenant's`;
+      orphans.length === 1
+        ? 'a folder belongs to no tenant'
+        : `${count(orphans.length)} folders belong to no tenant`;
     lines.push(
       `${warn(symbols.warning)} ${what}: ${nameList(orphans)}`,
-      `    Move them away, or make one a tenant's:  ${command('mpm-migrate sync --claim --tenant ID')}`,
+      `    Move them away, or assign one to a tenant:   ${command('mpm-migrate sync --claim --tenant ID')}`,
     );
   }
   return `${[...lines, summary(report, theme)].join('\n')}\n`;
@@ -39,19 +41,19 @@ function summary(report: SyncReport, { symbols, good, bad, warn, dim }: Theme): 
   const { tenants, following, changes, held, dry, files } = report;
   if (report.unmet !== undefined)
     return `${bad(symbols.cross)} Nothing was copied: ${oneLine(report.unmet)}.`;
-  if (tenants === 0 && !report.interrupted) return `${good(symbols.tick)} No tenant: nothing to copy`;
+  if (tenants === 0 && !report.interrupted) return `${good(symbols.tick)} No tenants: nothing to copy`;
   const changed = new Set(changes.map(({ tenant }) => tenant.id));
   const current =
     tenants - following - changes.length - held.filter(({ tenant }) => !changed.has(tenant.id)).length;
   const what = amounts(report, dry).join(', ');
   const done = changes.length
-    ? `${dry ? warn(symbols.warning) : good(symbols.tick)} ${plural(changes.length, 'folder')} ${dry ? 'out of date' : 'brought up to core'} (${what})`
+    ? `${dry ? warn(symbols.warning) : good(symbols.tick)} ${plural(changes.length, 'folder')} ${dry ? 'out of date' : 'synced with core'} (${what})`
     : '';
   const parts = [
     done,
     current ? `${done ? '' : `${good(symbols.tick)} `}${count(current)} current` : '',
     following ? `${done || current ? '' : `${good(symbols.tick)} `}${count(following)} without a folder` : '',
-    held.length ? `${bad(symbols.cross)} ${count(held.length)} held back` : '',
+    held.length ? `${bad(symbols.cross)} ${count(held.length)} not synced` : '',
     report.interrupted ? warn('interrupted: run it again') : '',
     dim(`${plural(tenants, 'tenant')}, ${plural(files, 'core file')}, ${duration(report.durationMs)}`),
   ];
@@ -91,5 +93,5 @@ function heldLines({ held }: SyncReport, { symbols, bad, strong }: Theme): strin
       ...(error.hint ? [`    ${oneLine(error.hint)}`] : []),
     ]);
   const more = groups.size - MOST_EXPLAINED;
-  return more > 0 ? [...shown, `  and ${count(more)} more kinds of trouble: --json has them all`] : shown;
+  return more > 0 ? [...shown, `  and ${count(more)} more problems: use --json to list them`] : shown;
 }

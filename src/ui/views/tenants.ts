@@ -10,7 +10,7 @@ import { errorView } from './error.ts';
 /** Tenants, a line each, and how many there are. */
 export function tenantListText(tenants: readonly Tenant[], theme: Theme): string {
   if (tenants.length === 0)
-    return `No tenant yet:  ${theme.command('mpm-migrate tenant create "Acme Ltd"')}\n`;
+    return `No tenants yet:   ${theme.command('mpm-migrate tenant create "Acme Ltd"')}\n`;
   const columns = [
     { title: 'ID', align: 'right' as const },
     { title: 'NAME', flexible: true },
@@ -61,7 +61,7 @@ function historyRows({
   pending,
   ownFolder,
 }: NonNullable<TenantDetails['history']>): [string, string][] {
-  const from = ownFolder ? ', from a folder of its own' : '';
+  const from = ownFolder ? ', from its own folder' : '';
   const behind = pending.length
     ? `${count(pending.length)} (${nameList(pending.map(oneLine), pending.length, 2)})`
     : 'none';
@@ -109,11 +109,11 @@ export function tenantChangedText({ done, tenant, notices }: TenantChange, theme
   const what = {
     held: `is on hold${reason ? `: ${oneLine(reason)}` : ''}`,
     released: 'is active again',
-    renamed: `is what tenant ${id} is called now; its database is still ${oneLine(database)}`,
+    renamed: `is the new name of tenant ${id}; its database is still ${oneLine(database)}`,
     labelled: `has the labels ${labels}`.replace('the labels none', 'no labels'),
     moved: `is on server ${oneLine(server)} now, database ${oneLine(database)}`,
     adopted: `is tenant ${id}, database ${oneLine(database)}`,
-    dropped: `is gone, and with it the database ${oneLine(database)}`,
+    dropped: `was dropped, with the database ${oneLine(database)}`,
   };
   const last = `${theme.good(theme.symbols.tick)} ${theme.strong(oneLine(tenant.name))} ${what[done]}`;
   return `${noticeLines(notices, theme)}${last}\n`;
