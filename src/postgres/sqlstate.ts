@@ -19,6 +19,7 @@ export const SQLSTATE = {
   undefinedTable: '42P01',
   syntaxError: '42601',
   undefinedColumn: '42703',
+  wrongObjectType: '42809',
   insufficientPrivilege: '42501',
   objectInUse: '55006',
   notInPrerequisiteState: '55000',

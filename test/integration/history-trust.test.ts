@@ -125,6 +125,37 @@ test.each(['policy', 'trigger'] as const)(
   },
 );
 
+test.each([
+  ['a table with other columns', 'create table mpm_migrate.history (name text, position int)'],
+  ['a view', 'create view mpm_migrate.history as select 1 as position'],
+  ['a partitioned table', 'create table mpm_migrate.history (position int) partition by list (position)'],
+])('engine 34: %s in place of the history is refused in words, whosever it is', async (_, made) => {
+  const fleet = await makeFleet(databases, { count: 2 });
+  const [one, two] = fleet.tenants as [TestTenant, TestTenant];
+  const { name: spare } = await databases.create('spare');
+  await databases.query(`alter database ${one.database} owner to ${eve}`);
+  await databases.query(`alter database ${spare} owner to ${eve}`);
+  await databases.query(`set role ${eve}; create schema mpm_migrate; ${made}`, spare);
+  await fleet.of(one, `set role ${eve}; create schema mpm_migrate; ${made}`);
+  await fleet.of(two, `create schema mpm_migrate; ${made}`);
+  const { config } = fleet;
+  const said = async (id: string) => {
+    const [ran, looked] = [await up(config, { tenants: [id] }), await status(config, { tenants: [id] })];
+    return [ran.tenants?.[0]?.error, looked.tenants?.[0]?.error];
+  };
+  for (const error of await said('1')) {
+    expect(error).toMatchObject({ code: 'HISTORY_UNTRUSTED' });
+    expect(error?.message).toContain(`belongs to "${eve}"`);
+  }
+  for (const error of await said('2')) {
+    expect(error).toMatchObject({ code: 'HISTORY_UNTRUSTED' });
+    expect(error?.hint).toMatch(/drop (?:view|table) \S+;/);
+  }
+  await expect(adopt(config, { name: 'Evil', database: spare })).rejects.toMatchObject({
+    code: 'HISTORY_UNTRUSTED',
+  });
+});
+
 const FLAWS: Record<string, string> = {
   'a policy': `create policy hide on ${HISTORY} using (false)`,
   'row security': `alter table ${HISTORY} enable row level security, force row level security`,

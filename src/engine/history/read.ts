@@ -16,6 +16,7 @@ import {
   selectContents,
   selectStampInput,
   selectRows,
+  tableName,
 } from './history.ts';
 import type { Migration } from '../migration.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from '../plan.ts';
@@ -110,9 +111,27 @@ async function copyOf(
     if (!isServerError(error)) throw error;
     if (error.code === SQLSTATE.undefinedColumn && !how.old) return 'older';
     const missing: string[] = [SQLSTATE.undefinedSchema, SQLSTATE.undefinedTable];
+    // A view, or a table with other columns: then whose it is was not asked yet.
+    const other: string[] = [SQLSTATE.undefinedColumn, SQLSTATE.wrongObjectType];
+    if (other.includes(error.code)) {
+      await refuseUntrusted(connection, history);
+      throw notAHistory(connection, history, error.message);
+    }
     if (!missing.includes(error.code)) throw error;
     return 'missing';
   }
+}
+
+function notAHistory({ database }: Connection, history: HistoryTable, why: string): MpmError {
+  return new MpmError(
+    'HISTORY_UNTRUSTED',
+    `${history.schema}.${history.table} in "${database}" is no history of mpm-migrate: ${why}`,
+    {
+      subject: database,
+      aftermath: 'nothing was changed here',
+      hint: `Restore it from a backup; or, if nothing of it is needed: drop table ${tableName(history)};`,
+    },
+  );
 }
 
 function newer({ database, format }: DatabaseState): MpmError {
