@@ -151,6 +151,7 @@ describe('engine 52: what a module does to the process', () => {
 
   test.each([
     ['process.exit(0)', 'process.exit(0)'],
+    ['process.reallyExit(0)', '(process as any).reallyExit(0)'],
     ['process.exit()', "const { exit } = await import('node:process'); exit()"],
     ['process.exit(1)', 'try { process.exit(1) } catch {}'],
     ['process.abort()', 'process.abort()'],

@@ -5,7 +5,7 @@ import { MpmError } from '../../errors.ts';
 import type { Statements } from './kysely-statements.ts';
 
 /** What of `process` is one of ours while a module is at work. */
-type Replaced = 'emit' | 'exit' | 'abort' | 'kill' | 'chdir';
+type Replaced = 'emit' | 'exit' | 'reallyExit' | 'abort' | 'kill' | 'chdir';
 
 /** A module at work: while it is imported, or one of its functions runs. What it begins without awaiting it belongs to it. */
 const current = new AsyncLocalStorage<ModuleCall>();
@@ -177,6 +177,11 @@ function replaceAll(): () => void {
       refuse(`process.exit(${code === undefined ? '' : String(code)})`);
       return exit(code);
     }),
+    // What exit() itself calls, and packages that patch it.
+    replace('reallyExit', (reallyExit) => (code?: unknown) => {
+      refuse(`process.reallyExit(${code === undefined ? '' : String(code)})`);
+      return reallyExit(code);
+    }),
     replace('abort', (abort) => () => {
       refuse('process.abort()');
       return abort();
@@ -203,12 +208,15 @@ function replaceAll(): () => void {
   };
 }
 
+/** Node's types leave out what is not documented. */
+const own = process as typeof process & { reallyExit: (code?: number) => never };
+
 // oxlint-disable-next-line typescript/no-explicit-any
 type Function_ = (...args: any[]) => any;
 
 function replace(key: Replaced, make: (original: Function_) => Function_): () => void {
   const before = Object.getOwnPropertyDescriptor(process, key);
-  const ours = make((process[key] as Function_).bind(process));
+  const ours = make((own[key] as Function_).bind(process));
   Object.defineProperty(process, key, {
     configurable: true,
     enumerable: before?.enumerable ?? false,
@@ -217,7 +225,7 @@ function replace(key: Replaced, make: (original: Function_) => Function_): () =>
   });
   return () => {
     // Somebody who replaced it in the meantime calls ours, which passes on what no module calls.
-    if (process[key] !== ours) return;
+    if (own[key] !== ours) return;
     if (before) Object.defineProperty(process, key, before);
     else Reflect.deleteProperty(process, key);
   };
