@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { isSuperuser } from '../engine/history/trust.ts';
+import { isSuperuser, mayBeRead } from '../engine/history/trust.ts';
 import { connect, lossOf, placeOf } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { NAME_BYTES } from '../postgres/database.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { forgetRoles } from '../postgres/roles.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
 import type { Listing } from './list/listing.ts';
@@ -139,7 +140,12 @@ async function requireVersion(
   const { applied, ...known } = await readApplied(connection, sets);
   for (const { set, list } of sets) {
     const lacks = list.filter(({ name }) => !applied.has(`${set} ${name}`));
-    if (lacks.length) throw behind(connection.database, lacks.length);
+    if (lacks.length === 0) continue;
+    // `central up` would be the wrong remedy there; who may not look is told that one.
+    await refuseTenant(connection, config).catch((error: unknown) => {
+      if (!isServerError(error)) throw error;
+    });
+    throw behind(connection.database, lacks.length);
   }
   return known;
 }
@@ -189,6 +195,28 @@ function untrusted(database: string, flaw: string): MpmError {
     subject: database,
     hint: 'What reads or writes it would run code that is not ours. Take out what does not belong to schema mpm_migrate, or ask who put it there.',
   });
+}
+
+/** @throws MpmError CENTRAL_INVALID for a tenant's database */
+export async function refuseTenant(connection: Connection, { history }: Config): Promise<void> {
+  const table = `${identifier(history.schema)}.${identifier(history.table)}`;
+  // Somebody else's table is not read: `central up` says so, when it comes to it.
+  const [found] = await connection.query<{ there: boolean }>(
+    `select ${mayBeRead(history)} and to_regclass(${literal(table)}) is not null and to_regclass('mpm_migrate.runs') is null as there`,
+  );
+  if (!found?.there) return;
+  const foreign = await connection.query(
+    `select from ${table} where source in ('core', 'tenant', 'plugin', 'template') limit 1`,
+  );
+  if (!foreign.length) return;
+  throw new MpmError(
+    'CENTRAL_INVALID',
+    `"${connection.database}" is a tenant's database: it has a tenant's history`,
+    {
+      subject: connection.database,
+      hint: 'central.url (or MPM_CENTRAL_URL) names the database that lists the tenants. Nothing was changed.',
+    },
+  );
 }
 
 function behind(database: string, lacks: number): MpmError {

@@ -1,11 +1,10 @@
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { mayBeRead } from '../engine/history/trust.ts';
 import { connect, type DatabaseTarget, describeUrl } from '../postgres/connect.ts';
 import { createDatabase, type CreateDatabaseOptions } from '../postgres/database.ts';
-import { identifier, literal } from '../postgres/quote.ts';
-import { connectCentral } from './central.ts';
+import { identifier } from '../postgres/quote.ts';
+import { connectCentral, refuseTenant } from './central.ts';
 
 /**
  * Creates the central database if it is missing; true when this call did. Refuses a tenant's database: our
@@ -57,27 +56,6 @@ async function connectNextTo(config: Config): Promise<Connection> {
     if (!(error instanceof MpmError) || error.code !== 'DATABASE_MISSING') throw error;
     return connect({ ...target, database: 'template1' });
   });
-}
-
-async function refuseTenant(connection: Connection, { history }: Config): Promise<void> {
-  const table = `${identifier(history.schema)}.${identifier(history.table)}`;
-  // Somebody else's table is not read: `central up` says so, when it comes to it.
-  const [found] = await connection.query<{ there: boolean }>(
-    `select ${mayBeRead(history)} and to_regclass(${literal(table)}) is not null and to_regclass('mpm_migrate.runs') is null as there`,
-  );
-  if (!found?.there) return;
-  const foreign = await connection.query(
-    `select from ${table} where source in ('core', 'tenant', 'plugin', 'template') limit 1`,
-  );
-  if (!foreign.length) return;
-  throw new MpmError(
-    'CENTRAL_INVALID',
-    `"${connection.database}" is a tenant's database: it has a tenant's history`,
-    {
-      subject: connection.database,
-      hint: 'central.url (or MPM_CENTRAL_URL) names the database that lists the tenants. Nothing was changed.',
-    },
-  );
 }
 
 /** The central database, as the engine is given it. */

@@ -158,6 +158,11 @@ test("central up refuses a tenant's database", async () => {
   await up(url, await migrations({ '1_a.sql': 'create table a ()' }));
   const error = await failure(centralUp(configOf(url)));
   expect(error).toMatchObject({ code: 'CENTRAL_INVALID' });
+  // engine 46: and nobody is sent there.
+  await expect(withCentral(configOf(url), async () => {})).rejects.toMatchObject({
+    code: 'CENTRAL_INVALID',
+    message: error.message,
+  });
   expect(error.message).toContain("a tenant's database");
   expect(await rowsIn(url, `select to_regclass('mpm_migrate.runs') as t`)).toEqual([{ t: null }]);
 });

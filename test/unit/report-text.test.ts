@@ -116,6 +116,9 @@ test('nothing to do, and nobody to do it for', () => {
     '✔ 4 current   4 tenants in 0.3s   run 7\n',
   );
   expect(show(80, { run: null })).toBe('✔ No tenant matches --all: nothing to do.\n');
+  // Where the list of tenants could not be read, nobody knows.
+  const error = { code: 'CONNECTION', message: 'lost' } as const;
+  expect(show(80, { run: null, error })).not.toContain('No tenant matches');
 });
 
 test('named tenants: from where to where, and each migration', () => {

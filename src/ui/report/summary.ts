@@ -11,7 +11,7 @@ export function summaryLine(report: RunReport, theme: Theme): string {
   const { counts, run, durationMs, foldersBehind } = report;
   const { tick, cross, warning } = theme.symbols;
   if (report.unmet !== undefined) return `${theme.bad(cross)} ${unmetLine(report.unmet, report.selection)}`;
-  if (counts.total === 0 && !report.interrupted) {
+  if (counts.total === 0 && !report.interrupted && !report.error) {
     return `${theme.good(tick)} No tenant matches ${report.selection}: nothing to do.`;
   }
   const fine = numbers(report, FINE);
