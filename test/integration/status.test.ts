@@ -148,3 +148,17 @@ describe('down', () => {
     expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['1_a']);
   });
 });
+
+test('fleet 21: what stopped half-way is not counted as applied', async () => {
+  const fleet = await makeFleet(databases, {
+    count: 1,
+    files: {
+      'core/1_a.sql': 'create table a (i int);',
+      'core/2_b.sql': '-- migrate:up transaction:false\ncreate index concurrently i on nowhere (i);',
+    },
+  });
+  await up(fleet.config, { all: true });
+  expect((await status(fleet.config, { tenants: ['1'] })).tenants).toMatchObject([
+    { state: 'drifted', head: '1_a', applied: 1, drift: { failed: 1 } },
+  ]);
+});

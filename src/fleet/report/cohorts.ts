@@ -28,6 +28,8 @@ export interface TenantInspection {
   stamped?: boolean;
 }
 
+const HALF_DONE = ['failed', 'interrupted', 'running'] as const;
+
 /** How a tenant stands whose history could be read. */
 export function stateOf(tenant: Tenant, { plan }: Inspection): StatusState {
   if (inactiveReason(tenant) !== undefined) return 'inactive';
@@ -61,7 +63,8 @@ export function rowOf(
     ...about,
     state: stateOf(tenant, found.inspection),
     head: plan.head,
-    applied: count,
+    // What stopped half-way has a row, and is not applied.
+    applied: count - HALF_DONE.reduce((sum, each) => sum + (drift?.[each] ?? 0), 0),
     pending: plan.pending.length,
     ...(lacksCore === undefined ? {} : { lacksCore }),
     ...(drift ? { drift, remedies } : ourRows ? remediesOf(tenant) : {}),
