@@ -120,7 +120,7 @@ async function checkUrl(config: Config): Promise<void> {
   if (!wrong) return;
   throw new MpmError('CONFIG_INVALID', `central.url: ${wrong}`, {
     subject: 'central.url',
-    hint: 'Name the database that lists your tenants, for instance micro_power_manager.',
+    hint: 'Use the database that lists your tenants, for example micro_power_manager.',
   });
 }
 
@@ -191,9 +191,9 @@ async function readApplied(
 }
 
 function untrusted(database: string, flaw: string): MpmError {
-  return new MpmError('CENTRAL_INVALID', `the ledger in "${database}" is not to be trusted: ${flaw}`, {
+  return new MpmError('CENTRAL_INVALID', `the ledger in "${database}" isn't trusted: ${flaw}`, {
     subject: database,
-    hint: 'What reads or writes it would run code that is not ours. Take out what does not belong to schema mpm_migrate, or ask who put it there.',
+    hint: "Reading or writing it would run foreign code. Remove what doesn't belong in schema mpm_migrate, or ask who put it there.",
   });
 }
 
@@ -243,7 +243,7 @@ const OWN_TRIGGER = 'forget_run_tenants';
  * The tables of the list of companies are the application's, whose triggers must run.
  */
 export const SELECT_LEDGER_OWNER = `select pg_catalog.pg_get_userbyid(n.nspowner)::text as owner, (
-  select case when c.relkind <> 'r' then pg_catalog.format('%s is no ordinary table', c.relname)
+  select case when c.relkind <> 'r' then pg_catalog.format('%s is not an ordinary table', c.relname)
     when c.relrowsecurity then pg_catalog.format('%s has row security', c.relname)
     when c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid) then pg_catalog.format('%s has a rule', c.relname)
     else pg_catalog.format('%s belongs to "%s", or has triggers that are not its own', c.relname, pg_catalog.pg_get_userbyid(c.relowner)) end

@@ -17,13 +17,17 @@ export interface InstallablePlugin {
 export function requireOwnPlugins({ config }: Pick<Listing, 'config'>): void {
   if ('builtIn' in config.tenants) return;
   const where = 'query' in config.tenants ? 'tenants.query' : 'tenants.table';
-  throw new MpmError('CENTRAL_INVALID', `who has which plugin is your product's to say: ${where} is set`, {
-    subject: where,
-    hint:
-      'query' in config.tenants
-        ? 'Let the query return a column "plugins", a JSON array of names; then: mpm-migrate up --all'
-        : 'Use tenants.query, and let it return a column "plugins", a JSON array of names.',
-  });
+  throw new MpmError(
+    'CENTRAL_INVALID',
+    `your product decides which tenant has which plugin: ${where} is set`,
+    {
+      subject: where,
+      hint:
+        'query' in config.tenants
+          ? 'Let the query return a column "plugins", a JSON array of names; then: mpm-migrate up --all'
+          : 'Use tenants.query, and let it return a column "plugins", a JSON array of names.',
+    },
+  );
 }
 
 /** In the order of names; none when the product lists its tenants itself. */
@@ -40,11 +44,11 @@ export async function requireInstallable(listing: Listing, name: string): Promis
   if (known.some((plugin) => plugin.name === name)) return;
   const near = new Suggestions(name);
   for (const plugin of known) near.consider(plugin.name, [plugin.name]);
-  throw new MpmError('UNKNOWN_PLUGIN', `There is no installable plugin "${name}"`, {
+  throw new MpmError('UNKNOWN_PLUGIN', `Unknown plugin "${name}"`, {
     subject: name,
     hint: near.labels.length
       ? `Did you mean ${near.labels.join(', ')}?`
-      : `Make it installable: mpm-migrate plugin add ${name}\nThose that are: mpm-migrate plugin list`,
+      : `To register it: mpm-migrate plugin add ${name}\nTo list registered plugins: mpm-migrate plugin list`,
   });
 }
 

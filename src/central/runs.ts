@@ -181,7 +181,7 @@ export async function findRun({ connection }: Ledger, number: number): Promise<R
   const last = await lastRun({ connection });
   throw new MpmError('UNKNOWN_RUN', `There is no run ${number}`, {
     subject: String(number),
-    hint: last ? `The last one is ${last.number}: mpm-migrate run list` : 'Nothing has been run yet.',
+    hint: last ? `The last run is ${last.number}: mpm-migrate run list` : 'There are no runs yet.',
   });
 }
 
@@ -219,7 +219,7 @@ export async function leftByRun({ connection }: Ledger, run: number | 'last', ve
   const found = run === 'last' ? await lastRun({ connection }, verb) : await findRun({ connection }, run);
   if (!found) {
     throw new MpmError('UNKNOWN_RUN', `--failed: there is no run of "${verb}" yet`, {
-      hint: `Begin with: mpm-migrate ${verb} --all`,
+      hint: `Start with: mpm-migrate ${verb} --all`,
     });
   }
   const [row] = await connection.prepared<{ filter: TenantFilter }>(

@@ -81,7 +81,7 @@ function requireSame(
   const what = other ? `${verb} ${found.selection}` : `${found?.parts} slices`;
   throw new MpmError('USAGE', `--run-key ${key} is that of run ${number}, of ${what}`, {
     subject: key,
-    hint: 'Give each deployment a key of its own, and the same selection and number of slices to all its parts.',
+    hint: 'Use a different key for each deployment, and the same selection and number of slices for all its parts.',
   });
 }
 

@@ -20,7 +20,7 @@ export async function openStatements({
   if (sql !== undefined) return { sql, source: '--sql' };
   if (file === undefined) {
     throw new MpmError('USAGE', 'Say what is to be run: --sql or --file', {
-      hint: "For instance: --sql 'select count(*) from meters'",
+      hint: "For example: --sql 'select count(*) from meters'",
     });
   }
   if (file === '-') {

@@ -140,13 +140,13 @@ export function selectionFrom(flags: SelectionFlags): Selection {
   };
   const named = tenant?.find((name) => !name.startsWith('-'));
   if (force && (all || !named)) {
-    throw new MpmError('USAGE', '--force goes with --tenant only', {
-      hint: 'It passes what holds a tenant back; say for which one: --tenant 42 --force',
+    throw new MpmError('USAGE', '--force requires --tenant', {
+      hint: 'It ignores what blocks a tenant, so name the tenant: --tenant 42 --force',
     });
   }
   if (all && named) {
-    throw new MpmError('USAGE', `--all and --tenant ${named} contradict each other`, {
-      hint: 'Give one of them; --exclude 7 or --tenant -7 leaves somebody out of --all.',
+    throw new MpmError('USAGE', `--all and --tenant ${named} can't be combined`, {
+      hint: 'Use one of them. To leave a tenant out of --all, use --exclude 7 or --tenant -7.',
     });
   }
   requireSelection(selection);
@@ -172,7 +172,7 @@ export function labelsFrom(labels: readonly string[] = []): Record<string, strin
 function parseLabel(text: string): [string, string] {
   const at = text.indexOf('=');
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new MpmError('USAGE', `--label ${text}: no label`, {
+  throw new MpmError('USAGE', `--label ${text}: not a label`, {
     hint: 'Write it as key=value: --label tier=gold',
   });
 }
@@ -180,7 +180,7 @@ function parseLabel(text: string): [string, string] {
 function parseRun(text: string): number | 'last' {
   if (text === 'last') return text;
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new MpmError('USAGE', `--failed=${text}: no run's number`, {
+  throw new MpmError('USAGE', `--failed=${text}: not a run's number`, {
     hint: 'mpm-migrate run list shows the runs; --failed alone means the last one.',
   });
 }
@@ -218,8 +218,8 @@ function numberOf(flags: PaceFlags, flag: 'concurrency' | 'retries', least: numb
   const text = flags[flag];
   if (text === undefined) return undefined;
   if (/^\d{1,6}$/.test(text) && Number(text) >= least) return Number(text);
-  throw new MpmError('USAGE', `--${flag} ${text}: not a whole number of ${least} or more`, {
-    hint: `For instance: --${flag} 8`,
+  throw new MpmError('USAGE', `--${flag} ${text}: must be a whole number, ${least} or more`, {
+    hint: `For example: --${flag} 8`,
   });
 }
 
@@ -231,5 +231,5 @@ function timeOf(
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
-  throw new MpmError('USAGE', `--${flag} ${text}: no time`, { hint: `Give ${DURATION_FORM}.` });
+  throw new MpmError('USAGE', `--${flag} ${text}: not a duration`, { hint: `Use ${DURATION_FORM}.` });
 }

@@ -83,7 +83,7 @@ export function planUp(
   const future = entries.filter((entry) => entry.state === 'future').length;
   if (future)
     notices.push(
-      `${future} applied, newer than all files here, without a file: by a newer release, or the file is gone`,
+      `${future} applied, newer than all files here, without a file: a newer release applied it, or the file is gone`,
     );
 
   const known = new Set(rows.map(({ name }) => name));
@@ -141,7 +141,10 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
 function withdrawnNotices(migrations: readonly Migration[]): string[] {
   const names = migrations.filter(({ withdrawn }) => withdrawn).map(({ name }) => name);
   if (!names.length) return [];
-  const what = names.length === 1 ? 'a copy of what is no more in core' : 'copies of what is no more in core';
+  const what =
+    names.length === 1
+      ? 'a copy of a file that is no longer in core'
+      : 'copies of files that are no longer in core';
   return [`${listNames(names)}: ${what}, and skipped. mpm-migrate sync --prune removes it`];
 }
 
@@ -220,7 +223,7 @@ export function planDown(
       state: 'applied',
       names: withoutDown,
       message: `${listNames(withoutDown)} has no down section`,
-      remedy: 'add one, or write a new migration that takes it back',
+      remedy: 'add one, or write a new migration that reverts it',
     });
   }
   const steps = taken.flatMap((row) => {
@@ -254,10 +257,10 @@ function refuseLater(
   const own = later.some((migration) => migration.plugin === undefined);
   const remedies = [
     ...plugins.map(
-      (name) => `Take it back first: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}`,
+      (name) => `Revert it first: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}`,
     ),
-    ...(own ? ["The tenant's own: take it back first, by down or by a migration of its own."] : []),
-    `If what goes is not theirs: mpm-migrate plugin uninstall ${plugin} --down --leave-later --tenant {tenant}`,
+    ...(own ? ["The tenant's own: revert it first, with down or with its own migration."] : []),
+    `If they don't need it: mpm-migrate plugin uninstall ${plugin} --down --leave-later --tenant {tenant}`,
   ];
   const whose = plugins.length ? ` (${plugins.map((name) => `plugin ${name}`).join(', ')})` : '';
   return [
@@ -277,7 +280,7 @@ function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {
   const index = applied.findIndex((row) => matches(row.name, wanted));
   if (index < 0) {
     throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
-      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 takes back everything.',
+      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 reverts everything.',
     });
   }
   return index;
@@ -294,7 +297,7 @@ export function findMigration(migrations: readonly Migration[], wanted: string):
     {
       subject: wanted,
       hint: near.length
-        ? `The last ones are ${near.join(', ')}.`
+        ? `The latest are ${near.join(', ')}.`
         : 'There are no migrations yet: mpm-migrate create <name>.',
     },
   );

@@ -13,26 +13,26 @@ if you reverted what it did: mpm-migrate resolve {name} --tenant {tenant} --roll
 /** What each state means for `up`, and the exact command to type, with {names}, {name} and {tenant} to be filled in. */
 const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   applied: { what: 'is applied' },
-  baseline: { what: 'was there before: recorded, not run' },
+  baseline: { what: 'existed before: recorded, not run' },
   pending: { what: 'is pending', remedy: 'mpm-migrate up --tenant {tenant}' },
   future: {
     what: 'is applied, newer than all files here, and has no file',
-    remedy: 'nothing to mend where a newer release has its file: run that one; else restore the file',
+    remedy: 'if a newer release has its file, run that release; otherwise restore the file',
   },
   kept: {
     what: 'was left by a plugin that was uninstalled',
-    remedy: 'nothing to mend; to take it back: mpm-migrate plugin uninstall PLUGIN --down --tenant {tenant}',
+    remedy: 'nothing to do; to revert it: mpm-migrate plugin uninstall PLUGIN --down --tenant {tenant}',
   },
   failed: {
     what: 'failed before and was left half-done',
-    remedy: `mend the cause, then resume: ${HALF_DONE}`,
+    remedy: `fix the cause, and then resume: ${HALF_DONE}`,
   },
   interrupted: {
     what: 'was interrupted',
     remedy: `resume: ${HALF_DONE}`,
   },
   running: {
-    what: 'is being run at this moment',
+    what: 'is running now',
     remedy: 'wait until it is done: mpm-migrate status --tenant {tenant}',
   },
   'out-of-order': {
@@ -46,7 +46,8 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   },
   missing: {
     what: 'is applied, but its file is gone',
-    remedy: 'restore the file, or forget it: mpm-migrate repair {names} --tenant {tenant} --missing --write',
+    remedy:
+      'restore the file, or remove its row: mpm-migrate repair {names} --tenant {tenant} --missing --write',
   },
 };
 
@@ -109,13 +110,13 @@ function hashOf(text: string): string {
 export function refuseUntouched(pending: readonly Migration[]): Refusal[] {
   const names = pending.filter(({ untouched }) => untouched).map(({ name }) => name);
   if (!names.length) return [];
-  const what = names.length === 1 ? 'an untouched template' : 'untouched templates';
+  const what = names.length === 1 ? 'an unedited template' : 'unedited templates';
   return [
     {
       state: 'pending',
       names,
       message: `${listNames(names)}: ${what} of \`mpm-migrate create\``,
-      remedy: 'Write the migration, or delete the file. If it is to do nothing, say so in a comment in it.',
+      remedy: 'Write the migration, or delete the file. If it should do nothing, say so in a comment.',
     },
   ];
 }

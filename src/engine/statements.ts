@@ -87,7 +87,7 @@ ${SESSION_SETTINGS.join(';\n')}`,
   if (!found || found.database !== connection.database || found.central) {
     throw new MpmError('WRONG_DATABASE', `"${found?.database}" is not the tenant's database`, {
       subject: connection.database,
-      hint: "Mend the tenant's row: mpm-migrate tenant show {tenant}",
+      hint: "Fix the tenant's row: mpm-migrate tenant show {tenant}",
     });
   }
   return found.had ? found.began : undefined;
@@ -99,7 +99,7 @@ async function requireSameTransaction(connection: Connection, began: string): Pr
   if (now === began) return;
   throw new MpmError('EXEC_FAILED', 'the statements ended the transaction that they were given', {
     aftermath: 'what they committed was kept; it was not rolled back',
-    hint: 'Take out what ends it, and look at what was left: mpm-migrate status --tenant {tenant}',
+    hint: 'Remove what ends it, and check what was left: mpm-migrate status --tenant {tenant}',
   });
 }
 
@@ -117,7 +117,7 @@ async function commit(connection: Connection): Promise<void> {
     if (!isConnectionLoss(error) && !connection.lost) throw error;
     // Without a cause, for it must not be tried again.
     throw new MpmError('COMMIT_UNKNOWN', 'the connection was lost at COMMIT', {
-      aftermath: 'the statements took effect, or did not: it is not known',
+      aftermath: "it isn't known whether the statements took effect",
       hint: 'Look at the tenant before you run them again: mpm-migrate exec --tenant {tenant} --sql "select …"',
     });
   }

@@ -84,7 +84,7 @@ export async function onCurrentRow<D>(
     done = { ...attempt, retryable: false };
     row = asBefore(worked, now);
   }
-  return merge(done, skipped('dropped since the run began'));
+  return merge(done, skipped('dropped since the run started'));
 }
 
 /** What the list says twice is known of the row as it was; it holds where the row is the same. */
@@ -110,7 +110,7 @@ function isSamePlace(before: Tenant, now: Tenant | undefined): boolean {
 function changed({ id, name }: Tenant): MpmError {
   return new MpmError('TENANT_STATUS', `the row of ${name || id} changes all the time`, {
     aftermath: 'nothing was changed here',
-    hint: `See what it is: mpm-migrate tenant show ${idWord(id)}`,
+    hint: `To see its state: mpm-migrate tenant show ${idWord(id)}`,
   });
 }
 

@@ -25,7 +25,7 @@ export interface Selection {
 }
 
 const WAYS =
-  'Say which: --all, --tenant 42 (id, name or database; 1..9; repeatable), --label tier=gold, --failed, or --behind.';
+  'Select tenants: --all, --tenant 42 (ID, name, or database; 1..9; repeatable), --label tier=gold, --failed, or --behind.';
 
 /**
  * Makes sure that a selection names somebody: naming the target is the consent, so there is no default.
@@ -35,7 +35,7 @@ export function requireSelection(selection: Selection): void {
   const wanted = selection.tenants?.some((name) => !name.startsWith('-'));
   const labelled = selection.labels && Object.keys(selection.labels).length > 0;
   if (selection.all || wanted || labelled || selection.failed !== undefined || selection.behind) return;
-  throw new MpmError('NO_SELECTION', 'No tenant was selected', { hint: WAYS });
+  throw new MpmError('NO_SELECTION', 'No tenants selected', { hint: WAYS });
 }
 
 /**
@@ -44,8 +44,8 @@ export function requireSelection(selection: Selection): void {
  */
 export function refuseBehind(selection: Selection, verb: string): void {
   if (!selection.behind) return;
-  throw new MpmError('USAGE', `--behind does not go with ${verb}`, {
-    hint: 'It goes with up, status and plan. Who is behind: mpm-migrate status --behind',
+  throw new MpmError('USAGE', `--behind can't be combined with ${verb}`, {
+    hint: 'Use it with up, status, and plan. To see who is behind: mpm-migrate status --behind',
   });
 }
 
@@ -60,8 +60,8 @@ export function selectsByName(selection: Selection): boolean {
  */
 export function requireForceByName(selection: Selection, force: boolean | undefined): void {
   if (!force || selectsByName(selection)) return;
-  throw new MpmError('USAGE', '--force goes with --tenant only', {
-    hint: 'It passes what holds a tenant back; say for which one: --tenant 42 --force',
+  throw new MpmError('USAGE', '--force requires --tenant', {
+    hint: 'It ignores what blocks a tenant, so name the tenant: --tenant 42 --force',
   });
 }
 

@@ -10,8 +10,8 @@ import { MpmError } from '../errors.ts';
  */
 export async function findSingle(central: Central, wanted: string): Promise<Tenant> {
   if (/^-|^\d+\.\.\d+$/.test(wanted)) {
-    throw new MpmError('USAGE', `--tenant ${wanted}: this is for one tenant at a time`, {
-      hint: 'Name one: its id, name or database.',
+    throw new MpmError('USAGE', `--tenant ${wanted}: this command takes one tenant`, {
+      hint: 'Use one ID, name, or database.',
     });
   }
   return findTenant(central, wanted);

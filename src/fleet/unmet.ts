@@ -28,10 +28,10 @@ export async function unmetBy(
     const all = await count(whole);
     if (all === 0) {
       if (labels.length === 0 || (await count({})) === 0) return undefined;
-      return `nobody${named ? ' of those that were named' : ''} has the label ${labels.join(' and ')}`;
+      return `no tenant${named ? ' of those that were named' : ''} has the label ${labels.join(' and ')}`;
     }
     const onHold = held && named ? await count({ ...whole, status: 'hold' }) : 0;
-    return onHold === all ? 'all that were named are on hold' : undefined;
+    return onHold === all ? 'all named tenants are on hold' : undefined;
   });
 }
 

@@ -154,8 +154,8 @@ export function targetOf(tenant: Tenant, config: Config, run: string): DatabaseT
 
 const REASONS: Record<string, string> = {
   hold: 'on hold',
-  provisioning: 'half-provisioned; go on with: mpm-migrate tenant create --resume ID',
-  failed: 'half-provisioned; go on with: mpm-migrate tenant create --resume ID',
+  provisioning: 'creation not finished; to continue: mpm-migrate tenant create --resume ID',
+  failed: 'creation not finished; to continue: mpm-migrate tenant create --resume ID',
 };
 
 /** Why `up` passes a tenant by; undefined when it does not. */

@@ -104,7 +104,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       async (batch) => {
         if (run !== null) await serialize(central, () => recordTenants(central, run, batch));
       },
-      (error) => notice(`${error.message}. The run goes on without it.`),
+      (error) => notice(`${error.message}. The run continues without it.`),
     );
     const modules = new ModuleWatch((error) => {
       if (report.error) notice(error.message);

@@ -85,7 +85,7 @@ async function inspectDatabase(config: Config, server: string, database: string)
     throw new MpmError('DATABASE_MISSING', `database "${database}" does not exist on server "${server}"`, {
       subject: database,
       cause: error,
-      hint: 'A new one is made by: mpm-migrate tenant create NAME --database NAME',
+      hint: 'To create one: mpm-migrate tenant create NAME --database NAME',
     });
   }
 }

@@ -39,7 +39,7 @@ export async function hold(
   wanted: string,
   { reason, ...options }: { reason: string } & ChangeOptions,
 ): Promise<TenantChange> {
-  text('reason', reason, "For instance: fleet.hold(42, { reason: 'moves tonight' })");
+  text('reason', reason, "For example: fleet.hold(42, { reason: 'moves tonight' })");
   const to = { from: ['active', 'hold'], to: 'hold', reason };
   const act = (central: Central, tenant: Tenant) => changeStatus(central, tenant, to);
   const held = await change(config, wanted, 'held', act, options);
@@ -77,11 +77,11 @@ async function requireWhole(config: Config, { id, name, server, database }: Tena
     return (await findDatabases(connection, [database]))[0];
   });
   if (left?.valid) return;
-  const what = left ? 'is dropped in part' : 'is dropped already';
+  const what = left ? 'is partly dropped' : 'is dropped already';
   throw new MpmError('DATABASE_MISSING', `the database "${database}" of ${name} (${id}) ${what}`, {
     subject: name,
     aftermath: 'it stays on hold',
-    hint: `To end what was begun: mpm-migrate tenant drop ${idWord(id)}`,
+    hint: `To finish: mpm-migrate tenant drop ${idWord(id)}`,
   });
 }
 
@@ -92,7 +92,7 @@ export async function rename(
   name: string,
   options: ChangeOptions = {},
 ): Promise<TenantChange> {
-  const to = text('name', name, "For instance: fleet.rename(42, 'Acme Ltd')").trim();
+  const to = text('name', name, "For example: fleet.rename(42, 'Acme Ltd')").trim();
   checkCompanyName(to);
   return change(config, wanted, 'renamed', (central, { id }) => changeName(central, id, to), options);
 }
@@ -153,6 +153,6 @@ function notKnown(error: unknown, { id, name }: Tenant, done: TenantChange['done
     subject: name,
     cause: error,
     aftermath: `whether tenant ${id} was ${done} is not known`,
-    hint: `See what it is now: mpm-migrate tenant show ${idWord(id)}`,
+    hint: `To see its state: mpm-migrate tenant show ${idWord(id)}`,
   });
 }

@@ -43,7 +43,7 @@ export async function drop(config: Config, wanted: string, options: DropOptions)
         `"${options.confirm}" is not the tenant's name, "${tenant.name}": nothing was done`,
         {
           subject: tenant.name,
-          hint: 'Give its name exactly as it is.',
+          hint: 'Type its name exactly.',
         },
       );
     }

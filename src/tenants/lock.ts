@@ -49,10 +49,10 @@ export async function withServerLock<T>(
       if (Date.now() >= until) {
         throw new MpmError(
           'BUSY',
-          `the ${key} is being made by another process${await heldBy(connection, key)}`,
+          `the ${key} is being created by another process${await heldBy(connection, key)}`,
           {
             subject: server,
-            hint: 'Try again when that one has ended.',
+            hint: 'Try again when that process has ended.',
           },
         );
       }

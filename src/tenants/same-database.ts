@@ -41,7 +41,7 @@ export async function refuseNamesakes(
     throw new MpmError('DATABASE_EXISTS', `${nameOf(other)} has this database: ${same}`, {
       subject: database,
       aftermath: 'nothing was changed',
-      hint: `Give another name with --database. Look: mpm-migrate tenant show ${idWord(other.id)}`,
+      hint: `Choose another name with --database. Look: mpm-migrate tenant show ${idWord(other.id)}`,
     });
   }
   throw new MpmError(
@@ -50,7 +50,7 @@ export async function refuseNamesakes(
     {
       subject: name || id,
       aftermath: 'nothing was changed',
-      hint: `Each tenant has a database of its own: correct one of the two rows. Look: mpm-migrate tenant show ${idWord(other.id)}`,
+      hint: `Each tenant needs its own database: fix one of the two rows. Look: mpm-migrate tenant show ${idWord(other.id)}`,
     },
   );
 }

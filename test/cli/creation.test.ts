@@ -169,7 +169,7 @@ test('fleet 13: twenty processes at once, with one name and with twenty; each da
   expect(same.filter(({ code }) => code === 0)).toHaveLength(1);
   for (const { code, stderr } of same.filter((each) => each.code !== 0)) {
     expect(code).toBe(1);
-    expect(stderr).toContain('tenant 1 is called "Acme" already');
+    expect(stderr).toContain('tenant 1 is already called "Acme"');
   }
   await fillPool(at.config, { size: 5 });
   const different = await Promise.all(

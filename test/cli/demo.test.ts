@@ -49,7 +49,7 @@ describe('issue 2.10: demo', { timeout: 2 * LIMIT }, () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
     test(`removes everything after ${signal}`, async () => {
       const { child, result } = await startCli(['demo'], { env: { TMPDIR: tmp }, timeout: LIMIT });
-      await untilSaid(child.stdout, 'Eight companies');
+      await untilSaid(child.stdout, 'Eight tenants');
       child.kill(signal);
       const ended = await result;
       expect(signal === 'SIGKILL' ? ended.signal : ended.code).toBe(signal === 'SIGKILL' ? 'SIGKILL' : 130);

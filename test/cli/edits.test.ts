@@ -123,9 +123,9 @@ describe('repair', () => {
     await mpm('up', '--all');
     for (const [args, said] of [
       [['--all', '--checksums'], 'No migration was named'],
-      [['1_meters', '--all-names', '--all', '--checksums'], 'contradict'],
+      [['1_meters', '--all-names', '--all', '--checksums'], "can't be combined"],
       [['1_meters', '--all'], 'Nothing to repair was named'],
-      [['1_meters', '--checksums'], 'No tenant was selected'],
+      [['1_meters', '--checksums'], 'No tenants selected'],
       [['1_meters', '--all', '--checksums', '--missing'], "can't be combined"],
       [['1_meters', '--all', '--checksums'], '1_meters: not changed anywhere in --all'],
       [['9_nothing', '--all', '--missing'], '9_nothing: not missing anywhere in --all'],
@@ -166,8 +166,8 @@ test('engine 24: a database with tables and no history is refused, baseline is n
     [['--all', '--to', '1', '--from', 'knex'], "can't be combined"],
     [['--all', '--from', 'rails'], 'rails'],
     [['--all', '--to', '99'], '--to 99: no such migration'],
-    [['--all', '--to', '1', '--table', 'x'], '--table goes with --from'],
-    [['--to', '1'], 'No tenant was selected'],
+    [['--all', '--to', '1', '--table', 'x'], '--table requires --from'],
+    [['--to', '1'], 'No tenants selected'],
   ] as const) {
     const { code, stdout, stderr } = await mpm('baseline', ...args);
     expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
@@ -196,7 +196,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
         stopped at statement 3 of 4: relation "b" already exists
 
     ✖ company-1  1 failed
-        mend the cause, then resume: mpm-migrate up --tenant 1 --force
+        fix the cause, and then resume: mpm-migrate up --tenant 1 --force
         this one alone: mpm-migrate resolve 1_half --tenant 1 --retry
         if you finished it by hand: mpm-migrate resolve 1_half --tenant 1 --applied
         if you reverted what it did: mpm-migrate resolve 1_half --tenant 1 --rolled-back
@@ -235,9 +235,9 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
 
   for (const [args, said] of [
     [['1_half', '--tenant', '3', '--applied'], 'it is applied'],
-    [['1_half', '--tenant', '3', '--retry'], 'neither failed nor interrupted'],
+    [['1_half', '--tenant', '3', '--retry'], "isn't failed or interrupted"],
     [['1_half', '--tenant', '3', '--applied', '--rolled-back'], "can't be combined"],
-    [['1_half', '--tenant', '3'], 'was not said'],
+    [['1_half', '--tenant', '3'], 'No resolution was given'],
     [['9_nothing', '--tenant', '3', '--applied'], 'there is no such migration'],
     [['1_half', '--tenant', '1..3', '--applied'], 'one tenant at a time'],
     [['1_half', '--tenant', '77', '--applied'], 'Unknown tenant "77"'],

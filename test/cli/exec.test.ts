@@ -258,12 +258,12 @@ test('a tenant on hold is read, and not written; the statement timeout holds', a
   expect(slow.stderr).toContain('statement timeout');
 });
 
-test('usage: neither --sql nor --file, a file that is not there, --events -', async () => {
+test("usage: neither --sql nor --file, a file that doesn't exist, --events -", async () => {
   const { mpm } = await ready(1);
   for (const [args, said] of [
     [[], 'Say what is to be run: --sql or --file'],
     [['--file', 'none.sql'], '--file none.sql cannot be read'],
-    [['--sql', ' -- nothing'], '--sql: no statement'],
+    [['--sql', ' -- nothing'], '--sql: no statements'],
     [['--sql', 'select 1', '--events', '-'], '--events - and the rows both want stdout'],
     [['--sql', 'select 1', '--format', 'xml'], '--format=xml'],
   ] as const) {

@@ -129,10 +129,10 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
 
   test.each([
     [[''], 2, 'it is empty'],
-    [['../x'], 2, 'it holds a path'],
-    [['a/b'], 2, 'it holds a path'],
-    [['..'], 2, 'it holds a path'],
-    [[String.raw`a\b`], 2, 'it holds a path'],
+    [['../x'], 2, 'it contains a path'],
+    [['a/b'], 2, 'it contains a path'],
+    [['..'], 2, 'it contains a path'],
+    [[String.raw`a\b`], 2, 'it contains a path'],
     [['add.meters'], 2, 'letters, digits, _ and - only'],
     [['mètres'], 2, 'letters, digits, _ and - only'],
     [['add_meters.sql'], 2, 'it has an extension'],
@@ -198,8 +198,8 @@ describe('sync', () => {
     expect({ code: check.code, stdout: plain(check.stdout) }).toEqual({
       code: 4,
       stdout: `✖ Lumen
-    Lumen (3) cannot have a folder for the database "../x": it holds a path separator
-    Without a folder it follows core. Leave it out (--exclude), or give the database another name.
+    Lumen (3) cannot have a folder for the database "../x": it contains a path separator
+    Without a folder, it follows core. Leave it out (--exclude), or rename the database.
 ✔ 2 without a folder   ✖ 1 not synced   3 tenants, 1 core file, 0s
 `,
     });
@@ -253,7 +253,7 @@ describe('sync', () => {
     expect(stderr).toContain('1 core file was copied');
     expect(await readdir(tenants(`${prefix}kivu`))).toHaveLength(3);
     expect((await run('create', 'x', '--tenant', 'nobody')).code).toBe(2);
-    expect((await run('create', 'x', '--tenant', 'Lumen')).stderr).toContain('it holds a path separator');
+    expect((await run('create', 'x', '--tenant', 'Lumen')).stderr).toContain('it contains a path separator');
   });
 
   test('a missing core folder, no central database, an unknown tenant', async () => {

@@ -76,12 +76,12 @@ describe('up', () => {
     const fleet = await makeFleet(databases, { count: 1 });
     const mpm = await inFolder(fleet);
     for (const [args, said] of [
-      [['up'], 'Say which: --all, --tenant 42'],
-      [['up', '--all', '--force'], '--force goes with --tenant only'],
+      [['up'], 'Select tenants: --all, --tenant 42'],
+      [['up', '--all', '--force'], '--force requires --tenant'],
       [['up', '--tenant', 'nobody'], 'Unknown tenant "nobody"'],
       [['up', '--all', '--to', '99'], '--to 99: no such migration'],
       [['up', '--all', '--max-failures', '0'], '--max-failures 0'],
-      [['down'], 'Say which'],
+      [['down'], 'Select tenants'],
     ] as const) {
       const { code, stdout, stderr } = await mpm(...args);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -141,7 +141,7 @@ export const down = (db: Kysely<any>) => void db.schema.dropTable('a').execute()
     expect((await cli(['create', 'add other', '--sql'], where)).code).toBe(0);
     const { code, stdout } = await cli(['up', '--all'], where);
     expect(code).toBe(3);
-    expect(stdout).toMatch(/_add_note and .*_add_other: untouched templates of `mpm-migrate create`/);
+    expect(stdout).toMatch(/_add_note and .*_add_other: unedited templates of `mpm-migrate create`/);
     expect(await histories(fleet)).toEqual([[]]);
   });
 });

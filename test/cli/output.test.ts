@@ -12,11 +12,11 @@ const databases = withDatabases();
 const unreachable = 'postgres://app:s3cret@127.0.0.1:1/nowhere';
 
 test.each([
-  [['up'], 'No tenant was selected'],
-  [['up', '--all', '--force'], '--force goes with --tenant only'],
+  [['up'], 'No tenants selected'],
+  [['up', '--all', '--force'], '--force requires --tenant'],
   [['up', '--forse'], 'Unknown flag: --forse'],
   [['up', '--all', 'extra'], 'Unexpected argument: extra'],
-  [['up', '--all', '--concurrency', 'many'], '--concurrency many: not a whole number of 1 or more'],
+  [['up', '--all', '--concurrency', 'many'], '--concurrency many: must be a whole number, 1 or more'],
   [['run', 'show', 'x'], 'Expected an integer but received: x'],
 ])('usage: %j ends with 2, says why and what to type, and prints no report', async (args, message) => {
   const { code, stdout, stderr } = await cli(args);

@@ -157,7 +157,7 @@ const PAIRS: Pair[] = [
     beside: 'drop',
     act: async ({ mpm }) => void (await done(mpm('tenant', 'drop', '2', '--confirm', 'company-2'))),
     after: async ({ second }, said) => {
-      expect(said).toMatchObject({ outcome: 'skipped', reason: 'dropped since the run began' });
+      expect(said).toMatchObject({ outcome: 'skipped', reason: 'dropped since the run started' });
       expect(await databases.query(`select from pg_database where datname = '${second.database}'`)).toEqual(
         [],
       );
@@ -262,7 +262,7 @@ const IN_WORK: Beside[] = [
     args: () => ['tenant', 'drop', '2', '--confirm', 'company-2', '--disconnect'],
     code: 0,
     after: async ({ second }, said) => {
-      expect(said).toMatchObject({ outcome: 'skipped', reason: 'dropped since the run began' });
+      expect(said).toMatchObject({ outcome: 'skipped', reason: 'dropped since the run started' });
       expect(await databases.query(`select from pg_database where datname = '${second.database}'`)).toEqual(
         [],
       );

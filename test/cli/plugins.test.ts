@@ -109,8 +109,8 @@ describe('plugin', () => {
         "out": "✖ company-1
           3_readings of the plugin "meters" is applied here
           Nothing was changed here.
-          Take it back, with its data: mpm-migrate plugin uninstall meters --down --tenant 1
-          Leave its tables as they are: mpm-migrate plugin uninstall meters --keep --tenant 1
+          Revert it, with its data: mpm-migrate plugin uninstall meters --down --tenant 1
+          Keep its tables: mpm-migrate plugin uninstall meters --keep --tenant 1
 
       ✖ 1 refused   1 tenant in 0.0s   run 3
       ",
@@ -163,33 +163,33 @@ describe('plugin', () => {
     await mpm('plugin', 'add', 'meters');
     expect(await said('plugin', 'install', 'metres', '--tenant', '1', '--quiet')).toMatchInlineSnapshot(`
       "2
-      ✖ There is no installable plugin "metres"
+      ✖ Unknown plugin "metres"
           Did you mean meters?
       "
     `);
     expect(await said('plugin', 'install', 'solar', '--tenant', '1', '--quiet')).toMatchInlineSnapshot(`
       "2
-      ✖ There is no installable plugin "solar"
-          Make it installable: mpm-migrate plugin add solar
-          Those that are: mpm-migrate plugin list
+      ✖ Unknown plugin "solar"
+          To register it: mpm-migrate plugin add solar
+          To list registered plugins: mpm-migrate plugin list
       "
     `);
     expect(await said('plugin', 'add', 'wind')).toMatchInlineSnapshot(`
       "1
       ✖ There is no folder /…/plugins/wind for the plugin "wind"
-          Make it and put its migrations there: /…/plugins/wind/20260131120000_first.sql
+          Create it, and put its migrations there: /…/plugins/wind/20260131120000_first.sql
       "
     `);
     expect(await said('plugin', 'add', '../core')).toMatchInlineSnapshot(`
       "2
-      ✖ "../core" cannot be a plugin's name
-          Letters, digits, - and _, up to 63 of them: its folder in the plugins folder is called the same.
+      ✖ "../core" can't be a plugin's name
+          Use up to 63 letters, digits, -, and _. Its folder has the same name.
       "
     `);
     expect(await said('plugin', 'install', 'meters')).toMatchInlineSnapshot(`
       "2
-      ✖ No tenant was selected
-          Say which: --all, --tenant 42 (id, name or database; 1..9; repeatable), --label tier=gold, --failed, or --behind.
+      ✖ No tenants selected
+          Select tenants: --all, --tenant 42 (ID, name, or database; 1..9; repeatable), --label tier=gold, --failed, or --behind.
       "
     `);
     expect(await said('plugin', 'install', '--tenant', '1')).toMatchInlineSnapshot(`
@@ -219,7 +219,7 @@ describe('plugin', () => {
       ✖ company-1    4_panels
           4_panels has no down section
           Still at 4_panels: nothing was changed here.
-          add one, or write a new migration that takes it back
+          add one, or write a new migration that reverts it
 
       ✖ 1 refused   1 tenant in 0.0s   run 2
       "

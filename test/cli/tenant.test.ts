@@ -73,13 +73,13 @@ test('a central database from nothing, and a tenant in it', async () => {
   });
   const again = await run('tenant', 'create', name);
   expect(again).toMatchObject({ code: 1, stdout: '' });
-  expect(again.stderr).toContain('is called');
+  expect(again.stderr).toContain('is already called');
 });
 
 test.each([
   [['tenant', 'create'], 'No name was given'],
-  [['tenant', 'create', 'x', '--resume', '1'], 'contradict'],
-  [['tenant', 'create', 'x', '--label', 'gold'], '--label gold: no label'],
+  [['tenant', 'create', 'x', '--resume', '1'], "can't be combined"],
+  [['tenant', 'create', 'x', '--label', 'gold'], '--label gold: not a label'],
   [['tenant', 'create', 'x', '--database', 'a'.repeat(64)], 'it has 64 bytes'],
   [['tenant', 'show', 'nobody'], 'Unknown tenant "nobody"'],
   [['tenant', 'create', '--resume', '99'], 'Unknown tenant "99"'],

@@ -54,7 +54,7 @@ describe('outside a transaction', () => {
       retryable: false,
       error: {
         code: 'MIGRATION_FAILED',
-        aftermath: 'it stopped at statement 3 of 4; what went before was kept',
+        aftermath: 'it stopped at statement 3 of 4; earlier work was kept',
         excerpt: { line: 4, column: 8 },
       },
     });

@@ -66,14 +66,12 @@ describe('a backend that an earlier attempt left at work', () => {
     const busy = await up(url, set, { force: true, pace: { ...OPTIONS.pace, lockWait: 0 } });
     expect(busy).toMatchObject({ outcome: 'busy', error: { code: 'BUSY' } });
     expect(busy.error?.message).toMatch(
-      `an earlier attempt at 2_steps is still at work in the server: held by pid ${pid}`,
+      `an earlier attempt at 2_steps is still running on the server: held by pid ${pid}`,
     );
     expect(busy.error?.hint).toContain(`pg_terminate_backend(${pid})`);
     // Engine 60: nobody offers to resume it meanwhile.
     const { plan } = await inspect(targetOf(url), set, OPTIONS);
-    expect(plan.refusals).toMatchObject([
-      { state: 'running', message: '2_steps is being run at this moment' },
-    ]);
+    expect(plan.refusals).toMatchObject([{ state: 'running', message: '2_steps is running now' }]);
 
     const reasons: string[] = [];
     const result = await up(url, set, {
@@ -165,7 +163,7 @@ describe('a bare statement that was begun', () => {
     const refused = await up(url, set, { force: true });
     expect(refused).toMatchObject({ outcome: 'refused', error: { code: 'PLAN_REFUSED' } });
     expect(refused.error?.message).toBe(
-      '2_index was interrupted at statement 2 of 3, which runs outside a transaction: whether it was done is not known',
+      "2_index was interrupted at statement 2 of 3, which runs outside a transaction: it isn't known whether it was done",
     );
     expect(refused.error?.hint).toMatch(
       /resolve 2_index --tenant \{tenant\} --retry\n.*resolve 2_index --tenant \{tenant\} --skip/,
@@ -173,7 +171,7 @@ describe('a bare statement that was begun', () => {
     expect(await rowOf(url, '2_index')).toEqual({ state: 'running', done: 1, begun: 2 });
   });
 
-  test('engine 40: an index that is not there, and one that is half-built, are made', async () => {
+  test("engine 40: an index that doesn't exist, and one that is half-built, are made", async () => {
     const { url } = await databases.create();
     const set = await migrations(files);
     await up(url, set);
@@ -248,7 +246,7 @@ create table t (id int); create index i on t (id);`,
     // What was not begun is not skipped.
     await leaveBegun(url, '2_do', null, 0);
     const refused = await up(url, set, { only: '2_do', resume: 'skip' });
-    expect(refused.error?.message).toContain('which was not begun: there is nothing to skip');
+    expect(refused.error?.message).toContain('there is nothing to skip');
   });
 
   test('engine 40: a module, and a statement that has failed', async () => {
@@ -266,7 +264,7 @@ export async function up(db) { await sql\`insert into t values (1)\`.execute(db)
     await leaveBegun(url, '2_module', 1, 0);
     const refused = await up(url, set, { force: true });
     expect(refused.error?.message).toBe(
-      '2_module was interrupted, which runs outside a transaction: whether it was done is not known',
+      "2_module was interrupted, which runs outside a transaction: it isn't known whether it was done",
     );
     expect(await up(url, set, { only: '2_module', resume: 'skip' })).toMatchObject({ outcome: 'migrated' });
     expect(await up(url, set, { only: '3_wrong', resume: 'skip' })).toMatchObject({ outcome: 'migrated' });
@@ -350,7 +348,7 @@ describe('engine 60: the connection that holds the lock is ended', () => {
         outcome: 'failed',
         error: {
           code: 'INTERRUPTED',
-          aftermath: 'it stopped at statement 2 of 2; what went before was kept',
+          aftermath: 'it stopped at statement 2 of 2; earlier work was kept',
         },
       });
     } finally {
@@ -373,7 +371,7 @@ test('engine 40: a down that stopped half-way is resumed where it stopped, and i
   await up(url, set);
   const failed = await down(url, set);
   expect(failed.error).toMatchObject({
-    aftermath: 'it stopped at statement 2 of 3; what went before was kept',
+    aftermath: 'it stopped at statement 2 of 3; earlier work was kept',
   });
   const asUp = await up(url, set, { force: true });
   expect(asUp.error).toMatchObject({ code: 'PLAN_REFUSED', message: 'the down of 2_two is half-done' });

@@ -472,7 +472,7 @@ describe('the head stamp', () => {
       const result = await up(guest.href, await migrations(files));
       expect(result).toMatchObject({
         outcome: 'migrated',
-        notices: [expect.stringContaining('does not own')],
+        notices: [expect.stringContaining("doesn't own")],
       });
       expect((await stampIn(url)).comment).toBeNull();
     } finally {

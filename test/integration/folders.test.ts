@@ -87,7 +87,7 @@ test('fleet 39: --claim without a folder is refused, and so is a copy whose name
   const id = await withOwn(fleet);
   await expect(clone(config, id, { name: 'X', database: 'a/b' })).rejects.toMatchObject({
     code: 'TENANT_FOLDER',
-    message: 'a folder cannot be called "a/b": it holds a path separator',
+    message: 'a folder cannot be called "a/b": it contains a path separator',
   });
 });
 

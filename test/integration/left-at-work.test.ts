@@ -105,7 +105,7 @@ test('fleet 50: no release of a tenant whose database the server is dropping, or
   const refused = {
     code: 'DATABASE_MISSING',
     message: `the database "${databases.adopt(database).name}" of ${name} (${id}) is dropped already`,
-    hint: `To end what was begun: mpm-migrate tenant drop ${id}`,
+    hint: `To finish: mpm-migrate tenant drop ${id}`,
   };
   const reason = `being dropped: mpm-migrate tenant drop ${id} ends it`;
   await rowsIn(url, `update company_databases set status = 'hold', reason = '${reason}'`);

@@ -54,7 +54,7 @@ async function clear(config: Config): Promise<void> {
 async function warnings(config: Config): Promise<string[]> {
   const { findings } = await doctor(config);
   return findings.flatMap(({ level, message, remedy }) =>
-    level === 'ok' || !/^(?:the server does not|of the pool|databases\.template)/.test(message)
+    level === 'ok' || !/^(?:the server does not|unusable in the pool|databases\.template)/.test(message)
       ? []
       : [`${message} → ${remedy}`],
   );
@@ -85,7 +85,7 @@ test.each([
   await databases.query(`update pg_database set ${state} where datname = '${before.name}'`);
   const [warning] = await warnings(config);
   expect(warning).toContain(`the server does not copy the template ${before.name}: ${why}`);
-  expect(warning).toContain('→ The next new tenant builds it anew first.');
+  expect(warning).toContain('→ The next new tenant rebuilds it first.');
 
   const second = await make(config, 'second');
   expect(second).toMatchObject({ source: 'template', notices: [] });
@@ -134,7 +134,7 @@ test('fleet 46: databases of the pool that the server no longer takes are not ha
   await databases.query(`update pg_database set ${INVALID} where datname = '${invalid}'`);
   await databases.query(`drop database "${dropped}"`);
   const [warning] = await warnings(config);
-  expect(warning).toContain(`of the pool cannot be handed out: "${upgraded}", "${invalid}", "${dropped}"`);
+  expect(warning).toContain(`unusable in the pool: "${upgraded}", "${invalid}", "${dropped}"`);
   expect(warning).toContain('→ mpm-migrate tenant pool fill --size 3 --server default');
 
   for (const label of ['one', 'two']) {
@@ -199,7 +199,7 @@ test('fleet 46: databases.template names what new ones are copies of; doctor loo
   await clear(config);
   config.databases = { ...config.databases, template: 'nowhere' };
   expect(await warnings(config)).toEqual([
-    'databases.template: "nowhere" is not there → New databases are copies of it: make it, or take databases.template out of the configuration.',
+    'databases.template: "nowhere" doesn\'t exist → New databases are copies of it: create it, or remove databases.template from the configuration.',
   ]);
 });
 

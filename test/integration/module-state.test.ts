@@ -37,8 +37,8 @@ export async function up(db: Kysely<any>) {
     expect(report.counts).toMatchObject({ migrated: 6 });
     expect(report.notices).toEqual(
       expect.arrayContaining([
-        '1_whoami runs at one tenant at a time: it keeps "name" between calls (1_whoami.ts) (6 tenants)',
-        '2_two runs at one tenant at a time: it keeps "db" between calls (table.ts) (6 tenants)',
+        '1_whoami runs for one tenant at a time: it keeps "name" between calls (1_whoami.ts) (6 tenants)',
+        '2_two runs for one tenant at a time: it keeps "db" between calls (table.ts) (6 tenants)',
       ]),
     );
     for (const tenant of fleet.tenants) {

@@ -218,7 +218,7 @@ test('fleet 41: a database that was renamed by hand is known by its oid, of an a
   const copy = await copyOf(databases.adopt(`${old}_renamed`).name);
   expect(await failure(move(config, id, { ...to(copy), withoutOld: true }))).toMatchObject({
     code: 'USAGE',
-    hint: 'Leave --without-old out: the two are compared.',
+    hint: 'Omit --without-old to compare the two.',
   });
   expect(await placeIn(url)).toBe(`default/${old}_renamed`);
 });
@@ -247,7 +247,7 @@ test('fleet 41: killed in between, the old one is closed; the next move opens it
   await databases.query(`alter database "${old}" with allow_connections false`);
   const { findings } = await doctor(config);
   expect(findings.map(({ message, remedy }) => `${message}: ${remedy}`).join('\n')).toContain(
-    `admits nobody: A move that was killed is done again; otherwise: alter database "${old}" allow_connections true;`,
+    `accept connections: If a move was killed, move it again; otherwise: alter database "${old}" allow_connections true;`,
   );
   expect((await move(config, id, to(copy))).tenant).toMatchObject({ database: copy.name });
 });

@@ -269,8 +269,8 @@ describe('uninstall', () => {
     expect(refused.counts).toMatchObject({ refused: 1 });
     expect(refused.failures[0]?.error).toMatchObject({
       message: '120_b1 and 220_b2 (plugin billing): applied later, and mentions what would be reverted',
-      hint: `Take it back first: mpm-migrate plugin uninstall billing --down --tenant 1
-If what goes is not theirs: mpm-migrate plugin uninstall meters --down --leave-later --tenant 1`,
+      hint: `Revert it first: mpm-migrate plugin uninstall billing --down --tenant 1
+If they don't need it: mpm-migrate plugin uninstall meters --down --leave-later --tenant 1`,
     });
     expect(await fleet.historyOf(tenant)).toEqual(before);
     expect(await fleet.of(tenant, 'select id from m2')).toEqual([{ id: 1 }]);

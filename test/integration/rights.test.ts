@@ -91,10 +91,10 @@ test('engine 36: the main path runs as the role whose SQL doctor prints', { time
   expect(report.errors).toBe(0);
   const said = report.findings.map(({ about, message }) => `${about}: ${message}`);
   expect(said).toEqual(
-    expect.arrayContaining(['central: the ledger takes writes', 'server default: it takes writes']),
+    expect.arrayContaining(['central: the ledger accepts writes', 'server default: it accepts writes']),
   );
-  expect(report.findings.filter(({ message }) => message.includes('more than is needed'))).toEqual([]);
-  const open = report.findings.find(({ message }) => message.startsWith('everybody may connect'));
+  expect(report.findings.filter(({ message }) => message.includes('more than it needs'))).toEqual([]);
+  const open = report.findings.find(({ message }) => message.startsWith('every role can connect'));
   expect(open).toMatchObject({ about: 'server default', level: 'warning' });
   expect(open?.names).toEqual(expect.arrayContaining([central, `${prefix}one`, `${prefix}two`]));
   const mend = open!.remedy!.match(/revoke[^;]*;/)![0];
@@ -144,7 +144,7 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
       expect.objectContaining({
         about: 'central',
         level: 'error',
-        message: expect.stringContaining('the ledger takes no writes'),
+        message: expect.stringContaining("the ledger doesn't accept writes"),
       }),
     );
     expect(findings).toContainEqual(
@@ -162,7 +162,7 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
       }),
     );
     const everybody = findings.find(({ message }) =>
-      message.startsWith('everybody may connect to 8 databases'),
+      message.startsWith('every role can connect to 8 databases'),
     );
     expect(everybody?.message).toContain(' and 3 more');
     expect(everybody?.names).toHaveLength(8);
@@ -171,7 +171,7 @@ test('engine 50: doctor writes for real and leaves nothing; read-only settings a
       'alter table companies enable row level security; create policy p on companies using (id < 3)',
     );
     expect((await own.doctor()).findings).toContainEqual(
-      expect.objectContaining({ level: 'error', message: expect.stringContaining('it leaves 2 to be seen') }),
+      expect.objectContaining({ level: 'error', message: expect.stringContaining('it shows only 2') }),
     );
   } finally {
     await databases.query(`drop owned by ${reader}`, database);
@@ -201,15 +201,15 @@ test('engine 50: doctor names databases of tenants that set a role or a path, wi
       {
         about: 'server default',
         level: 'warning',
-        message: `search_path is set to evil, pg_catalog for whoever connects in "${one}", "${two}": names without a schema in migrations are found there`,
-        remedy: `Unless it is meant: alter database "${one}" reset search_path; The same for the others.`,
+        message: `search_path is set to evil, pg_catalog for whoever connects in "${one}", "${two}": migrations resolve names without a schema there`,
+        remedy: `Unless this is intended: alter database "${one}" reset search_path; The same for the others.`,
         names: [one, two],
       },
       expect.objectContaining({
-        message: `role is set to ${eve} for whoever connects in "${two}": mpm-migrate does not follow it, the sessions of an application act as that role`,
+        message: `role is set to ${eve} for whoever connects in "${two}": our own statements ignore it, but application sessions use that role`,
       }),
       expect.objectContaining({
-        message: `role is set to ${eve} for "${user}" in "${three}": what is done there is done as that role`,
+        message: `role is set to ${eve} for "${user}" in "${three}": work there is done as that role`,
       }),
     ]);
     for (const { remedy } of findings) await databases.query(/alter [^;]*;/.exec(remedy!)![0]);

@@ -138,7 +138,7 @@ test('fleet 34: who is on hold, has moved or is dropped while a runner waits for
   );
   expect(gone).toMatchObject({
     counts: { skipped: 1 },
-    skipped: [{ reason: 'dropped since the run began' }],
+    skipped: [{ reason: 'dropped since the run started' }],
   });
   expect(await fleet.historyOf(tenant)).toEqual(['1_meters']);
 });

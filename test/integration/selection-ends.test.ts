@@ -123,10 +123,10 @@ test('a label that nobody has, and named tenants that are all on hold, end with 
   const gold = { labels: { tier: 'gold' } };
   const nobody = { labels: { tier: 'platinum' } };
   const report = await up(config, nobody);
-  expect(report.unmet).toBe('nobody has the label tier=platinum');
+  expect(report.unmet).toBe('no tenant has the label tier=platinum');
   expect(exitCodeOf(report)).toBe(4);
   expect(reportText(report, plain(80))).toBe(
-    '✖ Nothing was done for --label tier=platinum: nobody has the label tier=platinum.\n',
+    '✖ Nothing was done for --label tier=platinum: no tenant has the label tier=platinum.\n',
   );
   expect(exitCodeOf(await exec(config, nobody, 'select 1'))).toBe(4);
   expect(statusExitCode(await status(config, nobody), { exitCode: false })).toBe(4);
@@ -134,7 +134,7 @@ test('a label that nobody has, and named tenants that are all on hold, end with 
   expect(syncExitCode(await sync(config, nobody), { check: false })).toBe(4);
   expect((await repair(config, nobody, { kind: 'checksums' })).unmet).toBe(report.unmet);
   expect((await up(config, { tenants: ['2'], ...gold })).unmet).toBe(
-    'nobody of those that were named has the label tier=gold',
+    'no tenant of those that were named has the label tier=gold',
   );
 
   // The slice in which the one of gold is not.
@@ -145,7 +145,7 @@ test('a label that nobody has, and named tenants that are all on hold, end with 
 
   await fleet.central("update company_databases set status = 'hold', reason = 'audit' where company_id = 1");
   const held = await up(config, { tenants: ['1'] });
-  expect(held).toMatchObject({ unmet: 'all that were named are on hold', counts: { skipped: 1 } });
+  expect(held).toMatchObject({ unmet: 'all named tenants are on hold', counts: { skipped: 1 } });
   expect(exitCodeOf(held)).toBe(4);
   expect(exitCodeOf(await up(config, { tenants: ['1'], shard: `${empty}/2` }))).toBe(4);
   expect(exitCodeOf(await up(config, { tenants: ['1', '2'] }))).toBe(0);

@@ -36,7 +36,7 @@ test.skipIf(!existsSync('/proc/self/cmdline'))(
     });
     const errors = async (where: typeof config) =>
       (await doctor(where)).findings.filter(({ level }) => level === 'error').map(({ message }) => message);
-    expect((await errors(onStandby)).join('\n')).toContain('the ledger takes no writes');
+    expect((await errors(onStandby)).join('\n')).toContain("the ledger doesn't accept writes");
 
     // As another server of the fleet.
     const servers = { ...config.servers, eu: { name: 'eu', url: standby.url } };

@@ -294,7 +294,7 @@ test('fleet 25: doctor finds what is wrong, and says what to do', async () => {
     .map(({ about, level, message, remedy }) => `${about} ${level} ${message} ${remedy}`)
     .join('\n');
   expect(said).toContain(
-    `server default error the database "${gone.database}" of ${gone.name} (${gone.id}) is not there`,
+    `server default error the database "${gone.database}" of ${gone.name} (${gone.id}) doesn't exist`,
   );
   const orphans = findings.flatMap(({ message, names = [] }) =>
     message.startsWith('with a history') ? names : [],
@@ -332,7 +332,7 @@ insert into mpm_migrate.pool (server, database_name, blueprint) values ('default
   const unfinished = wrong.filter(({ about }) => about === 'tenants');
   expect(unfinished).toHaveLength(6);
   expect(unfinished.at(-1)).toMatchObject({
-    message: 'the creation of 2 more did not end',
+    message: "the creation of 2 more isn't finished",
     names: ['6', '7'],
   });
 

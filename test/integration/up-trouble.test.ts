@@ -156,7 +156,7 @@ describe('up in trouble', () => {
     );
     expect(report.counts).toMatchObject({ migrated: 3 });
     expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
-    expect(report.notices.join()).toContain('The run goes on without it');
+    expect(report.notices.join()).toContain('The run continues without it');
   });
 
   test('fleet 11: the connection to the central database is lost again and again: the list is read on, the ledger whole', async () => {
@@ -212,7 +212,7 @@ describe('up in trouble', () => {
     const report = await running;
     expect(report.counts).toMatchObject({ total: 3, migrated: 2, failed: 1 });
     expect(report.error).toMatchObject({ code: 'LEDGER_LOST' });
-    expect(report.notices.join()).toContain('The run goes on without it');
+    expect(report.notices.join()).toContain('The run continues without it');
     // Whether it is on hold by now cannot be known.
     expect(report.failures[0]?.error).toMatchObject({
       code: 'CONNECTION',

@@ -182,7 +182,7 @@ describe('fleet 36', () => {
     const behind = { behind: true };
     const refused = {
       code: 'USAGE',
-      message: expect.stringMatching(/^--behind does not go with /) as string,
+      message: expect.stringMatching(/^--behind can't be combined with /) as string,
     };
     await expect(exec(config, behind, 'create table xx (i int)', { write: true })).rejects.toMatchObject(
       refused,

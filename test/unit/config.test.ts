@@ -307,7 +307,7 @@ describe('files', () => {
     });
   });
 
-  test('a file that was named and is not there', async () => {
+  test("a file that was named and doesn't exist", async () => {
     for (const [env, overrides] of [
       [{}, { file: 'nope.ts' }],
       [{ MPM_CONFIG: 'nope.ts' }, {}],

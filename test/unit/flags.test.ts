@@ -34,30 +34,30 @@ test('no selection is a usage error that lists the ways', () => {
   expect(failure(() => selectionFrom({ tenant: ['-7'] })).code).toBe('NO_SELECTION');
 });
 
-test('--force goes with --tenant only', () => {
+test('--force requires --tenant', () => {
   expect(selectionFrom({ tenant: ['42'], force: true })).toEqual({ tenants: ['42'] });
   for (const flags of [{ all: true }, { all: true, tenant: ['42'] }, { failed: 'last' }, {}]) {
     expect(failure(() => selectionFrom({ ...flags, force: true }))).toMatchObject({
       code: 'USAGE',
-      message: '--force goes with --tenant only',
+      message: '--force requires --tenant',
     });
   }
 });
 
 test('what makes no sense is named with its flag', () => {
   expect(failure(() => selectionFrom({ all: true, tenant: ['42'] })).message).toBe(
-    '--all and --tenant 42 contradict each other',
+    "--all and --tenant 42 can't be combined",
   );
-  expect(failure(() => selectionFrom({ label: ['gold'] })).message).toBe('--label gold: no label');
+  expect(failure(() => selectionFrom({ label: ['gold'] })).message).toBe('--label gold: not a label');
   expect(failure(() => selectionFrom({ label: ['tier=gold', 'tier=silver'] })).message).toBe(
     '--label tier is given twice: gold and silver',
   );
-  expect(failure(() => selectionFrom({ failed: 'x' })).message).toBe("--failed=x: no run's number");
+  expect(failure(() => selectionFrom({ failed: 'x' })).message).toBe("--failed=x: not a run's number");
   expect(failure(() => paceFrom({ concurrency: '0' })).message).toContain('--concurrency 0');
   expect(failure(() => paceFrom({ retries: '-1' })).message).toContain('--retries -1');
   expect(failure(() => paceFrom({ 'lock-wait': '5 parsecs' }))).toMatchObject({
     code: 'USAGE',
-    message: '--lock-wait 5 parsecs: no time',
+    message: '--lock-wait 5 parsecs: not a duration',
   });
 });
 

@@ -73,7 +73,7 @@ describe('engine 46: remedies', () => {
   test('one that was left half-done is not told to be tried again just so', () => {
     const error = {
       ...duplicateColumn,
-      aftermath: 'it stopped at statement 2 of 3; what went before was kept',
+      aftermath: 'it stopped at statement 2 of 3; earlier work was kept',
     };
     const report = runReport({
       counts: { ...runReport().counts, total: 1, failed: 1 },

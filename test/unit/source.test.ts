@@ -63,8 +63,8 @@ describe('a folder', () => {
     symlinkSync('/nowhere/2_b.sql', join(folder, '2_b.sql'));
     symlinkSync('3_c.sql', join(folder, '3_c.sql'));
     const error = await readMigrations(folder, 'core').catch((thrown: unknown) => thrown);
-    expect(String(error)).toContain('2_b.sql is a link that leads to no file');
-    expect(String(error)).toContain('3_c.sql is a link that leads to no file');
+    expect(String(error)).toContain('2_b.sql is a broken link');
+    expect(String(error)).toContain('3_c.sql is a broken link');
     expect(String(error)).toContain('4_d.sql is a folder, not a file');
   });
 
@@ -120,7 +120,7 @@ describe('a folder', () => {
 
   test('engine 46: a file without a number is no migration before it is said to be one', async () => {
     write({ 'index.ts': 'export {};' });
-    expect((await refused()).hint).toBe('move what is no migration into a sub-folder');
+    expect((await refused()).hint).toBe("move files that aren't migrations into a subfolder");
     write({ 'noprefix.sql': 'select 1;' });
     expect((await refused()).hint).not.toContain('index');
   });

@@ -62,20 +62,14 @@ describe('sections', () => {
   });
 
   test.each<[string, string, SqlFileKind?]>([
-    ['-- migrate:up tranzaction:false\n', '1_a.sql:1:1: tranzaction is no option'],
-    ['\n-- migrate:up transaction:no\n', '1_a.sql:2:1: transaction:no is no value of transaction'],
-    ['-- migrate:up lock_timeout:5parsecs\n', '1_a.sql:1:1: lock_timeout:5parsecs is no time'],
-    ['-- migrate:up lock_timeout: 5s\n', '1_a.sql:1:1: lock_timeout: is no time'],
-    [
-      '-- migrate:up lock_timeout:1s lock_timeout:2s\n',
-      '1_a.sql:1:1: the option lock_timeout stands there twice',
-    ],
-    ['-- migrate:up\n-- migrate:sideways\n', '1_a.sql:2:1: migrate:sideways is no marker'],
+    ['-- migrate:up tranzaction:false\n', '1_a.sql:1:1: unknown option tranzaction'],
+    ['\n-- migrate:up transaction:no\n', '1_a.sql:2:1: transaction:no is not a value of transaction'],
+    ['-- migrate:up lock_timeout:5parsecs\n', '1_a.sql:1:1: lock_timeout:5parsecs is not a duration'],
+    ['-- migrate:up lock_timeout: 5s\n', '1_a.sql:1:1: lock_timeout: is not a duration'],
+    ['-- migrate:up lock_timeout:1s lock_timeout:2s\n', '1_a.sql:1:1: the option lock_timeout appears twice'],
+    ['-- migrate:up\n-- migrate:sideways\n', '1_a.sql:2:1: migrate:sideways is not a marker'],
     ['-- migrate:up\nselect 1;\n-- migrate:up\n', '1_a.sql:3:1: a second migrate:up section'],
-    [
-      '-- note\nselect 1;\n-- migrate:up\n',
-      '1_a.sql:2:1: SQL in front of the first marker belongs to no section',
-    ],
+    ['-- note\nselect 1;\n-- migrate:up\n', '1_a.sql:2:1: SQL before the first marker belongs to no section'],
     ['-- migrate:down\nselect 1;', '1_a.sql:1:1: there is no -- migrate:up section'],
     ['-- migrate:up\n-- migrate:down\n', '1_a.sql:2:1: a migrate:down section in a .up.sql file', 'up'],
   ])('%j: %s', (text, message, kind) => {
@@ -127,7 +121,7 @@ describe('engine 5: transactions', () => {
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) {
       expect(problem).toMatchObject({ code: 'MIGRATION_INVALID', subject: '/m/1_a.sql' });
-      expect(problem.hint).toMatch(/take .*out/);
+      expect(problem.hint).toMatch(/remove/);
       expect(problem.excerpt?.lines.find((line) => line.failing)?.text).toBe(text.split('\n').at(-1));
     }
   });
@@ -147,7 +141,7 @@ describe('engine 5: transactions', () => {
 test('of each mistake the first is shown, and how often it comes again', () => {
   const text = `${'begin;\nselect 1;\ncommit;\n'.repeat(10)}vacuum;\n\\i x\n`;
   expect(problems(text)).toEqual([
-    '1_a.sql:1:1: begin would end or begin a transaction in the middle of the migration (and 19 more in this file)',
+    '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration (and 19 more in this file)',
     '1_a.sql:31:1: vacuum cannot run inside a transaction',
     '1_a.sql:32:1: a psql command: \\i x',
   ]);
@@ -156,17 +150,17 @@ test('of each mistake the first is shown, and how often it comes again', () => {
 test.each([
   [
     '-- migrate:up transaction:false\nbegin;\nselect 1;\ncommit;',
-    'take transaction:false out: nothing',
+    'remove transaction:false: nothing',
     '-- migrate:up\nbegin;\nselect 1;\ncommit;',
   ],
   [
     '-- migrate:up transaction:false\nbegin isolation level serializable;\nselect 1;\ncommit;',
-    'take transaction:false out, and BEGIN and COMMIT',
+    'remove transaction:false, and BEGIN and COMMIT',
     'select 1;',
   ],
   [
     '-- migrate:up transaction:false\nbegin;\nvacuum a;\ncommit;',
-    'take BEGIN and COMMIT out: vacuum a cannot',
+    'remove BEGIN and COMMIT: vacuum a cannot',
     '-- migrate:up transaction:false\nvacuum a;',
   ],
   [
@@ -305,7 +299,7 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
     const [problem, ...others] = parseSqlFile('/m/1_a.sql', down(marker)).problems;
     expect(problem).toMatchObject({ code: 'MIGRATION_INVALID', message: expect.stringMatching(looks) });
     expect(problem?.excerpt?.line).toBe(2);
-    expect(problem?.hint).toMatch(/-- migrate:(up|down)|take it out/);
+    expect(problem?.hint).toMatch(/-- migrate:(up|down)|remove it/);
     expect(others).toEqual([]);
     // Within an explicit section as well.
     const text = `-- migrate:up\nselect 1;\n${marker}\nselect 2;\n-- migrate:down\n`;
@@ -356,7 +350,7 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
     ]);
     expect(problems('-- +goose Down\ndrop table a;', 'down')).toEqual([expect.stringMatching(looks)]);
     const [problem] = parseSqlFile('/m/1_a.up.sql', 'select 1;\n-- DOWN\nselect 2;', 'up').problems;
-    expect(problem?.hint).toMatch(/^move what follows into the \.down\.sql file/);
+    expect(problem?.hint).toMatch(/^move what follows to the \.down\.sql file/);
   });
 
   test('a heading with nothing below it but comments is one', () => {

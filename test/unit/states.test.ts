@@ -96,9 +96,9 @@ describe('engine 21: every state is a word of its own, with its remedy', () => {
       changed:
         'restore the file, or accept it: mpm-migrate repair 3_changed --tenant {tenant} --checksums --write',
       missing:
-        'restore the file, or forget it: mpm-migrate repair 4_missing --tenant {tenant} --missing --write',
+        'restore the file, or remove its row: mpm-migrate repair 4_missing --tenant {tenant} --missing --write',
       failed:
-        'mend the cause, then resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 5_failed --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 5_failed --tenant {tenant} --applied\nif you reverted what it did: mpm-migrate resolve 5_failed --tenant {tenant} --rolled-back',
+        'fix the cause, and then resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 5_failed --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 5_failed --tenant {tenant} --applied\nif you reverted what it did: mpm-migrate resolve 5_failed --tenant {tenant} --rolled-back',
       interrupted:
         'resume: mpm-migrate up --tenant {tenant} --force\nthis one alone: mpm-migrate resolve 6_interrupted --tenant {tenant} --retry\nif you finished it by hand: mpm-migrate resolve 6_interrupted --tenant {tenant} --applied\nif you reverted what it did: mpm-migrate resolve 6_interrupted --tenant {tenant} --rolled-back',
       'out-of-order':

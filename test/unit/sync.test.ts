@@ -369,7 +369,7 @@ describe("fleet 39: a folder is one tenant's", () => {
     const set = await readMigrations(config.migrations.core, 'core');
     await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toMatchObject({
       code: 'TENANT_FOLDER',
-      message: `the folder ${path('acme')} does not say whose it is`,
+      message: `the folder ${path('acme')} has no owner`,
       hint: expect.stringContaining('mpm-migrate sync --claim --tenant 1') as string,
     });
     expect((await sync(fleet('acme'))).held).toHaveLength(1);
@@ -403,7 +403,7 @@ describe("fleet 39: a folder is one tenant's", () => {
     await expect(tenantSet(moved, set, config)).rejects.toMatchObject({
       code: 'TENANT_FOLDER',
       message: expect.stringContaining('at another place: database "acme" on server "default"') as string,
-      hint: 'To take it along: mpm-migrate sync --claim --tenant 1',
+      hint: 'To claim it: mpm-migrate sync --claim --tenant 1',
     });
     expect((await sync([moved])).held).toHaveLength(1);
     expect(await sync([moved], { claim: true })).toMatchObject({ unchanged: 4, held: [] });
@@ -458,7 +458,7 @@ test('fleet 40: a copy whose core file was withdrawn is not pending, unless it i
   const plan = planUp(migrations, []);
   expect(plan.pending.map(({ name }) => name)).toEqual(['1_a', '2_b', '3_c']);
   expect(plan.notices).toEqual([
-    '4_d: a copy of what is no more in core, and skipped. mpm-migrate sync --prune removes it',
+    '4_d: a copy of a file that is no longer in core, and skipped. mpm-migrate sync --prune removes it',
   ]);
   expect(planAfter(migrations, 3)).toMatchObject({ pending: [], notices: plan.notices });
   expect(planAfter(migrations, 4)).toMatchObject({ pending: [], notices: [], head: '4_d' });

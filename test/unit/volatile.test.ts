@@ -134,7 +134,7 @@ test('fleet 45: a marker is read where it is one; others are refused, and it cha
   expect(migrations[0]?.checksum).toBe(plain.migrations[0]?.checksum);
 
   for (const [file, text, said] of [
-    ['1_a.sql', '-- mpm:pertenant\nselect 1;', '1_a.sql:1:1: mpm:pertenant is no marker'],
+    ['1_a.sql', '-- mpm:pertenant\nselect 1;', '1_a.sql:1:1: mpm:pertenant is not a marker'],
     ['1_a.sql', '-- mpm:shared\n-- mpm:per-tenant\nselect 1;', 'mpm:per-tenant contradicts mpm:shared'],
     ['3_c.ts', '// mpm:per_tenant\nexport const up = () => undefined;', '3_c.ts: mpm:per_tenant: no marker'],
   ] as const) {

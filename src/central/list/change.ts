@@ -39,7 +39,7 @@ where company_id = ${literal(id)} and coalesce(status::text, 'active') in (${fro
     `${name} (${id}) is not ${from.map((status) => (status === 'hold' ? 'on hold' : status)).join(' or ')}`,
     {
       subject: name,
-      hint: `See what it is: mpm-migrate tenant show ${idWord(id)}`,
+      hint: `To see its state: mpm-migrate tenant show ${idWord(id)}`,
     },
   );
 }
@@ -53,9 +53,9 @@ export async function changeName(listing: Listing, id: string, name: string): Pr
     ]);
     const same = found?.rows[0] as { id: string } | undefined;
     if (same) {
-      throw new MpmError('TENANT_EXISTS', `tenant ${same.id} is called "${name}" already`, {
+      throw new MpmError('TENANT_EXISTS', `tenant ${same.id} is already called "${name}"`, {
         subject: name,
-        hint: 'Give a name that tells the two apart.',
+        hint: 'Choose a different name.',
       });
     }
     await connection.application.send(

@@ -64,7 +64,7 @@ export function sortWords(filter: Pick<TenantFilter, 'tenants' | 'exclude'>): Se
   const sorted: SelectionWords = { wanted: { words: [], ranges: [] }, excluded: { words: [], ranges: [] } };
   const sort = (word: string, into: SelectionWords['wanted']) => {
     if (word.trim() === '')
-      throw new MpmError('USAGE', '--tenant: an empty name', { hint: 'Give an id, a name or a database.' });
+      throw new MpmError('USAGE', '--tenant: an empty name', { hint: 'Use an ID, a name, or a database.' });
     const range = /^(\d+)\.\.(\d+)$/.exec(word);
     if (!range?.[1] || !range[2]) return into.words.push(word);
     if (BigInt(range[1]) > BigInt(range[2])) {

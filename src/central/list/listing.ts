@@ -68,7 +68,7 @@ export async function listingError(error: unknown, { connection, config }: Listi
       hint:
         error.code === SQLSTATE.insufficientPrivilege
           ? 'Grant the user select on companies, company_databases, plugins and company_plugins.'
-          : 'mpm-migrate central up makes and mends the tables; "tenants" in the configuration names others.',
+          : 'mpm-migrate central up creates and fixes the tables; to use others, set "tenants" in the configuration.',
     });
   }
   const where = 'query' in config.tenants ? 'tenants.query' : `tenants.table ${config.tenants.table}`;
@@ -79,7 +79,7 @@ export async function listingError(error: unknown, { connection, config }: Listi
   return new MpmError('CENTRAL_INVALID', `${where} ${what}`, {
     ...options,
     subject: where,
-    hint: 'It lists the tenants: id, name, database and, where there are, server, status, labels (a JSON object), plugins (a JSON array of names).',
+    hint: 'It must list the tenants: id, name, database, and optionally server, status, labels (a JSON object), plugins (a JSON array of names).',
   });
 }
 

@@ -45,7 +45,7 @@ export async function oneAtATime(
       const by = holder ? `: ${describeHolder(holder)}` : '';
       throw new MpmError(
         'BUSY',
-        `another process keeps the list of tenants in "${connection.database}" locked${by}`,
+        `another process holds a lock on the list of tenants in "${connection.database}"${by}`,
         {
           subject: connection.database,
           cause: error,

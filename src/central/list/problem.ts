@@ -14,13 +14,13 @@ export function tenantProblem(tenant: Tenant, config: Config): MpmError | undefi
   if (tenant.clash?.kind === 'id') {
     return new MpmError('CENTRAL_INVALID', `the list of tenants has the id ${id} more than once`, {
       ...options,
-      hint: `Give each its own id, or mend ${'query' in config.tenants ? 'tenants.query' : 'its rows'}, so that it is clear which database is whose.`,
+      hint: `Give each its own ID, or fix ${'query' in config.tenants ? 'tenants.query' : 'its rows'}.`,
     });
   }
   if (!database) {
     return new MpmError('DATABASE_NAME', `${nameOf(tenant)} has no database in the central database`, {
       ...options,
-      hint: 'Name its database in the row, or remove the company.',
+      hint: 'Set its database in the row, or remove the company.',
     });
   }
   if (!Object.hasOwn(config.servers, server)) {
@@ -30,14 +30,14 @@ export function tenantProblem(tenant: Tenant, config: Config): MpmError | undefi
       `${nameOf(tenant)} is on server "${server}", which is not configured`,
       {
         ...options,
-        hint: `Add it to "servers" in the configuration, or mend the row; configured: ${known}.`,
+        hint: `Add it to "servers" in the configuration, or fix the row. Configured servers: ${known}.`,
       },
     );
   }
   if (isCentral(tenant, config)) {
     return new MpmError('WRONG_DATABASE', `${nameOf(tenant)} points at the central database "${database}"`, {
       ...options,
-      hint: 'A tenant has a database of its own: mend the row. The central database is migrated by: mpm-migrate central up',
+      hint: 'A tenant needs its own database: fix the row. To migrate the central database: mpm-migrate central up',
     });
   }
   const badName = databaseNameProblem(database);
@@ -47,7 +47,7 @@ export function tenantProblem(tenant: Tenant, config: Config): MpmError | undefi
       `${nameOf(tenant)} cannot have the database ${JSON.stringify(database)}: ${badName}`,
       {
         ...options,
-        hint: "Mend the row's database name.",
+        hint: "Fix the row's database name.",
       },
     );
   }
@@ -57,7 +57,7 @@ export function tenantProblem(tenant: Tenant, config: Config): MpmError | undefi
       `${nameOf(tenant)} has the same database as tenant ${tenant.clash.with}: "${database}"`,
       {
         ...options,
-        hint: 'Each tenant has a database of its own: mend one of the two rows.',
+        hint: 'Each tenant needs its own database: fix one of the two rows.',
       },
     );
   }

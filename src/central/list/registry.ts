@@ -142,18 +142,21 @@ function refuseSameName(name: string, [same]: SameName[]): void {
   const half = same.status === 'provisioning' || same.status === 'failed';
   throw new MpmError(
     'TENANT_EXISTS',
-    `tenant ${same.id} is called "${name}" already${half ? ', and its creation is not finished' : ''}`,
+    `tenant ${same.id} is already called "${name}"${half ? ', and its creation is not finished' : ''}`,
     {
       subject: name,
       hint: half
         ? `mpm-migrate tenant create --resume ${idWord(same.id)}`
-        : 'For another company of the same name say which database it gets: --database NAME',
+        : 'To create another tenant of the same name, choose its database: --database NAME',
     },
   );
 }
 
 function databaseTaken(message: string, options: { subject: string; cause?: unknown }): MpmError {
-  return new MpmError('DATABASE_EXISTS', message, { ...options, hint: 'Give another name with --database.' });
+  return new MpmError('DATABASE_EXISTS', message, {
+    ...options,
+    hint: 'Choose another name with --database.',
+  });
 }
 
 /** What the server says about a row, in words of tenants. */
@@ -172,18 +175,18 @@ export function registerError(error: unknown, { name, id }: Pick<NewTenant, 'nam
     });
   }
   if (error.code.startsWith('22')) {
-    return new MpmError('USAGE', `the central database does not take this: ${error.message}`, {
+    return new MpmError('USAGE', `the central database doesn't accept this: ${error.message}`, {
       ...options,
       hint:
         id === undefined
-          ? 'Give a shorter name.'
-          : 'Give an id of the type that companies.id has, and a name that fits.',
+          ? 'Use a shorter name.'
+          : 'Use an ID of the type of companies.id, and a name that fits.',
     });
   }
   if (/^(23|42)/.test(error.code)) {
-    return new MpmError('CENTRAL_INVALID', `the tenant cannot be entered: ${error.message}`, {
+    return new MpmError('CENTRAL_INVALID', `can't insert the tenant: ${error.message}`, {
       ...options,
-      hint: 'A column of yours that must be given needs a default; or enter the company yourself.',
+      hint: 'Give each required column of yours a default, or insert the company yourself.',
     });
   }
   return error;

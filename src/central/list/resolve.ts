@@ -94,7 +94,7 @@ function oneOf(word: string, matches: readonly Match[]): string {
   const list = matches.slice(0, 5).map((match) => `${match.id} (${match.name}, database ${match.database})`);
   throw new MpmError('USAGE', `"${word}" is more than one tenant: ${list.join('; ')}`, {
     subject: word,
-    hint: `Give the id: --tenant ${idWord(ids[0] ?? '')}`,
+    hint: `Use the ID: --tenant ${idWord(ids[0] ?? '')}`,
   });
 }
 
@@ -109,7 +109,7 @@ async function checkRanges(listing: Listing, ranges: Picked['ranges']): Promise<
       if (kind && !/^(smallint|integer|bigint|numeric)$/.test(kind.type)) {
         throw new MpmError('USAGE', `--tenant ${word}: ids of type ${kind.type} have no ranges`, {
           subject: word,
-          hint: 'Name the tenants one by one, or by --label.',
+          hint: 'Name each tenant, or use --label.',
         });
       }
       const found =

@@ -152,7 +152,7 @@ from ${list} t where t.database <> '' group by t.server, t.database having count
   const nameless = rows.reduce((sum, row) => sum + row.nameless, 0);
   if (nameless) {
     throw new MpmError('CENTRAL_INVALID', `the list of tenants has ${nameless} rows without an id`, {
-      hint: 'Each tenant has an id of its own: mend the rows, or the query that lists them.',
+      hint: 'Each tenant needs its own ID: fix the rows, or the query that lists them.',
     });
   }
   const first = (row: (typeof rows)[number]) => row.ids[0] ?? '';

@@ -29,7 +29,7 @@ export async function centralMigrationSets(config: Config): Promise<CentralSet[]
       `history: ${clash.history.schema}.${clash.history.table} is mpm-migrate's own`,
       {
         subject: 'history',
-        hint: 'Give the history another table; the default is mpm_migrate.history.',
+        hint: 'Use another table for the history; the default is mpm_migrate.history.',
       },
     );
   }

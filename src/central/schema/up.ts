@@ -142,8 +142,8 @@ function failure(config: Config, set: CentralSet['set'], error: MpmError): MpmEr
   const known = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   const mend =
     set === 'central'
-      ? 'Mend it, then: mpm-migrate central up. With --force it goes past what is out of order and resumes what was left half-done.'
-      : 'Mend what the server says, then: mpm-migrate central up';
+      ? 'Fix it, and then: mpm-migrate central up. With --force it applies out-of-order migrations and resumes half-done ones.'
+      : 'Fix what the server reports, and then: mpm-migrate central up';
   return new MpmError(keeps ? error.code : 'CENTRAL_FAILED', error.message, {
     ...known,
     hint: fits ? hint : mend,
@@ -156,7 +156,7 @@ export function noFolder(config: Config): MpmError {
     `there are no central migrations of your own: ${config.migrations.central}`,
     {
       subject: config.migrations.central,
-      hint: 'mpm-migrate create <name> --central writes the first one.',
+      hint: 'To create the first one: mpm-migrate create <name> --central',
     },
   );
 }

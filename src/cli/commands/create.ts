@@ -38,7 +38,7 @@ folder, and set migrations.templates in the configuration.`;
     });
     if (created.copied && !flags.quiet) {
       const what = created.copied === 1 ? '1 core file was' : `${created.copied} core files were`;
-      const why = 'a tenant with a folder is applied exactly what is in it';
+      const why = 'a tenant with its own folder gets exactly the migrations in it';
       process.stderr.write(`${what} copied to the new folder first: ${why}.\n`);
     }
     this.show(`${shortPath(created.path)}\n`);

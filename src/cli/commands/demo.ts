@@ -24,7 +24,7 @@ export default class Demo extends FleetCommand {
       import('../../ui/views/demo.ts'),
     ]);
     const display = await this.display();
-    const interrupts = listenForInterrupts(() => process.stderr.write('\nRemoving what the demo made.\n'));
+    const interrupts = listenForInterrupts(() => process.stderr.write('\nCleaning up.\n'));
     try {
       const stage = openDemoTerminal(
         {

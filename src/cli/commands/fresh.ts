@@ -42,7 +42,7 @@ export default class Fresh extends FleetCommand {
     const confirm = ({ id, name, database }: TenantRef) =>
       confirmName({
         name: database,
-        what: `The database of ${oneLine(name)} (${id}) and all that is in it will be destroyed.`,
+        what: `The database of ${oneLine(name)} (${id}) and everything in it will be destroyed.`,
         given,
         quiet: this.jsonEnabled(),
       });

@@ -46,15 +46,12 @@ Every change is recorded in a journal next to the history.`;
     const { flags, argv } = await this.parse(Repair);
     const names = argv.map(String);
     if (!flags.checksums && !flags.missing && !flags.stamp)
-      throw usage('Nothing to repair was named', 'Give --checksums, --missing or --stamp.');
+      throw usage('Nothing to repair was named', 'Use --checksums, --missing, or --stamp.');
     if (flags.stamp && (names.length || flags['all-names']))
-      throw usage(
-        '--stamp goes with no names',
-        'A head stamp is of the whole history: give no names with it.',
-      );
+      throw usage('--stamp takes no names', 'A head stamp covers the whole history.');
     if (!flags.stamp && names.length > 0 === Boolean(flags['all-names'])) {
-      const what = names.length ? 'Names and --all-names contradict each other' : 'No migration was named';
-      throw usage(what, 'Name migrations, or give --all-names for every one that is so.');
+      const what = names.length ? "Names and --all-names can't be combined" : 'No migration was named';
+      throw usage(what, 'Name migrations, or use --all-names for all of them.');
     }
     if (flags.central) return this.repairCentral(flags, names);
     const selection = selectionFrom(flags);

@@ -62,8 +62,8 @@ export default class Resolve extends FleetCommand {
 function needsOne(said: string | undefined): MpmError {
   const message = said
     ? "--applied, --rolled-back, --retry, and --skip can't be combined"
-    : 'What became of it was not said';
+    : 'No resolution was given';
   return new MpmError('USAGE', message, {
-    hint: 'Give one of --applied, --rolled-back, --retry and --skip.',
+    hint: 'Use one of --applied, --rolled-back, --retry, and --skip.',
   });
 }

@@ -117,7 +117,7 @@ export async function perform(
       if (!work.result.notices.includes(text)) work.result.notices.push(text);
     },
   };
-  const moved = new Error('the history was moved on by another runner');
+  const moved = new Error('another runner changed the history');
   const settled = new Map<string, MigrationOutcome>();
   let index = 0;
   try {
@@ -216,7 +216,7 @@ export function refused(refusals: readonly Refusal[]): MpmError {
 
 function interrupted(): MpmError {
   return new MpmError('INTERRUPTED', 'interrupted before the next migration', {
-    hint: 'Run the same command again: it goes on from here.',
+    hint: 'Run the same command again to continue from here.',
   });
 }
 

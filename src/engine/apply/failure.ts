@@ -61,7 +61,7 @@ function stageOf({ script, front, closing, isClosing }: BatchEntry, { completed 
   if (script.kind === 'module') return isClosing && isCommit(completed) ? 'it failed at COMMIT; ' : '';
   if (completed < front.length) return 'it failed before its first statement; ';
   const behind = completed - front.length - scan(script.sql).statements.length;
-  return isCommit(behind) ? 'it failed at COMMIT; ' : 'it failed behind its last statement; ';
+  return isCommit(behind) ? 'it failed at COMMIT; ' : 'it failed after its last statement; ';
 }
 
 function locateIn(
@@ -88,7 +88,7 @@ export function swallowed(entry: BatchEntry): MpmError {
       migration: entry.name,
       cause,
       aftermath: 'the migration was rolled back',
-      hint: 'A failed statement ends the transaction: let the error pass, or put a savepoint around that statement.',
+      hint: "A failed statement ends the transaction: don't catch the error, or put a savepoint around that statement.",
       ...(isServerError(cause) && { database: databaseFields(cause) }),
     },
   );
@@ -100,8 +100,8 @@ export function escaped(entry: BatchEntry, cause?: unknown): MpmError {
     migration: entry.name,
     cause,
     aftermath: 'what it committed was kept; it was not rolled back',
-    hint: `Take COMMIT or ROLLBACK out of it, and look at what it left.
-If all of it is there: mpm-migrate resolve ${entry.name} --tenant {tenant} --applied
+    hint: `Remove COMMIT or ROLLBACK from it, and check what it left.
+If everything is there: mpm-migrate resolve ${entry.name} --tenant {tenant} --applied
 If you reverted what it left: mpm-migrate resolve ${entry.name} --tenant {tenant} --rolled-back`,
   });
 }

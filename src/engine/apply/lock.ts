@@ -85,7 +85,7 @@ export async function waitForLock(connection: Connection, history: HistoryTable,
     },
     holder: () => holderOfLock(connection, history),
     busy: (holder) => ({
-      message: `another runner is at work on this database${holder ? `: ${describeHolder(holder)}` : ''}`,
+      message: `another runner is working on this database${holder ? `: ${describeHolder(holder)}` : ''}`,
       hint: 'Try again later, or wait longer with --lock-wait.',
     }),
   });
@@ -108,7 +108,7 @@ export async function waitForAttempt(
     },
     holder: async () => left,
     busy: () => ({
-      message: `an earlier attempt at ${left?.migration} is still at work in the server: ${left ? describeHolder(left) : ''}`,
+      message: `an earlier attempt at ${left?.migration} is still running on the server: ${left ? describeHolder(left) : ''}`,
       hint: `Wait until it is done, or end it: select pg_terminate_backend(${left?.pid}); or wait longer with --lock-wait.`,
     }),
   });
@@ -132,9 +132,9 @@ async function waitUntil({ lockWait, signal, onWaiting }: Wait, what: InUse): Pr
   for (let look = 0; ; look += 1) {
     if (await what.isFree()) return;
     if (signal?.aborted) {
-      throw new MpmError('INTERRUPTED', 'interrupted while another runner was at work here', {
+      throw new MpmError('INTERRUPTED', 'interrupted while another runner was working here', {
         aftermath: 'nothing was changed here',
-        hint: 'Run the same command again: it goes on from here.',
+        hint: 'Run the same command again to continue from here.',
       });
     }
     const holder = look % 5 === 0 ? await what.holder() : undefined;

@@ -90,7 +90,7 @@ function cancelled({ options, open }: AttemptContext): MpmError | undefined {
   const what = name ? `${name} was cancelled` : 'cancelled before the next migration';
   return new MpmError('INTERRUPTED', what, {
     ...(name && { migration: name }),
-    hint: 'Run the same command again: it goes on from here.',
+    hint: 'Run the same command again to continue from here.',
   });
 }
 
@@ -136,8 +136,8 @@ async function finishLost(work: AttemptContext, lost: MpmError): Promise<void> {
     throw new MpmError('COMMIT_UNKNOWN', `${lost.message}; and then: ${asMpmError(error).message}`, {
       cause: lost.cause,
       migration,
-      aftermath: `whether ${migration} was committed is not known`,
-      hint: 'Run the same command again: the history in the database decides, nothing is applied twice.',
+      aftermath: `it isn't known whether ${migration} was committed`,
+      hint: 'Run the same command again: the history in the database decides, and nothing is applied twice.',
     });
   });
   work.open = undefined;

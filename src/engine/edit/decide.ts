@@ -66,7 +66,7 @@ export function decideNothing(rows: readonly HistoryRow[], { emptied }: { emptie
     throw new MpmError('USAGE', `--to 0: the history here holds ${rows.length}`, {
       subject: '0',
       aftermath: 'nothing was changed here',
-      hint: 'A baseline takes nothing out. What is applied is reverted by: mpm-migrate down --tenant {tenant} --to 0',
+      hint: 'A baseline removes nothing. To revert what is applied: mpm-migrate down --tenant {tenant} --to 0',
     });
   }
   return emptied ? [] : [{ action: 'empty', name: '0', why: 'baseline: nothing was applied' }];
@@ -119,10 +119,10 @@ export function requireHalfDone(
   if (half.includes(name)) return;
   const state = statesOf(migrations, rows).find((entry) => entry.name === name)?.state;
   const what = state === undefined ? 'there is no such migration' : `it is ${state}`;
-  throw new MpmError('USAGE', `${name} is neither failed nor interrupted here: ${what}`, {
+  throw new MpmError('USAGE', `${name} isn't failed or interrupted here: ${what}`, {
     subject: name,
     hint: half.length
       ? `Half-done here: ${half.join(', ')}.`
-      : 'Nothing is half-done here. Look: mpm-migrate status --tenant {tenant}',
+      : 'Nothing is half-done here. To check: mpm-migrate status --tenant {tenant}',
   });
 }

@@ -49,7 +49,7 @@ export async function rehearseDown(
         subject: plugin,
         cause: error,
         aftermath: 'nothing was changed here',
-        hint: `Take out what depends on it; then: mpm-migrate plugin uninstall ${plugin} --down --tenant {tenant}`,
+        hint: `Remove what depends on it, and then: mpm-migrate plugin uninstall ${plugin} --down --tenant {tenant}`,
       });
     }
   });

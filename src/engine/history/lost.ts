@@ -35,10 +35,10 @@ export function requireHistory(
   throw new MpmError('NOT_EMPTY', `"${database}" ${lacks}; but the database is not empty: ${first}${more}`, {
     subject: database,
     aftermath: 'nothing was changed here',
-    hint: `If its schema is what your migrations up to NAME make: mpm-migrate baseline --tenant {tenant} --to NAME --write
-If none of them was applied here: mpm-migrate baseline --tenant {tenant} --to 0 --write
-If knex migrated it so far: mpm-migrate baseline --tenant {tenant} --from knex
-Other tools whose tables are read: mpm-migrate baseline --help`,
+    hint: `If its schema matches your migrations up to NAME: mpm-migrate baseline --tenant {tenant} --to NAME --write
+If none of them is applied here: mpm-migrate baseline --tenant {tenant} --to 0 --write
+If knex migrated it until now: mpm-migrate baseline --tenant {tenant} --from knex
+Other supported tools: mpm-migrate baseline --help`,
   });
 }
 
@@ -86,7 +86,7 @@ function lost({ database, count }: DatabaseState, comment: string | null): MpmEr
       subject: database,
       aftermath: 'nothing was changed here',
       hint: `If the history is right: mpm-migrate repair --tenant {tenant} --stamp --write
-If its schema is what your migrations up to NAME make: mpm-migrate baseline --tenant {tenant} --to NAME --write`,
+If its schema matches your migrations up to NAME: mpm-migrate baseline --tenant {tenant} --to NAME --write`,
     },
   );
 }

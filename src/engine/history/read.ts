@@ -50,7 +50,7 @@ export async function readState(connection: Connection, options: ReadOptions): P
       `connected to "${found.database}" where "${connection.database}" was meant`,
       {
         subject: connection.database,
-        hint: 'A pooler maps this name to another database: give the server a directUrl, or mend the pooler.',
+        hint: 'A pooler maps this name to another database: set a directUrl for the server, or fix the pooler.',
       },
     );
   }
@@ -137,7 +137,7 @@ function notAHistory({ database }: Connection, history: HistoryTable, why: strin
 function newer({ database, format }: DatabaseState): MpmError {
   return new MpmError(
     'HISTORY_NEWER',
-    `the history of "${database}" has format ${format}: a newer version of mpm-migrate wrote it, this one knows ${FORMAT}`,
+    `the history of "${database}" has format ${format}: a newer version of mpm-migrate wrote it; this version supports ${FORMAT}`,
     {
       subject: database,
       aftermath: 'nothing was changed here',

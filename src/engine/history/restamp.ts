@@ -64,7 +64,7 @@ export function stampSql(
   if (owner) {
     return scripts.some(mayComment) ? writeStampBehind(stamp) : writeStamp(name, comment, stamp);
   }
-  const notice = 'no head stamp: the user that migrates does not own the database';
+  const notice = "no head stamp: the migrating user doesn't own the database";
   if (!work.result.notices.includes(notice)) work.result.notices.push(notice);
   return undefined;
 }

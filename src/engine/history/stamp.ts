@@ -111,8 +111,8 @@ export interface Reached {
 export function selectReached(history: HistoryTable, atLeast: string): string {
   const version = versionOf(atLeast);
   if (!version) {
-    throw new MpmError('USAGE', `atLeast: ${JSON.stringify(atLeast)} is neither a version nor a migration`, {
-      hint: "For instance: { atLeast: '20260820140000' }",
+    throw new MpmError('USAGE', `atLeast: ${JSON.stringify(atLeast)} isn't a version or a migration`, {
+      hint: "For example: { atLeast: '20260820140000' }",
     });
   }
   const table = tableName(history);

@@ -126,7 +126,7 @@ function selectFlaws(history: HistoryTable): string {
       `${named(history)} and not ${trusted('c.relowner', history)}`,
     ),
     flaw(
-      `'%s is no ordinary table', ${on}`,
+      `'%s is not an ordinary table', ${on}`,
       `case c.relkind when 'v' then 'drop view %s;' when 'm' then 'drop materialized view %s;' when 'r' then case when c.reloftype <> 0 then 'alter table %s not of;' else 'alter table %s set logged;' end else 'drop table %s;' end, ${on}`,
       `${named(history)} and (c.relkind <> 'r' or c.relpersistence <> 'p' or c.reloftype <> 0)`,
     ),
@@ -247,7 +247,7 @@ function untrusted(database: string, table: string, flaws: readonly Flaw[]): Mpm
     {
       subject: database,
       aftermath: 'nothing was changed here',
-      hint: `Somebody else can write it, or have it run code of theirs. If it is yours all the same, as its owner or a superuser:
+      hint: `Another role can write to it, or make it run their code. If it is yours anyway, run as its owner or a superuser:
 ${mend}`,
     },
   );

@@ -23,7 +23,7 @@ const BEGIN: ReadonlySet<string> = new Set([
 ]);
 
 export const NOT_KYSELY =
-  "A migration in TypeScript or JavaScript is given Kysely's db, not Knex's or another tool's.";
+  "A TypeScript or JavaScript migration gets Kysely's db, not Knex's or another tool's.";
 
 /** What leads from one Kysely to another. */
 const LEADING = [

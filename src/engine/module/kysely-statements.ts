@@ -44,7 +44,7 @@ export class LateStatement extends Error {
   readonly statement: Statement | undefined;
 
   constructor(statement: Statement | undefined) {
-    super('a statement was not awaited: it came when the migration was done, and was not sent');
+    super('a statement was not awaited: it came after the migration was done, and was not sent');
     this.statement = statement;
   }
 }

@@ -82,7 +82,7 @@ export class ModuleCall {
       subject: this.path,
       cause: error,
       aftermath: 'what it did before stays as it was recorded',
-      hint: `Await or return what it begins: this ${kind} came from something that it left running.`,
+      hint: `Await or return what it starts: this ${kind} came from something that it left running.`,
     });
   }
 }
@@ -236,7 +236,7 @@ function refuse(what: string): void {
   if (!call) return;
   const error = new MpmError('MIGRATION_FAILED', `${what} in a migration would end all of them`, {
     migration: call.name,
-    hint: 'Take it out: a migration fails by throwing an error, and is done when it returns.',
+    hint: 'Remove it: a migration fails by throwing an error, and is done when it returns.',
   });
   // It counts also where the module catches it.
   if (!call.over) call.raise(error, 'refused');

@@ -41,8 +41,8 @@ export async function runModule(run: ModuleRun): Promise<string[]> {
   if (thrown) throw thrown.error;
   const unexecuted = statements.unexecuted(db);
   if (unexecuted) {
-    throw failed(run, `${unexecuted.what} was begun and never executed`, unexecuted.place, {
-      hint: 'End it with await ….execute() (an sql text: with .execute(db)), or take it out.',
+    throw failed(run, `${unexecuted.what} was started but never executed`, unexecuted.place, {
+      hint: 'End it with await ….execute() (for sql`…`: .execute(db)), or remove it.',
     });
   }
   if (!statements.sent) call.notices.push(`${name} sent nothing to the database`);
@@ -57,7 +57,7 @@ function refuseOthers(call: ModuleCall): void {
     'MIGRATION_FAILED',
     `a statement of ${caller.name} was sent on the handle that ${call.name} was given for another call`,
     {
-      hint: 'Use the db that the function is given, and keep nothing between calls: all tenants share the module, and what it imports.',
+      hint: 'Use the db that the function gets, and keep nothing between calls: all tenants share the module and its imports.',
     },
   );
   for (const each of [caller, call]) {
@@ -85,8 +85,8 @@ function problemOf(
     if (statements.unawaited) continue;
     const what =
       kind === 'rejection'
-        ? 'a promise was rejected that nobody awaited'
-        : 'an exception was thrown that nobody caught';
+        ? 'a promise that nobody awaited was rejected'
+        : 'an exception was thrown and not caught';
     return failed(run, `${what}: ${message}`, error, {
       cause: error,
       hint: 'Await it, or return its promise.',
@@ -106,7 +106,7 @@ function thrownProblem(run: ModuleRun, statements: Statements, error: unknown): 
   if (what === undefined && !called) return undefined;
   return failed(run, error.message, error, {
     cause: error,
-    hint: `${what === undefined ? 'Kysely is no function' : `Kysely has no ${what}`}. ${NOT_KYSELY} Rewrite it for Kysely, or in SQL.`,
+    hint: `${what === undefined ? 'Kysely is not a function' : `Kysely has no ${what}`}. ${NOT_KYSELY} Rewrite it for Kysely, or in SQL.`,
   });
 }
 
@@ -123,7 +123,7 @@ function unawaited(
   const what = statement ? `: ${statement.what}` : '';
   return failed(run, `a statement was not awaited${what}${outcome}`, statement?.place, {
     cause,
-    hint: 'Put await in front of it, or return its promise.',
+    hint: 'Add await before it, or return its promise.',
     ...(isServerError(cause) && { database: databaseFields(cause) }),
   });
 }

@@ -109,6 +109,6 @@ async function contentsOf(connection: Connection, { history }: MigrationContext)
 
 function lockLost(why: string): MpmError {
   return new MpmError('INTERRUPTED', `the connection that held the lock was lost, and ${why}`, {
-    hint: 'Look who ends connections that are "idle in transaction": the one whose name ends in /lock holds the lock.',
+    hint: 'Find out what ends connections that are "idle in transaction": the one whose name ends in /lock holds the lock.',
   });
 }

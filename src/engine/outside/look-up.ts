@@ -195,7 +195,7 @@ export async function requireValidIndexes(connection: Connection, migration: Mig
     throw new MpmError('PLAN_REFUSED', `${migration.name} is not applied: its index ${invalid} is invalid`, {
       migration: migration.name,
       aftermath: 'nothing was changed here',
-      hint: `Build it again: mpm-migrate resolve ${migration.name} --tenant {tenant} --retry`,
+      hint: `Rebuild it: mpm-migrate resolve ${migration.name} --tenant {tenant} --retry`,
     });
   }
 }

@@ -207,16 +207,16 @@ function changedSince(row: HistoryRow, index: number): MpmError {
   return refusal(
     row.name,
     `statement ${index + 1} of ${row.name} was changed after it had been run`,
-    `Restore it. Or finish it by hand, then: mpm-migrate resolve ${row.name} --tenant {tenant} --applied
-Or take back what it did, then: mpm-migrate resolve ${row.name} --tenant {tenant} --rolled-back`,
+    `Restore it. Or finish it by hand, and then: mpm-migrate resolve ${row.name} --tenant {tenant} --applied
+Or revert what it did, and then: mpm-migrate resolve ${row.name} --tenant {tenant} --rolled-back`,
   );
 }
 
 function nothingToSkip(row: HistoryRow): MpmError {
   return refusal(
     row.name,
-    `${row.name} was interrupted in front of statement ${row.statementsDone + 1}, which was not begun: there is nothing to skip`,
-    `Go on with it: mpm-migrate resolve ${row.name} --tenant {tenant} --retry`,
+    `${row.name} was interrupted before statement ${row.statementsDone + 1}, which hadn't started: there is nothing to skip`,
+    `Continue: mpm-migrate resolve ${row.name} --tenant {tenant} --retry`,
   );
 }
 
@@ -225,8 +225,8 @@ function endUnknown(row: HistoryRow): MpmError {
   const command = `mpm-migrate resolve ${row.name} --tenant {tenant}`;
   return refusal(
     row.name,
-    `${row.name} was interrupted${place}, which runs outside a transaction: whether it was done is not known`,
-    `Look at the database. If it was not done, run it again: ${command} --retry\nIf it was done, go on after it: ${command} --skip`,
+    `${row.name} was interrupted${place}, which runs outside a transaction: it isn't known whether it was done`,
+    `Look at the database. If it was not done, run it again: ${command} --retry\nIf it was done, continue after it: ${command} --skip`,
   );
 }
 
@@ -264,9 +264,9 @@ async function underLock(
 /** The session keeps what the statements set in it, and what they need of it: neither is to be had behind a pooler. */
 async function refusePooler(connection: Connection): Promise<void> {
   if (await connection.holdSession()) return;
-  throw new MpmError('CONNECTION', 'transaction:false needs a connection past the pooler', {
+  throw new MpmError('CONNECTION', 'transaction:false needs a connection that bypasses the pooler', {
     aftermath: 'nothing was changed here',
-    hint: 'Give the server a directUrl in the configuration (servers.<name>.directUrl).',
+    hint: 'Set a directUrl for the server in the configuration (servers.<name>.directUrl).',
   });
 }
 

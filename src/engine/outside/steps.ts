@@ -160,7 +160,7 @@ function stopped(run: StatementRun, index: number, error: unknown, clean = false
       ? (known?.excerpt ?? locateInModule(script, error))
       : undefined;
   const server = isServerError(error) ? error : undefined;
-  const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped half-way';
+  const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped halfway';
   const lost = run.context.connection.lost !== undefined;
   const message = messageOf(error);
   return new MpmError(
@@ -170,8 +170,8 @@ function stopped(run: StatementRun, index: number, error: unknown, clean = false
       migration: run.name,
       // A retry by the lanes would be refused as interrupted: what is kept is resumed on request only.
       cause: clean ? error : undefined,
-      aftermath: clean ? 'nothing was kept' : `${place}; what went before was kept`,
-      ...(clean ? {} : { hint: `${known?.hint ?? 'Mend the cause.'}\n${resume}` }),
+      aftermath: clean ? 'nothing was kept' : `${place}; earlier work was kept`,
+      ...(clean ? {} : { hint: `${known?.hint ?? 'Fix the cause.'}\n${resume}` }),
       ...(excerpt && { excerpt }),
       ...(server ? { database: databaseFields(server) } : known?.database && { database: known.database }),
     },
@@ -181,7 +181,7 @@ function stopped(run: StatementRun, index: number, error: unknown, clean = false
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.includes(GUARD.moved)
-    ? 'the history was changed meanwhile: this attempt holds it no longer'
+    ? 'the history was changed meanwhile: this attempt no longer holds it'
     : message;
 }
 

@@ -63,16 +63,16 @@ function kindProblem(folder: string, name: string): MpmError | undefined {
   try {
     const stat = statSync(path);
     if (stat.isFile()) return undefined;
-    what = stat.isDirectory() ? 'is a folder, not a file' : 'is no ordinary file';
+    what = stat.isDirectory() ? 'is a folder, not a file' : "isn't an ordinary file";
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     what = ['ENOENT', 'ELOOP', 'ENOTDIR'].includes(code)
-      ? 'is a link that leads to no file'
+      ? 'is a broken link'
       : `cannot be looked at: ${(error as Error).message}`;
   }
   return new MpmError('MIGRATION_INVALID', `${name} ${what}`, {
     subject: path,
-    hint: 'put the file there, or remove it or move it away: what is called like a migration is not passed over',
+    hint: "put the file there, remove it, or move it away: files named like migrations aren't ignored",
   });
 }
 
@@ -99,8 +99,8 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
           file,
           `${file} has no numeric prefix, so it has no place in the order`,
           /^(?:index|main)\./.test(file)
-            ? 'move what is no migration into a sub-folder'
-            : `move what is no migration into a sub-folder; a migration is called 20260131120000_${file}`,
+            ? "move files that aren't migrations into a subfolder"
+            : `move files that aren't migrations into a subfolder; a migration's name is like 20260131120000_${file}`,
         );
       continue;
     }
@@ -118,7 +118,7 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
     complain(
       second.file,
       `${first.file} and ${second.file} ${same}`,
-      'give the one that is applied nowhere yet another number',
+      "give another number to the one that isn't applied anywhere yet",
     );
   }
   for (const pair of found) {
@@ -147,12 +147,14 @@ function folderError(folder: string, error: unknown): MpmError {
   if (code === 'ENOENT') {
     return new MpmError('FOLDER_MISSING', `There is no folder ${folder}`, {
       subject: folder,
-      hint: 'mpm-migrate init makes the folders; mpm-migrate create <name> writes a first migration.',
+      hint: 'mpm-migrate init creates the folders; mpm-migrate create <name> creates a first migration.',
       cause: error,
     });
   }
   const message =
-    code === 'ENOTDIR' ? `${folder} is no folder` : `${folder} cannot be read: ${(error as Error).message}`;
+    code === 'ENOTDIR'
+      ? `${folder} is not a folder`
+      : `${folder} cannot be read: ${(error as Error).message}`;
   return new MpmError('FILE_SYSTEM', message, {
     subject: folder,
     hint: 'Check the path and its permissions.',

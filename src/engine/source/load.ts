@@ -34,7 +34,7 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
   }
   const { up, down } = migration;
   if (down !== undefined && typeof down !== 'function') {
-    throw invalid(path, 'its down is no function', 'export a function down, or none');
+    throw invalid(path, 'its down is not a function', 'export a function down, or remove it');
   }
   const options = optionsOf(path, migration['config'] ?? exports['config']);
   const config = migration['config'] ?? exports['config'];
@@ -43,7 +43,7 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
   const notices = [...call.notices];
   if (state) {
     notices.push(
-      `${name} runs at one tenant at a time: it keeps "${state.variable}" between calls (${basename(state.path)})`,
+      `${name} runs for one tenant at a time: it keeps "${state.variable}" between calls (${basename(state.path)})`,
     );
   }
   const serial = said || state !== undefined;
@@ -79,7 +79,7 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
   const options: MigrationOptions = { transaction: true };
   if (config === undefined) return options;
   if (typeof config !== 'object' || config === null) {
-    throw invalid(path, 'its config is no object', 'export const config = { transaction: false };');
+    throw invalid(path, 'its config is not an object', 'export const config = { transaction: false };');
   }
   for (const [key, value] of Object.entries(config)) {
     if (key === 'transaction') {
@@ -91,10 +91,10 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
         throw invalid(path, 'config.serial must be true or false', 'write serial: true');
     } else if (key === 'lockTimeout' || key === 'statementTimeout') {
       const ms = typeof value === 'number' || typeof value === 'string' ? parseDuration(value) : undefined;
-      if (ms === undefined) throw invalid(path, `config.${key} is no time`, `give it ${DURATION_FORM}`);
+      if (ms === undefined) throw invalid(path, `config.${key} is not a duration`, `use ${DURATION_FORM}`);
       options[key] = ms;
     } else {
-      throw invalid(path, `config.${key} is no option`, `known are ${KEYS.join(', ')}`);
+      throw invalid(path, `config.${key}: unknown option`, `known options: ${KEYS.join(', ')}`);
     }
   }
   return options;

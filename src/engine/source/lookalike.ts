@@ -65,16 +65,16 @@ export function lookalikeAt(
 
 /** What to write instead. */
 export function instead({ text, direction }: Lookalike, half: Direction | undefined): string {
-  const comment = 'If it is only a comment, say it in other words';
+  const comment = 'If it is only a comment, reword it';
   if (/liquibase/i.test(text)) {
-    return 'take it out; write -- migrate:up above the changes, and the SQL of the --rollback lines below -- migrate:down';
+    return 'remove it; write -- migrate:up above the changes, and the SQL of the --rollback lines below -- migrate:down';
   }
-  if (/statement(?:begin|end)/i.test(text)) return 'take it out: statements need no marks here';
+  if (/statement(?:begin|end)/i.test(text)) return 'remove it: statements need no markers here';
   const options = /no[ _-]?transaction/i.test(text) ? ' transaction:false' : '';
   if (half && direction && direction !== half) {
-    return `move what follows into the .${direction}.sql file. ${comment}`;
+    return `move what follows to the .${direction}.sql file. ${comment}`;
   }
   if (direction) return `write -- migrate:${direction}${options} on a line of its own. ${comment}`;
   if (options) return 'write transaction:false behind -- migrate:up';
-  return `write -- migrate:up above what is to be done, -- migrate:down above what takes it back. ${comment}`;
+  return `write -- migrate:up above the changes, and -- migrate:down above what reverts them. ${comment}`;
 }

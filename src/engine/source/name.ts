@@ -43,23 +43,23 @@ export function versionOf(name: string): string {
  */
 export function slugOf(name: string): string {
   const refuse = (why: string, hint: string) =>
-    new MpmError('MIGRATION_NAME', `${JSON.stringify(name)} cannot be a migration's name: ${why}`, {
+    new MpmError('MIGRATION_NAME', `${JSON.stringify(name)} can't be a migration's name: ${why}`, {
       subject: name,
       hint,
     });
   const slug = name.trim().replace(/\s+/g, '_');
-  const example = 'For instance: mpm-migrate create add_meter_status';
+  const example = 'For example: mpm-migrate create add_meter_status';
   if (slug === '') throw refuse('it is empty', example);
   if (/[/\\]/.test(slug) || slug.includes('..')) {
     throw refuse(
-      'it holds a path',
-      `Give the name alone; --central and --tenant 42 choose the folder. ${example}`,
+      'it contains a path',
+      `Use only the name; --central and --tenant 42 choose the folder. ${example}`,
     );
   }
   if (/\.(?:sql|[mc]?[jt]s)$/i.test(slug))
-    throw refuse('it has an extension', 'Leave it away; --sql makes a SQL file.');
-  if (!/^[A-Za-z0-9_-]+$/.test(slug)) throw refuse('it takes letters, digits, _ and - only', example);
-  if (slug.length > 100) throw refuse('it is longer than 100 characters', 'Say it shorter.');
+    throw refuse('it has an extension', 'Omit it; --sql creates a SQL file.');
+  if (!/^[A-Za-z0-9_-]+$/.test(slug)) throw refuse('use only letters, digits, _, and -', example);
+  if (slug.length > 100) throw refuse('it is longer than 100 characters', 'Use a shorter name.');
   return slug;
 }
 

@@ -213,7 +213,7 @@ export function oneError(folder: string, problems: MpmError[]): MpmError {
   return new MpmError(code, `${problems.length} problems in ${folder}\n${lines.join('\n')}`, {
     subject: folder,
     ...(first?.excerpt && { excerpt: first.excerpt }),
-    hint: 'Mend them all; no database was touched.',
+    hint: 'Fix them all. No database was touched.',
   });
 }
 
@@ -230,7 +230,7 @@ export function mergeMigrations(lists: readonly (readonly Migration[])[]): reado
   if (!clashes.length) return merged;
   throw new MpmError('MIGRATION_INVALID', clashes.slice(0, 5).join('\n'), {
     subject: clashes[0] ?? '',
-    hint: 'Give the one that is applied nowhere yet another number. Core and the plugins of a tenant have one order.',
+    hint: "Give another number to the one that isn't applied anywhere yet. A tenant's core and plugin migrations have one order.",
   });
 }
 

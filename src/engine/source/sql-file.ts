@@ -26,15 +26,15 @@ export interface SqlFile {
 export type SqlFileKind = 'both' | Direction;
 
 const PROBLEMS: Record<ScanProblem['kind'], { what: string; hint: string }> = {
-  quote: { what: "this string has no closing '", hint: "close it; a ' within is written ''" },
-  identifier: { what: 'this name has no closing "', hint: 'close it; a " within is written ""' },
+  quote: { what: "this string has no closing '", hint: "close it; write a ' inside it as ''" },
+  identifier: { what: 'this name has no closing "', hint: 'close it; write a " inside it as ""' },
   'dollar-quote': { what: 'this dollar quote is never closed', hint: 'end it with the same $tag$' },
   comment: { what: 'this comment has no */', hint: 'close it; comments nest, each /* needs its */' },
   parenthesis: { what: 'this parenthesis is never closed', hint: 'close it before the end of the statement' },
-  nul: { what: 'a NUL byte', hint: 'take it out: PostgreSQL text holds none' },
+  nul: { what: 'a NUL byte', hint: "remove it: PostgreSQL text can't contain it" },
   'meta-command': {
     what: 'a psql command',
-    hint: 'take it out: only psql knows it, the server does not. Variables and \\i need their SQL written out',
+    hint: 'remove it: only psql understands it. Write out the SQL of variables and \\i',
   },
   'copy-data': {
     what: 'COPY … FROM STDIN with its data in the file',
@@ -73,7 +73,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     if (stray) {
       complaints.push({
         offset: stray.start,
-        message: 'SQL in front of the first marker belongs to no section',
+        message: 'SQL before the first marker belongs to no section',
         hint: markers.some(({ text: marker }) => /^migrate:up(?:\s|$)/.test(marker))
           ? 'move it below -- migrate:up'
           : 'write -- migrate:up above it',
@@ -86,7 +86,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     const complain = (message: string, hint: string) =>
       complaints.push({ offset: marker.offset, message, hint });
     if (!direction) {
-      complain(`${word} is no marker`, 'write -- migrate:up or -- migrate:down');
+      complain(`${word} is not a marker`, 'write -- migrate:up or -- migrate:down');
       return;
     }
     if (sections.has(direction)) {
@@ -118,7 +118,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     complaints.push({
       offset: found.offset,
       kind: 'lookalike',
-      message: `${shorten(found.text)} looks like a marker, but only -- migrate:up and -- migrate:down begin a section`,
+      message: `${shorten(found.text)} looks like a marker, but only -- migrate:up and -- migrate:down start a section`,
       hint: instead(found, kind === 'both' ? undefined : kind),
     });
   }
@@ -138,7 +138,12 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
       complaints.push({ offset, message: `${said} contradicts mpm:${file.share}`, hint: 'keep one of them' });
     } else if (share) file.share = share;
     else if (!lookalikes.some((each) => each.offset === offset)) {
-      complaints.push({ offset, kind: 'note', message: `${shorten(said)} is no marker`, hint: SHARE_HINT });
+      complaints.push({
+        offset,
+        kind: 'note',
+        message: `${shorten(said)} is not a marker`,
+        hint: SHARE_HINT,
+      });
     }
   }
   for (const section of sections.values()) {
@@ -185,7 +190,7 @@ function script(
   return { kind: 'sql', path, text, sql, start, options };
 }
 
-const KNOWN = 'known are transaction:false, lock_timeout:5s and statement_timeout:10min';
+const KNOWN = 'known options: transaction:false, lock_timeout:5s, statement_timeout:10min';
 
 /** Reads what stands behind a `-- migrate:up` or `-- migrate:down` marker. */
 function parseOptions(words: readonly string[]): {
@@ -200,17 +205,17 @@ function parseOptions(words: readonly string[]): {
     const key = colon < 0 ? word : word.slice(0, colon);
     const value = colon < 0 ? '' : word.slice(colon + 1);
     const complain = (message: string, hint: string) => complaints.push({ message, hint });
-    if (seen.has(key)) complain(`the option ${key} stands there twice`, 'keep one of them');
+    if (seen.has(key)) complain(`the option ${key} appears twice`, 'keep one of them');
     seen.add(key);
     if (key === 'transaction') {
       if (value === 'true' || value === 'false') options.transaction = value === 'true';
-      else complain(`${word} is no value of transaction`, 'write transaction:false or transaction:true');
+      else complain(`${word} is not a value of transaction`, 'write transaction:false or transaction:true');
     } else if (key === 'lock_timeout' || key === 'statement_timeout') {
       const ms = value === '' ? undefined : parseDuration(value);
-      if (ms === undefined) complain(`${word} is no time`, `${key}: is followed by ${DURATION_FORM}`);
+      if (ms === undefined) complain(`${word} is not a duration`, `${key}: needs ${DURATION_FORM}`);
       else options[key === 'lock_timeout' ? 'lockTimeout' : 'statementTimeout'] = ms;
     } else {
-      complain(`${key} is no option`, KNOWN);
+      complain(`unknown option ${key}`, KNOWN);
     }
   }
   return { options, complaints };

@@ -64,17 +64,17 @@ export function readSection(
         offset: statement.start,
         kind: 'modes',
         message: `${shown}: a transaction with modes of its own`,
-        hint: 'take BEGIN and COMMIT out: each migration runs in a transaction of ours (read committed)',
+        hint: 'remove BEGIN and COMMIT: each migration already runs in a transaction (read committed)',
       };
     }
     return {
       offset: statement.start,
       kind: 'control',
-      message: `${shown} would end or begin a transaction in the middle of the migration`,
+      message: `${shown} would end or start a transaction in the middle of the migration`,
       hint: section.options.transaction
-        ? 'take it out: the whole file runs in one transaction. Work that needs several goes into several files; work that needs none, behind -- migrate:' +
+        ? 'remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:' +
           `${section.direction} transaction:false`
-        : 'take it out: with transaction:false each statement is committed by itself',
+        : 'remove it: with transaction:false each statement is committed separately',
     };
   });
   return { blanks: [], complaints: [...complaints, ...outsideOnly(section, statements, text)] };
@@ -88,8 +88,8 @@ function wrappedWithout(begin: Statement, inner: readonly Statement[], text: str
     offset: begin.start,
     message: `${shorten(text.slice(begin.start, begin.end))} … COMMIT around a section with transaction:false`,
     hint: outside
-      ? `take BEGIN and COMMIT out: ${shorten(text.slice(outside.start, outside.end))} cannot run inside a transaction`
-      : `take transaction:false out${wrapper}: nothing in it needs to run outside a transaction`,
+      ? `remove BEGIN and COMMIT: ${shorten(text.slice(outside.start, outside.end))} cannot run inside a transaction`
+      : `remove transaction:false${wrapper}: nothing in it needs to run outside a transaction`,
   };
 }
 

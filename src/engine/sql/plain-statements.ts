@@ -24,8 +24,8 @@ export function requirePlainStatements(sql: string, source: string, { write }: {
   const [problem] = problems;
   if (problem) throw refused(sql, source, problem.offset, PROBLEMS[problem.kind]);
   if (statements.length === 0) {
-    throw new MpmError('USAGE', `${source}: no statement`, {
-      hint: "For instance: --sql 'select count(*) from meters'",
+    throw new MpmError('USAGE', `${source}: no statements`, {
+      hint: "For example: --sql 'select count(*) from meters'",
     });
   }
   for (const statement of statements) {
@@ -36,8 +36,8 @@ export function requirePlainStatements(sql: string, source: string, { write }: {
         statement.start,
         `${statement.words[0]?.toUpperCase()} is not for exec`,
         write
-          ? 'All statements run in one transaction for each tenant; take it out.'
-          : 'The statements run in one read-only transaction for each tenant; take it out.',
+          ? 'All statements run in one transaction per tenant; remove it.'
+          : 'The statements run in one read-only transaction per tenant; remove it.',
       );
     }
     if (statement.words[0] === 'copy' && (!write || statement.words.includes('stdout'))) {
@@ -56,6 +56,6 @@ function endsTransaction({ words }: Statement): boolean {
 function refused(sql: string, source: string, offset: number, what: string, hint?: string): MpmError {
   return new MpmError('USAGE', what, {
     excerpt: excerptAt(source, sql, offset),
-    hint: hint ?? 'Mend it; nothing was sent to anybody.',
+    hint: hint ?? 'Fix it. Nothing was sent to any tenant.',
   });
 }

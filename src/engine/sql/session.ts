@@ -140,8 +140,8 @@ function gone(name: string, what: string, number: number): MpmError {
     {
       migration: name,
       aftermath: 'nothing was changed here',
-      hint: `Finish it by hand, then: mpm-migrate resolve ${name} --tenant {tenant} --applied
-Or take back what it did, then: mpm-migrate resolve ${name} --tenant {tenant} --rolled-back`,
+      hint: `Finish it by hand, and then: mpm-migrate resolve ${name} --tenant {tenant} --applied
+Or revert what it did, and then: mpm-migrate resolve ${name} --tenant {tenant} --rolled-back`,
     },
   );
 }

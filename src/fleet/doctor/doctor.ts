@@ -52,7 +52,7 @@ export async function doctor(
     try {
       return await work();
     } catch (error) {
-      const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(error);
+      const { message, hint = 'Fix what it reports, and then run doctor again.' } = asMpmError(error);
       add(about, 'error', message, hint);
       return undefined;
     }
@@ -104,12 +104,12 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
   } catch (error) {
     if (error instanceof MpmError && error.code === 'ROW_SECURITY') {
       const remedy = error.hint ?? 'Let the user see all rows.';
-      add('central', 'error', `${error.message}; of the tenants it leaves ${visible} to be seen`, remedy);
+      add('central', 'error', `${error.message}; it shows only ${visible} of the tenants`, remedy);
       return undefined;
     }
     throw error;
   }
-  add('central', 'ok', `${connection.database}, at the version that is needed; tenants: ${tenants.length}`);
+  add('central', 'ok', `${connection.database}, at the required version; tenants: ${tenants.length}`);
   await judgeLedger(connection, add);
   const installable = (await listInstallable(central)).map(({ name }) => name);
   const pooled = 'builtIn' in config.tenants ? await readPool(central) : [];
@@ -122,19 +122,19 @@ async function readCentral(central: Central, add: Add): Promise<Listed | undefin
 /** A run is written to the ledger, and taken back. */
 async function judgeLedger(connection: Connection, add: Add): Promise<void> {
   const writing = await tryWriting(connection, LEDGER_ROW).catch((error: unknown) => ({ error }));
-  if (!writing) return add('central', 'ok', 'the ledger takes writes');
+  if (!writing) return add('central', 'ok', 'the ledger accepts writes');
   const { message, hint } = asMpmError(writing.error);
-  const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, best as its owner.';
-  add('central', 'error', `the ledger takes no writes: ${message}`, remedy);
+  const remedy = hint ?? 'Let the user write to all tables of schema mpm_migrate, preferably as its owner.';
+  add('central', 'error', `the ledger doesn't accept writes: ${message}`, remedy);
 }
 
 function judgeWriting(about: string, { writing }: ServerFacts, add: Add): void {
-  if (!writing) return add(about, 'ok', 'it takes writes');
-  const { message, hint = 'Mend what it says, then run doctor again.' } = asMpmError(writing.error);
+  if (!writing) return add(about, 'ok', 'it accepts writes');
+  const { message, hint = 'Fix what it reports, and then run doctor again.' } = asMpmError(writing.error);
   // Whoever takes lo_create from everybody says nothing of other writes.
   if (sqlstateOf(writing.error) === SQLSTATE.insufficientPrivilege)
-    add(about, 'warning', `whether it takes writes could not be tried: ${message}`, hint);
-  else add(about, 'error', `it takes no writes: ${message}`, hint);
+    add(about, 'warning', `whether it accepts writes could not be tried: ${message}`, hint);
+  else add(about, 'error', `it doesn't accept writes: ${message}`, hint);
 }
 
 function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
@@ -142,12 +142,12 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
   const { version, versionText, pooled, user, createdb, clock, free, connections } = facts;
   if (version < OLDEST) add(about, 'error', `PostgreSQL ${versionText}`, 'PostgreSQL 13 or newer is needed.');
   else add(about, 'ok', `PostgreSQL ${versionText}`);
-  if (createdb) add(about, 'ok', `"${user}" may create databases`);
+  if (createdb) add(about, 'ok', `"${user}" can create databases`);
   else {
     add(
       about,
       'warning',
-      `"${user}" may not create databases`,
+      `"${user}" can't create databases`,
       `For "tenant create": alter role "${user}" createdb;`,
     );
   }
@@ -155,13 +155,12 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
   judgeWriting(about, facts, add);
   const through = config.servers[name]?.directUrl === undefined ? 'url' : 'directUrl';
   if (pooled) {
-    const remedy = `It keeps a connection for each database that it was asked for, and cannot carry all: give servers.${name}.directUrl the address of PostgreSQL itself.`;
-    add(about, 'warning', `a pooler is between here and the server (${through})`, remedy);
+    const remedy = `A pooler keeps a connection for each database: set servers.${name}.directUrl to the address of PostgreSQL itself.`;
+    add(about, 'warning', `there is a pooler between here and the server (${through})`, remedy);
   }
   const seconds = Math.round(Math.abs(clock) / 1000);
   if (seconds >= 5) {
-    const remedy =
-      'Set both clocks by NTP: times in histories and in the ledger would contradict each other.';
+    const remedy = "Set both clocks by NTP: times in histories and in the ledger would can't be combined.";
     add(
       about,
       'warning',
@@ -183,7 +182,7 @@ function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add)
     add(
       about,
       'error',
-      `dropping was interrupted, they can only be dropped again: ${quoted(broken)}`,
+      `a drop was interrupted, and they can only be dropped again: ${quoted(broken)}`,
       `drop database "${broken[0]}";`,
     );
   }
@@ -198,7 +197,7 @@ function judgeAliases({ groups, copies }: Aliases, add: Add): void {
     for (const name of others) add(`server ${name}`, 'ok', `it is the server "${first}" under another name`);
   }
   for (const { name, of } of copies) {
-    const remedy = `Its tenants would be looked for in the copy: check that servers.${name} leads where you mean.`;
+    const remedy = `Its tenants would be searched in the copy: check servers.${name}.`;
     add(`server ${name}`, 'warning', `it is a copy or a standby of the server "${of}"`, remedy);
   }
 }
@@ -216,18 +215,18 @@ async function judgeTemplate(
   add: Add,
 ): Promise<void> {
   const about = `server ${server}`;
-  if (!config.templates) return add(about, 'ok', 'templates are off: new tenants are made by replay');
+  if (!config.templates) return add(about, 'ok', 'templates are off: new tenants run all migrations');
   const template = await withServer(config, server, (connection) =>
     findTemplate(connection, config, sources),
   );
   const missing = sharesNothing(sources)
-    ? 'no template: there is nothing that new tenants share'
+    ? 'no template: new tenants share nothing'
     : 'no template of the current files yet: the next new tenant builds it first';
   if (!template) add(about, 'ok', missing);
   else if (template.name !== undefined) add(about, 'ok', 'the template is current');
-  else if (template.unfit) add(about, 'warning', template.why, 'The next new tenant builds it anew first.');
+  else if (template.unfit) add(about, 'warning', template.why, 'The next new tenant rebuilds it first.');
   else {
-    const remedy = 'New tenants are made by replay. Let one role own what is created: history.owners.';
+    const remedy = 'New tenants run all migrations. Let one role own new databases: history.owners.';
     add(about, 'warning', template.why, remedy);
   }
 }
@@ -240,8 +239,8 @@ async function judgeBeginning(config: Config, server: string, add: Add): Promise
   const what = `databases.template: "${template}"`;
   const about = `server ${server}`;
   const remedy =
-    'New databases are copies of it: make it, or take databases.template out of the configuration.';
-  if (!there) add(about, 'error', `${what} is not there`, remedy);
+    'New databases are copies of it: create it, or remove databases.template from the configuration.';
+  if (!there) add(about, 'error', `${what} doesn't exist`, remedy);
   else if (there.unfit !== null) {
     const sql = `reindex database ${identifier(template)}; alter database ${identifier(template)} refresh collation version;`;
     add(about, 'error', `${what} is not copied: ${there.unfit}`, there.valid ? `In it: ${sql}` : remedy);

@@ -35,7 +35,7 @@ export function judgeFolders(config: Config, tenants: readonly Tenant[], add: Ad
   );
   if (left.size === 0) return;
   const names = [...left].toSorted();
-  const remedy = `Move them out of ${config.migrations.tenants}, or make one a tenant's: mpm-migrate sync --claim --tenant ID`;
+  const remedy = `Move them out of ${config.migrations.tenants}, or assign one to a tenant: mpm-migrate sync --claim --tenant ID`;
   add('folders', 'warning', `no tenant's folders: ${quoted(names)}`, remedy, names);
 }
 
@@ -67,15 +67,9 @@ export async function judgePlugins(
 export async function judgeCentralFiles(config: Config, add: Add): Promise<void> {
   const { sets } = await centralStatus(config);
   for (const { set, applied, pending, problems } of sets.filter((each) => each.set === 'central')) {
-    for (const problem of problems)
-      add(set, 'error', problem, 'What to do is said by: mpm-migrate central up');
+    for (const problem of problems) add(set, 'error', problem, 'To see what to do: mpm-migrate central up');
     if (pending.length)
-      add(
-        set,
-        'warning',
-        `central migrations that are not applied: ${pending.length}`,
-        'mpm-migrate central up',
-      );
+      add(set, 'warning', `pending central migrations: ${pending.length}`, 'mpm-migrate central up');
     else if (applied && !problems.length) add(set, 'ok', `central migrations of your own: ${applied}`);
   }
 }

@@ -11,19 +11,19 @@ export function judgeRights(about: string, rights: Rights, add: Add): void {
   const { user, bootstrap, attributes, groups, readOnly } = rights;
   const beyond = [
     ...(attributes.includes('superuser') ? ['is a superuser'] : attributes.map((name) => `has ${name}`)),
-    ...groups.map((name) => `is in "${name}", which is as good as a superuser`),
+    ...groups.map((name) => `is in "${name}", which is equivalent to a superuser`),
   ];
   if (beyond.length) {
-    const other = bootstrap ? ' (the server was made with this one; docs/security.md says the rest)' : '';
+    const other = bootstrap ? ' (the server was initialized with this user; see docs/security.md)' : '';
     add(
       about,
       'warning',
-      `"${user}" ${beyond.join(', ')}: more than is needed`,
-      `A role with just enough: ${justEnough(rights)}${other}`,
+      `"${user}" ${beyond.join(', ')}: more than it needs`,
+      `A role with least privilege: ${justEnough(rights)}${other}`,
     );
-  } else add(about, 'ok', `"${user}" has no right beyond what is needed`);
+  } else add(about, 'ok', `"${user}" has only the permissions that it needs`);
   for (const { where, mend } of readOnly.slice(0, SHOWN)) {
-    const why = 'migrations write all the same, the sessions of an application do not';
+    const why = "migrations can still write, but application sessions can't";
     add(about, 'warning', `default_transaction_read_only is set by ${where}: ${why}`, mend);
   }
   const more = readOnly.length - SHOWN;
@@ -53,19 +53,19 @@ export async function judgeConnect(
       .map(({ name }) => name);
     if (open.length === 0) continue;
     const list = open.slice(0, SHOWN).map(identifier).join(', ');
-    const others = open.length > SHOWN ? ' The others are named by: mpm-migrate doctor --json' : '';
+    const others = open.length > SHOWN ? ' To list the others: mpm-migrate doctor --json' : '';
     const { connect } = config.databases;
     const grant = connect.length
       ? ` grant connect on database ${list} to ${connect.map(identifier).join(', ')};`
       : '';
     const first = connect.length
       ? ''
-      : ' Grant connect to each other role that needs it, and name those in databases.connect.';
+      : ' Grant connect to every other role that needs it, and list those roles in databases.connect.';
     const count = open.length === 1 ? 'a database' : `${open.length} databases`;
     add(
       `server ${server}`,
       'warning',
-      `everybody may connect to ${count} of this fleet, and hold locks there: ${quoted(open)}`,
+      `every role can connect to ${count} of this fleet, and hold locks there: ${quoted(open)}`,
       `revoke connect, temporary on database ${list} from public;${grant}${first}${others}`,
       open,
     );
@@ -109,7 +109,7 @@ export function judgeSettings(
           `server ${server}`,
           'warning',
           `${set.name} is set to ${set.value} ${whose} in ${quoted(databases)}: ${effectOf(set)}`,
-          `Unless it is meant: alter ${where}database ${identifier(first)} reset ${set.name};${others}`,
+          `Unless this is intended: alter ${where}database ${identifier(first)} reset ${set.name};${others}`,
           databases,
         );
       },
@@ -126,8 +126,8 @@ export function judgeSettings(
 }
 
 function effectOf({ name, login }: DatabaseSetting): string {
-  if (name === 'search_path') return 'names without a schema in migrations are found there';
+  if (name === 'search_path') return 'migrations resolve names without a schema there';
   return login
-    ? 'what is done there is done as that role'
-    : 'mpm-migrate does not follow it, the sessions of an application act as that role';
+    ? 'work there is done as that role'
+    : 'our own statements ignore it, but application sessions use that role';
 }

@@ -42,14 +42,14 @@ export function judgeTenants(
   addEach(
     sound.filter(({ status }) => status === 'provisioning' || status === 'failed'),
     ({ id }) => id,
-    ({ id, name, status, reason = 'its creation did not end' }) => {
+    ({ id, name, status, reason = "its creation isn't finished" }) => {
       const resume = cutOff.has(id) ? '' : `mpm-migrate tenant create --resume ${idWord(id)}, or `;
-      const remedy = `Unless it is in work: ${resume}mpm-migrate tenant drop ${idWord(id)}`;
+      const remedy = `Unless it is still running: ${resume}mpm-migrate tenant drop ${idWord(id)}`;
       add('tenants', 'warning', `${name} (${id}) is ${status}: ${reason}`, remedy);
     },
     (count, ids) => {
       const remedy = 'mpm-migrate tenant list --status provisioning; the same with --status failed';
-      add('tenants', 'warning', `the creation of ${count} more did not end`, remedy, ids);
+      add('tenants', 'warning', `the creation of ${count} more isn't finished`, remedy, ids);
     },
   );
   addEach(
@@ -64,7 +64,7 @@ export function judgeTenants(
       ),
     (count, ids) => {
       const remedy = 'mpm-migrate tenant list --status hold';
-      add('tenants', 'warning', `the dropping of ${count} more did not end`, remedy, ids);
+      add('tenants', 'warning', `the drop of ${count} more isn't finished`, remedy, ids);
     },
   );
   judgeShared(sound, groups, add);
@@ -85,7 +85,7 @@ function judgeShared(tenants: readonly Tenant[], groups: Aliases['groups'], add:
       else byDatabase.set(tenant.database, tenant);
     }
   }
-  const remedy = 'Each tenant has a database of its own: correct one of the two rows.';
+  const remedy = 'Each tenant needs its own database: fix one of the two rows.';
   addEach(
     pairs,
     ({ second }) => second.id,
@@ -110,29 +110,35 @@ function judgeDatabases(
     tenants.filter(({ database }) => !there.has(database)),
     ({ id }) => id,
     ({ id, name, database }) => {
-      const gone = ours ? `: mpm-migrate tenant drop ${idWord(id)}` : ', take out its row';
+      const gone = ours ? `: mpm-migrate tenant drop ${idWord(id)}` : ', remove its row';
       const remedy = `Restore it; or, if it is gone for good${gone}`;
-      add(about, 'error', `the database "${database}" of ${name} (${id}) is not there`, remedy);
+      add(about, 'error', `the database "${database}" of ${name} (${id}) doesn't exist`, remedy);
     },
     (count, ids) =>
-      add(about, 'error', `${count} more databases are not there`, 'mpm-migrate status --all', ids),
+      add(about, 'error', `${count} more databases don't exist`, 'mpm-migrate status --all', ids),
   );
   addEach(
     tenants.filter(({ database }) => there.get(database)?.open === false),
     ({ id }) => id,
     ({ id, name, database }) => {
       const open = `alter database ${identifier(database)} allow_connections true;`;
-      const remedy = `A move that was killed is done again; otherwise: ${open}`;
-      add(about, 'error', `the database "${database}" of ${name} (${id}) admits nobody`, remedy);
+      const remedy = `If a move was killed, move it again; otherwise: ${open}`;
+      add(about, 'error', `the database "${database}" of ${name} (${id}) doesn't accept connections`, remedy);
     },
     (count, ids) =>
-      add(about, 'error', `${count} more databases admit nobody`, 'mpm-migrate doctor --json', ids),
+      add(
+        about,
+        'error',
+        `${count} more databases don't accept connections`,
+        'mpm-migrate doctor --json',
+        ids,
+      ),
   );
   const foreign = tenants
     .filter(({ database }) => there.get(database)?.owned === false)
     .map(({ database }) => database);
   if (foreign.length === 0) return;
-  const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (without it there is no head stamp, and "status" and "up --fast" must connect)`;
+  const remedy = `alter database "${foreign[0]}" owner to "${facts.user}"; (otherwise there is no head stamp, and "status" and "up --fast" must connect)`;
   add(about, 'warning', `"${facts.user}" does not own ${quoted(foreign)}`, remedy, foreign);
 }
 
@@ -148,7 +154,7 @@ export function judgePool({ pooled }: Listed, servers: ReadonlyMap<string, Serve
     const [first] = problems;
     if (!first) continue;
     const names = problems.map(({ database }) => database);
-    const message = `of the pool cannot be handed out: ${quoted(names)}: ${first.why}`;
+    const message = `unusable in the pool: ${quoted(names)}: ${first.why}`;
     const remedy = `mpm-migrate tenant pool fill --size ${ready.length} --server ${shellWord(server)}`;
     add(`server ${server}`, 'warning', message, remedy, names);
   }
@@ -175,7 +181,7 @@ export async function judgeOrphans(
     const left = unfinished.length ? await findAbandoned(config, server, unfinished) : [];
     if (left.length) {
       const remedy = `If no other fleet is on this server: drop database "${left[0]}";`;
-      const message = `of creations that the central database knows nothing of: ${quoted(left)}`;
+      const message = `of creations that the central database doesn't know: ${quoted(left)}`;
       add(about, 'warning', message, remedy, left);
     }
     const others = unknown.filter(({ name }) => !isUnfinishedName(name));
@@ -185,7 +191,7 @@ export async function judgeOrphans(
       const adopt = `mpm-migrate tenant adopt NAME --database ${orphans[0]} --server ${server}`;
       const remedy =
         'builtIn' in config.tenants ? `${adopt}, or drop it` : 'Give it a row in your tables, or drop it';
-      const message = `with a history, but no tenant's of this fleet: ${quoted(orphans)}`;
+      const message = `with a history, but of no tenant of this fleet: ${quoted(orphans)}`;
       add(about, 'warning', message, remedy, orphans);
     }
   }

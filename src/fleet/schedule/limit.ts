@@ -77,7 +77,7 @@ export function amountOf(flag: string, amount: number | string, total: number): 
   const most = percent ? (total * Number(number)) / 100 : Number(number);
   const fits = percent ? Number(number) <= 100 : most >= 1 && Number.isInteger(most);
   if (number !== '' && fits) return Math.max(1, Math.ceil(most));
-  throw new MpmError('USAGE', `${flag} ${amount}: neither a number of 1 or more nor a share`, {
+  throw new MpmError('USAGE', `${flag} ${amount}: must be a number, 1 or more, or a percentage`, {
     hint: `For instance: ${flag} 25, or ${flag} 2%`,
   });
 }

@@ -113,7 +113,7 @@ export async function runWaves(
     if (!held) tell({ type: 'wave-finished', wave: ended });
     if (failures >= most) held ??= 'not tried: too many had failed';
     else if (!held && !well && !signal?.aborted) {
-      held = `not tried: wave "${name}" did not end well, ${failed} of ${wave.total} failed`;
+      held = `not tried: wave "${name}" failed: ${failed} of ${wave.total} failed`;
     }
   }
 }

@@ -28,12 +28,12 @@ export async function baseline(
   { to, from, table, ...options }: BaselineOptions,
 ): Promise<EditReport> {
   if ((to === undefined) === (from === undefined)) {
-    throw new MpmError('USAGE', 'a baseline is drawn with --to or with --from: one of the two', {
+    throw new MpmError('USAGE', 'a baseline needs either --to or --from', {
       hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied.',
     });
   }
   if (table !== undefined && from === undefined) {
-    throw new MpmError('USAGE', '--table goes with --from', { hint: 'It names the table of that tool.' });
+    throw new MpmError('USAGE', '--table requires --from', { hint: 'It is the table of that tool.' });
   }
   const nothing = to !== undefined && isNothing(to);
   const { to: last = '', ...files } = await readFleetFiles(config, nothing ? undefined : to);

@@ -99,9 +99,9 @@ async function writeDemoFiles(folder: string, template: string, server: Embedded
 }
 
 async function addCompanies(stage: DemoTerminal, folder: string): Promise<void> {
-  stage.tell('The central database', 'It lists the companies, and keeps what each run did.');
+  stage.tell('The central database', 'It lists the tenants, and records what each run did.');
   await stage.type(folder, 'central', 'up');
-  stage.tell('Eight companies', 'Each gets a database of its own, with all the core migrations in it.');
+  stage.tell('Eight tenants', 'Each gets its own database, with all core migrations.');
   for (const name of COMPANIES) await stage.type(folder, 'tenant', 'create', name);
 }
 
@@ -113,29 +113,26 @@ async function writeMigration(stage: DemoTerminal, folder: string): Promise<void
   const path = await stage.type(folder, 'create', 'add_meter_status', '--sql');
   await writeFile(resolve(folder, path.trim()), MIGRATION);
   stage.show(MIGRATION);
-  stage.tell('Copied to every company', 'sync never overwrites what a company changed in its own folder.');
+  stage.tell('Copied to every tenant', 'sync never overwrites what a tenant changed in its own folder.');
   await stage.type(folder, 'sync');
 }
 
 async function migrateAll(stage: DemoTerminal, folder: string, server: EmbeddedServer): Promise<void> {
-  stage.tell(
-    'Applied to all of them',
-    `Except that people at ${ODD_ONE} have already added such a column, by hand:`,
-  );
+  stage.tell('Applied to all of them', `But someone at ${ODD_ONE} already added this column by hand:`);
   await runByHand(stage, server, BY_HAND);
   await stage.type(folder, 'up', '--all');
-  stage.tell('Where everybody stands', 'One failed, and was rolled back. The others are not held up by it.');
+  stage.tell('Status of all tenants', 'One failed and was rolled back. The others went on.');
   await stage.type(folder, 'status');
 }
 
 async function repairTenant(stage: DemoTerminal, folder: string, server: EmbeddedServer): Promise<void> {
   stage.tell(
-    'Mended, and tried again',
-    'The column is put aside, and up --failed takes just the one that failed.',
+    'Fixed and retried',
+    'The column is renamed, and up --failed takes only the tenant that failed.',
   );
   await runByHand(stage, server, MENDED);
   await stage.type(folder, 'up', '--failed');
-  stage.tell('All of them', 'And nothing left to do.');
+  stage.tell('All done', 'Nothing is left to do.');
   await stage.type(folder, 'status');
 }
 

@@ -30,7 +30,7 @@ export async function down(
   requireSelection(selection);
   requireForceByName(selection, force);
   if (steps !== undefined && to !== undefined) {
-    throw new MpmError('USAGE', '--steps and --to contradict each other', { hint: 'Give one of them.' });
+    throw new MpmError('USAGE', "--steps and --to can't be combined", { hint: 'Use one of them.' });
   }
   const files = await readFleetFiles(config);
   const past = { force, includeHeld, acceptChanged };

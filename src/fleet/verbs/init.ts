@@ -93,7 +93,7 @@ export function readTemplate(config: Config, file: string): string {
   if (templates !== undefined && !existsSync(templates)) {
     throw new MpmError('FOLDER_MISSING', `There is no folder ${templates}`, {
       subject: templates,
-      hint: 'Make it, with migration.ts and migration.sql in it, or take migrations.templates out of the configuration.',
+      hint: 'Create it with migration.ts and migration.sql, or remove migrations.templates from the configuration.',
     });
   }
   const own = templates === undefined ? undefined : join(templates, file);

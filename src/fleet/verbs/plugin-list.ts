@@ -103,6 +103,6 @@ export async function makeInstallable(
 function noFolder(name: string, folder: string): MpmError {
   return new MpmError('FOLDER_MISSING', `There is no folder ${folder} for the plugin "${name}"`, {
     subject: name,
-    hint: `Make it and put its migrations there: ${folder}/20260131120000_first.sql`,
+    hint: `Create it, and put its migrations there: ${folder}/20260131120000_first.sql`,
   });
 }

@@ -43,10 +43,10 @@ export async function uninstallPlugin(
   checkPluginName(name);
   requireSelection(selection);
   if (down && keep) {
-    throw new MpmError('USAGE', '--down and --keep contradict each other', { hint: 'Give one of them.' });
+    throw new MpmError('USAGE', "--down and --keep can't be combined", { hint: 'Use one of them.' });
   }
   if (leaveLater && !down)
-    throw new MpmError('USAGE', '--leave-later goes with --down', { hint: 'Nothing goes without it.' });
+    throw new MpmError('USAGE', '--leave-later requires --down', { hint: 'Without it, nothing is removed.' });
   const files = await readFleetFiles(config);
   const { migrations: its } = await readPlugin(name, config, files.cache);
   const ours = new Set(its.map((migration) => migration.name));
@@ -144,7 +144,7 @@ function halfDone(plugin: string, [first, ...others]: readonly HistoryRow[]): Mp
     {
       aftermath: 'nothing was changed here',
       hint: `Finish it: mpm-migrate resolve ${name} --tenant {tenant} --retry
-Or take it back: mpm-migrate plugin uninstall ${plugin} --down --tenant {tenant}`,
+Or revert it: mpm-migrate plugin uninstall ${plugin} --down --tenant {tenant}`,
     },
   );
 }
@@ -154,7 +154,7 @@ function stillApplied(name: string, applied: readonly string[]): MpmError {
   const more = others.length ? ` and ${others.length} more` : '';
   return new MpmError('PLAN_REFUSED', `${first}${more} of the plugin "${name}" is applied here`, {
     aftermath: 'nothing was changed here',
-    hint: `Take it back, with its data: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}
-Leave its tables as they are: mpm-migrate plugin uninstall ${name} --keep --tenant {tenant}`,
+    hint: `Revert it, with its data: mpm-migrate plugin uninstall ${name} --down --tenant {tenant}
+Keep its tables: mpm-migrate plugin uninstall ${name} --keep --tenant {tenant}`,
   });
 }

@@ -40,7 +40,7 @@ export async function repair(
         if (kind === 'stamp') {
           const { comment, owner } = await readStampInput(connection);
           if (owner) return decideStamp(rows, comment);
-          notice('no head stamp: the user that migrates does not own the database');
+          notice("no head stamp: the migrating user doesn't own the database");
           return [];
         }
         for (const { name } of repairable(migrations, rows, kind))

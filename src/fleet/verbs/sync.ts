@@ -254,9 +254,9 @@ function problemOf(tenant: TenantRef, { clashes, edited }: FolderPlan): MpmError
   }
   if (!edited.length) return undefined;
   const more = edited.length > 1 ? ` and ${edited.length - 1} more` : '';
-  return new MpmError('TENANT_FOLDER', `${edited[0]}${more}: edited by hand after it was copied from core`, {
+  return new MpmError('TENANT_FOLDER', `${edited[0]}${more}: edited after it was copied from core`, {
     subject,
-    hint: `It was left as it is. To replace it by core: mpm-migrate sync --overwrite --tenant ${idWord(tenant.id)}`,
+    hint: `It wasn't changed. To replace it with core: mpm-migrate sync --overwrite --tenant ${idWord(tenant.id)}`,
   });
 }
 

@@ -65,7 +65,7 @@ export async function create(
 ): Promise<ProvisionReport> {
   stopIfAborted(options.signal);
   const { database, server = 'default' } = input;
-  const name = text('name', input.name, "For instance: { name: 'Acme Ltd' }").trim();
+  const name = text('name', input.name, "For example: { name: 'Acme Ltd' }").trim();
   checkCompanyName(name);
   requireBuiltIn(config);
   serverOf(config, server);
@@ -119,9 +119,9 @@ export async function resumeProvision(
 }
 
 function cutOffCopy(id: string, name: string): MpmError {
-  return new MpmError('TENANT_STATUS', `${name} (${id}) was to be a copy, which was cut off`, {
+  return new MpmError('TENANT_STATUS', `${name} (${id}) is an interrupted copy`, {
     subject: name,
-    hint: `Remove what is there of it, then copy again: mpm-migrate tenant drop ${idWord(id)}`,
+    hint: `Remove what is left of it, and then clone again: mpm-migrate tenant drop ${idWord(id)}`,
   });
 }
 
@@ -221,7 +221,7 @@ function refuseFolder(config: Config, place: { database: string; server: string 
     {
       subject: place.database,
       aftermath: 'nothing was made',
-      hint: 'If the new tenant is to have what is in it, add --claim; otherwise move it elsewhere.',
+      hint: 'To use it for the new tenant, add --claim; otherwise, move it elsewhere.',
     },
   );
 }
@@ -268,17 +268,13 @@ function requireUnfinished(row: Provisioning | undefined, id: string): Provision
     });
   }
   if (row.status === 'provisioning' || row.status === 'failed') return row;
-  throw new MpmError(
-    'TENANT_STATUS',
-    `${row.name} (${id}) is ${row.status}: its creation is not in need of going on`,
-    {
-      subject: row.name,
-      hint:
-        row.status === 'active'
-          ? `mpm-migrate up --tenant ${idWord(id)}`
-          : `mpm-migrate tenant show ${idWord(id)}`,
-    },
-  );
+  throw new MpmError('TENANT_STATUS', `${row.name} (${id}) is ${row.status}: its creation is finished`, {
+    subject: row.name,
+    hint:
+      row.status === 'active'
+        ? `mpm-migrate up --tenant ${idWord(id)}`
+        : `mpm-migrate tenant show ${idWord(id)}`,
+  });
 }
 
 function isChanged(error: unknown): boolean {

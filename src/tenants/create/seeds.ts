@@ -27,12 +27,12 @@ export async function readSeeds(config: Config, cache: MigrationCache): Promise<
     const name = file.replace(EXTENSION, '');
     const problem =
       name === file || name.endsWith('.down')
-        ? 'is no seed: a seed is .sql, .ts or .js, and nothing takes it back'
+        ? "isn't a seed: a seed is .sql, .ts, or .js, and can't be reverted"
         : found.has(name)
           ? `has the same name as ${found.get(name)?.file}`
           : undefined;
     if (problem) {
-      const options = { subject: join(folder, file), hint: 'rename it, or move it into a sub-folder' };
+      const options = { subject: join(folder, file), hint: 'rename it, or move it into a subfolder' };
       problems.push(new MpmError('MIGRATION_INVALID', `${file} ${problem}`, options));
     } else {
       const kind = file.endsWith('.up.sql') ? 'pair' : file.endsWith('.sql') ? 'sql' : 'module';

@@ -38,7 +38,7 @@ export async function ended(
       await dropOwn(creation, row);
       return left(
         `the row ${row.id} is gone: somebody else has dropped it; its database is gone as well`,
-        'See who is there: mpm-migrate tenant list',
+        'To list tenants: mpm-migrate tenant list',
       );
     }
     if (now.status !== 'provisioning' && now.status !== 'failed') {
@@ -58,7 +58,7 @@ export async function ended(
     return await withTenantLock(config, row.id, decide);
   } catch (second) {
     const why = asMpmError(second);
-    return left(`nothing was removed of it: ${why.message}`, `See where it stands: ${look}`);
+    return left(`nothing was removed of it: ${why.message}`, `To see its state: ${look}`);
   }
 }
 
@@ -79,7 +79,7 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
   return new MpmError(known.code, known.message, {
     ...fieldsOf(known),
     aftermath: `nothing is left of it: neither the database "${row.database}" nor the row ${row.id}`,
-    hint: known.hint ?? 'Mend the cause, then create it again.',
+    hint: known.hint ?? 'Fix the cause, and then create it again.',
   });
 }
 
@@ -103,7 +103,7 @@ export async function keepFailed(creation: Creation, row: Provisioning, error: u
   return new MpmError(known.code, known.message, {
     ...fieldsOf(known),
     aftermath: `tenant ${row.id} is left as ${marked ? 'failed' : 'provisioning'}`,
-    hint: `Mend the cause, then: mpm-migrate tenant create --resume ${idWord(row.id)}`,
+    hint: `Fix the cause, and then: mpm-migrate tenant create --resume ${idWord(row.id)}`,
   });
 }
 

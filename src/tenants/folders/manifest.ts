@@ -102,7 +102,7 @@ function parseJson(path: string, text: string): unknown {
   } catch (error) {
     throw unreadable(
       path,
-      /^(?:<<<<<<<|=======|>>>>>>>)/m.test(text) ? 'a merge conflict is in it' : 'it is no JSON',
+      /^(?:<<<<<<<|=======|>>>>>>>)/m.test(text) ? 'a merge conflict is in it' : "it isn't JSON",
       error,
     );
   }
@@ -149,7 +149,7 @@ function isCopy(value: unknown): value is Copy {
 function unreadable(path: string, why: string, cause?: unknown): MpmError {
   return new MpmError('TENANT_FOLDER', `${path} cannot be read: ${why}`, {
     subject: path,
-    hint: 'Restore it from version control, or remove it and run mpm-migrate sync --claim: equal files are taken for copies again.',
+    hint: 'Restore it from version control, or remove it and run mpm-migrate sync --claim: equal files become copies again.',
     cause,
   });
 }

@@ -22,12 +22,12 @@ const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|
 /** Why a database's name cannot be a folder's; undefined when it can. */
 export function folderNameProblem(database: string): string | undefined {
   if (database === '') return 'it is empty';
-  if (/[/\\]/.test(database)) return 'it holds a path separator';
+  if (/[/\\]/.test(database)) return 'it contains a path separator';
   if (database.includes('\0')) return 'it contains a NUL character';
-  if (database.startsWith('.')) return 'it begins with a dot';
+  if (database.startsWith('.')) return 'it starts with a dot';
   if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
   if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';
-  if (/^[a-z]:/i.test(database)) return 'it begins like a drive of Windows';
+  if (/^[a-z]:/i.test(database)) return 'it starts like a Windows drive';
   return undefined;
 }
 
@@ -128,7 +128,7 @@ export function folderFor(
     `${who(tenant)} cannot have a folder for the database ${JSON.stringify(database)}: ${problem ?? "its names are other tenants' folders"}`,
     {
       subject: name || id,
-      hint: 'Without a folder it follows core. Leave it out (--exclude), or give the database another name.',
+      hint: 'Without a folder, it follows core. Leave it out (--exclude), or rename the database.',
     },
   );
 }
@@ -183,7 +183,7 @@ export function takeFolderAlong(from: TenantOfFolder, to: TenantOfFolder, config
     return [];
   } catch (error) {
     const remedy = `mpm-migrate sync --claim --tenant ${idWord(to.id)}`;
-    return [`its folder has not come along: ${(error as Error).message}; to bring it: ${remedy}`];
+    return [`its folder wasn't moved: ${(error as Error).message}; to move it: ${remedy}`];
   }
 }
 
@@ -254,7 +254,7 @@ function inPlace(folder: string, work: () => void): void {
     if (error instanceof MpmError) throw error;
     throw new MpmError('FILE_SYSTEM', `${folder}: ${(error as Error).message}`, {
       subject: folder,
-      hint: 'Mend the cause and run it again.',
+      hint: 'Fix the cause, and then run it again.',
       cause: error,
     });
   }
@@ -296,14 +296,14 @@ function notIts({ folder, manifest }: OwnFolder, tenant: TenantOfFolder): MpmErr
   const claim = `mpm-migrate sync --claim --tenant ${idWord(id)}`;
   const moved = owner?.id === id;
   const what = !owner
-    ? 'does not say whose it is'
+    ? 'has no owner'
     : moved
       ? `is of ${who(tenant)} at another place: database "${owner.database}" on server "${owner.server}"`
       : `is of tenant ${owner.id}, not of ${who(tenant)}`;
   return new MpmError('TENANT_FOLDER', `the folder ${folder} ${what}`, {
     subject: name || id,
     hint: moved
-      ? `To take it along: ${claim}`
-      : `If it is its folder: ${claim}. Otherwise move it elsewhere.`,
+      ? `To claim it: ${claim}`
+      : `If the folder is this tenant's: ${claim}. Otherwise, move it elsewhere.`,
   });
 }

@@ -23,9 +23,9 @@ const PLUGIN_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 /** @throws MpmError USAGE for a name that is no folder's */
 export function checkPluginName(name: string): void {
   if (PLUGIN_NAME.test(name)) return;
-  throw new MpmError('USAGE', `${JSON.stringify(name)} cannot be a plugin's name`, {
+  throw new MpmError('USAGE', `${JSON.stringify(name)} can't be a plugin's name`, {
     subject: name,
-    hint: 'Letters, digits, - and _, up to 63 of them: its folder in the plugins folder is called the same.',
+    hint: 'Use up to 63 letters, digits, -, and _. Its folder has the same name.',
   });
 }
 
@@ -46,7 +46,7 @@ export function pluginFolders(config: Config): string[] {
     if (wrong === undefined) return names;
     throw new MpmError('MIGRATION_INVALID', `${join(folder, wrong)} cannot be a plugin's folder`, {
       subject: join(folder, wrong),
-      hint: 'Rename it, or move it out of there: a plugin is called by letters, digits, - and _, up to 63 of them.',
+      hint: "Rename it, or move it out of there: a plugin's name has up to 63 letters, digits, -, and _.",
     });
   } catch (error) {
     if (error instanceof MpmError) throw error;
@@ -82,7 +82,7 @@ async function read(name: string, config: Config, cache: MigrationCache): Promis
     throw new MpmError('FOLDER_MISSING', `There is no folder ${folder} for the plugin "${name}"`, {
       subject: name,
       cause: error,
-      hint: 'Restore it, or mend migrations.plugins in the configuration.',
+      hint: 'Restore it, or fix migrations.plugins in the configuration.',
     });
   }
 }

@@ -125,7 +125,7 @@ export function syncFolder(
     if (error instanceof MpmError) throw error;
     throw new MpmError('FILE_SYSTEM', `${folder}: ${(error as Error).message}`, {
       subject: folder,
-      hint: 'Mend the cause and run mpm-migrate sync again: it goes on where it stopped.',
+      hint: 'Fix the cause, and then run mpm-migrate sync again: it continues where it stopped.',
       cause: error,
     });
   }

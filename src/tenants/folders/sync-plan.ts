@@ -114,7 +114,7 @@ function sameVersions(
     if (file === undefined || isPair(own, file)) return [];
     const remedy = plan.stale.includes(own)
       ? `its core file is gone: mpm-migrate sync --prune removes it`
-      : `give the one of the two that is applied nowhere yet another number`;
+      : `give another number to the one that isn't applied anywhere yet`;
     return [{ own, core: file, remedy }];
   });
 }

@@ -40,7 +40,7 @@ export async function whileClosed(
           cause: error,
           database: databaseFields(error),
           aftermath: 'nothing was changed',
-          hint: `It must belong to the user who connects: alter database ${identifier(database)} owner to …`,
+          hint: `The connecting user must own it: alter database ${identifier(database)} owner to …`,
         });
       });
     if (!disconnect) await refuseSessions(connection, database);

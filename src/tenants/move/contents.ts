@@ -89,8 +89,8 @@ function unread(name: string): (error: unknown) => never {
       aftermath: 'nothing was changed',
       hint:
         error.code === SQLSTATE.insufficientPrivilege
-          ? 'The user must own it, or be granted SELECT on it; with policies, bypassrls.'
-          : 'Mend what the server says, or compare only how many rows there are: --counts-only.',
+          ? 'The user must own it, or have SELECT on it; with policies, also bypassrls.'
+          : 'Fix what the server reports, or compare only the number of rows: --counts-only.',
     });
   };
 }

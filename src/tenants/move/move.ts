@@ -73,7 +73,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         {
           subject: tenant.name,
           aftermath: 'nothing was changed',
-          hint: 'Leave --without-old out: the two are compared.',
+          hint: 'Omit --without-old to compare the two.',
         },
       );
     }
@@ -87,8 +87,8 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         throw error;
       });
     });
-    const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed: nobody connects to it any more. When nothing of it is needed: drop database ${identifier(tenant.database)};`;
-    const notCompared = 'what is in the tables was not compared, only how many rows there are';
+    const done = `the old database "${tenant.database}" on server "${tenant.server}" is closedto all connections. When you no longer need it: drop database ${identifier(tenant.database)};`;
+    const notCompared = 'only the number of rows was compared, not the contents';
     return [...(input.countsOnly ? [notCompared] : []), done, ...folderAlong()];
   };
   return change(config, wanted, 'moved', act, input);

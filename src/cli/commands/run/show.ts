@@ -27,8 +27,7 @@ export default class RunShow extends FleetCommand {
     const outcomes = flags.failed ? { outcomes: ['failed', 'refused', 'busy', 'skipped'] } : {};
     const found = await withCentral(config, async (central) => {
       const run = args.run === undefined ? await lastRun(central) : await findRun(central, args.run);
-      if (!run)
-        throw new MpmError('UNKNOWN_RUN', 'Nothing has been run yet', { hint: 'mpm-migrate up --all' });
+      if (!run) throw new MpmError('UNKNOWN_RUN', 'There are no runs yet', { hint: 'mpm-migrate up --all' });
       return { run, tenants: await runTenants(central, run.number, outcomes) };
     });
     const { runText } = await import('../../../ui/views/runs.ts');

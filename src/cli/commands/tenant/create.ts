@@ -59,6 +59,6 @@ export default class TenantCreate extends FleetCommand {
 }
 
 function needsOne(name: string | undefined): MpmError {
-  const what = name === undefined ? 'No name was given' : 'A name and --resume contradict each other';
+  const what = name === undefined ? 'No name was given' : "A name and --resume can't be combined";
   return new MpmError('USAGE', what, { hint: 'mpm-migrate tenant create "Acme Ltd"' });
 }

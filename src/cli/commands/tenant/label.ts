@@ -36,5 +36,5 @@ function labelOf(word: string): [string, string | null] {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
   if (key !== undefined && value !== undefined) return [key, value];
   if (/^[^=]+-$/.test(word)) return [word.slice(0, -1), null];
-  throw new MpmError('USAGE', `${word}: no label`, { hint: 'tier=gold sets a label, tier- removes it.' });
+  throw new MpmError('USAGE', `${word}: not a label`, { hint: 'tier=gold sets a label, tier- removes it.' });
 }
