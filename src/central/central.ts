@@ -214,7 +214,7 @@ export async function refuseTenant(connection: Connection, { history }: Config):
     `"${connection.database}" is a tenant's database: it has a tenant's history`,
     {
       subject: connection.database,
-      hint: 'central.url (or MPM_CENTRAL_URL) names the database that lists the tenants. Nothing was changed.',
+      hint: 'Set central.url (or MPM_CENTRAL_URL) to the database that lists the tenants. Nothing was changed.',
     },
   );
 }
