@@ -162,7 +162,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   expect((await mpm('up', '--all')).code).toBe(0);
   expect(await fleet.historyOf(fleet.tenants[1])).toEqual(['2_note']);
   for (const [args, said] of [
-    [['--all'], 'one of the two'],
+    [['--all'], 'either --to or --from'],
     [['--all', '--to', '1', '--from', 'knex'], "can't be combined"],
     [['--all', '--from', 'rails'], 'rails'],
     [['--all', '--to', '99'], '--to 99: no such migration'],
@@ -239,7 +239,7 @@ test('engine 10: a half-done migration: where it stopped, resolve in three ways'
     [['1_half', '--tenant', '3', '--applied', '--rolled-back'], "can't be combined"],
     [['1_half', '--tenant', '3'], 'No resolution was given'],
     [['9_nothing', '--tenant', '3', '--applied'], 'there is no such migration'],
-    [['1_half', '--tenant', '1..3', '--applied'], 'one tenant at a time'],
+    [['1_half', '--tenant', '1..3', '--applied'], 'this command takes one tenant'],
     [['1_half', '--tenant', '77', '--applied'], 'Unknown tenant "77"'],
     [['1_half', '--applied'], 'Missing required flag tenant'],
     [['--tenant', '3', '--applied'], 'Missing argument'],
@@ -292,7 +292,7 @@ test('fresh: only with the name of the database, and then it is new', async () =
   expect(wrong.stderr).toContain('nothing was done');
   expect(await fleet.of(first, 'select * from meters')).toHaveLength(1);
   for (const [args, said] of [
-    [['--tenant', '1..2', '--confirm', 'x'], 'one tenant at a time'],
+    [['--tenant', '1..2', '--confirm', 'x'], 'this command takes one tenant'],
     [['--tenant', 'nobody', '--confirm', 'x'], 'Unknown tenant "nobody"'],
     [['--confirm', 'x'], 'Missing required flag tenant'],
   ] as const) {
