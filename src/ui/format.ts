@@ -108,6 +108,10 @@ export interface Column {
   align?: 'left' | 'right';
   /** This column gives way when the table is too wide; the last such column first. */
   flexible?: boolean;
+  /** A flexible column isn't cut to fewer columns of the terminal than this; 8 by default. */
+  least?: number;
+  /** When there is still no room, this column goes; the one with the greatest number first. */
+  spare?: number;
 }
 
 export interface TableOptions {
@@ -118,14 +122,22 @@ export interface TableOptions {
 }
 
 /** Columns two spaces apart, cut to the width. Cells may hold colour, but not in flexible columns. */
-export function table(columns: Column[], rows: readonly string[][], options: TableOptions): string[] {
+export function table(
+  allColumns: readonly Column[],
+  allRows: readonly string[][],
+  options: TableOptions,
+): string[] {
+  const kept = keptColumns(allColumns, allRows, options.width);
+  const columns = kept.flatMap((at) => allColumns[at] ?? []);
+  const rows = allRows.map((row) => kept.map((at) => row[at] ?? ''));
   const widths = columns.map(({ title }, index) =>
     rows.reduce((widest, row) => Math.max(widest, widthOf(row[index] ?? '')), widthOf(title)),
   );
   let excess = widths.reduce((sum, width) => sum + width + 2, -2) - options.width;
   for (const index of columns.map((_, at) => at).toReversed()) {
     if (excess <= 0 || !columns[index]?.flexible) continue;
-    const width = Math.max(8, (widths[index] ?? 0) - excess);
+    const least = columns[index]?.least ?? LEAST;
+    const width = Math.min(widths[index] ?? 0, Math.max(least, (widths[index] ?? 0) - excess));
     excess -= (widths[index] ?? 0) - width;
     widths[index] = width;
   }
@@ -141,6 +153,23 @@ export function table(columns: Column[], rows: readonly string[][], options: Tab
       .trimEnd();
   const heading = line(columns.map(({ title }) => title));
   return [options.heading ? options.heading(heading) : heading, ...rows.map(line)];
+}
+
+const LEAST = 8;
+
+/** Those columns for which there is room, by their places. */
+function keptColumns(columns: readonly Column[], rows: readonly string[][], width: number): number[] {
+  const narrowest = columns.map(({ title, flexible, least = LEAST }, at) => {
+    const whole = rows.reduce((widest, row) => Math.max(widest, widthOf(row[at] ?? '')), widthOf(title));
+    return flexible ? Math.min(whole, least) : whole;
+  });
+  let kept = columns.map((_, at) => at);
+  while (kept.reduce((sum, at) => sum + (narrowest[at] ?? 0) + 2, -2) > width) {
+    const spare = Math.max(...kept.map((at) => columns[at]?.spare ?? 0));
+    if (spare <= 0) break;
+    kept = kept.filter((at) => columns[at]?.spare !== spare);
+  }
+  return kept;
 }
 
 /** Breaks plain text at spaces into lines of so many columns; longer words stay whole, indents stay. */

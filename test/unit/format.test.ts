@@ -95,6 +95,25 @@ test('a table gives way in its flexible columns, the last one first', () => {
   expect(table(columns, rows, { width: 40 })[1]).toBe('kivu-grid        3  20260801101500_add_…');
 });
 
+test('a table that is too wide leaves columns out rather than break its lines', () => {
+  const columns = [
+    { title: 'RUN' },
+    { title: 'SELECTION', flexible: true, least: 12, spare: 1 },
+    { title: 'BY', flexible: true, spare: 2 },
+  ];
+  const rows = [['184', '--label tier=gold', 'postgres@build-1']];
+  expect(table(columns, rows, { width: 80 })).toEqual([
+    'RUN  SELECTION          BY',
+    '184  --label tier=gold  postgres@build-1',
+  ]);
+  expect(table(columns, rows, { width: 30 })).toEqual([
+    'RUN  SELECTION        BY',
+    '184  --label tier=g…  postgre…',
+  ]);
+  expect(table(columns, rows, { width: 20 })).toEqual(['RUN  SELECTION', '184  --label tier=g…']);
+  expect(table(columns, rows, { width: 12 })).toEqual(['RUN', '184']);
+});
+
 test('long lines break at spaces, parts between parts', () => {
   expect(wrapLines(['one two three', '', 'a-word-that-is-too-long'], 8)).toEqual([
     'one two',

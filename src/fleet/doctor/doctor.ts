@@ -30,7 +30,7 @@ export interface DoctorReport {
 }
 
 /** The oldest PostgreSQL that the engine works with (pg_current_xact_id). */
-const OLDEST = 130_000;
+const OLDEST = 150_000;
 
 /**
  * Looks at everything that the other verbs need, and changes nothing. What is wrong is a finding, and not thrown.
@@ -140,7 +140,7 @@ function judgeWriting(about: string, { writing }: ServerFacts, add: Add): void {
 function judgeServer(config: Config, name: string, facts: ServerFacts, add: Add): void {
   const about = `server ${name}`;
   const { version, versionText, pooled, user, createdb, clock, free, connections } = facts;
-  if (version < OLDEST) add(about, 'error', `PostgreSQL ${versionText}`, 'PostgreSQL 13 or newer is needed.');
+  if (version < OLDEST) add(about, 'error', `PostgreSQL ${versionText}`, 'PostgreSQL 15 or newer is needed.');
   else add(about, 'ok', `PostgreSQL ${versionText}`);
   if (createdb) add(about, 'ok', `"${user}" can create databases`);
   else {

@@ -12,11 +12,11 @@ export function runListText(runs: readonly RunRow[], theme: Theme): string {
     { title: 'VERB' },
     { title: 'OUTCOME' },
     { title: 'STARTED (UTC)' },
-    { title: 'TOOK', align: 'right' as const },
+    { title: 'TOOK', align: 'right' as const, spare: 2 },
     { title: 'TENANTS', align: 'right' as const },
     { title: 'FAILED', align: 'right' as const },
-    { title: 'SELECTION', flexible: true },
-    { title: 'BY', flexible: true },
+    { title: 'SELECTION', flexible: true, least: 12, spare: 1 },
+    { title: 'BY', flexible: true, spare: 3 },
   ];
   const cells = runs.map((run) => [
     String(run.number),
@@ -41,12 +41,12 @@ export function runListText(runs: readonly RunRow[], theme: Theme): string {
 /** One run, and what became of its tenants. */
 export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Theme): string {
   const columns = [
-    { title: 'TENANT', flexible: true },
+    { title: 'TENANT', flexible: true, least: 12 },
     { title: 'OUTCOME' },
-    { title: 'NOW AT', flexible: true },
-    { title: 'APPLIED', align: 'right' as const },
-    { title: 'TOOK', align: 'right' as const },
-    { title: 'WHY', flexible: true },
+    { title: 'NOW AT', flexible: true, least: 16, spare: 1 },
+    { title: 'APPLIED', align: 'right' as const, spare: 2 },
+    { title: 'TOOK', align: 'right' as const, spare: 3 },
+    { title: 'WHY', flexible: true, least: 24 },
   ];
   const cells = tenants.map((record) => [
     tenantName(record.tenant),

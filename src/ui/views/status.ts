@@ -155,13 +155,13 @@ function historyLines(row: StatusRow, history: readonly HistoryEntry[], theme: T
   const own = row.plugins ? [`  plugins: ${oneLine(row.plugins.join(', '))}`] : [];
   if (history.length === 0) return [title, ...own, theme.dim('  no migrations')];
   const columns = [
-    { title: 'MIGRATION', flexible: true },
+    { title: 'MIGRATION', flexible: true, least: 24 },
     ...(row.plugins ? [{ title: 'PLUGIN' }] : []),
     { title: 'STATE' },
     { title: 'APPLIED AT (UTC)' },
-    { title: 'TOOK', align: 'right' as const },
-    { title: 'RUN', align: 'right' as const },
-    { title: 'BY', flexible: true },
+    { title: 'TOOK', align: 'right' as const, spare: 1 },
+    { title: 'RUN', align: 'right' as const, spare: 2 },
+    { title: 'BY', flexible: true, spare: 3 },
   ];
   const cells = history.map((entry) => [
     oneLine(entry.name),

@@ -15,9 +15,9 @@ export function tenantListText(tenants: readonly Tenant[], theme: Theme): string
     { title: 'ID', align: 'right' as const },
     { title: 'NAME', flexible: true },
     { title: 'DATABASE', flexible: true },
-    { title: 'SERVER' },
+    { title: 'SERVER', spare: 2 },
     { title: 'STATUS' },
-    { title: 'LABELS', flexible: true },
+    { title: 'LABELS', flexible: true, spare: 1 },
   ];
   const cells = tenants.map((tenant) => [
     tenant.id,
