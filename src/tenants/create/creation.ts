@@ -1,19 +1,26 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { rightsOf } from '../../central/make.ts';
 import { copyInstalled, readOriginal } from '../../central/plugins.ts';
-import { markActive, markStep, type Provisioning } from '../../central/list/provisioning.ts';
+import {
+  markActive,
+  markStep,
+  type Provisioning,
+  unregisterTenant,
+} from '../../central/list/provisioning.ts';
+import { type Central, withCentral } from '../../central/central.ts';
+import type { Migration } from '../../engine/migration.ts';
 import { MpmError } from '../../errors.ts';
 import type { Attempt } from '../../engine/apply/migrate.ts';
 import { checkDatabaseName } from '../../postgres/database.ts';
 import { idWord } from '../../shell-word.ts';
 import { CHANGED_MEANWHILE, FilesChanged, isCore, isWhole, sharesNothing } from './tenant-sources.ts';
-import { type BuildOptions, type Built, buildDatabase, newBuildingName } from './build.ts';
+import { type BuildOptions, type Built, buildDatabase, dropBuilding, newBuildingName } from './build.ts';
 import { tenantSet } from '../folders/folder.ts';
 import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
 import type { CreationConnections } from './connections.ts';
 import { copyOptions, type Original } from '../in-use.ts';
-import { copyFolder } from '../folders/own-folder.ts';
-import { cancellableOn } from '../server.ts';
+import { copyFolder, removeFolder } from '../folders/own-folder.ts';
+import { cancellableOn, withServer } from '../server.ts';
 import { ensureTemplate, type Template } from './template.ts';
 
 /** A tenant that is being created: its row is there already. */
@@ -51,81 +58,184 @@ export interface ProvisionReport {
   durationMs: number;
 }
 
-/** All steps from wherever the row stands: each looks at what is there, so that it may be done again. */
+/** A creation at work: what it is about, and what its steps have come to so far. */
+interface CreationWork {
+  creation: Creation;
+  row: Provisioning;
+  options: ProvisionOptions;
+  tenant: { id: string; name: string; database: string; server: string };
+  migrations: readonly Migration[];
+  /** Why it is not made from a template, or from which. */
+  template: Template;
+  /** What the server was found to have before anything was begun. */
+  found: Template | undefined;
+  built: Built;
+  source: ProvisionReport['source'];
+  attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
+  /** What the one that is copied was made of, before the copy. */
+  original: string | undefined;
+}
+
+interface Step {
+  /** Looks at what is there, so that it may be done again. */
+  do?(work: CreationWork): Promise<void>;
+  /** Takes back what `do` has made, or may have made; absent where it goes with what came before. */
+  undo?(creation: Creation, row: Provisioning): Promise<void>;
+}
+
+/** What a creation does, in this order; a failure takes it back in the opposite one (fleet 13). */
+const STEPS: readonly Step[] = [
+  // The row is there before a creation carries out anything: with it, nothing that was made is nobody's.
+  { undo: removeRow },
+  { do: makeDatabase, undo: dropOwn },
+  { do: applyMigrations },
+  { do: copyBelongings, undo: removeBelongings },
+  { do: activate },
+];
+
+/** All steps from wherever the row stands. */
 export async function carryOut(
-  { central, id, resumed, copyOf, server: connection, sources, template: searching }: Creation,
+  creation: Creation,
   row: Provisioning,
   options: ProvisionOptions,
 ): Promise<ProvisionReport> {
   const started = Date.now();
-  const { config } = central;
+  const { central, id, sources, template: searching } = creation;
   const { name, database, server } = row;
   const tenant = { id, name, database, server };
   checkDatabaseName(database);
-  const { migrations } = await tenantSet(tenant, sources.core, config, sources.cache);
-  const found = await searching;
+  const { migrations } = await tenantSet(tenant, sources.core, central.config, sources.cache);
+  const work: CreationWork = {
+    creation,
+    row,
+    options,
+    tenant,
+    migrations,
+    template: { why: 'it follows a folder of its own' },
+    found: await searching,
+    built: 'there',
+    source: 'migrations',
+    attempt: undefined,
+    original: undefined,
+  };
+  for (const step of STEPS) await step.do?.(work);
+  return reportOf(work, started);
+}
 
+/** Takes back all steps, the last one first; each may find that there is nothing of it. */
+export async function takeBack(creation: Creation, row: Provisioning): Promise<void> {
+  for (const step of STEPS.toReversed()) await step.undo?.(creation, row);
+}
+
+async function removeRow(creation: Creation, { id }: Provisioning): Promise<void> {
+  await onCentral(creation, async (central) => {
+    if (!(await unregisterTenant(central, id))) throw new Error(`the row ${id} was changed`);
+  });
+}
+
+async function makeDatabase(work: CreationWork): Promise<void> {
+  const { creation, row, options, tenant, migrations, found } = work;
+  const { central, resumed, copyOf, server: connection, sources } = creation;
+  const { config } = central;
+  const { database, server } = row;
   options.onStep?.('database', tenant);
   row.step = 'database';
   const buildingAs = (row.buildingAs ??= newBuildingName());
-  const mark = (reason: string) =>
-    markStep(central, id, { step: row.step ?? 'database', buildingAs, oid: row.oid, reason });
-  if (resumed) await mark('creating its database');
-  let template: Template = { why: 'it follows a folder of its own' };
   const building = { database, buildingAs, oid: row.oid, isNew: !resumed && row.oid === null };
+  if (resumed) await mark(work, 'creating its database');
   const record = (oid: string): Promise<void> => {
     row.oid = oid;
-    return mark('creating its database');
+    return mark(work, 'creating its database');
   };
   // By then the database is being made, and there is nothing else to do.
   const looking = immediate().then(() => sources.isCurrent());
   looking.catch(() => undefined);
-  let original: string | undefined;
   const howToBuild = async (): Promise<BuildOptions> => {
-    if (copyOf) original = await readOriginal(central, copyOf.id);
+    if (copyOf) work.original = await readOriginal(central, copyOf.id);
     if (copyOf) return { ...rightsOf(config), ...(await copyOptions(connection, copyOf)) };
     if (isCore(sources, migrations)) {
-      template = await ensureTemplate(config, server, { connection, sources, found }, options);
+      work.template = await ensureTemplate(config, server, { connection, sources, found }, options);
     }
     const rights = rightsOf(config);
-    if (template.name === undefined) return rights;
-    const { name: from, settings } = template;
+    if (work.template.name === undefined) return rights;
+    const { name: from, settings } = work.template;
     return {
       ...rights,
       template: from,
       settings,
       base: rights.template,
-      onNoTemplate: (why) => void (template = { why }),
+      onNoTemplate: (why) => void (work.template = { why }),
     };
   };
-  const built = await cancellableOn(config, { name: server, connection }, options.cancel, () =>
+  work.built = await cancellableOn(config, { name: server, connection }, options.cancel, () =>
     buildDatabase(connection, building, record, howToBuild),
   );
-
   if (!copyOf && !(await looking)) throw new FilesChanged();
-  const source = copyOf ? 'tenant' : sourceOf(built, template, resumed);
-  let attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
+  work.source = copyOf ? 'tenant' : sourceOf(work.built, work.template, resumed);
+}
+
+/** The database that this creation has made, whatever has become of it. */
+export async function dropOwn(
+  { central }: Creation,
+  { server, database, buildingAs, oid }: Provisioning,
+): Promise<void> {
+  if (!buildingAs) return;
+  const building = { database, buildingAs, oid };
+  await withServer(central.config, server, (connection) => dropBuilding(connection, building));
+}
+
+/** Goes with the database. */
+async function applyMigrations(work: CreationWork): Promise<void> {
+  const { creation, row, options, tenant, migrations, source } = work;
+  const { central, id, sources } = creation;
   // What is shared of it is there.
   const isPart = (source === 'template' || source === 'pool') && !isWhole(sources);
-  if (source === 'migrations' || isPart) {
-    options.onStep?.('migrations', tenant);
-    row.step = 'migrations';
-    await mark('applying its migrations');
-    const newDatabase = { server, database, purpose: id, tenant: { id, name } };
-    attempt = await migrateAndSeed(config, newDatabase, { migrations, seeds: sources.seeds }, options);
-  }
-  if (copyOf) {
-    await copyInstalled(central, copyOf.id, id);
-    copyFolder(copyOf, tenant, config);
-    if ((await readOriginal(central, copyOf.id)) !== original) throw changedMeanwhile(copyOf);
-  }
+  if (source !== 'migrations' && !isPart) return;
+  options.onStep?.('migrations', tenant);
+  row.step = 'migrations';
+  await mark(work, 'applying its migrations');
+  const { name, database, server } = tenant;
+  const newDatabase = { server, database, purpose: id, tenant: { id, name } };
+  const files = { migrations, seeds: sources.seeds };
+  work.attempt = await migrateAndSeed(central.config, newDatabase, files, options);
+}
+
+/** What a copy has beside its database: plugins, and a folder of its own. Plugins go with the row. */
+async function copyBelongings({ creation, tenant, original }: CreationWork): Promise<void> {
+  const { central, copyOf } = creation;
+  if (!copyOf) return;
+  await copyInstalled(central, copyOf.id, tenant.id);
+  copyFolder(copyOf, tenant, central.config);
+  if ((await readOriginal(central, copyOf.id)) !== original) throw changedMeanwhile(copyOf);
+}
+
+async function removeBelongings({ copyOf, central }: Creation, row: Provisioning): Promise<void> {
+  if (copyOf) removeFolder(row, central.config);
+}
+
+async function activate({ creation, options, tenant }: CreationWork): Promise<void> {
   if (options.signal?.aborted) throw new MpmError('INTERRUPTED', 'interrupted');
-  if (!(await markActive(central, id))) {
-    throw new MpmError('TENANT_STATUS', `${name} (${id}) is not being created any more`);
-  }
+  if (await markActive(creation.central, tenant.id)) return;
+  throw new MpmError('TENANT_STATUS', `${tenant.name} (${tenant.id}) is not being created any more`);
+}
+
+function mark({ creation, row }: CreationWork, reason: string): Promise<void> {
+  const { step, buildingAs, oid } = row;
+  return markStep(creation.central, creation.id, {
+    step: step ?? 'database',
+    buildingAs: buildingAs ?? newBuildingName(),
+    oid,
+    reason,
+  });
+}
+
+function reportOf(work: CreationWork, started: number): ProvisionReport {
+  const { creation, tenant, migrations, template, found, built, source, attempt } = work;
+  const { central, id, resumed, copyOf, sources } = creation;
+  const follows = !copyOf && isCore(sources, migrations);
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
-  const meant = !copyOf && config.templates && !sharesNothing(sources) && isCore(sources, migrations);
-  const filesChanged = !copyOf && isCore(sources, migrations) && !sources.isStill();
+  const meant = follows && central.config.templates && !sharesNothing(sources);
+  const filesChanged = follows && !sources.isStill();
   const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },
@@ -143,6 +253,22 @@ export async function carryOut(
     ...(filesChanged ? { filesChanged } : {}),
     durationMs: Date.now() - started,
   };
+}
+
+/** On the open connection, or on a new one when that is what broke. */
+export async function onCentral(creation: Creation, use: (central: Central) => Promise<void>): Promise<void> {
+  const { central } = creation;
+  if (!central.connection.lost) {
+    const done = await use(central).then(
+      () => true,
+      (error: unknown) => {
+        if (!central.connection.lost) throw error;
+        return false;
+      },
+    );
+    if (done) return;
+  }
+  await withCentral(central.config, use);
 }
 
 /** Its database may have been made anew, or a plugin taken out of it, before or after the copy (fleet 54). */

@@ -23,10 +23,16 @@ import { refuseNamesakes } from '../same-database.ts';
 import { serverOf } from '../server.ts';
 import { type TenantSources, FilesChanged, readTenantSources } from './tenant-sources.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
-import { carryOut, type Creation, type ProvisionReport, type ProvisionOptions } from './creation.ts';
+import {
+  carryOut,
+  type Creation,
+  type ProvisionReport,
+  type ProvisionOptions,
+  onCentral,
+} from './creation.ts';
 import { type CreationConnections, type ConnectionCache, withCreationConnections } from './connections.ts';
 import { findTemplate, type Template } from './template.ts';
-import { ended, keepFailed, onCentral, undo } from './undo.ts';
+import { ended, keepFailed, undo } from './undo.ts';
 
 export interface ProvisionInput {
   name: string;

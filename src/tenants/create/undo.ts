@@ -1,17 +1,8 @@
-import { type Central, withCentral } from '../../central/central.ts';
-import {
-  markFailed,
-  type Provisioning,
-  readProvisioning,
-  unregisterTenant,
-} from '../../central/list/provisioning.ts';
+import { markFailed, type Provisioning, readProvisioning } from '../../central/list/provisioning.ts';
 import { asMpmError, MpmError } from '../../errors.ts';
 import { idWord } from '../../shell-word.ts';
-import { dropBuilding } from './build.ts';
-import type { Creation } from './creation.ts';
+import { type Creation, dropOwn, onCentral, takeBack } from './creation.ts';
 import { withTenantLock } from '../lock.ts';
-import { removeFolder } from '../folders/own-folder.ts';
-import { withServer } from '../server.ts';
 
 /**
  * What became of a creation that failed. Its lock may be gone, and somebody else at the tenant: so the lock is taken
@@ -66,11 +57,7 @@ export async function ended(
 export async function undo(creation: Creation, row: Provisioning, error: unknown): Promise<MpmError> {
   const known = failureOf(error, row);
   try {
-    await dropOwn(creation, row);
-    if (creation.copyOf) removeFolder(row, creation.central.config);
-    await onCentral(creation, async (central) => {
-      if (!(await unregisterTenant(central, row.id))) throw new Error(`the row ${row.id} was changed`);
-    });
+    await takeBack(creation, row);
   } catch (second) {
     const why = second instanceof Error ? second.message : String(second);
     const kept = await keepFailed(creation, row, error);
@@ -81,16 +68,6 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
     aftermath: `nothing is left of it: neither the database "${row.database}" nor the row ${row.id}`,
     hint: known.hint ?? 'Fix the cause, and then create it again.',
   });
-}
-
-/** The database that this creation has made, whatever has become of it. */
-async function dropOwn(
-  { central }: Creation,
-  { server, database, buildingAs, oid }: Provisioning,
-): Promise<void> {
-  if (!buildingAs) return;
-  const building = { database, buildingAs, oid };
-  await withServer(central.config, server, (connection) => dropBuilding(connection, building));
 }
 
 /** Leaves the tenant as `failed` with its step and the reason. */
@@ -105,22 +82,6 @@ export async function keepFailed(creation: Creation, row: Provisioning, error: u
     aftermath: `tenant ${row.id} is left as ${marked ? 'failed' : 'provisioning'}`,
     hint: `Fix the cause, and then: mpm-migrate tenant create --resume ${idWord(row.id)}`,
   });
-}
-
-/** On the open connection, or on a new one when that is what broke. */
-export async function onCentral(creation: Creation, use: (central: Central) => Promise<void>): Promise<void> {
-  const { central } = creation;
-  if (!central.connection.lost) {
-    const done = await use(central).then(
-      () => true,
-      (error: unknown) => {
-        if (!central.connection.lost) throw error;
-        return false;
-      },
-    );
-    if (done) return;
-  }
-  await withCentral(central.config, use);
 }
 
 /** In a creation, a failed migration or database is a failed creation; what passes by itself keeps its code. */
