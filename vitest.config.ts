@@ -19,6 +19,8 @@ export default defineConfig({
       project('unit', 'test/unit/**/*.test.ts'),
       project('integration', 'test/integration/**/*.test.ts', server),
       project('cli', 'test/cli/**/*.test.ts', server),
+      // Kills, cuts, races, and two processes at once: CI runs them with every commit.
+      project('faults', 'test/faults/**/*.test.ts', server),
       project('adoption', 'test/adoption/*.test.ts', server),
       project('history', 'test/history/**/*.test.ts', server),
     ],

@@ -7,7 +7,7 @@ import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
 
-/** `MPM_TEST_KILLS=30 npx vitest run --project cli test/cli/kill.test.ts`: 30 kills over 200 tenants. */
+/** `MPM_TEST_KILLS=30 npx vitest run --project faults kill`: 30 kills over 200 tenants. */
 const kills = Number(process.env['MPM_TEST_KILLS'] ?? 4);
 const count = kills >= 30 ? 200 : 24;
 
