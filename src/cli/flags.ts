@@ -43,6 +43,12 @@ export const selectionFlags = {
   }),
 };
 
+/** For commands with which `--behind` does not go, which they say: their help does not offer it. */
+export const selectionFlagsButBehind = {
+  ...selectionFlags,
+  behind: Flags.boolean({ description: 'Tenants with pending migrations', hidden: true }),
+};
+
 const time = (description: string) => Flags.string({ description, helpValue: '5s', helpGroup: 'pace' });
 
 /** How fast and how patient: what the configuration says under `pace`, for this once. */

@@ -113,7 +113,7 @@ export function openResultFile(): ResultFile {
     servers,
     read,
     onEvent: (event) => {
-      if (event.type === 'run-started') behindOnly = / --behind( |$)/.test(` ${event.selection}`);
+      if (event.type === 'run-started') behindOnly = event.behind ?? false;
       if (event.type === 'tenant-finished') add(event.result);
     },
     get error() {

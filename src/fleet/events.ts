@@ -9,6 +9,8 @@ export type RunEvent =
       verb: string;
       total: number | null;
       selection: string;
+      /** Only tenants with something to do are selected: of the others nothing is reported. */
+      behind?: true;
     }
   | { type: 'tenant-started'; at: number; tenant: TenantRef }
   | {

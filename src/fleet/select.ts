@@ -54,6 +54,12 @@ export function selectsByName(selection: Selection): boolean {
   return (selection.tenants ?? []).some((name) => !name.startsWith('-'));
 }
 
+/** True when nothing narrows it: every tenant of the fleet is meant, or nobody was named. */
+export function selectsWholeFleet({ tenants, exclude, labels, failed, shard, behind }: Selection): boolean {
+  const narrowed = [tenants, exclude, Object.keys(labels ?? {})].some((words) => words && words.length > 0);
+  return !narrowed && failed === undefined && shard === undefined && !behind;
+}
+
 /**
  * `--force` goes past what holds a tenant back; for which one must be said.
  * @throws MpmError USAGE

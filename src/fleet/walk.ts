@@ -142,7 +142,9 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
             HEARTBEAT.every,
           );
 
-    tell({ type: 'run-started', run, verb: name, total: tenants.total, selection: head.selection });
+    const { selection: words } = head;
+    const behind = selection.behind ? { behind: true as const } : {};
+    tell({ type: 'run-started', run, verb: name, total: tenants.total, selection: words, ...behind });
     // Who else is at it (fleet 10) is worth a notice and not a wait: the first tenants are begun before.
     const tellOthers = async (own: number): Promise<void> => {
       await soon();

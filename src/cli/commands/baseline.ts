@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import { paceFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
 import type { EditReport } from '../../fleet/report/edit-report.ts';
 import type { ToolName } from '../../dialects/other-tools.ts';
 
@@ -35,7 +35,7 @@ export default class Baseline extends FleetCommand {
     from: Flags.option({ description: "Read this tool's history table", options: TOOLS })(),
     table: Flags.string({ description: 'Name of that table', helpValue: 'SCHEMA.TABLE' }),
     write: Flags.boolean({ description: 'Make the changes' }),
-    ...selectionFlags,
+    ...selectionFlagsButBehind,
     ...paceFlags,
   };
 

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import { outputFlags, paceFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
 import type { ExecReport } from '../../fleet/verbs/exec.ts';
 
 export default class Exec extends FleetCommand {
@@ -23,7 +23,7 @@ transaction, and the run is recorded in the ledger.`;
       options: ['table', 'csv', 'ndjson'],
       default: 'table',
     }),
-    ...selectionFlags,
+    ...selectionFlagsButBehind,
     'max-failures': Flags.string({
       description: 'Start no more tenants after this many failures',
       helpValue: '25|2%',

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import { paceFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
 import type { CentralRepairReport } from '../../central/schema/repair.ts';
 import { MpmError } from '../../errors.ts';
 import type { EditReport } from '../../fleet/report/edit-report.ts';
@@ -38,7 +38,7 @@ Every change is recorded in a journal next to the history.`;
     }),
     'all-names': Flags.boolean({ description: 'All such migrations, instead of names' }),
     write: Flags.boolean({ description: 'Make the changes' }),
-    ...selectionFlags,
+    ...selectionFlagsButBehind,
     ...paceFlags,
   };
 

@@ -16,7 +16,14 @@ import {
 import type { FolderPlan, SyncFlags } from '../../tenants/folders/sync-plan.ts';
 import type { OnEvent } from '../events.ts';
 import type { TenantRef } from '../report/report.ts';
-import { describeSelection, filterFor, refuseBehind, type Selection, selectsByName } from '../select.ts';
+import {
+  describeSelection,
+  filterFor,
+  refuseBehind,
+  type Selection,
+  selectsByName,
+  selectsWholeFleet,
+} from '../select.ts';
 
 export interface SyncOptions extends SyncFlags {
   /** Change nothing; the report says what is out of date. */
@@ -107,7 +114,7 @@ export async function sync(
       selection: describeSelection(selection),
     });
     const unmet = total === 0 ? await unmetBy(central, selection, { none: true, held: false }) : undefined;
-    const whole = ['', '--all'].includes(describeSelection(selection));
+    const whole = selectsWholeFleet(selection);
     const scope = { whole, byName: selectsByName(selection) };
     const report = await syncFolders(streamTenants(central, filter), core, config, options, scope);
     return unmet === undefined ? report : { ...report, unmet };
