@@ -11,7 +11,7 @@ const bench: Bench = {
     const floor = (): Promise<string> => program(process.execPath, ['-e', '0']);
     const many = { floor, pairs: 15, warmUp: 2 };
     await row('--version', { ...many, limit: 2, ours: () => mpm(['--version']) });
-    await row('--help', { ...many, limit: 2.3, ours: () => mpm(['--help']) });
+    await row('--help', { ...many, limit: 4, ours: () => mpm(['--help']) });
     const server = await startEmbedded({ fsync: true });
     const cwd = await mkdtemp(join(tmpdir(), 'mpm-bench-'));
     try {
@@ -19,7 +19,7 @@ const bench: Bench = {
       await writeFile(join(cwd, 'migrations/core/1_nothing.sql'), 'select 1;\n');
       const project = { cwd, env: { MPM_CENTRAL_URL: server.url } };
       await mpm(['central', 'up'], project);
-      await row('up --all, no tenants', { ...many, limit: 4, ours: () => mpm(['up', '--all'], project) });
+      await row('up --all, no tenants', { ...many, limit: 6, ours: () => mpm(['up', '--all'], project) });
     } finally {
       await server.stop();
       await rm(cwd, { recursive: true });

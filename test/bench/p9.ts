@@ -25,7 +25,7 @@ const bench: Bench = {
         [20_000, 3],
       ] as const) {
         await row(`${tenants.toLocaleString('en')} tenants, against 200`, {
-          limit: 25,
+          limit: 64,
           difference: true,
           unit: 'MB',
           floor: () => peak(fleet, 200),
