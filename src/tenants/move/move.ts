@@ -87,7 +87,7 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
         throw error;
       });
     });
-    const done = `the old database "${tenant.database}" on server "${tenant.server}" is closedto all connections. When you no longer need it: drop database ${identifier(tenant.database)};`;
+    const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed to all connections. When you no longer need it: drop database ${identifier(tenant.database)};`;
     const notCompared = 'only the number of rows was compared, not the contents';
     return [...(input.countsOnly ? [notCompared] : []), done, ...folderAlong()];
   };
