@@ -1,7 +1,8 @@
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { MpmError, type ErrorReport } from '../errors.ts';
-import type { Shard, TenantFilter } from './list/filter.ts';
+import type { Shard } from '../config/shard.ts';
+import type { TenantFilter } from './list/filter.ts';
 import type { Listing } from './list/listing.ts';
 import { resolveFilter } from './list/resolve.ts';
 

@@ -46,7 +46,7 @@ export const selectionFlags = {
 /** For commands with which `--behind` does not go, which they say: their help does not offer it. */
 export const selectionFlagsButBehind = {
   ...selectionFlags,
-  behind: Flags.boolean({ description: 'Tenants with pending migrations', hidden: true }),
+  behind: { ...selectionFlags.behind, hidden: true },
 };
 
 const time = (description: string) => Flags.string({ description, helpValue: '5s', helpGroup: 'pace' });

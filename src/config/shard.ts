@@ -2,7 +2,7 @@ import { MpmError } from '../errors.ts';
 import type { Environment } from './url.ts';
 
 /** One of so many slices of a fleet, from 1. */
-interface Shard {
+export interface Shard {
   index: number;
   of: number;
 }

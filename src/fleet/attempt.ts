@@ -42,18 +42,6 @@ export function withoutInterruption<D>(attempt: TenantAttempt<D>): TenantAttempt
   return { ...rest, outcome: 'skipped', reason: error.message, retryable: false };
 }
 
-/** Two attempts at one tenant as one: the second goes on where the first one ended. */
-export function merge<D>(before: TenantAttempt<D> | undefined, now: TenantAttempt<D>): TenantAttempt<D> {
-  if (!before || before.applied.length === 0) return now;
-  const outcome =
-    now.outcome === 'current'
-      ? before.applied.at(-1)?.direction === 'down'
-        ? 'reverted'
-        : 'migrated'
-      : now.outcome;
-  return { ...now, outcome, from: before.from, applied: [...before.applied, ...now.applied] };
-}
-
 const MISSING_HINT = 'Restore it, or mend its row: mpm-migrate tenant show {tenant}';
 
 /** An error in its serialisable form, its hint with this tenant's name. */

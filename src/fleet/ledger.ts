@@ -1,8 +1,7 @@
 import type { Central } from '../central/central.ts';
-import type { Shard } from '../central/list/filter.ts';
 import { finishShard, joinRun } from '../central/shards.ts';
 import { type RunRow, createRun, finishRun, outcomeOf } from '../central/runs.ts';
-import { parseShard } from '../config/shard.ts';
+import { parseShard, type Shard } from '../config/shard.ts';
 import { MpmError, asMpmError } from '../errors.ts';
 import type { TenantResult, RunReport } from './report/report.ts';
 import { type Selection, describeSelection } from './select.ts';

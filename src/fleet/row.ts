@@ -3,9 +3,10 @@ import type { Central } from '../central/central.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import { readAgain } from '../central/list/tenants.ts';
 import { asMpmError, MpmError } from '../errors.ts';
+import { mergeAttempts } from '../engine/apply/migrate.ts';
 import type { Admit } from '../engine/apply/batch.ts';
 import { idWord } from '../shell-word.ts';
-import { merge, skipped, type TenantAttempt } from './attempt.ts';
+import { skipped, type TenantAttempt } from './attempt.ts';
 import { serialize } from './schedule/serialize.ts';
 
 /** So often a row may change under one attempt: more is a mistake in whatever changes it. */
@@ -73,7 +74,10 @@ export async function onCurrentRow<D>(
       now = await look().catch(unreadable);
       if (!isSame(worked, now)) throw changed(worked);
     };
-    const attempt = merge(done, await work(worked, admit, done ? merge(before, done) : before));
+    const attempt = mergeAttempts(
+      done,
+      await work(worked, admit, done ? mergeAttempts(before, done) : before),
+    );
     if (attempt.error && !asked) now = await look().catch(() => worked);
     // What became of it is not to be learnt there, where the database was dropped or closed under it.
     if (attempt.error?.code === 'COMMIT_UNKNOWN') {
@@ -84,7 +88,7 @@ export async function onCurrentRow<D>(
     done = { ...attempt, retryable: false };
     row = asBefore(worked, now);
   }
-  return merge(done, skipped('dropped since the run started'));
+  return mergeAttempts(done, skipped('dropped since the run started'));
 }
 
 /** What the list says twice is known of the row as it was; it holds where the row is the same. */

@@ -5,9 +5,10 @@ import { activeRuns, beat, recordTenants } from '../central/runs.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { errorReport } from '../errors.ts';
+import { mergeAttempts } from '../engine/apply/migrate.ts';
 import { ModuleWatch } from '../engine/module/module-process.ts';
 import { TOOL_VERSION } from '../version.ts';
-import { type TenantAttempt, merge, refOf, resultOf, skipped } from './attempt.ts';
+import { type TenantAttempt, refOf, resultOf, skipped } from './attempt.ts';
 import { ReportBuilder } from './report/collect.ts';
 import type { WalkContext } from './context.ts';
 import type { OnEvent, Unstamped } from './events.ts';
@@ -87,7 +88,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       toolVersion: TOOL_VERSION,
       startedAt: new Date(started).toISOString(),
     };
-    const part = options.runKey === undefined ? undefined : shardOf(selection).index;
+    const shard = options.runKey === undefined ? undefined : shardOf(selection).index;
     const run =
       verb.recorded === false ? null : await openRun(central, tenants, head, selection, options.runKey);
     // From here on, what is asked of the central database is asked in turn.
@@ -137,7 +138,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
         : setInterval(
             () =>
               void ledger.attempt(() =>
-                serialize(central, () => (part ? beatShard(central, run, part) : beat(central, run))),
+                serialize(central, () => (shard ? beatShard(central, run, shard) : beat(central, run))),
               ),
             HEARTBEAT.every,
           );
@@ -173,7 +174,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     };
     await ledger.close();
     if (run !== null)
-      await ledger.attempt(() => serialize(central, () => closeRun(central, run, part, finish())));
+      await ledger.attempt(() => serialize(central, () => closeRun(central, run, shard, finish())));
     cancel?.removeEventListener('abort', hurry);
     modules.end();
     const finished = finish();
@@ -238,7 +239,7 @@ async function runTenants<D>(
   async function attempt(tenant: Tenant, before: TenantAttempt<D> | undefined): Promise<TenantAttempt<D>> {
     const started = Date.now();
     context.tell({ type: 'tenant-started', tenant: refOf(tenant) });
-    const now = merge(before, await visit(tenant, context, verb, before));
+    const now = mergeAttempts(before, await visit(tenant, context, verb, before));
     return { ...now, durationMs: (before?.durationMs ?? 0) + Date.now() - started };
   }
 }

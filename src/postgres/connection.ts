@@ -249,7 +249,7 @@ export class Connection implements Sender {
     const settings = openingSettings(this.#facts);
     await learnRoles(server, async (sql) => {
       const message = await this.#message([[...settings, sql].join(';\n')], { skip: settings.length });
-      return message.answer.results;
+      return message.results;
     });
     this.#roles = knownRoles(server, login, this.database);
   }
@@ -267,7 +267,7 @@ export class Connection implements Sender {
       () =>
         new Promise<Message>((resolve, reject) => {
           const message = new Message(parts, options, (error) => {
-            this.#answered = message.answer.results;
+            this.#answered = message.results;
             if (error) reject(error);
             else resolve(message);
           });

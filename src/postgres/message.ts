@@ -71,9 +71,14 @@ export class Message {
     this.#done = done;
   }
 
+  /** One per statement that is done. */
+  get results(): Result[] {
+    return this.#results.slice(this.#options.skip);
+  }
+
   /** As far as its statements are done. */
   get answer(): Answer {
-    const results = this.#results.slice(this.#options.skip);
+    const { results } = this;
     return {
       rows: results.at(-1)?.rows ?? [],
       results,
@@ -126,8 +131,6 @@ export class Message {
   }
 
   handleEmptyQuery(): void {}
-
-  handlePortalSuspended(): void {}
 
   handleError(error: Error): void {
     this.#done(error);

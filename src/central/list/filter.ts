@@ -1,3 +1,4 @@
+import type { Shard } from '../../config/shard.ts';
 import { MpmError } from '../../errors.ts';
 
 /** Which tenants; what is given together narrows. Nothing given: all of them (consent is asked for elsewhere). */
@@ -31,12 +32,6 @@ export interface LeftBy {
   run: number;
   /** Of a run that did not come to its end: its selection, of which those that it recorded nothing of are left too. */
   unrecorded?: TenantFilter;
-}
-
-/** One of `of` slices, from 1. */
-export interface Shard {
-  index: number;
-  of: number;
 }
 
 export interface ResolvedWords {

@@ -162,11 +162,16 @@ export function backoff(attempt: number): number {
   return Math.random() * Math.min(30_000, 250 * 2 ** (attempt - 1));
 }
 
-/** What two attempts at the same database came to together. */
-function mergeAttempts(before: Attempt | undefined, after: Attempt): Attempt {
-  if (!before?.applied.length) return after;
-  const outcome = after.outcome === 'current' ? before.outcome : after.outcome;
-  return { ...after, outcome, from: before.from, applied: [...before.applied, ...after.applied] };
+/** Two attempts at one database as one: the second goes on where the first one ended. */
+export function mergeAttempts<A extends Pick<Attempt, 'from' | 'applied'> & { outcome: string }>(
+  before: A | undefined,
+  now: A,
+): A {
+  const last = before?.applied.at(-1);
+  if (!before || !last) return now;
+  const done = last.direction === 'down' ? 'reverted' : 'migrated';
+  const outcome = now.outcome === 'current' ? done : now.outcome;
+  return { ...now, outcome, from: before.from, applied: [...before.applied, ...now.applied] };
 }
 
 /** Repeats what passes by itself, at most `pace.retries` times; for callers without lanes. */

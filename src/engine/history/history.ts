@@ -75,7 +75,7 @@ export function lockKeys(history: HistoryTable): [number, number] {
 const STANDING = ['position', 'name', 'checksum', 'state', 'source', 'format'];
 
 /**
- * What a history holds ({@link parseCopy}; `old`: one of an older version). COPY instead of SELECT: it opens no index and
+ * What a history holds ({@link parseSummary}; `old`: one of an older version). COPY instead of SELECT: it opens no index and
  * asks no planner, and each function costs a look-up; that is most of what a new session's first query takes.
  */
 export function copySummary(history: HistoryTable, { old = false } = {}): string {

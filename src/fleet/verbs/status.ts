@@ -47,12 +47,13 @@ export async function status(
   // The history of one is shown as it is, not as its stamp says.
   const isSingle = ({ tenants }: WalkContext): boolean => tenants.total === 1 && selectsByName(selection);
   const gather = (
-    { attempts }: TenantResult,
+    _: TenantResult,
     attempt: TenantAttempt<TenantInspection>,
     tenant: Tenant,
     context: WalkContext,
   ): void => {
-    if (attempts === 0 && !attempt.error) {
+    // Not tried, or dropped since the walk began.
+    if (!attempt.detail && !attempt.error) {
       notLooked += 1;
       return;
     }

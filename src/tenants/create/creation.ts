@@ -74,6 +74,8 @@ interface CreationWork {
   attempt: Pick<Attempt, 'to' | 'applied' | 'notices'> | undefined;
   /** What the one that is copied was made of, before the copy. */
   original: string | undefined;
+  /** The name under which its database is made, before it gets its own. */
+  buildingAs: string;
 }
 
 interface Step {
@@ -117,6 +119,7 @@ export async function carryOut(
     source: 'migrations',
     attempt: undefined,
     original: undefined,
+    buildingAs: (row.buildingAs ??= newBuildingName()),
   };
   for (const step of STEPS) await step.do?.(work);
   return reportOf(work, started);
@@ -134,13 +137,12 @@ async function removeRow(creation: Creation, { id }: Provisioning): Promise<void
 }
 
 async function makeDatabase(work: CreationWork): Promise<void> {
-  const { creation, row, options, tenant, migrations, found } = work;
+  const { creation, row, options, tenant, migrations, found, buildingAs } = work;
   const { central, resumed, copyOf, server: connection, sources } = creation;
   const { config } = central;
   const { database, server } = row;
   options.onStep?.('database', tenant);
   row.step = 'database';
-  const buildingAs = (row.buildingAs ??= newBuildingName());
   const building = { database, buildingAs, oid: row.oid, isNew: !resumed && row.oid === null };
   if (resumed) await mark(work, 'creating its database');
   const record = (oid: string): Promise<void> => {
@@ -219,14 +221,9 @@ async function activate({ creation, options, tenant }: CreationWork): Promise<vo
   throw new MpmError('TENANT_STATUS', `${tenant.name} (${tenant.id}) is not being created any more`);
 }
 
-function mark({ creation, row }: CreationWork, reason: string): Promise<void> {
-  const { step, buildingAs, oid } = row;
-  return markStep(creation.central, creation.id, {
-    step: step ?? 'database',
-    buildingAs: buildingAs ?? newBuildingName(),
-    oid,
-    reason,
-  });
+function mark({ creation, row, buildingAs }: CreationWork, reason: string): Promise<void> {
+  const { step, oid } = row;
+  return markStep(creation.central, creation.id, { step: step ?? 'database', buildingAs, oid, reason });
 }
 
 function reportOf(work: CreationWork, started: number): ProvisionReport {

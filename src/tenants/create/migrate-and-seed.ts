@@ -18,7 +18,7 @@ export interface MigrateAndSeedOptions {
   onWaiting?(reason: string): void;
 }
 
-/** A database to be furnished. */
+/** A database to be migrated and seeded. */
 export interface NewDatabase {
   server: string;
   database: string;
