@@ -112,7 +112,9 @@ export async function recordTenants(
   // One statement cannot set a row twice: of one tenant's records the last one counts.
   const latest = [...new Map(records.map((record) => [record.tenant.id, record])).values()];
   const rows = latest.map(({ tenant: { id, name, database, server }, outcome, from, to, ...record }) => {
-    const { applied, durationMs, attempts, reason, error } = record;
+    const { applied, durationMs, attempts, reason } = record;
+    // A folder's problems would be kept once a tenant; the message has the first of them.
+    const error = record.error && { ...record.error, problems: undefined };
     const done = applied.length ? { applied } : {};
     return { id, name, database, server, outcome, from, to, ...done, durationMs, attempts, reason, error };
   });

@@ -208,12 +208,24 @@ export abstract class FleetCommand extends Command {
     if (thrown.oclif?.exit === EXIT.done) throw thrown;
     const error = asMpmError(thrown);
     process.exitCode = error.exit;
+    await this.annotate(error);
     if (this.jsonEnabled()) return this.logJson(this.toErrorJson(error));
     await this.showError(error);
     if (error.code === 'BUG') {
       const { err } = await this.display();
       process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
     }
+  }
+
+  /** On GitHub, each thing that is wrong with a file is shown at its line. */
+  protected async annotate({ problems = [] }: Pick<MpmError, 'problems'>): Promise<void> {
+    if (!problems.length || !this.githubLog) return;
+    const [{ problemAnnotations }, { shortPath }] = await Promise.all([
+      import('../ui/report/github.ts'),
+      this.display(),
+    ]);
+    const title = `mpm-migrate ${(this.id ?? '').replaceAll(':', ' ')}`;
+    this.githubLog.command(problemAnnotations(problems, shortPath, title));
   }
 
   /** A migration may leave something running, which fails when the report is long shown. */

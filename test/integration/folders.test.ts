@@ -145,3 +145,16 @@ test('fleet 40: what was synced, then withdrawn from core, is not applied', asyn
   expect((await up(config, { all: true })).counts).toMatchObject({ current: 1 });
   expect(await historyOf(fleet.database)).toEqual(['1_meters', '2_note', '9_own']);
 });
+
+test("histories 13: what is wrong with a tenant's own files is in the report, all of it, and in the ledger in short", async () => {
+  const fleet = await fleetOf();
+  const { config, own, central } = fleet;
+  await withOwn(fleet);
+  for (let number = 10; number < 60; number += 1) await writeFile(own(`${number}_x.sql`), 'vacuum;\ncommit;');
+  const { failures, run } = await up(config, { all: true });
+  expect(failures[0]?.error.message).toMatch(/^100 problems in /);
+  expect(failures[0]?.error.problems).toHaveLength(100);
+  const rows = await central(`select error from mpm_migrate.run_tenants where run = ${run}`);
+  expect(rows).toEqual([{ error: expect.not.objectContaining({ problems: expect.anything() }) }]);
+  expect(rows).toMatchObject([{ error: { message: failures[0]?.error.message } }]);
+});

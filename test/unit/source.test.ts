@@ -106,6 +106,43 @@ describe('a folder', () => {
     }
   });
 
+  test('histories 13: with 98 problems has them all, and shows the first screen of each kind', async () => {
+    const broken = Array.from({ length: 90 }, (_, index) => [`${index + 1}_a.sql`, 'select 1;\ncommit;\n']);
+    const others = ['x', 'y', 'z'].map((name) => [`${name}.sql`, 'select 1;']);
+    const moreSql = Array.from({ length: 5 }, (_, index) => [`${index + 200}_b.sql`, '\\i y']);
+    write(Object.fromEntries([...broken, ...others, ...moreSql]));
+    const { code, message, problems = [], hint } = await refused();
+    expect(code).toBe('MIGRATION_INVALID');
+    expect(problems).toHaveLength(98);
+    expect(problems.filter(({ file }) => file === join(folder, '42_a.sql'))).toEqual([
+      {
+        code: 'MIGRATION_INVALID',
+        file: join(folder, '42_a.sql'),
+        line: 2,
+        column: 1,
+        message: 'commit would end or start a transaction in the middle of the migration',
+        hint: expect.stringContaining('remove it'),
+      },
+    ]);
+    const lines = message.split('\n');
+    expect(lines[0]).toBe(`98 problems in ${folder}`);
+    expect(lines.length).toBeLessThanOrEqual(25);
+    expect(lines.at(-1)).toMatch(/^  \d+ of 98 are shown; for all, add --json$/);
+    expect(message).toMatch(/ {2}\d+_a.sql:2:1: commit .*\n {4}→ remove it.*\n {4}… and \d+ more like this\n/);
+    for (const said of ['x.sql has no numeric prefix', '200_b.sql:1:1: a psql command: \\i y'])
+      expect(message).toContain(said);
+    expect(hint).toBe('Fix them all. No database was touched.');
+  });
+
+  test('histories 13: with one problem has it as a list as well', async () => {
+    write({ '1_a.sql': 'select 1;\n commit;' });
+    const { message, problems, hint } = await refused();
+    expect(message).toMatch(/^1_a.sql:2:2: commit/);
+    const [problem, ...none] = problems ?? [];
+    expect(none).toEqual([]);
+    expect(problem).toMatchObject({ file: join(folder, '1_a.sql'), line: 2, column: 2, hint });
+  });
+
   test.each([
     ['UTF-16', Buffer.from('\ufeffselect 1;', 'utf16le')],
     ['UTF-16LE', Buffer.from('select 1;', 'utf16le')],

@@ -22,7 +22,7 @@ function citedIn(kind: string): Set<number> {
   return new Set(cited.flatMap(([, list = '']) => list.match(/\d+/g)?.map(Number) ?? []));
 }
 
-test.each(['engine', 'fleet'])(
+test.each(['engine', 'fleet', 'histories'])(
   'each line of docs/spec/%s.md has a test, and each citation a line',
   (kind) => {
     const lines = linesOf(`${kind}.md`);

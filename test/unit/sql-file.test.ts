@@ -138,12 +138,25 @@ describe('engine 5: transactions', () => {
   });
 });
 
-test('of each mistake the first is shown, and how often it comes again', () => {
-  const text = `${'begin;\nselect 1;\ncommit;\n'.repeat(10)}vacuum;\n\\i x\n`;
+test('histories 13: each mistake is told at its place, as often as it is made', () => {
+  const text = `${'begin;\nselect 1;\n  commit;\n'.repeat(2)}vacuum;\n/* 🚀é */ \\i x\n`;
   expect(problems(text)).toEqual([
-    '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration (and 19 more in this file)',
-    '1_a.sql:31:1: vacuum cannot run inside a transaction',
-    '1_a.sql:32:1: a psql command: \\i x',
+    '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration',
+    '1_a.sql:3:3: commit would end or start a transaction in the middle of the migration',
+    '1_a.sql:4:1: begin would end or start a transaction in the middle of the migration',
+    '1_a.sql:6:3: commit would end or start a transaction in the middle of the migration',
+    '1_a.sql:7:1: vacuum cannot run inside a transaction',
+    '1_a.sql:8:10: a psql command: \\i x',
+  ]);
+});
+
+test('histories 13: a thousand mistakes of a file are told, the first of each kind, and how many more there are', () => {
+  const told = problems(`${'\\i x\n'.repeat(5000)}select 1;\n${'commit;\n'.repeat(2)}-- @down\nselect 2;`);
+  expect(told).toHaveLength(1002);
+  expect(told[999]).toBe('1_a.sql:1000:1: a psql command: \\i x');
+  expect(told.slice(1000)).toEqual([
+    expect.stringMatching(/^1_a.sql:5002:1: commit /),
+    expect.stringMatching(/^1_a.sql:5004:1: -- @down .* \(and 4001 more in this file\)$/),
   ]);
 });
 
@@ -217,7 +230,8 @@ describe('engine 9: what cannot run in a transaction', () => {
 describe('engine 32: specific messages', () => {
   test('psql commands are refused with their line; those of pg_dump are blanked', () => {
     expect(problems('select 1;\n\\set x 1\nselect 2;\n\\i other.sql\n')).toEqual([
-      '1_a.sql:2:1: a psql command: \\set x 1 (and 1 more in this file)',
+      '1_a.sql:2:1: a psql command: \\set x 1',
+      '1_a.sql:4:1: a psql command: \\i other.sql',
     ]);
     const dump = '--\n\n\\restrict dGVzdA\n\nselect 1;\n\n\\unrestrict dGVzdA\n';
     expect(read(dump).up?.sql).toBe(dump.replaceAll(/\\.*/g, (line) => ' '.repeat(line.length)));

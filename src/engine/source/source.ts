@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts';
 import { type FolderListing, listFolder, type MigrationFiles, utf8Of } from './files.ts';
@@ -14,6 +14,7 @@ import {
 } from '../migration.ts';
 import { compareNames, compareVersions } from './name.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
+import { oneError } from './problems.ts';
 import { isUntouched } from '../remedy.ts';
 
 /** The migrations of a folder, in order. Folders of equal content may share one list. */
@@ -197,26 +198,6 @@ function read(path: string): Uint8Array {
   }
 }
 
-const SHOWN = 20;
-
-/** One problem as it is; several as a list, with the excerpt of the first. */
-export function oneError(folder: string, problems: MpmError[]): MpmError {
-  const [first] = problems;
-  if (problems.length === 1 && first) return first;
-  const lines = problems
-    .slice(0, SHOWN)
-    .map(({ message, hint }) => `  ${message}${hint ? `\n    → ${hint}` : ''}`);
-  if (problems.length > SHOWN) lines.push(`  … and ${problems.length - SHOWN} more`);
-  const code = problems.every((problem) => problem.code === 'FILE_SYSTEM')
-    ? 'FILE_SYSTEM'
-    : 'MIGRATION_INVALID';
-  return new MpmError(code, `${problems.length} problems in ${folder}\n${lines.join('\n')}`, {
-    subject: folder,
-    ...(first?.excerpt && { excerpt: first.excerpt }),
-    hint: 'Fix them all. No database was touched.',
-  });
-}
-
 /**
  * Lists of migrations as one, in one order.
  * @throws MpmError MIGRATION_INVALID naming both files of each pair with the same version or name
@@ -225,11 +206,17 @@ export function mergeMigrations(lists: readonly (readonly Migration[])[]): reado
   const merged = lists.flat().sort((a, b) => compareNames(a.name, b.name));
   const clashes = merged.flatMap((second, index) => {
     const first = merged[index - 1];
-    return first && compareVersions(first.version, second.version) === 0 ? [describe(first, second)] : [];
+    return first && compareVersions(first.version, second.version) === 0 ? [clash(first, second)] : [];
   });
-  if (!clashes.length) return merged;
-  throw new MpmError('MIGRATION_INVALID', clashes.slice(0, 5).join('\n'), {
-    subject: clashes[0] ?? '',
+  const [one] = clashes;
+  if (one?.subject === undefined) return merged;
+  throw oneError(dirname(one.subject), clashes);
+}
+
+function clash(first: Migration, second: Migration): MpmError {
+  const { path = '' } = second;
+  return new MpmError('MIGRATION_INVALID', describe(first, second), {
+    subject: path,
     hint: "Give another number to the one that isn't applied anywhere yet. A tenant's core and plugin migrations have one order.",
   });
 }

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { DURATION_FORM, parseDuration } from '../../pace.ts';
 import { MpmError } from '../../errors.ts';
-import { excerptAt } from '../sql/locate.ts';
+import { excerptsOf } from '../sql/locate.ts';
 import { instead } from './lookalike.ts';
 import {
   type MigrationOptions,
@@ -153,25 +153,29 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
     if (problems.every((problem) => problem.kind === 'meta-command')) complaints.push(...read.complaints);
     file[section.direction] = script(path, text, section, [...blanks, ...read.blanks], section.options);
   }
-  file.problems = firstOfEach(complaints).map(({ offset, message, hint, more }) => {
-    const excerpt = excerptAt(path, text, offset);
-    const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
-    const rest = more ? ` (and ${more} more in this file)` : '';
-    return new MpmError('MIGRATION_INVALID', `${place}: ${message}${rest}`, { hint, subject: path, excerpt });
-  });
+  file.problems = errorsOf(path, text, complaints);
   return file;
 }
 
-/** One mistake made a hundred times must not hide the others, nor those of other files. */
-function firstOfEach(complaints: readonly Complaint[]): (Complaint & { more: number })[] {
-  const kinds = new Map<string, Complaint & { more: number }>();
-  for (const complaint of complaints.toSorted((a, b) => a.offset - b.offset)) {
-    const kind = complaint.kind ?? complaint.message;
-    const first = kinds.get(kind);
-    if (first) first.more += 1;
-    else kinds.set(kind, { ...complaint, more: 0 });
-  }
-  return [...kinds.values()];
+/** So many mistakes of a file are told, and in any case the first of each kind. */
+const MOST = 1000;
+
+function errorsOf(path: string, text: string, complaints: readonly Complaint[]): MpmError[] {
+  const all = complaints.toSorted((a, b) => a.offset - b.offset);
+  const kinds = new Set<string>();
+  const told = all.filter(({ kind, message }, index) => {
+    const isNew = !kinds.has(kind ?? message);
+    kinds.add(kind ?? message);
+    return isNew || index < MOST;
+  });
+  const excerptAt = excerptsOf(path, text);
+  return told.map(({ offset, message, hint }, index) => {
+    const excerpt = excerptAt(offset);
+    const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
+    const more = index === told.length - 1 ? all.length - told.length : 0;
+    const rest = more ? ` (and ${more} more in this file)` : '';
+    return new MpmError('MIGRATION_INVALID', `${place}: ${message}${rest}`, { hint, subject: path, excerpt });
+  });
 }
 
 function script(

@@ -45,7 +45,7 @@ type Attempt = <T>(about: string, work: () => Promise<T>) => Promise<T | undefin
 /** Every plugin that has a folder, that a tenant has, or that can be installed, read as `up` reads it (fleet 42). */
 export async function judgePlugins(
   config: Config,
-  { core, cache }: TenantSources,
+  { core, cache }: Pick<TenantSources, 'core' | 'cache'>,
   listed: Listed | undefined,
   { add, attempt }: { add: Add; attempt: Attempt },
 ): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { suggest } from '../../config/environment.ts';
 import { MpmError } from '../../errors.ts';
+import { collecting, oneError } from '../../engine/source/problems.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../../engine/source/source.ts';
@@ -100,8 +101,10 @@ function stateOf(folder: string): string {
 
 async function readContent(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
-  const seeds = await readSeeds(config, cache);
+  const errors: MpmError[] = [];
+  const core = await collecting(errors, () => readMigrations(config.migrations.core, 'core', cache));
+  const seeds = await collecting(errors, () => readSeeds(config, cache));
+  if (!core || !seeds) throw oneError(config.root, errors);
   const { schema, table } = config.history;
   const base = config.databases.template ?? null;
   const shared = sharedOf(core.migrations, seeds, config.perTenant);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import type { Migration } from '../../engine/migration.ts';
+import { collecting, oneError } from '../../engine/source/problems.ts';
 import {
   mergeMigrations,
   type MigrationCache,
@@ -42,12 +43,15 @@ export function pluginFolders(config: Config): string[] {
       .filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
       .map((entry) => entry.name)
       .sort();
-    const wrong = names.find((name) => !PLUGIN_NAME.test(name));
-    if (wrong === undefined) return names;
-    throw new MpmError('MIGRATION_INVALID', `${join(folder, wrong)} cannot be a plugin's folder`, {
-      subject: join(folder, wrong),
-      hint: "Rename it, or move it out of there: a plugin's name has up to 63 letters, digits, -, and _.",
-    });
+    const wrong = names.filter((name) => !PLUGIN_NAME.test(name)).map((name) => join(folder, name));
+    if (wrong.length === 0) return names;
+    const hint =
+      "Rename it, or move it out of there: a plugin's name has up to 63 letters, digits, -, and _.";
+    const errors = wrong.map(
+      (path) =>
+        new MpmError('MIGRATION_INVALID', `${path} cannot be a plugin's folder`, { subject: path, hint }),
+    );
+    throw oneError(folder, errors);
   } catch (error) {
     if (error instanceof MpmError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -98,11 +102,15 @@ export async function readPlugins(
   cache: MigrationCache,
 ): Promise<readonly Migration[]> {
   const all = [...core.migrations];
+  const errors: MpmError[] = [];
   for (const name of pluginFolders(config)) {
-    const { migrations } = await readPlugin(name, config, cache);
-    mergeMigrations([core.migrations, migrations]);
-    all.push(...migrations);
+    await collecting(errors, async () => {
+      const { migrations } = await readPlugin(name, config, cache);
+      mergeMigrations([core.migrations, migrations]);
+      all.push(...migrations);
+    });
   }
+  if (errors.length) throw oneError(config.migrations.plugins, errors);
   return all;
 }
 

@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOfFile } from '../../engine/source/checksum.ts';
 import { arrange, isMigrationFile, listFolder } from '../../engine/source/files.ts';
-import { oneError } from '../../engine/source/source.ts';
+import { oneError } from '../../engine/source/problems.ts';
 import { type Supports, supportsOf } from '../../engine/module/module-state.ts';
 import {
   type Copy,
