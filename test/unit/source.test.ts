@@ -128,7 +128,9 @@ describe('a folder', () => {
     expect(lines[0]).toBe(`98 problems in ${folder}`);
     expect(lines.length).toBeLessThanOrEqual(25);
     expect(lines.at(-1)).toMatch(/^  \d+ of 98 are shown; for all, add --json$/);
-    expect(message).toMatch(/ {2}\d+_a.sql:2:1: commit .*\n {4}→ remove it.*\n {4}… and \d+ more like this\n/);
+    expect(message).toMatch(
+      / {2}\d+_a.sql:2:1: commit .*\n {4}→ remove it.*\n {4}… and \d+ more like this\n/,
+    );
     for (const said of ['x.sql has no numeric prefix', '200_b.sql:1:1: a psql command: \\i y'])
       expect(message).toContain(said);
     expect(hint).toBe('Fix them all. No database was touched.');
