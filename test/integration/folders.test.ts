@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { doctor } from '../../src/fleet/doctor/doctor.ts';
@@ -157,4 +159,36 @@ test("histories 13: what is wrong with a tenant's own files is in the report, al
   const rows = await central(`select error from mpm_migrate.run_tenants where run = ${run}`);
   expect(rows).toEqual([{ error: expect.not.objectContaining({ problems: expect.anything() }) }]);
   expect(rows).toMatchObject([{ error: { message: failures[0]?.error.message } }]);
+});
+
+test("fleet 39: a link to nowhere, or a file, in the place of a tenant's folder is named, with what helps", async () => {
+  const { config, database, own } = await fleetOf();
+  const { tenant } = await provision(config, { name: 'Acme', database });
+  const place = own('').replace(/\/$/, '');
+  await mkdir(config.migrations.tenants, { recursive: true });
+  await symlink('/nowhere/acme', place);
+  const remedy = `rm ${place}`;
+  const expected = {
+    code: 'TENANT_FOLDER',
+    message: `${place} is a link to /nowhere/acme, where there is nothing`,
+    hint: expect.stringMatching(new RegExp(`${remedy}$`)) as string,
+  };
+  // As it may lead to a folder that is pinned, nothing is done to the tenant meanwhile.
+  expect((await up(config, { all: true })).failures).toMatchObject([{ error: expected }]);
+  expect((await sync(config, { all: true })).held).toMatchObject([{ error: expected }]);
+  const { findings } = await doctor(config);
+  expect(findings).toContainEqual(expect.objectContaining({ about: 'folders', message: expected.message }));
+  await drop(config, tenant.id, { confirm: 'Acme' });
+  await expect(provision(config, { name: 'Next', database })).rejects.toMatchObject(expected);
+  await promisify(execFile)('sh', ['-c', remedy]);
+  await provision(config, { name: 'Next', database });
+
+  // A file is nobody's folder, and only in the way where one is to be made.
+  await writeFile(place, 'notes');
+  expect(await up(config, { all: true })).toMatchObject({ failures: [], counts: { current: 1 } });
+  expect((await sync(config, { all: true })).held).toMatchObject([
+    { error: { code: 'TENANT_FOLDER', message: `${place} is no folder` } },
+  ]);
+  await rm(place);
+  expect(await sync(config, { all: true })).toMatchObject({ held: [], copied: 2 });
 });

@@ -1,10 +1,20 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile } from '../../engine/source/files.ts';
-import { idWord } from '../../shell-word.ts';
+import { idWord, shellWord } from '../../shell-word.ts';
 import { MANIFEST, type Manifest, type Owner, readManifest, writeManifest } from './manifest.ts';
 
 /** A tenant, as far as its folder goes. */
@@ -260,10 +270,32 @@ function inPlace(folder: string, work: () => void): void {
   }
 }
 
-/** No folder; or one without migrations and manifest, as a `sync` leaves it that is killed when it has just begun. */
+/**
+ * Nothing; or a folder without migrations and manifest, as a `sync` leaves it that is killed when it has just begun.
+ * @throws MpmError TENANT_FOLDER for what is no folder, nor leads to one
+ */
 function isBare(path: string): boolean {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return true;
+  if (!lstatSync(path, { throwIfNoEntry: false })) return true;
+  requireFolder(path);
   return !readdirSync(path).some((file) => file === MANIFEST || isMigrationFile(file));
+}
+
+function requireFolder(path: string): void {
+  let what = 'is no folder';
+  let hint = 'Move it elsewhere: folders of tenants have that place.';
+  try {
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) {
+      what = `cannot be looked at: ${message}`;
+      hint = 'Check its permissions.';
+    } else {
+      what = `is a link to ${readlinkSync(path)}, where there is nothing`;
+      hint = `Restore what it leads to, or remove the link, and the tenant follows core: rm ${shellWord(path)}`;
+    }
+  }
+  throw new MpmError('TENANT_FOLDER', `${path} ${what}`, { subject: path, hint });
 }
 
 function namesIn(parent: string): string[] {
