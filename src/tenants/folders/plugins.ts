@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
+import { shellWord } from '../../shell-word.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { collecting, oneError } from '../../engine/source/problems.ts';
 import {
@@ -13,6 +14,8 @@ import {
 
 /** What tenants' sets have in common in one run: each plugin is read once, and each combination put together once. */
 interface Shared {
+  /** A plugin without a folder counts as one without migrations. */
+  withoutLost?: true;
   plugins: Map<string, Promise<MigrationSet>>;
   combinations: WeakMap<readonly Migration[], Map<string, readonly Migration[]>>;
 }
@@ -83,12 +86,24 @@ async function read(name: string, config: Config, cache: MigrationCache): Promis
     return await readMigrations(folder, 'plugin', cache, name);
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'FOLDER_MISSING') throw error;
-    throw new MpmError('FOLDER_MISSING', `There is no folder ${folder} for the plugin "${name}"`, {
-      subject: name,
-      cause: error,
-      hint: 'Restore it, or fix migrations.plugins in the configuration.',
-    });
+    const isLink = lstatSync(folder, { throwIfNoEntry: false });
+    if (sharedOf(cache).withoutLost && !isLink) return { folder, migrations: [] };
+    const [what, hint] = isLink
+      ? [
+          `${folder} is a link to nowhere`,
+          `Restore what it leads to, or remove the link: rm ${shellWord(folder)}`,
+        ]
+      : [
+          `There is no folder ${folder} for the plugin "${name}"`,
+          `Restore it, or fix migrations.plugins in the configuration. To uninstall the plugin, and keep its tables: mpm-migrate plugin uninstall ${name} --all --keep`,
+        ];
+    throw new MpmError('FOLDER_MISSING', what, { subject: name, cause: error, hint });
   }
+}
+
+/** From now on, plugins whose folders are gone have no migrations, for who reads with this cache. */
+export function goWithoutLost(cache: MigrationCache): void {
+  sharedOf(cache).withoutLost = true;
 }
 
 /**
