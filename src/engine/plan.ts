@@ -174,6 +174,8 @@ export interface DownOptions {
   to?: string;
   /** Take back all of this plugin, wherever it stands in the history. */
   plugin?: string;
+  /** Take back what this run applied, where nothing was applied after it. */
+  ofRun?: string;
   /** Although later migrations mention what would go. */
   leaveLater?: boolean | undefined;
   /** Resume the half-done way back of this one, and do nothing else. */
@@ -196,12 +198,7 @@ export function planDown(
     .filter(({ name }) => states.get(name)?.state !== 'kept')
     .filter(({ name }) => plugin === undefined || byName.get(name)?.plugin === plugin)
     .sort((a, b) => b.position - a.position);
-  const taken =
-    options.only !== undefined
-      ? applied.filter(({ name, reverting }) => name === options.only && reverting)
-      : plugin === undefined
-        ? applied.slice(0, depthOf(applied, options))
-        : applied;
+  const taken = takenBack(applied, options);
 
   const refused = taken.flatMap((row) => {
     const entry = states.get(row.name);
@@ -218,6 +215,8 @@ export function planDown(
   const refusals = groupByState(refused);
   if (plugin !== undefined && !options.leaveLater && options.only === undefined)
     refusals.push(...refuseLater(migrations, rows, plugin, taken));
+  if (options.ofRun !== undefined && options.only === undefined)
+    refusals.push(...refuseGoneOn(applied, taken, options.ofRun));
   if (withoutDown.length) {
     refusals.push({
       state: 'applied',
@@ -231,6 +230,30 @@ export function planDown(
     return migration ? [{ migration, row }] : [];
   });
   return { steps, refusals, head: headOf(rows), rows };
+}
+
+function takenBack(applied: readonly HistoryRow[], options: DownOptions): readonly HistoryRow[] {
+  const { only, ofRun, plugin } = options;
+  if (only !== undefined) return applied.filter(({ name, reverting }) => name === only && reverting);
+  if (ofRun !== undefined) return applied.filter(({ runId }) => runId === ofRun);
+  return plugin === undefined ? applied.slice(0, depthOf(applied, options)) : applied;
+}
+
+/** What was applied on top of a run may need it. */
+function refuseGoneOn(applied: readonly HistoryRow[], taken: readonly HistoryRow[], run: string): Refusal[] {
+  const first = Math.min(...taken.map(({ position }) => position));
+  const later = applied.filter(({ position, runId }) => position > first && runId !== run);
+  const [last] = later;
+  if (!last) return [];
+  const names = later.map(({ name }) => name).toReversed();
+  return [
+    {
+      state: 'applied',
+      names,
+      message: `${listNames(names)}: applied after run ${run}`,
+      remedy: `to revert what came later as well: mpm-migrate down --tenant {tenant} --steps ${later.length + taken.length}`,
+    },
+  ];
 }
 
 /**
