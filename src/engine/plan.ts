@@ -1,7 +1,8 @@
 import { MpmError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import { mentioning } from './sql/mention.ts';
 import type { Migration } from './migration.ts';
-import { compareNames, compareVersions } from './source/name.ts';
+import { compareNames, isCalled } from './source/name.ts';
 import { describeState, listNames, remedyFor, refuseUntouched, type Refusal } from './remedy.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
 
@@ -298,38 +299,42 @@ function refuseLater(
 
 function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {
   if (options.to === undefined) return options.steps ?? 1;
-  if (/^0+$/.test(options.to)) return applied.length;
+  if (options.to === '0') return applied.length;
   const wanted = options.to;
-  const index = applied.findIndex((row) => matches(row.name, wanted));
-  if (index < 0) {
-    throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
-      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 reverts everything.',
-    });
-  }
-  return index;
+  const [row, ...more] = calledSo(applied, wanted);
+  if (row && !more.length) return applied.indexOf(row);
+  if (row) throw ambiguous(wanted, [row, ...more]);
+  throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
+    hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 reverts everything.',
+  });
 }
 
 /** The migration that a user means by its name or its version; USAGE when there is none, or more than one. */
 export function findMigration(migrations: readonly Migration[], wanted: string): Migration {
-  const found = migrations.filter((migration) => matches(migration.name, wanted));
-  if (found.length === 1 && found[0]) return found[0];
+  const [found, ...more] = calledSo(migrations, wanted);
+  if (found && !more.length) return found;
+  if (found) throw ambiguous(wanted, [found, ...more]);
   const near = migrations.slice(-3).map((migration) => migration.name);
-  throw new MpmError(
-    'USAGE',
-    `--to ${wanted}: ${found.length ? 'more than one migration' : 'no such migration'}`,
-    {
-      subject: wanted,
-      hint: near.length
-        ? `The latest are ${near.join(', ')}.`
-        : 'There are no migrations yet: mpm-migrate create <name>.',
-    },
-  );
+  throw new MpmError('USAGE', `--to ${wanted}: no such migration`, {
+    subject: wanted,
+    hint: near.length
+      ? `The latest are ${near.join(', ')}.`
+      : 'There are no migrations yet: mpm-migrate create <name>.',
+  });
 }
 
-function matches(name: string, wanted: string): boolean {
-  return (
-    name === wanted || (/^\d+$/.test(wanted) && compareVersions(/^\d+/.exec(name)?.[0] ?? '', wanted) === 0)
-  );
+/** Those that a name or a version means; a whole name means nothing else. */
+function calledSo<T extends { name: string }>(all: readonly T[], wanted: string): T[] {
+  const named = all.find(({ name }) => name === wanted);
+  return named ? [named] : all.filter(({ name }) => isCalled(name, wanted));
+}
+
+function ambiguous(wanted: string, found: readonly { name: string }[]): MpmError {
+  const names = listNames(found.map(({ name }) => name));
+  return new MpmError('USAGE', `--to ${wanted}: more than one migration has that version: ${names}`, {
+    subject: wanted,
+    hint: `Give the whole name, for example --to ${shellWord(found[0]?.name ?? '')}.`,
+  });
 }
 
 function groupByState(entries: readonly StateEntry[]): Refusal[] {

@@ -25,7 +25,7 @@ export async function readFleetFiles(config: Config, to?: string): Promise<Fleet
   const cache: MigrationCache = new Map();
   const folder = config.migrations.core;
   const errors: MpmError[] = [];
-  const core = await collecting(errors, () => readMigrations(folder, 'core', cache));
+  const core = await collecting(errors, () => readMigrations(folder, 'core', config.migrations, cache));
   const all = await collecting(errors, () => readPlugins(core ?? { folder, migrations: [] }, config, cache));
   if (!core || !all) throw oneError(config.root, errors);
   if (to === undefined) return { core, cache };

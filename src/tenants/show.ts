@@ -60,7 +60,7 @@ async function readFacts(
 
 async function readHistory(config: Config, tenant: Tenant): Promise<NonNullable<TenantDetails['history']>> {
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
+  const core = await readMigrations(config.migrations.core, 'core', config.migrations, cache);
   const { migrations, ownFolder } = await tenantSet(tenant, core, config, cache);
   const target = {
     url: directUrlOf(config, tenant.server),

@@ -60,7 +60,12 @@ async function sync(tenants: Tenant[], options: SyncOptions = {}): Promise<SyncR
   async function* stream() {
     yield* tenants;
   }
-  return syncFolders(stream(), await readCoreFolder(config.migrations.core), config, options);
+  return syncFolders(
+    stream(),
+    await readCoreFolder(config.migrations.core, config.migrations),
+    config,
+    options,
+  );
 }
 
 const path = (database: string, file = '') => join(config.migrations.tenants, database, file);
@@ -382,7 +387,7 @@ describe("fleet 39: a folder is one tenant's", () => {
     async function* seventh() {
       yield tenant('7', 'acme');
     }
-    const core = await readCoreFolder(config.migrations.core);
+    const core = await readCoreFolder(config.migrations.core, config.migrations);
     expect((await syncFolders(seventh(), core, config, { claim: true }, byName)).held).toEqual([]);
     expect((await tenantSet(tenant('7', 'acme'), set, config)).ownFolder).toBe(true);
     await expect(tenantSet(tenant('1', 'acme'), set, config)).rejects.toThrow('is of tenant 7');
@@ -414,7 +419,7 @@ describe("fleet 39: a folder is one tenant's", () => {
   test('what nobody has is named once all tenants were looked at', async () => {
     await sync(fleet('acme', 'kivu'));
     mkdirSync(path('stray'));
-    const core = await readCoreFolder(config.migrations.core);
+    const core = await readCoreFolder(config.migrations.core, config.migrations);
     const all = async function* () {
       yield tenant('1', 'acme');
     };
@@ -498,7 +503,7 @@ test('fleet 40: what a copied module imports from core goes along; what lies out
 describe('what up applies to a tenant', () => {
   async function setOf(database: string, id = '1') {
     const cache = new Map();
-    const set = await readMigrations(config.migrations.core, 'core', cache);
+    const set = await readMigrations(config.migrations.core, 'core', config.migrations, cache);
     return { set, ...(await tenantSet(tenant(id, database), set, config, cache)) };
   }
 

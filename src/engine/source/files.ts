@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { shellWord } from '../../shell-word.ts';
 import { withoutBom } from './checksum.ts';
-import { compareNames, compareVersions, parseFileName } from './name.ts';
+import { compareNames, type Naming, parseFileName, USUAL_NAMING } from './name.ts';
+import { clashesOf, strayOf } from './name-rules.ts';
 
 /** One migration in a folder: its file, and its second one when it is a pair. File names without the folder. */
 export interface MigrationFiles {
@@ -29,9 +30,9 @@ const MIGRATION = /\.(?:sql|[mc]?[tj]s)$/i;
  * Lists the migrations of a folder; sub-folders, dotfiles, type declarations and other files are passed by.
  * @throws MpmError FOLDER_MISSING, FILE_SYSTEM
  */
-export function listFolder(folder: string): FolderListing {
+export function listFolder(folder: string, naming: Naming = USUAL_NAMING): FolderListing {
   const { files, problems } = readFolder(folder);
-  const listing = arrange(folder, files);
+  const listing = arrange(folder, files, naming);
   return { ...listing, problems: [...problems, ...listing.problems] };
 }
 
@@ -80,8 +81,16 @@ export function isMigrationFile(file: string): boolean {
   return MIGRATION.test(file) && !DECLARATION.test(file) && !file.startsWith('.');
 }
 
-/** Puts file names together to migrations, in order. */
-export function arrange(folder: string, files: readonly string[]): FolderListing {
+/**
+ * Puts file names together to migrations, in order.
+ * @param isKnown names that are known to be migrations, with or without a number
+ */
+export function arrange(
+  folder: string,
+  files: readonly string[],
+  naming: Naming = USUAL_NAMING,
+  isKnown: (name: string) => boolean = () => false,
+): FolderListing {
   const problems: MpmError[] = [];
   const complain = (file: string, message: string, hint: string) =>
     problems.push(new MpmError('MIGRATION_INVALID', message, { subject: join(folder, file), hint }));
@@ -92,16 +101,7 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
     const parsed = parseFileName(file);
     if (!parsed) {
       const lower = file.replace(MIGRATION, (extension) => extension.toLowerCase());
-      if (lower !== file)
-        complain(file, `${file}: its extension is not in lower case`, `rename it to ${lower}`);
-      else
-        complain(
-          file,
-          `${file} has no numeric prefix, so it has no place in the order`,
-          /^(?:index|main)\./.test(file)
-            ? "move files that aren't migrations into a subfolder"
-            : `move files that aren't migrations into a subfolder; a migration's name is like 20260131120000_${file}`,
-        );
+      complain(file, `${file}: its extension is not in lower case`, `rename it to ${lower}`);
       continue;
     }
     const { name, version, extension } = parsed;
@@ -109,18 +109,12 @@ export function arrange(folder: string, files: readonly string[]): FolderListing
     else found.push({ name, version, kind: kindOf(extension), file });
   }
 
-  found.sort((a, b) => compareNames(a.name, b.name));
-  for (const [index, second] of found.entries()) {
-    const first = found[index - 1];
-    if (!first || compareVersions(first.version, second.version) !== 0) continue;
-    const same =
-      first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
-    complain(
-      second.file,
-      `${first.file} and ${second.file} ${same}`,
-      "give another number to the one that isn't applied anywhere yet",
-    );
-  }
+  found.sort((a, b) => compareNames(a.name, b.name, naming.order));
+  for (const { item, message, hint } of [
+    ...strayOf(found, naming, isKnown),
+    ...clashesOf(found, naming, ({ file }) => file),
+  ])
+    complain(item.file, message, hint);
   for (const pair of found) {
     const down = downs.get(pair.name);
     if (pair.kind !== 'pair' || down === undefined) continue;

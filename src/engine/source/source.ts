@@ -12,7 +12,8 @@ import {
   SHARE_HINT,
   shareOf,
 } from '../migration.ts';
-import { compareNames, compareVersions } from './name.ts';
+import { compareNames, type Naming, USUAL_NAMING } from './name.ts';
+import { clashesOf } from './name-rules.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
 import { oneError } from './problems.ts';
 import { isUntouched } from '../remedy.ts';
@@ -34,11 +35,12 @@ export type MigrationCache = Map<string, Migration>;
 export async function readMigrations(
   folder: string,
   source: Source,
+  naming: Naming = USUAL_NAMING,
   cache: MigrationCache = new Map(),
   plugin?: string,
 ): Promise<MigrationSet> {
   const reading = { sourceOf: () => source, pluginOf: () => plugin };
-  return { folder, migrations: await readListed(folder, listFolder(folder), reading, cache) };
+  return { folder, migrations: await readListed(folder, listFolder(folder, naming), reading, cache) };
 }
 
 /** How the files of a folder are to be taken. */
@@ -202,28 +204,21 @@ function read(path: string): Uint8Array {
  * Lists of migrations as one, in one order.
  * @throws MpmError MIGRATION_INVALID naming both files of each pair with the same version or name
  */
-export function mergeMigrations(lists: readonly (readonly Migration[])[]): readonly Migration[] {
-  const merged = lists.flat().sort((a, b) => compareNames(a.name, b.name));
-  const clashes = merged.flatMap((second, index) => {
-    const first = merged[index - 1];
-    return first && compareVersions(first.version, second.version) === 0 ? [clash(first, second)] : [];
-  });
-  const [one] = clashes;
-  if (one?.subject === undefined) return merged;
-  throw oneError(dirname(one.subject), clashes);
-}
-
-function clash(first: Migration, second: Migration): MpmError {
-  const { path = '' } = second;
-  return new MpmError('MIGRATION_INVALID', describe(first, second), {
-    subject: path,
-    hint: "Give another number to the one that isn't applied anywhere yet. A tenant's core and plugin migrations have one order.",
-  });
-}
-
-function describe(first: Migration, second: Migration): string {
-  const same = first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
-  return `${whereOf(first)} and ${whereOf(second)} ${same}`;
+export function mergeMigrations(
+  lists: readonly (readonly Migration[])[],
+  naming: Naming = USUAL_NAMING,
+): readonly Migration[] {
+  const merged = lists.flat().sort((a, b) => compareNames(a.name, b.name, naming.order));
+  const clashes = clashesOf(merged, naming, whereOf).map(
+    ({ item, message, hint }) =>
+      new MpmError('MIGRATION_INVALID', message, {
+        subject: item.path,
+        hint: `${hint}. A tenant's core and plugin migrations have one order.`,
+      }),
+  );
+  const [first] = clashes;
+  if (!first) return merged;
+  throw oneError(dirname(first.subject ?? ''), clashes);
 }
 
 /** `plugins/meters/5_x.sql`, and of core just `core/5_x.sql`: what tells the two apart. */

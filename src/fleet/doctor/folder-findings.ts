@@ -56,7 +56,7 @@ export async function judgePlugins(
   for (const name of names) {
     const whole = await attempt('files', async () => {
       const { migrations } = await readPlugin(name, config, cache);
-      return mergeMigrations([core.migrations, migrations]);
+      return mergeMigrations([core.migrations, migrations], config.migrations);
     });
     if (whole) read += 1;
   }

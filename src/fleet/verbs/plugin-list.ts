@@ -55,7 +55,7 @@ export async function listPlugins(
       title: installable.get(name) ?? null,
       installable: own ? installable.has(name) : folders.includes(name),
       migrations: folders.includes(name)
-        ? listFolder(`${config.migrations.plugins}/${name}`).migrations.length
+        ? listFolder(`${config.migrations.plugins}/${name}`, config.migrations).migrations.length
         : null,
       tenants: counts.get(name) ?? 0,
       ...(tenant ? { installed: tenant.plugins?.includes(name) ?? false } : {}),
@@ -88,7 +88,9 @@ export async function makeInstallable(
   const folder = pluginFolder(config, name);
   const cache: MigrationCache = new Map();
   const errors: MpmError[] = [];
-  const core = await collecting(errors, () => readMigrations(config.migrations.core, 'core', cache));
+  const core = await collecting(errors, () =>
+    readMigrations(config.migrations.core, 'core', config.migrations, cache),
+  );
   const plugin = await collecting(errors, () => readPlugin(name, config, cache)).catch((error: unknown) => {
     throw error instanceof MpmError && error.code === 'FOLDER_MISSING' ? noFolder(name, folder) : error;
   });

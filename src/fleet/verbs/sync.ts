@@ -95,7 +95,7 @@ export async function sync(
   options: SyncOptions = {},
 ): Promise<SyncReport> {
   refuseBehind(selection, 'sync');
-  const core = await readCoreFolder(config.migrations.core);
+  const core = await readCoreFolder(config.migrations.core, config.migrations);
   const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),
     import('../../central/list/tenants.ts'),
@@ -199,7 +199,8 @@ function wantedFolders(
   const read = new Map<string, CoreFolder>();
   const combined = new Map<string, CoreFolder>();
   const readOnce = async (plugin: string): Promise<CoreFolder> => {
-    const folder = read.get(plugin) ?? (await readCoreFolder(pluginFolder(config, plugin), plugin));
+    const folder =
+      read.get(plugin) ?? (await readCoreFolder(pluginFolder(config, plugin), config.migrations, plugin));
     read.set(plugin, folder);
     return folder;
   };

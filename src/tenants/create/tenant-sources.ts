@@ -59,8 +59,7 @@ export async function readTenantSources(
 ): Promise<TenantSources> {
   const { migrations, history, databases } = config;
   const place = JSON.stringify([
-    migrations.core,
-    migrations.seeds,
+    migrations,
     history.schema,
     history.table,
     databases.template,
@@ -102,7 +101,9 @@ function stateOf(folder: string): string {
 async function readContent(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
   const errors: MpmError[] = [];
-  const core = await collecting(errors, () => readMigrations(config.migrations.core, 'core', cache));
+  const core = await collecting(errors, () =>
+    readMigrations(config.migrations.core, 'core', config.migrations, cache),
+  );
   const seeds = await collecting(errors, () => readSeeds(config, cache));
   if (!core || !seeds) throw oneError(config.root, errors);
   const { schema, table } = config.history;

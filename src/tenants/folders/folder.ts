@@ -5,6 +5,7 @@ import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { arrange, type FolderListing, isMigrationFile } from '../../engine/source/files.ts';
 import type { Migration } from '../../engine/migration.ts';
+import { type Naming, parseFileName } from '../../engine/source/name.ts';
 import { type MigrationCache, type MigrationSet, readListed } from '../../engine/source/source.ts';
 import { isUntouched, type Manifest } from './manifest.ts';
 import { TenantFolders } from './own-folder.ts';
@@ -48,7 +49,10 @@ export async function tenantSet(
     const plugin = copyOf(manifest, file)?.plugin;
     return plugin === undefined || plugins.includes(plugin);
   };
-  const listing = listingOf(shared, folder, files.filter(isIts));
+  const listing = listingOf(shared, folder, files.filter(isIts), {
+    naming: config.migrations,
+    isCopy: (file) => copyOf(manifest, file) !== undefined,
+  });
   const migrations = await readListed(
     folder,
     listing,
@@ -146,11 +150,19 @@ function withWithdrawn(shared: Shared, wanted: readonly Migration[], migrations:
   return migrations.map((each) => (each.source === 'tenant' || names.has(each.name) ? each : mark(each)));
 }
 
-function listingOf({ listings }: Shared, folder: string, files: readonly string[]): FolderListing {
-  const key = files.join('/');
+function listingOf(
+  { listings }: Shared,
+  folder: string,
+  files: readonly string[],
+  { naming, isCopy }: { naming: Naming; isCopy: (file: string) => boolean },
+): FolderListing {
+  // What has no number in core, or in a plugin, is a migration, whatever else is here.
+  const copied = files.filter((file) => parseFileName(file)?.version === '' && isCopy(file));
+  const key = [...files, '', ...copied].join('/');
   const known = listings.get(key);
   if (known) return known;
-  const listing = arrange(folder, files);
+  const copies = new Set(copied.map((file) => parseFileName(file)?.name));
+  const listing = arrange(folder, files, naming, (name) => copies.has(name));
   // A problem names its folder.
   if (!listing.problems.length && listings.size < SHARED_MOST) listings.set(key, listing);
   return listing;

@@ -83,7 +83,7 @@ export function readPlugin(name: string, config: Config, cache: MigrationCache):
 async function read(name: string, config: Config, cache: MigrationCache): Promise<MigrationSet> {
   const folder = pluginFolder(config, name);
   try {
-    return await readMigrations(folder, 'plugin', cache, name);
+    return await readMigrations(folder, 'plugin', config.migrations, cache, name);
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'FOLDER_MISSING') throw error;
     const isLink = lstatSync(folder, { throwIfNoEntry: false });
@@ -121,7 +121,7 @@ export async function readPlugins(
   for (const name of pluginFolders(config)) {
     await collecting(errors, async () => {
       const { migrations } = await readPlugin(name, config, cache);
-      mergeMigrations([core.migrations, migrations]);
+      mergeMigrations([core.migrations, migrations], config.migrations);
       all.push(...migrations);
     });
   }
@@ -148,7 +148,8 @@ export async function withPlugins(
   if (found) return found;
   const plugins = await Promise.all(names.map((name) => readPlugin(name, config, cache)));
   const merged =
-    known.get(key) ?? mergeMigrations([core.migrations, ...plugins.map((set) => set.migrations)]);
+    known.get(key) ??
+    mergeMigrations([core.migrations, ...plugins.map((set) => set.migrations)], config.migrations);
   known.set(key, merged);
   return merged;
 }
