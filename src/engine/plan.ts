@@ -3,7 +3,14 @@ import { shellWord } from '../shell-word.ts';
 import { mentioning } from './sql/mention.ts';
 import type { Migration } from './migration.ts';
 import { compareNames, isCalled } from './source/name.ts';
-import { describeState, listNames, remedyFor, refuseUntouched, type Refusal } from './remedy.ts';
+import {
+  describeState,
+  listNames,
+  remedyFor,
+  refuseForeign,
+  refuseUnrunnable,
+  type Refusal,
+} from './remedy.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
 
 /** What `up` would do to one database, decided from files and history alone (engine 8). */
@@ -66,7 +73,7 @@ export function planUp(
       ({ name, state }) => name === only && ['failed', 'interrupted', 'running'].includes(state),
     );
     const pending = half.flatMap((entry) => entry.migration ?? []);
-    return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
+    return { entries, pending, refusals: refuseForeign(pending), notices: [], head: headOf(rows), rows };
   }
   const passes = (state: MigrationState): string | undefined =>
     options.outOfOrder && state === 'out-of-order'
@@ -98,7 +105,7 @@ export function planUp(
   return {
     entries,
     pending,
-    refusals: [...refusals, ...refuseUntouched(pending)],
+    refusals: [...refusals, ...refuseUnrunnable(pending)],
     notices,
     head: headOf(rows),
     rows,
@@ -133,7 +140,7 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
   // Nothing of such a history is half-done.
   const left = only === undefined ? migrations.slice(count) : [];
   const pending = left.filter((migration) => !migration.withdrawn && inReach(migration));
-  const refusals = refuseUntouched(pending);
+  const refusals = refuseUnrunnable(pending);
   const notices = withdrawnNotices(left);
   return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
 }

@@ -5,7 +5,7 @@ import { unmoved } from '../history/fence.ts';
 import { HeldLock } from './held-lock.ts';
 import { addProgressColumns, GUARD } from '../history/history.ts';
 import { lookUp } from './look-up.ts';
-import type { Migration, Script } from '../migration.ts';
+import { type Migration, runnable, type Script } from '../migration.ts';
 import {
   claimFirst,
   claimLeftover,
@@ -47,7 +47,7 @@ export async function applyOutside(
     context,
     options,
     migration,
-    script: migration.up,
+    script: runnable(migration),
     reverting: false,
     leftover,
     before: [unmoved(history, position), ...before],

@@ -1,5 +1,6 @@
 import { basename, relative, sep } from 'node:path';
 import { type FileProblem, MpmError } from '../../errors.ts';
+import { fileLabel } from './files.ts';
 
 /** So many lines of problems are in an error's message: a screen, with what else is said. */
 const LINES = 20;
@@ -45,7 +46,7 @@ function problemsOf({ code, message, hint, subject, excerpt, problems }: MpmErro
   if (problems) return problems;
   const file = excerpt?.file ?? subject ?? '';
   const place = excerpt && { line: excerpt.line, column: excerpt.column };
-  const prefix = place ? `${basename(file)}:${place.line}:${place.column}: ` : '';
+  const prefix = place ? `${fileLabel(file)}:${place.line}:${place.column}: ` : '';
   const said = message.startsWith(prefix) ? message.slice(prefix.length) : message;
   return [{ code, file, ...place, message: said, ...(hint !== undefined && { hint }) }];
 }

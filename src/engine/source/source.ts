@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts';
-import { type FolderListing, listFolder, type MigrationFiles, utf8Of } from './files.ts';
+import { fileLabel, utf8Of } from './files.ts';
+import { foreignModule } from './foreign.ts';
+import { type FolderListing, listFolder, type MigrationFiles } from './layout.ts';
 import { loadModule } from './load.ts';
 import {
   type Migration,
@@ -14,6 +16,7 @@ import {
 } from '../migration.ts';
 import { compareNames, type Naming, USUAL_NAMING } from './name.ts';
 import { clashesOf } from './name-rules.ts';
+import { excerptAt } from '../sql/locate.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
 import { oneError } from './problems.ts';
 import { isUntouched } from '../remedy.ts';
@@ -23,6 +26,9 @@ export interface MigrationSet {
   folder: string;
   migrations: readonly Migration[];
 }
+
+/** A folder as it was read, and what else is in it. */
+export interface FolderSet extends MigrationSet, Pick<FolderListing, 'layout' | 'passedBy'> {}
 
 /** Migrations that were read before, by content: five hundred equal folders are then parsed and held once. */
 export type MigrationCache = Map<string, Migration>;
@@ -38,9 +44,11 @@ export async function readMigrations(
   naming: Naming = USUAL_NAMING,
   cache: MigrationCache = new Map(),
   plugin?: string,
-): Promise<MigrationSet> {
+): Promise<FolderSet> {
   const reading = { sourceOf: () => source, pluginOf: () => plugin };
-  return { folder, migrations: await readListed(folder, listFolder(folder, naming), reading, cache) };
+  const listing = listFolder(folder, naming);
+  const { layout, passedBy } = listing;
+  return { folder, migrations: await readListed(folder, listing, reading, cache), layout, passedBy };
 }
 
 /** How the files of a folder are to be taken. */
@@ -94,7 +102,8 @@ function keyOf(
   checksum: string,
   down: string | undefined,
 ): string {
-  return `${source}\n${plugin ?? ''}\n${files.file}\n${checksum}\n${down ?? ''}`;
+  const { file, transaction = '', insteadOf = '' } = files;
+  return `${source}\n${plugin ?? ''}\n${file}\n${checksum}\n${down ?? ''}\n${transaction}\n${insteadOf}`;
 }
 
 function knownMigration(
@@ -137,15 +146,22 @@ async function readMigration(
     path,
     ...(isUntouched(content) && { untouched: true }),
   };
+  const tool = foreignTool(files, path, content);
   let migration: Migration;
-  if (files.kind === 'module') {
+  if (tool !== undefined) {
+    const up = { kind: 'foreign' as const, path, tool, options: { transaction: true } };
+    migration = { ...identity, checksum: checksumOfModule(fileChecksum), up };
+  } else if (files.kind === 'module') {
     const share = shareOfModule(path, textOf(path, content));
     const checksum = checksumOfModule(fileChecksum);
     migration = { ...identity, checksum, ...(share && { share }), ...(await loadModule(path)) };
   } else {
-    const halves = [parseSqlFile(path, textOf(path, content), files.kind === 'pair' ? 'up' : 'both')];
+    const defaults = { transaction: files.transaction ?? true };
+    const text = textOf(path, content);
+    const halves = [parseSqlFile(path, text, files.kind === 'pair' ? 'up' : 'both', defaults)];
+    if (files.placeholders) halves[0]?.problems.push(...placeholderProblems(path, text));
     if (down !== undefined && downContent !== undefined) {
-      halves.push(parseSqlFile(down, textOf(down, downContent), 'down'));
+      halves.push(parseSqlFile(down, textOf(down, downContent), 'down', defaults));
     }
     const problems = halves
       .flatMap((half) => half.problems)
@@ -154,9 +170,13 @@ async function readMigration(
     if (problems.length || !up) throw new Problems(problems);
     const checksum = checksumOfSections(sectionOf(up), downScript && sectionOf(downScript));
     const share = halves[0]?.share;
+    const { insteadOf } = files;
     migration = {
       ...identity,
       checksum,
+      ...(insteadOf !== undefined && {
+        insteadOf: checksumOfModule(checksumOf(read(join(folder, insteadOf)))),
+      }),
       up,
       ...(downScript && { down: downScript }),
       ...(share && { share }),
@@ -166,12 +186,32 @@ async function readMigration(
   return migration;
 }
 
+/** Whose a migration is that can't be run here; of a module, its text says it. */
+function foreignTool({ kind, tool }: MigrationFiles, path: string, content: Uint8Array): string | undefined {
+  if (kind === 'foreign') return tool;
+  return kind === 'module' ? foreignModule(textOf(path, content)) : undefined;
+}
+
+/** Flyway would put values into the text, which is another one then. */
+function placeholderProblems(path: string, text: string): MpmError[] {
+  const [found] = text.matchAll(/\$\{[^}\s]+\}/g);
+  if (!found) return [];
+  const excerpt = excerptAt(path, text, found.index);
+  return [
+    new MpmError(
+      'MIGRATION_INVALID',
+      `${fileLabel(path)}:${excerpt.line}:${excerpt.column}: ${found[0]} is a placeholder, into which Flyway would put a value`,
+      { subject: path, excerpt, hint: 'write the value in its place, in this file and wherever it has one' },
+    ),
+  ];
+}
+
 /** @throws MpmError MIGRATION_INVALID */
 function shareOfModule(path: string, text: string): Share | undefined {
   const said = [...text.matchAll(/^[ \t]*\/\/[ \t]*(mpm:\S+)/gm)].map(([, note = '']) => note);
   const shares = new Set(said.map(shareOf));
   if (shares.size <= 1 && !shares.has(undefined)) return [...shares][0];
-  const message = `${basename(path)}: ${said.join(' and ')}: no marker`;
+  const message = `${fileLabel(path)}: ${said.join(' and ')}: no marker`;
   throw new MpmError('MIGRATION_INVALID', message, {
     subject: path,
     hint: SHARE_HINT.replaceAll('--', '//'),
@@ -185,14 +225,14 @@ function sectionOf({ text, sql, start, options }: SqlScript) {
 
 /** @throws MpmError MIGRATION_INVALID */
 function textOf(path: string, content: Uint8Array): string {
-  return utf8Of(content, path, { name: basename(path), code: 'MIGRATION_INVALID' });
+  return utf8Of(content, path, { name: fileLabel(path), code: 'MIGRATION_INVALID' });
 }
 
 function read(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new MpmError('FILE_SYSTEM', `${basename(path)} cannot be read: ${(error as Error).message}`, {
+    throw new MpmError('FILE_SYSTEM', `${fileLabel(path)} cannot be read: ${(error as Error).message}`, {
       subject: path,
       hint: 'Check its permissions.',
       cause: error,
@@ -225,5 +265,5 @@ export function mergeMigrations(
 function whereOf({ plugin, source, path }: Migration): string {
   const folder =
     plugin === undefined ? (source === 'tenant' ? "the tenant's own" : 'core') : `plugin ${plugin}`;
-  return `${basename(path)} (${folder})`;
+  return `${fileLabel(path)} (${folder})`;
 }

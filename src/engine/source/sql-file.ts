@@ -1,7 +1,7 @@
-import { basename } from 'node:path';
 import { DURATION_FORM, parseDuration } from '../../pace.ts';
 import { MpmError } from '../../errors.ts';
 import { excerptsOf } from '../sql/locate.ts';
+import { fileLabel } from './files.ts';
 import { instead } from './lookalike.ts';
 import {
   type MigrationOptions,
@@ -45,8 +45,14 @@ const PROBLEMS: Record<ScanProblem['kind'], { what: string; hint: string }> = {
 /**
  * Takes one `.sql` file apart.
  * @param text the file without its BOM, line ends as they are
+ * @param defaults of a section whose marker doesn't say otherwise
  */
-export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'both'): SqlFile {
+export function parseSqlFile(
+  path: string,
+  text: string,
+  kind: SqlFileKind = 'both',
+  defaults: MigrationOptions = { transaction: true },
+): SqlFile {
   const { statements, problems, markers, notes, lookalikes } = scan(text);
   const complaints: Complaint[] = [];
   const blanks: [start: number, end: number][] = [];
@@ -67,7 +73,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
   const firstMarker = markers[0];
   if (!firstMarker) {
     const direction = kind === 'both' ? 'up' : kind;
-    sections.set(direction, { direction, start: 0, end: text.length, options: { transaction: true } });
+    sections.set(direction, { direction, start: 0, end: text.length, options: defaults });
   } else {
     const stray = statements.find((statement) => statement.start < firstMarker.offset);
     if (stray) {
@@ -99,7 +105,7 @@ export function parseSqlFile(path: string, text: string, kind: SqlFileKind = 'bo
         `move it to the .${direction}.sql file, or put both sections into one .sql file`,
       );
     }
-    const { options, complaints: wrong } = parseOptions(rest);
+    const { options, complaints: wrong } = parseOptions(rest, defaults);
     for (const each of wrong) complain(each.message, each.hint);
     sections.set(direction, {
       direction,
@@ -171,7 +177,7 @@ function errorsOf(path: string, text: string, complaints: readonly Complaint[]):
   const excerptAt = excerptsOf(path, text);
   return told.map(({ offset, message, hint }, index) => {
     const excerpt = excerptAt(offset);
-    const place = `${basename(path)}:${excerpt.line}:${excerpt.column}`;
+    const place = `${fileLabel(path)}:${excerpt.line}:${excerpt.column}`;
     const more = index === told.length - 1 ? all.length - told.length : 0;
     const rest = more ? ` (and ${more} more in this file)` : '';
     return new MpmError('MIGRATION_INVALID', `${place}: ${message}${rest}`, { hint, subject: path, excerpt });
@@ -197,11 +203,14 @@ function script(
 const KNOWN = 'known options: transaction:false, lock_timeout:5s, statement_timeout:10min';
 
 /** Reads what stands behind a `-- migrate:up` or `-- migrate:down` marker. */
-function parseOptions(words: readonly string[]): {
+function parseOptions(
+  words: readonly string[],
+  defaults: MigrationOptions,
+): {
   options: MigrationOptions;
   complaints: { message: string; hint: string }[];
 } {
-  const options: MigrationOptions = { transaction: true };
+  const options = { ...defaults };
   const complaints: { message: string; hint: string }[] = [];
   const seen = new Set<string>();
   for (const word of words.filter(Boolean)) {

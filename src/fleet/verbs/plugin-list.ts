@@ -1,7 +1,7 @@
 import { withCentral } from '../../central/central.ts';
 import { addPlugin, countInstalled, listInstallable, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
-import { listFolder } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
 import { collecting, oneError } from '../../engine/source/problems.ts';
 import { type MigrationCache, readMigrations } from '../../engine/source/source.ts';
 import { MpmError, stopIfAborted } from '../../errors.ts';

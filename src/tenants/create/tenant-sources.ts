@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { suggest } from '../../config/environment.ts';
 import { MpmError } from '../../errors.ts';
+import { readFolder } from '../../engine/source/files.ts';
 import { collecting, oneError } from '../../engine/source/problems.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
@@ -88,8 +89,9 @@ export async function readTenantSources(
 /** Differs when a file of the folder was changed, came or went. Empty when there is no such folder. */
 function stateOf(folder: string): string {
   if (!existsSync(folder)) return '';
-  const files = readdirSync(folder).toSorted();
-  return files
+  const { paths, problems } = readFolder(folder);
+  return [...paths, ...problems.map(({ subject = '' }) => relative(folder, subject))]
+    .toSorted()
     .map((file) => {
       const stat = statSync(join(folder, file), { throwIfNoEntry: false });
       // Of the times that of change is enough: nobody can set it back.

@@ -1,9 +1,10 @@
-import { readdirSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { statSync } from 'node:fs';
+import { relative, sep } from 'node:path';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { arrange, type FolderListing, isMigrationFile } from '../../engine/source/files.ts';
+import { readFolder } from '../../engine/source/files.ts';
+import { arrange, type FolderListing } from '../../engine/source/layout.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { type Naming, parseFileName } from '../../engine/source/name.ts';
 import { type MigrationCache, type MigrationSet, readListed } from '../../engine/source/source.ts';
@@ -43,19 +44,19 @@ export async function tenantSet(
   if (!own) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
 
   const { folder, manifest } = own;
-  const files = filesOf(folder);
+  const { paths, problems } = contentOf(folder);
   const cores = coreChecksums(shared, core);
   const isIts = (file: string) => {
     const plugin = copyOf(manifest, file)?.plugin;
     return plugin === undefined || plugins.includes(plugin);
   };
-  const listing = listingOf(shared, folder, files.filter(isIts), {
+  const listing = listingOf(shared, folder, paths.filter(isIts), {
     naming: config.migrations,
     isCopy: (file) => copyOf(manifest, file) !== undefined,
   });
   const migrations = await readListed(
     folder,
-    listing,
+    problems.length ? { ...listing, problems: [...problems, ...listing.problems] } : listing,
     {
       sourceOf: (file, checksum) => {
         const copy = copyOf(manifest, file);
@@ -82,10 +83,9 @@ function copyOf({ copies }: Manifest, file: string) {
   return Object.hasOwn(copies, file) ? copies[file] : undefined;
 }
 
-/** The migrations in a folder. */
-function filesOf(folder: string): string[] {
+function contentOf(folder: string): ReturnType<typeof readFolder> {
   try {
-    return readdirSync(folder).filter(isMigrationFile);
+    return readFolder(folder);
   } catch (error) {
     throw new MpmError('TENANT_FOLDER', `${folder} cannot be read: ${(error as Error).message}`, {
       subject: folder,
@@ -128,8 +128,9 @@ function sharedOf(core: MigrationSet, cache: MigrationCache): Shared {
   return shared;
 }
 
-function coreChecksums(shared: Shared, { migrations }: MigrationSet): ReadonlyMap<string, string> {
-  shared.checksums ??= new Map(migrations.map(({ path, fileChecksum }) => [basename(path), fileChecksum]));
+function coreChecksums(shared: Shared, { folder, migrations }: MigrationSet): ReadonlyMap<string, string> {
+  const pathOf = (path: string) => relative(folder, path).split(sep).join('/');
+  shared.checksums ??= new Map(migrations.map(({ path, fileChecksum }) => [pathOf(path), fileChecksum]));
   return shared.checksums;
 }
 
@@ -158,7 +159,7 @@ function listingOf(
 ): FolderListing {
   // What has no number in core, or in a plugin, is a migration, whatever else is here.
   const copied = files.filter((file) => parseFileName(file)?.version === '' && isCopy(file));
-  const key = [...files, '', ...copied].join('/');
+  const key = [...files, '', ...copied].join('\n');
   const known = listings.get(key);
   if (known) return known;
   const copies = new Set(copied.map((file) => parseFileName(file)?.name));

@@ -13,7 +13,8 @@ import {
 import { dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOfFile } from '../../engine/source/checksum.ts';
-import { arrange, isMigrationFile, listFolder } from '../../engine/source/files.ts';
+import { isMigrationFile } from '../../engine/source/files.ts';
+import { arrange, listFolder } from '../../engine/source/layout.ts';
 import type { Naming } from '../../engine/source/name.ts';
 import { oneError } from '../../engine/source/problems.ts';
 import { type Supports, supportsOf } from '../../engine/module/module-state.ts';
