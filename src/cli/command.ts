@@ -10,7 +10,7 @@ import { redact } from '../secrets.ts';
 import { jsonOf } from '../text.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
-import type { GithubLog, OutputFlags, Outputs } from './outputs.ts';
+import type { GithubLog, OutputFlags, Outputs, Renderers } from './outputs.ts';
 import { setStdoutAside, watchStreams } from './streams.ts';
 import { usageError } from './usage-error.ts';
 
@@ -174,16 +174,25 @@ export abstract class FleetCommand extends Command {
   /** Opens what `--events` and `--report` name. */
   protected async outputs(flags: OutputFlags, ownStdout?: string): Promise<Outputs | undefined> {
     if (flags.events === undefined && !flags.report) return undefined;
+    const { RUN_RENDERERS } = await import('./outputs.ts');
+    return this.outputsOf(flags, RUN_RENDERERS, ownStdout);
+  }
+
+  /** As {@link outputs}, for a command with reports of its own. */
+  protected async outputsOf<Report>(
+    flags: OutputFlags,
+    renderers: Renderers<Report>,
+    ownStdout?: string,
+  ): Promise<Outputs<Report> | undefined> {
+    if (flags.events === undefined && !flags.report) return undefined;
     const { openOutputs } = await import('./outputs.ts');
-    return openOutputs(flags, {
-      taken: this.jsonEnabled() ? '--json' : ownStdout,
-    });
+    return openOutputs(flags, { taken: this.jsonEnabled() ? '--json' : ownStdout, renderers });
   }
 
   /** Writes them to their end; what could not be written is told, and no success. */
-  protected async finishOutputs(
-    outputs: Outputs | undefined,
-    report: RunReport | undefined,
+  protected async finishOutputs<Report>(
+    outputs: Outputs<Report> | undefined,
+    report: Report | undefined,
     { err, shortPath }: Display,
   ): Promise<void> {
     const problems = (await outputs?.finish(report, { shortPath })) ?? [];
