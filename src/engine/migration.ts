@@ -22,6 +22,8 @@ export interface SqlScript {
   sql: string;
   /** Where `sql` begins in `text`, in UTF-16 units. */
   start: number;
+  /** Where its own text lies in `text`, when the other section's is in between: the rest of `sql` is blank. */
+  parts?: readonly (readonly [start: number, end: number])[];
   options: MigrationOptions;
 }
 

@@ -219,8 +219,8 @@ function shareOfModule(path: string, text: string): Share | undefined {
 }
 
 /** As it stands in the file: what is not sent counts as well. */
-function sectionOf({ text, sql, start, options }: SqlScript) {
-  return { text: text.slice(start, start + sql.length), options };
+function sectionOf({ text, sql, start, parts = [[start, start + sql.length]], options }: SqlScript) {
+  return { text: parts.map(([from, to]) => text.slice(from, to)).join('\n'), options };
 }
 
 /** @throws MpmError MIGRATION_INVALID */
