@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { sync } from '../../src/fleet/verbs/sync.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { clone } from '../../src/tenants/clone.ts';
+import { move } from '../../src/tenants/move/move.ts';
 import { drop } from '../../src/tenants/drop.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -78,7 +79,7 @@ test("fleet 39: a database's name that is chosen is none that has a folder", asy
   expect(databases.adopt(tenant.database).name).toBe(`${databases.prefix}chosen_2`);
 });
 
-test('fleet 39: --claim without a folder is refused, and so is a copy whose name can be no folder', async () => {
+test('fleet 39: --claim without a folder is refused', async () => {
   const fleet = await fleetOf();
   const { config, database } = fleet;
   await expect(provision(config, { name: 'Nix', database, claim: true })).rejects.toMatchObject({
@@ -86,11 +87,28 @@ test('fleet 39: --claim without a folder is refused, and so is a copy whose name
     aftermath: 'nothing was made',
     hint: expect.stringContaining('.dropped') as string,
   });
-  const id = await withOwn(fleet);
-  await expect(clone(config, id, { name: 'X', database: 'a/b' })).rejects.toMatchObject({
-    code: 'TENANT_FOLDER',
-    message: 'a folder cannot be called "a/b": it contains a path separator',
-  });
+});
+
+test("fleet 39: a database's name that can be no folder has one all the same, its whole life", async () => {
+  const { config } = await fleetOf();
+  const { prefix } = databases;
+  const [dotted = '', second = '', moved = ''] = [`.x${prefix}`, `${prefix}b.`, `../${prefix}y`].map(
+    (name) => databases.adopt(name).name,
+  );
+  const { tenants } = config.migrations;
+  const first = await provision(config, { name: 'First', database: dotted });
+  expect((await sync(config, { all: true })).held).toEqual([]);
+  await writeFile(join(tenants, `%2E${dotted.slice(1)}`, '9_own.sql'), 'create table own (id int);');
+  expect(await up(config, { all: true })).toMatchObject({ failures: [], counts: { migrated: 1 } });
+  const { tenant } = await clone(config, first.tenant.id, { name: 'Second', database: second });
+  expect(await historyOf(second)).toContain('9_own');
+
+  await databases.query(`alter database "${second}" rename to "${moved}"`);
+  await move(config, tenant.id, { database: moved });
+  expect((await readdir(tenants)).toSorted()).toEqual([`%2E.%2F${moved.slice(3)}`, `%2E${dotted.slice(1)}`]);
+  expect((await doctor(config)).findings.filter(({ about }) => about === 'folders')).toEqual([]);
+  await drop(config, tenant.id, { confirm: 'Second' });
+  expect(await readdir(join(tenants, '.dropped'))).toEqual([`%2E.%2F${moved.slice(3)}`]);
 });
 
 test("fleet 39: a clone has its original's folder, and is current", async () => {

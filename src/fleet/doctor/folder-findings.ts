@@ -4,7 +4,7 @@ import type { Config } from '../../config/define.ts';
 import { asMpmError, type MpmError } from '../../errors.ts';
 import { mergeMigrations } from '../../engine/source/source.ts';
 import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
-import { TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 import type { Listed } from './tenant-findings.ts';
@@ -22,7 +22,7 @@ export function judgeFolders(config: Config, tenants: readonly Tenant[], add: Ad
       if (folder) left.delete(folder.name);
       folders.find(tenant);
     } catch (error) {
-      left.delete(tenant.database);
+      left.delete(folderNameOf(tenant.database));
       wrong.push({ id: tenant.id, error: asMpmError(error) });
     }
   }

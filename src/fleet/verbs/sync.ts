@@ -5,7 +5,7 @@ import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
 import { idWord } from '../../shell-word.ts';
-import { claimFolder, folderFor, TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { claimFolder, folderFor, folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolder } from '../../tenants/folders/plugins.ts';
 import {
   type CoreFolder,
@@ -175,7 +175,7 @@ export async function syncFolders(
       if (options.check && !existsSync(folder)) report.following += 1;
       else record(report, tenant, syncFolder(await wanted(plugins), folder, tenant, { ...options, dryRun }));
     } catch (error) {
-      owned.add(database);
+      owned.add(folderNameOf(database));
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }
     report.tenants += 1;

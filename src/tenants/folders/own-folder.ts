@@ -29,21 +29,23 @@ export interface OwnFolder {
 
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i;
 
-/** Why a database's name cannot be a folder's; undefined when it can. */
-export function folderNameProblem(database: string): string | undefined {
-  if (database === '') return 'it is empty';
-  if (/[/\\]/.test(database)) return 'it contains a path separator';
-  if (database.includes('\0')) return 'it contains a NUL character';
-  if (database.startsWith('.')) return 'it starts with a dot';
-  if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
-  if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';
-  if (/^[a-z]:/i.test(database)) return 'it starts like a Windows drive';
-  return undefined;
+/**
+ * A database's name as a folder's. Where it can be none, it is percent-encoded, as far as that takes: `.x` is `%2Ex`,
+ * `a/b` is `a%2Fb`, and `con`, which is no file on Windows, `%63on`.
+ */
+export function folderNameOf(database: string): string {
+  return database
+    .replace(/[/\\\0]|^\.|[. ]$|(?<=^[a-z]):/gi, percent)
+    .replace(WINDOWS_DEVICE, (device) => percent(device.slice(0, 1)) + device.slice(1));
+}
+
+function percent(character: string): string {
+  return `%${Buffer.from(character).toString('hex').toUpperCase()}`;
 }
 
 /** The names that a tenant's folder may have: the second, where the first is that of another server's tenant. */
 function namesFor({ database, server }: Pick<Tenant, 'database' | 'server'>): string[] {
-  return [database, `${database}@${server}`].filter((name) => !folderNameProblem(name));
+  return database === '' ? [] : [database, `${database}@${server}`].map(folderNameOf);
 }
 
 /** The folders of tenants, looked at once: most fleets follow core, and have none. */
@@ -118,7 +120,7 @@ function manifestIn(folder: string): Manifest | undefined {
 
 /**
  * The folder of a tenant's own, whether it exists or not.
- * @throws MpmError TENANT_FOLDER when the database's name would leave the folder of folders, and as
+ * @throws MpmError TENANT_FOLDER when other tenants have its names, or the database has none, and as
  *   {@link TenantFolders.find}
  */
 export function folderFor(
@@ -128,14 +130,14 @@ export function folderFor(
 ): string {
   const found = folders.find(tenant);
   if (found) return found.folder;
-  const { id, name, database } = tenant;
-  const problem = folderNameProblem(database);
   // Asked of the file system, which may take two names for one.
   const free = namesFor(tenant).find((each) => isBare(join(config.migrations.tenants, each)));
-  if (!problem && free !== undefined) return join(config.migrations.tenants, free);
+  if (free !== undefined) return join(config.migrations.tenants, free);
+  const { id, name, database } = tenant;
+  const why = database === '' ? 'it is empty' : "its names are other tenants' folders";
   throw new MpmError(
     'TENANT_FOLDER',
-    `${who(tenant)} cannot have a folder for the database ${JSON.stringify(database)}: ${problem ?? "its names are other tenants' folders"}`,
+    `${who(tenant)} cannot have a folder for the database ${JSON.stringify(database)}: ${why}`,
     {
       subject: name || id,
       hint: 'Without a folder, it follows core. Leave it out (--exclude), or rename the database.',
@@ -247,7 +249,7 @@ export function setFolderAside(tenant: TenantOfFolder, config: Config): string[]
     if (!own) return [];
     const { tenants } = config.migrations;
     mkdirSync(join(tenants, DROPPED), { recursive: true });
-    const name = tenant.database;
+    const name = folderNameOf(tenant.database);
     let aside = join(tenants, DROPPED, name);
     for (let number = 2; existsSync(aside); number += 1) aside = join(tenants, DROPPED, `${name}-${number}`);
     renameSync(own.folder, aside);
