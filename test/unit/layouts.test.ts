@@ -151,7 +151,7 @@ describe('histories 1: layouts', () => {
       passedBy: ['1/README.md'],
     },
     {
-      layout: 'V1__NAME.sql (Flyway), NAME.java (Flyway)',
+      layout: 'V1__NAME.sql (Flyway), NAME.java',
       files: {
         'V1__a.sql': '',
         'V1_2__b.sql': '',
@@ -244,6 +244,7 @@ describe('histories 2: what is no migration', () => {
       '1_a.d.ts': '',
       'index.ts': "export * as _1 from './1_a.ts';",
       'all.ts': "// all\nimport { up } from './1_a.ts';\nexport { up };\nexport * from './x.ts';\n",
+      'provider.ts': 'export class Provider { up() {} }',
       'embed.go': '',
       '1_x_test.go': '',
       '__init__.py': '',
@@ -256,7 +257,7 @@ describe('histories 2: what is no migration', () => {
       migrations: [['1_a', '1_a.sql']],
       problems: [],
     });
-    expect(passedBy).toHaveLength(15);
+    expect(passedBy).toHaveLength(16);
   });
 
   test('is told, where nobody knows what it is', () => {
@@ -269,6 +270,7 @@ describe('histories 2: what is no migration', () => {
     [{ 'migrations/migration_lock.toml': '' }, /migrations\/ holds the migrations \(Prisma's\)/],
     [{ 'sql/1_a.sql': '', 'README.md': '' }, /sql\/ holds the migrations \(NAME\.sql\)/],
     [{ 'db/V1__a.sql': '' }, /db\/ holds the migrations \(Flyway's\)/],
+    [{ 'mysql/V0001.x.up.sql': '', 'postgres/V0001.x.up.sql': '' }, /^if postgres\/ holds/],
     [{ 'a1b2_init.py': '', 'env.py': '' }, /a migration is NAME\.sql/],
   ])('%o alone is an error', async (files, hint) => {
     write(files as unknown as Record<string, string>);
@@ -338,6 +340,58 @@ describe('histories 2: what is no migration', () => {
     );
   });
 
+  test('a way back belongs to the only migration of its version, whatever it is called', () => {
+    write({
+      '1_a.up.sql': '',
+      '1_takes_a_back.down.sql': '',
+      '2_b.up.go': '',
+      '2_b.down.go': '',
+      '3_c.go': '',
+      '3_c.down.sql': '',
+    });
+    expect(listed()).toMatchObject({
+      migrations: [
+        ['1_a', '1_a.up.sql', '1_takes_a_back.down.sql'],
+        ['2_b', '2_b.up.go'],
+        ['3_c', '3_c.go'],
+      ],
+      unknown: [],
+      problems: [],
+    });
+  });
+
+  test("SQL that the folder's tool doesn't run is passed by, and told", () => {
+    write({
+      '0000_a.sql': '',
+      '0001_b.sql': '',
+      '0001_stray.sql': '',
+      '0002_ours.sql': '',
+      'meta/_journal.json': '{"dialect":"postgresql","entries":[{"tag":"0000_a"},{"tag":"0001_b"}]}',
+    });
+    expect(listed()).toMatchObject({
+      migrations: [
+        ['0000_a', '0000_a.sql'],
+        ['0001_b', '0001_b.sql'],
+        ['0002_ours', '0002_ours.sql'],
+      ],
+      unknown: ['0001_stray.sql'],
+      problems: [],
+    });
+    rmSync(folder, { recursive: true });
+    write({ '2023-01-01-000000_a/up.sql': '', 'data.sql': '' });
+    expect(listed()).toMatchObject({ unknown: ['data.sql'], problems: [] });
+    write({ '2023-01-02-000000_b.sql': '' });
+    expect(listed().problems).toEqual(['data.sql has no number, and other files here have one']);
+  });
+
+  test('a folder that is a migration may have any name', () => {
+    write({ '1_a.sql/migration.sql': '', '2_b.sql/note.md': '' });
+    expect(listed()).toMatchObject({
+      migrations: [['1_a.sql', '1_a.sql/migration.sql']],
+      problems: ['2_b.sql is a folder, not a file'],
+    });
+  });
+
   test("Flyway's way back needs its way there", () => {
     write({ 'V1__a.sql': '', 'U2__b.sql': '' });
     expect(listed().problems).toEqual(['U2__b.sql has no V2__b.sql']);
@@ -365,13 +419,14 @@ describe('histories 2: what is no migration', () => {
 
 describe("histories 6: other tools' migrations", () => {
   test.each([
-    ['1_a.go', 'goose', 'package migrations'],
-    ['1_a.php', 'Laravel', '<?php'],
-    ['1_a.py', 'Django or Alembic', 'class Migration: pass'],
-    ['1_a.rb', 'Rails', 'class A'],
-    ['1_a.java', 'Flyway', 'class A {}'],
-    ['1_a.xml', 'Liquibase', '<a/>'],
-    ['1_a/migration.ts', 'a program beside SQL', 'throw new Error("loaded");'],
+    ['1_a.go', 'Go (goose)', 'package migrations'],
+    ['1_a.up.go', 'Go (goose)', 'package migrations'],
+    ['1_a.php', 'PHP (Laravel)', '<?php'],
+    ['1_a.py', 'Python (Django, Alembic)', 'class Migration: pass'],
+    ['1_a.rb', 'Ruby (Rails)', 'class A'],
+    ['1_a.java', 'Java (Flyway)', 'class A {}'],
+    ['1_a.xml', 'XML (Liquibase)', '<a/>'],
+    ['1_a/migration.ts', 'TypeScript or JavaScript', 'throw new Error("loaded");'],
     ['1_a.js', 'Knex', "throw new Error('loaded');\nexports.up = function(knex, Promise) {};"],
     ['1_a.ts', 'Knex', "import type { Knex } from 'knex';\nexport async function up(k: Knex) {}"],
     ['1_a.cjs', 'Knex', 'exports.up = knex => knex.schema'],

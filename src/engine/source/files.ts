@@ -43,8 +43,6 @@ export function readFolder(folder: string): FolderContent {
     const { name } = entry;
     const known = name.startsWith('.') ? 'hidden' : NOT_ENTERED[name];
     if (known !== undefined) content.passedBy.push({ path: `${name}/`, what: known, known: true });
-    else if (MIGRATION.test(name))
-      content.problems.push(unusable(join(folder, name), name, 'is a folder, not a file'));
     else readInner(content, folder, name);
   }
   return content;
@@ -52,7 +50,13 @@ export function readFolder(folder: string): FolderContent {
 
 function readInner(content: FolderContent, folder: string, name: string): void {
   const before = content.paths.length;
-  for (const entry of entriesOf(join(folder, name))) {
+  const entries = entriesOf(join(folder, name));
+  // Folders that are a migration may be called anything.
+  if (MIGRATION.test(name) && !entries.some((entry) => /^(?:migration|up)\.sql$/.test(entry.name))) {
+    content.problems.push(unusable(join(folder, name), name, 'is a folder, not a file'));
+    return;
+  }
+  for (const entry of entries) {
     const path = `${name}/${entry.name}`;
     if (entry.isDirectory()) content.paths.push(`${path}/`);
     else take(content, folder, path, entry);

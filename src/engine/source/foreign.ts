@@ -1,26 +1,26 @@
-/** Whose a migration is by its extension alone: none of these can be run here. */
-const BY_EXTENSION: Readonly<Record<string, string>> = {
-  go: 'goose',
-  php: 'Laravel',
-  py: 'Django or Alembic',
-  rb: 'Rails',
-  java: 'Flyway',
-  kt: 'Flyway',
-  xml: 'Liquibase',
-  yaml: 'Liquibase',
-  yml: 'Liquibase',
-  exs: 'Ecto',
-  cs: 'Entity Framework',
+/** The languages of migrations that can't be run here, each with the tools that have such files. */
+const LANGUAGES: Readonly<Record<string, string>> = {
+  go: 'Go (goose)',
+  php: 'PHP (Laravel)',
+  py: 'Python (Django, Alembic)',
+  rb: 'Ruby (Rails)',
+  java: 'Java (Flyway)',
+  kt: 'Kotlin (Flyway)',
+  xml: 'XML (Liquibase)',
+  yaml: 'YAML (Liquibase)',
+  yml: 'YAML (Liquibase)',
+  exs: 'Elixir (Ecto)',
+  cs: 'C# (Entity Framework)',
 };
 
-const EXTENSION = new RegExp(String.raw`\.(${Object.keys(BY_EXTENSION).join('|')})$`);
+const EXTENSION = new RegExp(String.raw`(?:\.(up|down))?\.(${Object.keys(LANGUAGES).join('|')})$`);
 
-/** The tool that runs files with this extension, and the name without it; undefined: it's no foreign migration's. */
-export function foreignFile(file: string): { name: string; tool: string } | undefined {
-  const extension = EXTENSION.exec(file)?.[1];
-  const tool = extension === undefined ? undefined : BY_EXTENSION[extension];
+/** The language and tool of a file, by its extension, and its name without it; undefined: it's no foreign migration's. */
+export function foreignFile(file: string): { name: string; tool: string; down: boolean } | undefined {
+  const [whole = '', way, extension = ''] = EXTENSION.exec(file) ?? [];
+  const tool = LANGUAGES[extension];
   if (tool === undefined) return undefined;
-  return { name: file.replace(EXTENSION, ''), tool };
+  return { name: file.slice(0, -whole.length), tool, down: way === 'down' };
 }
 
 const IMPORT = String.raw`\b(?:from|import|require)\s*\(?\s*['"]`;
@@ -69,6 +69,14 @@ export function onlyReexports(source: string): boolean {
     .replace(/['"]use strict['"]\s*;?/g, '');
   return rest.trim() === '' && /\bexport\b/.test(source);
 }
+
+/** Whether a module has a function `up` for others, as far as its text shows it. */
+export function exportsUp(source: string): boolean {
+  return EXPORTS_UP.test(withoutComments(source));
+}
+
+const EXPORTS_UP =
+  /\bexport\s+(?:async\s+)?(?:function\s*\*?|const|let|var)\s+up\b|\bexport\s*\{[^}]*\bup\b|\bexports\b|\bexport\s+default\b|\bexport\s*\*/;
 
 function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|(?<![:'"])\/\/[^\n]*/g, '');

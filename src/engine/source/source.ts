@@ -4,7 +4,8 @@ import { MpmError } from '../../errors.ts';
 import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts';
 import { fileLabel, utf8Of } from './files.ts';
 import { foreignModule } from './foreign.ts';
-import { type FolderListing, listFolder, type MigrationFiles } from './layout.ts';
+import { type FolderListing, listFolder } from './layout.ts';
+import type { MigrationFiles } from './pairs.ts';
 import { loadModule } from './load.ts';
 import {
   type Migration,

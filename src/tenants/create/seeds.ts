@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile, readFolder } from '../../engine/source/files.ts';
-import type { MigrationFiles } from '../../engine/source/layout.ts';
+import type { MigrationFiles } from '../../engine/source/pairs.ts';
 import type { HistoryTable } from '../../engine/history/history.ts';
 import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
