@@ -9,6 +9,7 @@ import { identifier } from './quote.ts';
 import { knownRoles, learnRoles, type SessionRoles } from './roles.ts';
 import {
   closingSettings,
+  heldSettings,
   holdSession,
   keepIdleSession,
   openingSettings,
@@ -61,7 +62,7 @@ export class Connection implements Sender {
   #roles: SessionRoles | undefined;
   /** What is set for the session: nothing yet, that idling does not end it, or all that `alone` needs. */
   #session: 'as it came' | 'kept' | 'held' = 'as it came';
-  #pooled = false;
+  #direct = false;
   /** Whether the server has not said yet, after what was sent last, that it takes more. */
   #busy = false;
   #onReady: (() => void)[] = [];
@@ -175,10 +176,23 @@ export class Connection implements Sender {
     if (this.#session !== 'held') {
       await this.#learnRoles();
       const { results } = await this.raw(holdSession(this.#facts, this.backendPid));
-      this.#pooled = !results.some(({ rows }) => rows.length);
+      this.#direct = results.some(({ rows }) => rows.length);
       this.#session = 'held';
     }
-    return !this.#pooled;
+    return this.#direct;
+  }
+
+  /**
+   * As {@link holdSession} once it was true: a statement that does it again in a transaction, after what has changed the
+   * session.
+   */
+  get heldSettings(): string {
+    return heldSettings(this.#facts, this.backendPid);
+  }
+
+  /** Whether {@link holdSession} was true: there is no pooler in between. */
+  get isDirect(): boolean {
+    return this.#direct;
   }
 
   /** The statements in front of ours; none in an aborted transaction, which takes only its end. */

@@ -96,26 +96,30 @@ export const SESSION_SETTINGS: readonly string[] = [
 
 /**
  * A statement that sets for the whole session what SET LOCAL cannot, where that is safe: not behind a pooler, which
- * shows as another backend than the one that we were told at connect. It begins and ends a transaction of its own,
- * and finds nothing in a path.
+ * shows as another backend than the one that we were told at connect. It finds nothing in a path.
  */
 function sessionSettings(settings: readonly (readonly [name: string, value: string])[], pid: number): string {
   const each = settings.map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', false)`);
-  return `begin;
-select ${each.join(', ')} where pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${pid};
-commit`;
+  return `select ${each.join(', ')} where pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${pid}`;
 }
+
+const alone = (statement: string) => `begin;\n${statement};\ncommit`;
 
 /** Its statements: BEGIN, SELECT, COMMIT. */
 export const SESSION_STATEMENTS = 3;
 
 /** `idle_session_timeout` counts between transactions, where no SET LOCAL reaches. */
 export function keepIdleSession(pid: number): string {
-  return sessionSettings([['idle_session_timeout', '0']], pid);
+  return alone(sessionSettings([['idle_session_timeout', '0']], pid));
 }
 
 /** For statements that must stand alone, as CREATE DATABASE, and so can have nothing in front of them. */
-export function holdSession({ version, role }: SettingsFacts, pid: number): string {
+export function holdSession(facts: SettingsFacts, pid: number): string {
+  return alone(heldSettings(facts, pid));
+}
+
+/** The same, as a statement of a transaction. */
+export function heldSettings({ version, role }: SettingsFacts, pid: number): string {
   return sessionSettings(
     [
       ['idle_session_timeout', '0'],

@@ -103,14 +103,43 @@ alter table ${noun} alter column serial_number set not null;`,
   ],
 ];
 
+/** As many files as a real history had of which so many make an index concurrently. */
+export const CONCURRENT = { files: 167, indexes: 71 };
+
+/**
+ * {@link writeHistory} with files between its own that each make an index concurrently, evenly spread: mostly one
+ * between two others.
+ */
+export function writeConcurrentHistory({ files, indexes } = CONCURRENT): {
+  name: string;
+  sql: string;
+  bare: boolean;
+}[] {
+  const plain = writeHistory(files - indexes);
+  let made = 0;
+  return Array.from({ length: files }, (_, index) => {
+    const version = 20240101000000 + Math.floor(index / 20) * 1_000_000 + (index % 20) * 100;
+    const isDue = Math.floor((index * indexes) / files) > made;
+    const before = index - made;
+    const isLast = before === plain.length;
+    if (!isDue && !isLast) {
+      const { name, sql } = plain[before]!;
+      return { name: name.replace(/^\d+/, String(version)), sql, bare: false };
+    }
+    made += 1;
+    const group = Math.floor((before - 1) / 10);
+    const noun = `${NOUNS[group % NOUNS.length]}_${group}`;
+    const column = ['amount', 'updated_at', 'lower(serial_number)', 'created_at, id'][made % 4]!;
+    const sql = `create index concurrently ${noun}_${made}_idx on ${noun} (${column});\n`;
+    return { name: `${version}_find_${noun}_${made}`, sql, bare: true };
+  });
+}
+
 /** Writes them as files; how a file is made of one is the caller's, because peers have forms of their own. */
-export async function writeFiles(
+export async function writeFiles<M extends { name: string; sql: string }>(
   folder: string,
-  history: readonly { name: string; sql: string }[],
-  fileOf: (one: { name: string; sql: string }) => [name: string, content: string] = ({ name, sql }) => [
-    `${name}.sql`,
-    sql,
-  ],
+  history: readonly M[],
+  fileOf: (one: M) => [name: string, content: string] = ({ name, sql }) => [`${name}.sql`, sql],
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const one of history) {

@@ -8,7 +8,7 @@ import type { Bench, Measurement } from './harness.ts';
 const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
 // The peers are other programs, to be installed first, and `against` needs another build: they run only when named.
 const files = (await readdir(import.meta.dirname))
-  .filter((file) => /^(p\d+|peers|against)\.ts$/.test(file))
+  .filter((file) => /^(p\d+b?|peers|against)\.ts$/.test(file))
   .filter((file) => (wanted.length === 0 ? /^p\d/.test(file) : wanted.includes(file.replace('.ts', ''))))
   .toSorted((a, b) => order(a) - order(b));
 

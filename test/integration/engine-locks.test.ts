@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withRetries, attemptUp } from '../../src/engine/apply/migrate.ts';
+import { lockAttempt, lockGuardShared, tryLock, tryLockShared } from '../../src/engine/history/history.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { backendDoing, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
@@ -140,4 +141,32 @@ test('engine 18: guarded CREATE ROLE of eight tenants at once', async () => {
   await databases.query(`drop role ${role}`);
   expect(results.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 8 }, () => 'migrated'));
   expect(Math.max(...results.map(({ attempts }) => attempts))).toBeGreaterThan(1);
+});
+
+test('engine 47: a lock that is kept for an attempt keeps everybody else out, and lets its own transactions in', async () => {
+  const { url } = await databases.create();
+  const { history } = OPTIONS;
+  const target = { url, applicationName: 'keeper', connectTimeout: 5000 };
+  const had = async (expression: string): Promise<boolean> =>
+    (await rowsIn<{ had: boolean }>(url, `select ${expression} as had`))[0]?.had === true;
+  const taken = async (statements: readonly string[]): Promise<boolean> =>
+    rowsIn(url, ['begin', ...statements].join(';\n')).then(
+      () => true,
+      () => false,
+    );
+  const everybody = async () => [
+    await taken(lockAttempt(history)),
+    await had(tryLock(history)),
+    await had(tryLockShared(history)),
+  ];
+  await withConnection(target, async (keeper) => {
+    await keeper.raw(['begin', ...lockAttempt(history)].join(';\n'));
+    expect(await everybody()).toEqual([false, false, false]);
+    expect(await taken([lockGuardShared(history)])).toBe(true);
+    await keeper.raw('rollback');
+    expect(await everybody()).toEqual([true, true, true]);
+    // A transaction of an attempt whose keeper was lost goes on: nobody comes in beside it.
+    await keeper.raw(['begin', lockGuardShared(history)].join(';\n'));
+    expect(await everybody()).toEqual([false, false, true]);
+  });
 });

@@ -6,6 +6,7 @@ import type { StampInput } from '../history/history.ts';
 import { type DatabaseState, readState, type ReadOptions } from '../history/read.ts';
 import type { HistoryRow } from '../history/state.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
+import { HeldLock } from '../outside/held-lock.ts';
 import type { OutsideOptions } from '../outside/outside.ts';
 import type { Refusal } from '../remedy.ts';
 import { type Wait, waitForAttempt, waitForLock } from './lock.ts';
@@ -110,6 +111,7 @@ export async function perform(
     applier: { run, toolVersion, actor },
     timeouts: pace,
     settings: await connection.settingsAround(),
+    lock: new HeldLock(work.target, history, connection),
     admit: options.admit,
     foreseen: work.foreseen === 'now',
     modules: options.modules,
@@ -137,13 +139,18 @@ export async function perform(
         return;
       }
       if (options.signal?.aborted) throw interrupted();
-      if (end.outcome === 'locked') await waitForLock(connection, history, waitOf(options));
+      if (end.outcome === 'locked') {
+        await context.lock.close();
+        await waitForLock(connection, history, waitOf(options));
+      }
       throw moved;
     });
     return 'finished';
   } catch (error) {
     if (error === moved) return 'again';
     throw error;
+  } finally {
+    await context.lock.close();
   }
 
   async function settleFrom(next: readonly string[], since: number): Promise<MigrationOutcome> {

@@ -5,6 +5,7 @@ import type { HistoryPosition } from '../history/fence.ts';
 import { type Applier, type HistoryTable, copySummary, SELECT_DATABASE } from '../history/history.ts';
 import type { MigrationOptions, Script } from '../migration.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
+import type { HeldLock } from '../outside/held-lock.ts';
 import { COPY_SCHEMAS, isPlain, reachOf, selectTableRow, type TableRow } from '../history/shape.ts';
 import { guardTrusted, isExamined, noteExamined } from '../history/trust.ts';
 
@@ -26,6 +27,8 @@ export interface MigrationContext {
   timeouts: Timeouts;
   /** The connection's, around what is not ours. */
   settings: SettingsAround;
+  /** That of the attempt, once it has come to a migration outside a transaction. */
+  lock: HeldLock;
   admit?: Admit | undefined;
   /** The plan was made from the head stamp: the history itself has not been read yet. */
   foreseen?: boolean | undefined;

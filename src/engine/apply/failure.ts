@@ -1,7 +1,7 @@
 import { messageOf, MpmError, type SourceExcerpt } from '../../errors.ts';
 import { databaseFields, isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { isGuard } from '../history/fence.ts';
-import { lockGuard, recordFailure } from '../history/history.ts';
+import { recordFailure } from '../history/history.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
 import { describeHolder, type Holder, pause } from './lock.ts';
 import type { SqlScript, Migration } from '../migration.ts';
@@ -131,13 +131,13 @@ const MOST_LOOKS = 300;
  * @param open marks the head stamp open
  */
 export async function recordEscape(
-  { connection, history, applier }: MigrationContext,
+  { connection, history, applier, lock }: MigrationContext,
   migration: Migration,
   message: string,
   open: string | undefined,
 ): Promise<void> {
   const record = recordFailure(history, migration, applier, message);
-  const statements = [BEGIN, lockGuard(history), record, ...(open ? [open] : []), 'commit'];
+  const statements = [BEGIN, lock.guard, record, ...(open ? [open] : []), 'commit'];
   for (let look = 0; ; look += 1) {
     try {
       await connection.send(statements.join(';\n'));

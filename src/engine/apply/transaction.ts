@@ -12,13 +12,12 @@ import {
   type HistoryTable,
   insertApplied,
   insertClaim,
-  lockGuard,
   recordApplied,
   TOOK,
 } from '../history/history.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
-import { type Migration, type ModuleScript, runnable, type Script } from '../migration.ts';
+import type { Migration, ModuleScript, Script } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import {
   enter,
@@ -114,8 +113,7 @@ function entryUp(
 ): TransactionEntry {
   const { migration, at, position, before = [], open } = application;
   const { history, applier } = context;
-  const { name } = migration;
-  const up = runnable(migration);
+  const { name, up } = migration;
   const after = application.after.length || !open ? application.after : [open];
   const expected = previous ? fenceBehind(history, application, previous) : position;
   if (typeof at !== 'number') {
@@ -156,7 +154,7 @@ function entryOf(
   const { expected, claim, finish, after } = records;
   const { opening, closing } = context.settings;
   const timeouts = setTimeouts(context.timeouts, script.options);
-  const begin = [BEGIN, ...opening, ...timeouts, lockGuard(context.history)];
+  const begin = [BEGIN, ...opening, ...timeouts, context.lock.guard];
   const front = [...claim, SAVEPOINT, ...SESSION_SETTINGS];
   return {
     context,
@@ -195,6 +193,7 @@ async function runNow(
   const watch = watchLocks(context.target, shortestLockTimeout(context.timeouts, entries));
   let entered = false;
   try {
+    await context.lock.ensure();
     if (!first.begin || !first.position) throw new Error(`${first.name} is not the first of its message`);
     await enter(context, first.begin, first.position);
     entered = true;

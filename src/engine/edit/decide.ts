@@ -54,7 +54,7 @@ export function decideStamp(rows: readonly HistoryRow[], comment: string | null)
 
 /** Whether `--to` means that nothing was applied. */
 export function isNothing(to: string): boolean {
-  return to === '0';
+  return /^0+$/.test(to);
 }
 
 /**

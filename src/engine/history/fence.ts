@@ -24,6 +24,25 @@ export function unmoved(history: HistoryTable, { last, fingerprint }: HistoryPos
   return guard(`(select ${same} from ${tableName(history)})`, GUARD.moved);
 }
 
+/**
+ * As {@link unmoved}, of a history in which a migration has been claimed since, by the backend with that pid: its row
+ * counts as it was before, if it was there.
+ */
+export function unmovedBut(
+  history: HistoryTable,
+  { last, fingerprint }: HistoryPosition,
+  { name, was, pid }: { name: string; was: HistoryRow | undefined; pid: number },
+): string {
+  const table = tableName(history);
+  const before = was
+    ? ` union all select ${was.position}, ${literal(name)}, ${literal(was.checksum)}, ${literal(was.state)}`
+    : '';
+  const rows = `(select position, name, checksum, state from ${table} where name <> ${literal(name)}${before}) as h`;
+  const same = `coalesce(max(position), 0) = ${last} and ${FINGERPRINT} = ${literal(fingerprint)}`;
+  const ours = `exists (select from ${table} where name = ${literal(name)} and state = 'running' and backend_pid = ${pid})`;
+  return guard(`${ours} and (select ${same} from ${rows})`, GUARD.moved);
+}
+
 /** Whether a guard of ours failed, and not something else: the lock was not had, or the history was moved on. */
 export function isGuard(error: unknown): boolean {
   return (

@@ -31,6 +31,7 @@ export const GUARD = {
   locked: 'mpm-migrate: locked',
   moved: 'mpm-migrate: moved',
   untrusted: 'mpm-migrate: untrusted',
+  invalid: 'mpm-migrate: invalid',
 } as const;
 
 /**
@@ -60,8 +61,32 @@ export function tryLock(history: HistoryTable): string {
   return `pg_catalog.pg_try_advisory_xact_lock(${lockKeys(history).join(', ')})`;
 }
 
+/**
+ * The lock of an attempt that keeps it from one transaction to the next, in a transaction of its own connection: a share of
+ * the history's lock, so that the attempt's other transactions can have one as well ({@link lockGuardShared}), once
+ * nobody else has any; and the keepers' lock, so that nobody else shares. They fail as {@link lockGuard} does.
+ */
+export function lockAttempt(history: HistoryTable): string[] {
+  const keepers = `pg_catalog.pg_try_advisory_xact_lock(${keepersKeys(history).join(', ')})`;
+  return [
+    guard(`${tryShare(history)} and ${keepers}`, GUARD.locked),
+    'savepoint alone',
+    lockGuard(history),
+    'rollback to savepoint alone',
+  ];
+}
+
+/** As {@link lockGuard}, for a transaction of an attempt that keeps the lock. */
+export function lockGuardShared(history: HistoryTable): string {
+  return guard(tryShare(history), GUARD.locked);
+}
+
 /** True when nobody migrates this database; who else only writes to it may have it as well. Until the transaction ends. */
 export function tryLockShared(history: HistoryTable): string {
+  return `(${tryShare(history)} and pg_catalog.pg_try_advisory_xact_lock_shared(${keepersKeys(history).join(', ')}))`;
+}
+
+function tryShare(history: HistoryTable): string {
   return `pg_catalog.pg_try_advisory_xact_lock_shared(${lockKeys(history).join(', ')})`;
 }
 
@@ -69,6 +94,11 @@ export function tryLockShared(history: HistoryTable): string {
 export function lockKeys(history: HistoryTable): [number, number] {
   const hash = createHash('sha256').update(`${history.schema}.${history.table}`).digest();
   return [0x6d_70_6d, hash.readInt32BE(0)];
+}
+
+function keepersKeys(history: HistoryTable): [number, number] {
+  const [first, second] = lockKeys(history);
+  return [first + 1, second];
 }
 
 /** What of a history is read by every command; the last of them only where the table is not an older version's. */

@@ -1,47 +1,62 @@
 import { MpmError } from '../../errors.ts';
-import { connect } from '../../postgres/connect.ts';
+import { connect, type DatabaseTarget } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isServerError } from '../../postgres/sqlstate.ts';
-import { GUARD, lockGuard, tableName } from '../history/history.ts';
-import { guardTrusted, isUntrusted, refuseUntrusted } from '../history/trust.ts';
-import type { MigrationContext } from '../apply/batch.ts';
+import { isGuard } from '../history/fence.ts';
+import { GUARD, type HistoryTable, lockAttempt, lockGuard, lockGuardShared } from '../history/history.ts';
+import { guardTrusted, isUntrusted, noteExamined, refuseUntrusted } from '../history/trust.ts';
 
 /** `locked`: another runner has it; `moved`: whose the history is changed, and it is to be looked at anew. */
 type NotTaken = 'locked' | 'moved';
 
 /**
- * The lock of an attempt outside a transaction. It is held by a second connection with an open transaction, because a
- * transaction-level lock needs one and the statements must not be in it. Literals only: a bind parameter leaves a portal
- * open that pins a snapshot, and CREATE INDEX CONCURRENTLY waits for it for ever (engine 14).
+ * The lock of an attempt, from its first migration outside a transaction to its end. It is held by a second connection
+ * with an open transaction, because a transaction-level lock needs one and the statements must not be in it. Literals
+ * only: a bind parameter leaves a portal open that pins a snapshot, and CREATE INDEX CONCURRENTLY waits for it for ever
+ * (engine 14). What the attempt does in transactions meanwhile takes a share of it, so that nobody comes in between
+ * when the second connection is lost.
  */
 export class HeldLock {
-  readonly #bench: MigrationContext;
-  #connection: Connection;
-  /** What the history was when the attempt had claimed its row. */
-  #contents: string | undefined;
+  readonly #target: DatabaseTarget;
+  readonly #history: HistoryTable;
+  readonly #main: Connection;
+  #connection: Connection | undefined;
   #again: Promise<void> | undefined;
-  readonly #onGone: (() => void) | undefined;
   #closed = false;
+  /** The statement that fails unless the history is still what the attempt has made of it, where nothing else asks. */
+  expects: string | undefined;
+  /** Called when it was lost and cannot be had again, for who does not ask before each statement. */
+  onGone: (() => void) | undefined;
 
-  private constructor(context: MigrationContext, connection: Connection, onGone: (() => void) | undefined) {
-    this.#bench = context;
-    this.#onGone = onGone;
-    this.#connection = connection;
-    this.#watch();
+  /** @param main the connection that the attempt works on */
+  constructor(target: DatabaseTarget, history: HistoryTable, main: Connection) {
+    this.#target = { ...target, applicationName: `${target.applicationName}/lock` };
+    this.#history = history;
+    this.#main = main;
+  }
+
+  get isHeld(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** In front of what a transaction of the attempt does: takes the lock, or its share of it, or fails. */
+  get guard(): string {
+    return this.isHeld ? lockGuardShared(this.#history) : lockGuard(this.#history);
   }
 
   /**
-   * @param onGone called when it was lost and cannot be had again, for who does not ask before each statement
-   * @throws MpmError where the history is not to be trusted
+   * Takes it, where it is not held yet.
+   * @throws MpmError where the history is not to be trusted; as {@link ensure}
    */
-  static async take(context: MigrationContext, onGone?: () => void): Promise<HeldLock | NotTaken> {
-    const taken = await acquire(context);
-    return typeof taken === 'string' ? taken : new HeldLock(context, taken, onGone);
-  }
-
-  /** Remembers what the history is, with the attempt's own row in it. */
-  async remember(): Promise<void> {
-    this.#contents = await contentsOf(this.#connection, this.#bench);
+  async take(): Promise<'held' | NotTaken> {
+    if (this.#connection) {
+      await this.ensure();
+      return 'held';
+    }
+    const taken = await this.#acquire();
+    if (typeof taken === 'string') return taken;
+    this.#hold(taken);
+    return 'held';
   }
 
   /**
@@ -50,61 +65,56 @@ export class HeldLock {
    * @throws MpmError INTERRUPTED when it cannot be had, or the history was changed
    */
   async ensure(): Promise<void> {
-    if (this.#connection.lost) this.#again ??= this.#takeAgain();
+    if (this.#connection?.lost) this.#again ??= this.#takeAgain();
     await this.#again;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await this.#again?.catch(() => undefined);
-    await this.#connection.close();
+    await this.#connection?.close();
   }
 
-  #watch(): void {
-    this.#connection.onLost(() => {
+  #hold(connection: Connection): void {
+    this.#connection = connection;
+    connection.onLost(() => {
       if (this.#closed) return;
-      this.ensure().catch(() => this.#onGone?.());
+      this.ensure().catch(() => this.onGone?.());
     });
   }
 
   async #takeAgain(): Promise<void> {
-    const taken = await acquire(this.#bench);
+    const taken = await this.#acquire();
     if (typeof taken === 'string') throw lockLost('another runner has it now');
-    this.#connection = taken;
-    if (this.#contents !== (await contentsOf(taken, this.#bench))) {
-      throw lockLost('the history was changed meanwhile');
+    this.#hold(taken);
+    try {
+      if (this.expects !== undefined) await taken.send(this.expects);
+    } catch (error) {
+      throw isGuard(error) ? lockLost('the history was changed meanwhile') : error;
     }
     this.#again = undefined;
-    this.#watch();
   }
-}
 
-async function acquire(context: MigrationContext): Promise<Connection | NotTaken> {
-  const { target, history } = context;
-  const statements = [
-    'begin isolation level read committed',
-    'set local idle_in_transaction_session_timeout = 0',
-    lockGuard(history),
-    ...guardTrusted(context.connection, history),
-  ];
-  const connection = await connect({ ...target, applicationName: `${target.applicationName}/lock` });
-  try {
-    await connection.send(statements.join(';\n'));
-    return connection;
-  } catch (error) {
-    await connection.close();
-    if (isServerError(error) && error.message.includes(GUARD.locked)) return 'locked';
-    if (!isUntrusted(error)) throw error;
-    await refuseUntrusted(context.connection, history);
-    return 'moved';
+  async #acquire(): Promise<Connection | NotTaken> {
+    const statements = [
+      'begin isolation level read committed',
+      'set local idle_in_transaction_session_timeout = 0',
+      ...lockAttempt(this.#history),
+      ...guardTrusted(this.#main, this.#history),
+    ];
+    const connection = await connect(this.#target);
+    try {
+      await connection.send(statements.join(';\n'));
+      noteExamined(this.#main);
+      return connection;
+    } catch (error) {
+      await connection.close();
+      if (isServerError(error) && error.message.includes(GUARD.locked)) return 'locked';
+      if (!isUntrusted(error)) throw error;
+      await refuseUntrusted(this.#main, this.#history);
+      return 'moved';
+    }
   }
-}
-
-async function contentsOf(connection: Connection, { history }: MigrationContext): Promise<string> {
-  const [row] = await connection.query<{ contents: string }>(
-    `select coalesce(pg_catalog.string_agg(pg_catalog.concat_ws(' ', position, name, checksum, state), e'\\n' order by position), '') as contents from ${tableName(history)}`,
-  );
-  return row?.contents ?? '';
 }
 
 function lockLost(why: string): MpmError {

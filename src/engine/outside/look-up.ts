@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
+import type { Result } from '../../postgres/message.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
 import type { HistoryTable } from '../history/history.ts';
 import type { Migration } from '../migration.ts';
@@ -45,15 +46,26 @@ async function named<R>(
   names: readonly string[],
   sql: (oids: readonly string[]) => string,
 ): Promise<R[]> {
-  const setting = (index: number) => `'mpm_migrate.named_${index}'`;
+  const { closing } = await connection.settingsAround();
+  const message = [lookFor(names), ...closing, sql(names.map((_, index) => foundAt(index)))];
+  const { rows } = await connection.raw(message.join(';\n'));
+  return rows as R[];
+}
+
+const settingOf = (index: number) => `'mpm_migrate.named_${index}'`;
+
+/** Keeps for the rest of the transaction which relations these are in the session as it is; to be read by {@link foundAt}. */
+export function lookFor(names: readonly string[]): string {
   const found = names.map(
     (name, index) =>
-      `pg_catalog.set_config(${setting(index)}, coalesce(pg_catalog.to_regclass(${literal(name)})::pg_catalog.oid::pg_catalog.text, '0'), true)`,
+      `pg_catalog.set_config(${settingOf(index)}, coalesce(pg_catalog.to_regclass(${literal(name)})::pg_catalog.oid::pg_catalog.text, '0'), true)`,
   );
-  const oids = names.map((_, index) => `pg_catalog.current_setting(${setting(index)})::pg_catalog.oid`);
-  const { closing } = await connection.settingsAround();
-  const { rows } = await connection.raw([`select ${found.join(', ')}`, ...closing, sql(oids)].join(';\n'));
-  return rows as R[];
+  return `select ${found.join(', ')}`;
+}
+
+/** An expression for the oid of a relation that {@link lookFor} looked for; 0: there is none. */
+export function foundAt(index: number): string {
+  return `pg_catalog.current_setting(${settingOf(index)})::pg_catalog.oid`;
 }
 
 async function exists(connection: Connection, name: string): Promise<boolean> {
@@ -158,24 +170,37 @@ async function definitionOf(
  */
 export async function invalidIndex(
   connection: Connection,
-  { table, name }: ConcurrentIndex,
+  wanted: ConcurrentIndex,
 ): Promise<string | undefined> {
-  const which = name === undefined ? 'true' : `c.relname = ${literal(name)}`;
-  const [row] = await named<{ name: string }>(
-    connection,
-    [table],
-    ([oid]) => `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where i.indrelid = ${oid} and not i.indisvalid and ${which} limit 1`,
+  const [row] = await named<InvalidIndex>(connection, [wanted.table], ([oid = '0']) =>
+    selectInvalidIndex(wanted, oid),
   );
-  return row?.name;
+  return row?.[INVALID];
 }
 
-/** Drops that index when it is invalid, so that the statement builds it anew. Only one that is named can be ours. */
-export async function dropInvalidIndex(connection: Connection, wanted: ConcurrentIndex): Promise<void> {
-  if (wanted.name === undefined) return;
-  const invalid = await invalidIndex(connection, wanted);
-  if (invalid) await dropIndex(connection, invalid);
+/** The column of {@link selectInvalidIndex}. */
+const INVALID = 'mpm_migrate_invalid';
+
+interface InvalidIndex {
+  [INVALID]: string;
+}
+
+/** As {@link invalidIndex}, by the oid of its table. */
+export function selectInvalidIndex({ name }: ConcurrentIndex, table: string): string {
+  const which = name === undefined ? 'true' : `c.relname = ${literal(name)}`;
+  return `select pg_catalog.format('%I.%I', n.nspname, c.relname) as ${INVALID}
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where i.indrelid = ${table} and not i.indisvalid and ${which} limit 1`;
+}
+
+/** Drops the index that {@link selectInvalidIndex} found, so that the statement builds it anew. Only one that is named can be ours. */
+export async function dropInvalidIndex(
+  connection: Connection,
+  { name }: ConcurrentIndex,
+  results: readonly Result[],
+): Promise<void> {
+  const found = results.flatMap(({ rows }) => rows).find((row) => INVALID in row) as InvalidIndex | undefined;
+  if (name !== undefined && found) await dropIndex(connection, found[INVALID]);
 }
 
 async function dropIndex(connection: Connection, name: string): Promise<void> {

@@ -1,11 +1,9 @@
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { unmoved } from '../history/fence.ts';
-import { HeldLock } from './held-lock.ts';
-import { addProgressColumns, GUARD } from '../history/history.ts';
+import { type HistoryPosition, unmoved, unmovedBut } from '../history/fence.ts';
 import { lookUp } from './look-up.ts';
-import { type Migration, runnable, type Script } from '../migration.ts';
+import type { Migration, Script } from '../migration.ts';
 import {
   claimFirst,
   claimLeftover,
@@ -47,16 +45,18 @@ export async function applyOutside(
     context,
     options,
     migration,
-    script: runnable(migration),
+    script: migration.up,
     reverting: false,
     leftover,
-    before: [unmoved(history, position), ...before],
+    position,
+    was: leftover,
+    before,
     open,
     claim: (progress) =>
       typeof at === 'number'
         ? claimFirst(history, migration, at, applier, progress)
         : claimLeftover(history, migration, at, applier, progress),
-    finish: [recordFinished(history, migration.name), ...after],
+    finish: (done) => [recordFinished(history, migration.name, done), ...after],
   });
 }
 
@@ -75,13 +75,15 @@ export async function revertOutside(
     script,
     reverting: true,
     leftover,
-    before: [unmoved(history, position), ...before],
+    position,
+    was: row,
+    before,
     open,
     claim: (progress) =>
       leftover
         ? claimLeftover(history, migration, leftover, applier, progress)
         : claimReverting(history, row, progress),
-    finish: [deleteFinished(history, row.name), ...after],
+    finish: () => [deleteFinished(history, row.name), ...after],
   });
 }
 
@@ -94,41 +96,63 @@ interface Task {
   reverting: boolean;
   /** The row that an earlier attempt at the same script left. */
   leftover: HistoryRow | undefined;
-  /** Fail unless the history is still the one that was planned for. */
+  /** What the history must be. */
+  position: HistoryPosition;
+  /** The migration's row, where it has one. */
+  was: HistoryRow | undefined;
+  /** What comes before the claim. */
   before: readonly string[];
   /** Marks the head stamp open. */
   open: string | undefined;
   claim(progress: StatementProgress): string;
-  finish: (string | undefined)[];
+  /** @param done how many statements the row says are done, and are */
+  finish(done: { was: number; now: number }): string[];
 }
 
 async function workOff(task: Task): Promise<EntryOutcome> {
   const { context, options, migration, script, reverting, leftover } = task;
-  const { connection } = context;
+  const { connection, history, lock } = context;
   const steps = script.kind === 'sql' ? await split(script) : undefined;
   const hashes = steps?.map(({ hash }) => hash) ?? [migration.checksum];
-  let begun = false;
-  const work = async (lock: HeldLock): Promise<EntryOutcome> => {
+  await refusePooler(connection, leftover);
+  // What was begun under the lock that is held has marked the stamp already.
+  const open = lock.isHeld ? [] : task.open ? [task.open] : [];
+  const taken = await lock.take();
+  if (taken !== 'held') return taken;
+  let inSteps = false;
+  try {
+    await context.admit?.();
     await requireStatements(connection, script, steps ?? []);
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
-    const first = steps || done > 0 ? undefined : 1;
-    const claimed = task.claim({ hashes, done, begun: first, reverting });
-    const claim = [...task.before, claimed, task.open].filter(Boolean).join(';\n');
-    if ((await send(context, claim)) === 'moved') return 'moved';
-    await lock.remember();
     const { name } = migration;
-    const isFirst = leftover === undefined && !reverting;
-    const run = { context, lock, retries: options.retries, name, script, steps, done, isFirst, reverting };
-    begun = true;
-    const owed = await runSteps(run);
-    await connection.query([...owed, ...task.finish].filter(Boolean).join(';\n'));
-    return 'done';
-  };
-  try {
-    return await underLock(context, script, work);
+    const { position, was } = task;
+    // A module sends its statements itself: where the lock cannot be had again, it can send no more.
+    lock.onGone = script.kind === 'module' ? () => connection.cut() : undefined;
+    lock.expects = unmovedBut(history, position, { name, was, pid: connection.backendPid });
+    inSteps = true;
+    return await runSteps({
+      context,
+      retries: options.retries,
+      name,
+      script,
+      steps,
+      done,
+      isNew: leftover === undefined,
+      isFirst: leftover === undefined && !reverting,
+      reverting,
+      claim: (begun) => [
+        unmoved(history, position),
+        ...task.before,
+        task.claim({ hashes, done, begun, reverting }),
+        ...open,
+      ],
+      finish: task.finish,
+    });
   } finally {
+    lock.expects = undefined;
+    lock.onGone = undefined;
     // A session that was made again for an attempt that did not begin is nobody's.
-    if (leftover && !begun && !connection.lost) await connection.raw(RESTORE.join(';\n'));
+    if (leftover && !inSteps && !connection.lost) await connection.raw(RESTORE.join(';\n'));
   }
 }
 
@@ -243,51 +267,12 @@ function refusal(migration: string, message: string, hint: string): MpmError {
   return new MpmError('PLAN_REFUSED', message, { migration, aftermath: 'nothing was changed here', hint });
 }
 
-async function underLock(
-  context: MigrationContext,
-  script: Script,
-  use: (lock: HeldLock) => Promise<EntryOutcome>,
-): Promise<EntryOutcome> {
-  await refusePooler(context.connection);
-  // A module sends its statements itself: where the lock cannot be had again, it can send no more.
-  const onGone = script.kind === 'module' ? () => context.connection.cut() : undefined;
-  const lock = await HeldLock.take(context, onGone);
-  if (typeof lock === 'string') return lock;
-  try {
-    await context.admit?.();
-    return await use(lock);
-  } finally {
-    await lock.close();
-  }
-}
-
 /** The session keeps what the statements set in it, and what they need of it: neither is to be had behind a pooler. */
-async function refusePooler(connection: Connection): Promise<void> {
-  if (await connection.holdSession()) return;
+async function refusePooler(connection: Connection, leftover: HistoryRow | undefined): Promise<void> {
+  // Without a session to be made again, it is held anew with the claim.
+  if ((connection.isDirect && !leftover) || (await connection.holdSession())) return;
   throw new MpmError('CONNECTION', 'transaction:false needs a connection that bypasses the pooler', {
     aftermath: 'nothing was changed here',
     hint: 'Set a directUrl for the server in the configuration (servers.<name>.directUrl).',
   });
-}
-
-/** A history that 0.1.0 made gets the columns that it lacks. */
-async function send({ connection, history }: MigrationContext, claim: string): Promise<EntryOutcome> {
-  try {
-    return await outcomeOf(connection.send(claim));
-  } catch (error) {
-    if (!isServerError(error) || error.code !== SQLSTATE.undefinedColumn) throw error;
-    return outcomeOf(connection.send(`${addProgressColumns(history)};\n${claim}`));
-  }
-}
-
-/** `moved` is what the guards say; anything else is thrown. */
-async function outcomeOf(sent: Promise<unknown>): Promise<EntryOutcome> {
-  try {
-    await sent;
-    return 'done';
-  } catch (error) {
-    if (!isServerError(error)) throw error;
-    if (error.code === SQLSTATE.uniqueViolation || error.message.includes(GUARD.moved)) return 'moved';
-    throw error;
-  }
 }

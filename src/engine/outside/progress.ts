@@ -83,21 +83,34 @@ function ours(name: string): string {
   return `name = ${literal(name)} and state = 'running' and backend_pid = pg_catalog.pg_backend_pid()`;
 }
 
-/** Before a bare statement: whether it was done is not known until {@link recordDone}. `number`: from 1. */
-export function recordBegun(history: HistoryTable, name: string, number: number): string {
-  return requireOne(`update ${tableName(history)} set statement_begun = ${number}
-where ${ours(name)} and statements_done = ${number - 1}`);
+/**
+ * That so many statements are done, and which bare one is begun next: whether that was done is not known until the next
+ * record.
+ * @param done how many the row says before, and says now
+ */
+export function recordProgress(
+  history: HistoryTable,
+  name: string,
+  done: { was: number; now: number },
+  begun?: number,
+): string {
+  return requireOne(`update ${tableName(history)} set statements_done = ${done.now}, statement_begun = ${begun ?? 'null'}
+where ${ours(name)} and statements_done = ${done.was}`);
 }
 
 export function recordDone(history: HistoryTable, name: string, number: number): string {
-  return requireOne(`update ${tableName(history)} set statements_done = ${number}, statement_begun = null
-where ${ours(name)} and statements_done = ${number - 1}`);
+  return recordProgress(history, name, { was: number - 1, now: number });
 }
 
-/** The end of an `up`: the row is that of any applied migration. */
-export function recordFinished(history: HistoryTable, name: string): string {
+/** The end of an `up`: the row is that of any applied migration. `done`: as for {@link recordProgress}. */
+export function recordFinished(
+  history: HistoryTable,
+  name: string,
+  done: { was: number; now: number },
+): string {
   return requireOne(`update ${tableName(history)} set state = 'applied', finished_at = pg_catalog.clock_timestamp(),
-  statement_begun = null, backend_pid = null, backend_start = null where ${ours(name)}`);
+  statements_done = ${done.now}, statement_begun = null, backend_pid = null, backend_start = null
+where ${ours(name)} and statements_done = ${done.was}`);
 }
 
 /** The end of a `down`. */

@@ -1,20 +1,20 @@
 import { MpmError } from '../../errors.ts';
+import type { Result } from '../../postgres/message.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
+import { BEGIN, type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
 import { pause } from '../apply/lock.ts';
-import { GUARD } from '../history/history.ts';
+import { addProgressColumns, GUARD, guard } from '../history/history.ts';
 import type { ModuleScript, Script, SqlScript } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
+import type { ConcurrentIndex } from '../sql/nature.ts';
 import type { Step } from '../sql/split.ts';
-import type { HeldLock } from './held-lock.ts';
-import { dropInvalidIndex, invalidIndex } from './look-up.ts';
-import { forgetAttempt, recordBegun, recordDone, recordStop } from './progress.ts';
+import { dropInvalidIndex, foundAt, invalidIndex, lookFor, selectInvalidIndex } from './look-up.ts';
+import { forgetAttempt, recordDone, recordProgress, recordStop } from './progress.ts';
 
 /** A script in work outside a transaction. */
 export interface StatementRun {
   context: MigrationContext;
-  lock: HeldLock;
   /** Of a step that fails for what passes by itself. */
   retries: number;
   name: string;
@@ -23,50 +23,189 @@ export interface StatementRun {
   steps: readonly Step[] | undefined;
   /** How many steps an earlier attempt has done. */
   done: number;
+  /** No earlier attempt has left anything: the session is as it came. */
+  isNew: boolean;
   /** Nobody has tried it before: where nothing of it was kept, its row goes. */
   isFirst: boolean;
   reverting: boolean;
+  /** Claims it. @param begun the number of the bare statement that comes first */
+  claim(begun: number | undefined): readonly string[];
+  /** Records its end. @param done how many statements the row says are done, and are */
+  finish(done: { was: number; now: number }): readonly string[];
+}
+
+/** How far a run has come. */
+interface Progress {
+  /** How many steps are done. */
+  done: number;
+  /** And in the history's row: that a bare one is done is recorded with what comes next. */
+  recorded: number;
+  /** What stands in front of the statement in its message. */
+  inFront: string;
 }
 
 /**
- * Runs a script from its first open step on, each step with the record of its progress, and leaves the session as it was.
- * @returns the record that the last step still owes
+ * Claims a script, runs it from its first open step on, each step with the record of its progress, and leaves the session
+ * as it was.
+ * @returns `moved` where it could not be claimed
  * @throws MpmError MIGRATION_FAILED, CONNECTION_LOST: where it stopped, and what was kept
  */
-export async function runSteps(run: StatementRun): Promise<string[]> {
-  const { connection, history } = run.context;
-  let current = run.done;
-  let owed: string[] = [];
+export async function runSteps(run: StatementRun): Promise<'done' | 'moved'> {
+  const { connection, lock } = run.context;
+  const { script } = run;
+  const at: Progress = { done: run.done, recorded: run.done, inFront: '' };
+  let restored = false;
   try {
-    if (run.script.kind === 'module' && run.done === 0) {
-      const { script } = run;
-      await (script.serial ? inModuleTurn(() => runOutside(run, script)) : runOutside(run, script));
-      owed = [recordDone(history, run.name, 1)];
+    const first = await claim(run);
+    if (first === 'moved') return 'moved';
+    try {
+      if (script.kind === 'module' && run.done === 0) {
+        await (script.serial ? inModuleTurn(() => runOutside(run, script)) : runOutside(run, script));
+        at.done = 1;
+      }
+      for (const step of run.steps?.slice(run.done) ?? []) {
+        await lock.ensure();
+        await runStep(run, step, at, at.done === run.done ? first : undefined);
+        at.done += 1;
+      }
+      await lock.ensure();
+      // The record asks itself.
+      lock.expects = undefined;
+      await record(run, { ...owedBy(run, at), statements: run.finish(doneOf(at)), sets: RESTORE });
+      restored = true;
+      return 'done';
+    } catch (error) {
+      throw await stop(run, at, error);
     }
-    for (const step of run.steps?.slice(run.done) ?? []) {
-      await run.lock.ensure();
-      owed = await runStep(run, step, current + 1, owed);
-      current += 1;
-    }
-    await run.lock.ensure();
-    return owed;
-  } catch (error) {
-    if (connection.lost) throw stopped(run, current, error);
-    if (error instanceof MpmError && error.code === 'INTERRUPTED') {
-      // Nothing more is sent, but that the last one is done: the row is still this backend's.
-      if (owed.length) await connection.send(owed.join(';\n'));
-      throw stopped(run, current, error);
-    }
-    // Nothing was kept: as if it had never been tried.
-    const clean = run.isFirst && current === 0 && run.steps?.[0]?.nature.bare === false;
-    const message = `${run.reverting ? 'down: ' : ''}${error instanceof Error ? error.message : String(error)}`;
-    const record = clean ? forgetAttempt(history, run.name) : recordStop(history, run.name, message);
-    await connection.query(record);
-    throw stopped(run, current, error, clean);
   } finally {
-    if (!connection.lost) await connection.raw(RESTORE.join(';')).catch(() => undefined);
+    if (!connection.lost && !restored) await connection.raw(RESTORE.join(';')).catch(() => undefined);
     connection.sessionChanged();
   }
+}
+
+function doneOf({ done, recorded }: Progress): { was: number; now: number } {
+  return { was: recorded, now: done };
+}
+
+/** @returns what the server said when it was claimed, with its first statement begun if that one is bare */
+async function claim(run: StatementRun): Promise<readonly Result[] | 'moved'> {
+  const { connection, history } = run.context;
+  const step = run.steps?.[run.done];
+  const isBare = step ? step.nature.bare : run.script.kind === 'module' && run.done === 0;
+  const statements = run.claim(isBare ? run.done + 1 : undefined);
+  const claiming: Recording = {
+    front: run.isNew ? [connection.heldSettings] : [],
+    statements,
+    ...(step && isBare ? beginningOf(run, step) : {}),
+  };
+  const sent = async (): Promise<readonly Result[] | 'moved'> => {
+    try {
+      return await record(run, claiming);
+    } catch (error) {
+      if (!isServerError(error)) throw error;
+      if (error.code === SQLSTATE.uniqueViolation || error.message.includes(GUARD.moved)) return 'moved';
+      throw error;
+    }
+  };
+  try {
+    return await sent();
+  } catch (error) {
+    // A history that 0.1.0 made gets the columns that it lacks.
+    if (!isServerError(error) || error.code !== SQLSTATE.undefinedColumn) throw error;
+    await connection.send(addProgressColumns(history));
+    return sent();
+  }
+}
+
+/** A transaction that records, in one message. */
+interface Recording {
+  /** What comes first in it. */
+  front?: readonly string[];
+  /** Indexes: that of a statement that is done, which must be valid; that of one to come, which must not be there invalid. */
+  valid?: ConcurrentIndex | undefined;
+  coming?: ConcurrentIndex | undefined;
+  statements: readonly string[];
+  /** What comes last in it, for the session. */
+  sets?: readonly string[];
+}
+
+function recording({ context }: StatementRun, what: Recording): string {
+  const { front = [], valid, coming, statements, sets = [] } = what;
+  const indexes = [valid, coming].flatMap((index) => index ?? []);
+  const oidOf = (index: ConcurrentIndex) => foundAt(indexes.indexOf(index));
+  const tables = indexes.map(({ table }) => table);
+  return [
+    BEGIN,
+    ...front,
+    // What the migration set for its session says which relations it means; in the rest it is set aside.
+    ...(tables.length ? [lookFor(tables)] : []),
+    ...context.settings.closing,
+    ...(valid ? [guard(`not exists (${selectInvalidIndex(valid, oidOf(valid))})`, GUARD.invalid)] : []),
+    ...statements,
+    ...(coming ? [selectInvalidIndex(coming, oidOf(coming))] : []),
+    ...sets,
+    'commit',
+  ].join(';\n');
+}
+
+async function record(run: StatementRun, what: Recording): Promise<readonly Result[]> {
+  const { connection } = run.context;
+  try {
+    const { results } = await connection.raw(recording(run, what));
+    return results;
+  } catch (error) {
+    if (!connection.lost) await connection.raw('rollback');
+    throw error;
+  }
+}
+
+/** What of the step that was done last is to be looked at when it is recorded. */
+function owedBy({ steps }: StatementRun, { done, recorded }: Progress): Pick<Recording, 'valid'> {
+  const trace = done > recorded ? steps?.[done - 1]?.nature.trace : undefined;
+  return trace?.kind === 'index' ? { valid: trace } : {};
+}
+
+/** Records what is done. */
+async function recordOwed(run: StatementRun, at: Progress): Promise<void> {
+  if (at.done === at.recorded) return;
+  const statements = [recordProgress(run.context.history, run.name, doneOf(at))];
+  await record(run, { ...owedBy(run, at), statements });
+  at.recorded = at.done;
+}
+
+/** What is recorded where it stopped; the error that says so. */
+async function stop(run: StatementRun, at: Progress, error: unknown): Promise<MpmError> {
+  const { connection, history } = run.context;
+  if (connection.lost) return stopped(run, at, error);
+  const isOver = error instanceof MpmError && error.code === 'INTERRUPTED';
+  let why = error;
+  try {
+    if (isInvalid(error)) throw error;
+    await recordOwed(run, at);
+  } catch (owed) {
+    if (isInvalid(owed)) {
+      why = await invalid(run, at);
+      at.done = at.recorded;
+    }
+  }
+  // Nothing more is sent, but that the last one is done: the row is still this backend's.
+  if (isOver) return stopped(run, at, why);
+  // Nothing was kept: as if it had never been tried.
+  const clean = run.isFirst && at.done === 0 && run.steps?.[0]?.nature.bare === false;
+  const message = `${run.reverting ? 'down: ' : ''}${why instanceof Error ? why.message : String(why)}`;
+  const mark = clean ? forgetAttempt(history, run.name) : recordStop(history, run.name, message);
+  await connection.query(mark);
+  return stopped(run, at, why, clean);
+}
+
+function isInvalid(error: unknown): boolean {
+  return isServerError(error) && error.message.includes(GUARD.invalid);
+}
+
+async function invalid(run: StatementRun, at: Progress): Promise<Error> {
+  const { valid } = owedBy(run, at);
+  const name = valid && (await invalidIndex(run.context.connection, valid));
+  return new Error(`index ${name ?? ''} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
 }
 
 async function runOutside({ name, context }: StatementRun, script: ModuleScript): Promise<void> {
@@ -89,36 +228,70 @@ async function runOutside({ name, context }: StatementRun, script: ModuleScript)
 /**
  * A statement that can share a transaction with the record of its progress does; then both happen or neither. What it
  * can share none with is the server's to say: nothing has happened by then.
- * @param number from 1
- * @param owed records of the step before
- * @returns records that go in front of the next one's, or of the end
+ * @param begun what the server said when it was recorded that the step is begun, where that was done with the claim
  */
-async function runStep(run: StatementRun, step: Step, number: number, owed: string[]): Promise<string[]> {
-  const { connection, history } = run.context;
-  if (step.nature.bare) return runBare(run, step, number, owed);
-  if (owed.length) await connection.send(owed.join(';\n'));
+async function runStep(
+  run: StatementRun,
+  step: Step,
+  at: Progress,
+  begun: readonly Result[] | undefined,
+): Promise<void> {
+  if (step.nature.bare) return runBare(run, step, at, begun);
+  const { connection, history, settings } = run.context;
+  const number = at.done + 1;
   // What the migration set for its session is its statements', not ours: in the rest of this message it is set aside.
-  const record = [...run.context.settings.closing, recordDone(history, run.name, number)].join(';\n');
-  const parts = [prefixOf(run), textOf(run, step), `\n;${record}`];
+  const behind = [...settings.closing, recordDone(history, run.name, number)].join(';\n');
+  const send = async (): Promise<void> => {
+    const isOwed = at.recorded < at.done;
+    const owed = isOwed ? `${owedRecord(run, at)};\n` : '';
+    at.inFront = `${owed}${prefixOf(run)}`;
+    try {
+      await connection.run([at.inFront, textOf(run, step), `\n;${behind}`]);
+    } catch (error) {
+      if (isOwed && connection.answered.some(({ command }) => command === 'COMMIT')) at.recorded = at.done;
+      else if (isOwed && !connection.lost) await connection.raw('rollback');
+      throw error;
+    }
+  };
   try {
-    await untilHad(run, () => connection.run(parts));
-    return [];
+    await untilHad(run, send);
+    at.recorded = number;
   } catch (error) {
     if (!isServerError(error) || error.code !== SQLSTATE.activeTransaction) throw error;
-    return runBare(run, step, number, []);
+    await runBare(run, step, at, undefined);
   }
 }
 
-async function runBare(run: StatementRun, step: Step, number: number, owed: string[]): Promise<string[]> {
+function owedRecord(run: StatementRun, at: Progress): string {
+  const statements = [recordProgress(run.context.history, run.name, doneOf(at))];
+  return recording(run, { ...owedBy(run, at), statements });
+}
+
+async function runBare(
+  run: StatementRun,
+  step: Step,
+  at: Progress,
+  begun: readonly Result[] | undefined,
+): Promise<void> {
   const { connection, history } = run.context;
   const { trace } = step.nature;
-  if (trace.kind === 'index') await dropInvalidIndex(connection, trace);
-  const begun = recordBegun(history, run.name, number);
-  await connection.send([...owed, ...timeoutsOf(run, step), begun].join(';\n'));
+  const results =
+    begun ??
+    (await record(run, {
+      ...owedBy(run, at),
+      ...beginningOf(run, step),
+      statements: [recordProgress(history, run.name, doneOf(at), at.done + 1)],
+    }));
+  at.recorded = at.done;
+  at.inFront = '';
+  if (trace.kind === 'index') await dropInvalidIndex(connection, trace, results);
   await connection.run([textOf(run, step)]);
-  const invalid = trace.kind === 'index' && (await invalidIndex(connection, trace));
-  if (invalid) throw new Error(`index ${invalid} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
-  return [recordDone(history, run.name, number)];
+}
+
+/** What is asked and set before a bare step. */
+function beginningOf(run: StatementRun, step: Step): Pick<Recording, 'coming' | 'sets'> {
+  const { trace } = step.nature;
+  return { ...(trace.kind === 'index' && { coming: trace }), sets: timeoutsOf(run, step) };
 }
 
 /** For the session, because it has no transaction: what the file itself says, but for what has to wait for everybody. */
@@ -149,18 +322,22 @@ async function untilHad(run: StatementRun, act: () => Promise<unknown>): Promise
   }
 }
 
-function stopped(run: StatementRun, index: number, error: unknown, clean = false): MpmError {
+function stopped(run: StatementRun, at: Progress, error: unknown, clean = false): MpmError {
   const { name, steps, script } = run;
   const resume = `Then resume: mpm-migrate resolve ${name} --tenant {tenant} --retry`;
-  const step = steps?.[index];
+  const step = steps?.[at.done];
   const known = error instanceof MpmError ? error : undefined;
   const excerpt = step
-    ? locateStep(run, step, error)
+    ? locateStep(run, step, at, error)
     : script.kind === 'module'
       ? (known?.excerpt ?? locateInModule(script, error))
       : undefined;
   const server = isServerError(error) ? error : undefined;
-  const place = steps ? `it stopped at statement ${index + 1} of ${steps.length}` : 'it stopped halfway';
+  const place = step
+    ? `it stopped at statement ${at.done + 1} of ${steps?.length}`
+    : steps
+      ? 'it stopped behind its last statement'
+      : 'it stopped halfway';
   const lost = run.context.connection.lost !== undefined;
   const message = messageOf(error);
   return new MpmError(
@@ -185,16 +362,15 @@ function messageOf(error: unknown): string {
     : message;
 }
 
-function locateStep(run: StatementRun, step: Step, error: unknown) {
+function locateStep(run: StatementRun, step: Step, { inFront }: Progress, error: unknown) {
   if (run.script.kind !== 'sql') return undefined;
   const script: SqlScript = run.script;
   const text = textOf(run, step);
-  const prefix = step.nature.bare ? '' : prefixOf(run);
   const server = isServerError(error) ? error : undefined;
   const within = { ...script, sql: text, start: script.start + step.start };
   return locate(within, {
-    message: prefix + text,
-    prefix: prefix.length,
+    message: inFront + text,
+    prefix: inFront.length,
     position: server?.position,
     where: server?.where,
     completed: 0,

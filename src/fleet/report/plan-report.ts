@@ -31,8 +31,7 @@ export interface PlannedMigration {
   checksum: string;
   source: string;
   path: string;
-  /** `foreign`: another tool's, which can't be run here. */
-  kind: 'sql' | 'module' | 'foreign';
+  kind: 'sql' | 'module';
   /** False: it runs statement by statement, outside a transaction. */
   transaction: boolean;
   /** For how many tenants it is pending. */
