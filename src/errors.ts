@@ -139,6 +139,19 @@ export interface DatabaseErrorFields {
   constraint?: string;
 }
 
+/** One thing that is wrong with a file. */
+export interface FileProblem {
+  code: ErrorCode;
+  /** Its absolute path. */
+  file: string;
+  /** Lines and columns count from 1; columns count code points. Absent: it is about the whole file, or its name. */
+  line?: number;
+  column?: number;
+  message: string;
+  /** What to change. */
+  hint?: string;
+}
+
 export interface MpmErrorOptions {
   /** What to type or change next. */
   hint?: string;
@@ -150,6 +163,8 @@ export interface MpmErrorOptions {
   /** What became of the work: "rolled back", "stopped at statement 3 of 7". */
   aftermath?: string;
   migration?: string;
+  /** Everything that is wrong with the files that were read, where that is what the error is about. */
+  problems?: readonly FileProblem[];
 }
 
 /** An error with a code of {@link CODES}: says what happened, to whom, why, and what to do next. */
@@ -162,6 +177,7 @@ export class MpmError extends Error {
   readonly database?: DatabaseErrorFields;
   readonly aftermath?: string;
   readonly migration?: string;
+  readonly problems?: readonly FileProblem[];
 
   constructor(code: ErrorCode, message: string, options: MpmErrorOptions = {}) {
     const { cause, ...fields } = options;
@@ -181,8 +197,8 @@ export class MpmError extends Error {
 
   /** The same error with more said about it; what is already said stays. */
   with(options: MpmErrorOptions): MpmError {
-    const { hint, subject, excerpt, database, aftermath, migration, cause } = this;
-    const own = { hint, subject, excerpt, database, aftermath, migration, cause };
+    const { hint, subject, excerpt, database, aftermath, migration, problems, cause } = this;
+    const own = { hint, subject, excerpt, database, aftermath, migration, problems, cause };
     const said = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
     return new MpmError(this.code, this.message, { ...options, ...said });
   }
@@ -197,8 +213,8 @@ export interface ErrorReport extends Omit<MpmErrorOptions, 'cause'> {
 
 export function errorReport(error: unknown): ErrorReport {
   const known = asMpmError(error);
-  const { code, message, hint, subject, excerpt, database, aftermath, migration } = known;
-  const all = { code, message, hint, subject, excerpt, database, aftermath, migration };
+  const { code, message, hint, subject, excerpt, database, aftermath, migration, problems } = known;
+  const all = { code, message, hint, subject, excerpt, database, aftermath, migration, problems };
   return redactAll(all) as ErrorReport;
 }
 

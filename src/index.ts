@@ -18,7 +18,7 @@ export type { Duration } from './pace.ts';
 export type { ConnectionFunction } from './config/connection-function.ts';
 export type { UrlSecret } from './config/secret-url.ts';
 export type { ConnectionConfig, ConnectionRequest } from './postgres/address.ts';
-export type { DatabaseErrorFields, ErrorCode, ErrorReport, SourceExcerpt } from './errors.ts';
+export type { DatabaseErrorFields, ErrorCode, ErrorReport, FileProblem, SourceExcerpt } from './errors.ts';
 export type { OnEvent, RunEvent } from './fleet/events.ts';
 export type {
   AppliedMigration,

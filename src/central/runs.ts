@@ -112,7 +112,9 @@ export async function recordTenants(
   // One statement cannot set a row twice: of one tenant's records the last one counts.
   const latest = [...new Map(records.map((record) => [record.tenant.id, record])).values()];
   const rows = latest.map(({ tenant: { id, name, database, server }, outcome, from, to, ...record }) => {
-    const { applied, durationMs, attempts, reason, error } = record;
+    const { applied, durationMs, attempts, reason } = record;
+    // A folder's problems would be kept once a tenant; the message has the first of them.
+    const error = record.error && { ...record.error, problems: undefined };
     const done = applied.length ? { applied } : {};
     return { id, name, database, server, outcome, from, to, ...done, durationMs, attempts, reason, error };
   });
@@ -222,12 +224,41 @@ export async function leftByRun({ connection }: Ledger, run: number | 'last', ve
       hint: `Start with: mpm-migrate ${verb} --all`,
     });
   }
+  return withUnrecorded({ connection }, found);
+}
+
+/**
+ * The tenants that a run of `up` changed, or may have changed.
+ * @throws MpmError UNKNOWN_RUN; USAGE for a run of another verb, and for one that is in progress
+ */
+export async function changedByRun({ connection }: Ledger, run: number): Promise<LeftBy> {
+  const found = await findRun({ connection }, run);
+  if (found.verb !== 'up') {
+    throw new MpmError(
+      'USAGE',
+      `--run ${run}: run ${run} is not a run of up: ${found.verb} ${found.selection}`,
+      {
+        subject: String(run),
+        hint: 'Only what up applied can be reverted by run. To list the runs: mpm-migrate run list',
+      },
+    );
+  }
+  if (found.outcome === 'running') {
+    throw new MpmError('USAGE', `--run ${run}: run ${run} is still in progress, on ${found.host}`, {
+      subject: String(run),
+      hint: `Wait until it ends, or stop it. To look: mpm-migrate run show ${run}`,
+    });
+  }
+  return withUnrecorded({ connection }, found);
+}
+
+async function withUnrecorded({ connection }: Ledger, { number, outcome }: RunRow): Promise<LeftBy> {
+  if (outcome === 'done' || outcome === 'failed') return { run: number };
   const [row] = await connection.prepared<{ filter: TenantFilter }>(
     'select filter from mpm_migrate.runs where number = $1',
-    [found.number],
+    [number],
   );
-  const ended = found.outcome === 'done' || found.outcome === 'failed';
-  return { run: found.number, ...(ended ? {} : { unrecorded: row?.filter ?? {} }) };
+  return { run: number, unrecorded: row?.filter ?? {} };
 }
 
 /** The last run of a verb that failed at somebody whom no later one has settled. */

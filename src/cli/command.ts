@@ -10,7 +10,7 @@ import { redact } from '../secrets.ts';
 import { jsonOf } from '../text.ts';
 import type { DisplayEnvironment, Theme } from '../ui/theme.ts';
 import { type PaceFlags, paceFrom, withBareFailed } from './flags.ts';
-import type { GithubLog, OutputFlags, Outputs } from './outputs.ts';
+import type { GithubLog, OutputFlags, Outputs, Renderers } from './outputs.ts';
 import { setStdoutAside, watchStreams } from './streams.ts';
 import { usageError } from './usage-error.ts';
 
@@ -174,16 +174,25 @@ export abstract class FleetCommand extends Command {
   /** Opens what `--events` and `--report` name. */
   protected async outputs(flags: OutputFlags, ownStdout?: string): Promise<Outputs | undefined> {
     if (flags.events === undefined && !flags.report) return undefined;
+    const { RUN_RENDERERS } = await import('./outputs.ts');
+    return this.outputsOf(flags, RUN_RENDERERS, ownStdout);
+  }
+
+  /** As {@link outputs}, for a command with reports of its own. */
+  protected async outputsOf<Report>(
+    flags: OutputFlags,
+    renderers: Renderers<Report>,
+    ownStdout?: string,
+  ): Promise<Outputs<Report> | undefined> {
+    if (flags.events === undefined && !flags.report) return undefined;
     const { openOutputs } = await import('./outputs.ts');
-    return openOutputs(flags, {
-      taken: this.jsonEnabled() ? '--json' : ownStdout,
-    });
+    return openOutputs(flags, { taken: this.jsonEnabled() ? '--json' : ownStdout, renderers });
   }
 
   /** Writes them to their end; what could not be written is told, and no success. */
-  protected async finishOutputs(
-    outputs: Outputs | undefined,
-    report: RunReport | undefined,
+  protected async finishOutputs<Report>(
+    outputs: Outputs<Report> | undefined,
+    report: Report | undefined,
     { err, shortPath }: Display,
   ): Promise<void> {
     const problems = (await outputs?.finish(report, { shortPath })) ?? [];
@@ -208,12 +217,24 @@ export abstract class FleetCommand extends Command {
     if (thrown.oclif?.exit === EXIT.done) throw thrown;
     const error = asMpmError(thrown);
     process.exitCode = error.exit;
+    await this.annotate(error);
     if (this.jsonEnabled()) return this.logJson(this.toErrorJson(error));
     await this.showError(error);
     if (error.code === 'BUG') {
       const { err } = await this.display();
       process.stderr.write(`${err.dim(redact(thrown.stack ?? ''))}\n`);
     }
+  }
+
+  /** On GitHub, each thing that is wrong with a file is shown at its line. */
+  protected async annotate({ problems = [] }: Pick<MpmError, 'problems'>): Promise<void> {
+    if (!problems.length || !this.githubLog) return;
+    const [{ problemAnnotations }, { shortPath }] = await Promise.all([
+      import('../ui/report/github.ts'),
+      this.display(),
+    ]);
+    const title = `mpm-migrate ${(this.id ?? '').replaceAll(':', ' ')}`;
+    this.githubLog.command(problemAnnotations(problems, shortPath, title));
   }
 
   /** A migration may leave something running, which fails when the report is long shown. */

@@ -124,6 +124,7 @@ export interface SelectionFlags {
   exclude?: string[] | undefined;
   label?: string[] | undefined;
   failed?: string | undefined;
+  run?: number | undefined;
   behind?: boolean;
   shard?: string | undefined;
   force?: boolean;
@@ -134,13 +135,14 @@ export interface SelectionFlags {
  * @throws MpmError NO_SELECTION listing the ways; USAGE for what contradicts itself
  */
 export function selectionFrom(flags: SelectionFlags): Selection {
-  const { all, tenant, exclude, label, failed, behind, shard, force } = flags;
+  const { all, tenant, exclude, label, failed, run, behind, shard, force } = flags;
   const selection: Selection = {
     ...(all ? { all } : {}),
     ...(tenant?.length ? { tenants: tenant } : {}),
     ...(exclude?.length ? { exclude } : {}),
     ...(label?.length ? { labels: labelsFrom(label) } : {}),
     ...(failed === undefined ? {} : { failed: parseRun(failed) }),
+    ...(run === undefined ? {} : { run }),
     ...(behind ? { behind } : {}),
     ...(shard === undefined ? {} : { shard: shardFrom(shard, environment()) }),
   };

@@ -10,7 +10,7 @@ export interface TerminalOptions {
   quiet: boolean;
   json: boolean;
   /** `--events` and `--report`. */
-  outputs?: Outputs | undefined;
+  outputs?: Omit<Outputs, 'finish'> | undefined;
 }
 
 /** Runs a verb between the start and the end of its progress, with Ctrl-C as an abort signal. */

@@ -16,12 +16,12 @@ export interface OutputFlags {
 }
 
 /** Where else a run goes to, next to terminal and ledger: `--events`, `--report`. */
-export interface Outputs {
+export interface Outputs<Report = RunReport> {
   onEvent: OnEvent;
   /** Stdout is taken: what else would be printed there goes to stderr. */
   takesStdout: boolean;
   /** Writes the reports. Returns what could not be written. */
-  finish(report: RunReport | undefined, options: ErrorViewOptions): Promise<MpmError[]>;
+  finish(report: Report | undefined, options: ErrorViewOptions): Promise<MpmError[]>;
   /** There is no report: nothing may stand there that looks like one. */
   abandon(): void;
 }
@@ -34,13 +34,17 @@ const EVENTS_SCHEMA = 1;
 /** Characters that are written at once. */
 const CHUNK = 65_536;
 
-type Render = (
-  report: RunReport,
+type Render<Report> = (
+  report: Report,
   results: AllResults,
   options: ErrorViewOptions & { host: string },
-) => AsyncIterable<string>;
+) => AsyncIterable<string> | Iterable<string>;
 
-const RENDERERS: Record<string, () => Promise<Render>> = {
+/** By the kind that is asked for. */
+export type Renderers<Report> = Readonly<Record<string, () => Promise<Render<Report>>>>;
+
+/** Of a run. */
+export const RUN_RENDERERS: Renderers<RunReport> = {
   junit: async () => (await import('../ui/report/junit.ts')).junitReport,
   html: async () => (await import('../ui/report/html.ts')).htmlReport,
   json: async () => (await import('../ui/report/json.ts')).jsonReport,
@@ -49,13 +53,14 @@ const RENDERERS: Record<string, () => Promise<Render>> = {
 /**
  * Opens all that is to be written before anything is touched.
  * @param taken what else has stdout
+ * @param renderers the kinds of reports that there are
  * @throws MpmError USAGE for an unknown kind, a file that cannot be written, one that is named twice
  */
-export function openOutputs(
+export function openOutputs<Report>(
   { events, report = [] }: OutputFlags,
-  { taken }: { taken: string | undefined },
-): Outputs {
-  const wanted = report.map(parseReport);
+  { taken, renderers }: { taken: string | undefined; renderers: Renderers<Report> },
+): Outputs<Report> {
+  const wanted = report.map((text) => parseReport(text, Object.keys(renderers)));
   const [first, second] = [
     ...(events === STDOUT ? ['--events -'] : []),
     ...wanted.filter(({ file }) => file === STDOUT).map(({ kind }) => `--report ${kind}=-`),
@@ -93,7 +98,9 @@ export function openOutputs(
       sink?.close();
       for (const { kind, file, fd } of reports) {
         const error =
-          results && report && (results.error ?? (await writeReport(kind, fd, report, results, options)));
+          results &&
+          report &&
+          (results.error ?? (await writeReport(renderers[kind], fd, report, results, options)));
         if (fd !== undefined) closeSync(fd);
         if (error) problems.push(unwritten(`--report ${kind}=${file}`, error));
       }
@@ -122,11 +129,12 @@ function eventLines(sink: LineSink): OnEvent {
   };
 }
 
-function parseReport(text: string): { kind: string; file: string } {
+function parseReport(text: string, kinds: readonly string[]): { kind: string; file: string } {
   const [, kind = '', file = ''] = /^([^=]*)=?(.*)$/s.exec(text) ?? [];
-  if (!Object.hasOwn(RENDERERS, kind) || file === '') {
+  if (!kinds.includes(kind) || file === '') {
+    const ways = kinds.map((known) => `--report ${known}=FILE`);
     throw new MpmError('USAGE', `--report ${text}: ${file ? 'no such kind of report' : 'no file'}`, {
-      hint: 'Write it as --report junit=FILE, --report html=FILE or --report json=FILE; - is stdout.',
+      hint: `Write it as ${[ways.slice(0, -1).join(', '), ...ways.slice(-1)].filter(Boolean).join(' or ')}; - is stdout.`,
     });
   }
   return { kind, file };
@@ -152,14 +160,14 @@ function openFile(flag: string, file: string): number {
   }
 }
 
-async function writeReport(
-  kind: string,
+async function writeReport<Report>(
+  wanted: (() => Promise<Render<Report>>) | undefined,
   fd: number | undefined,
-  report: RunReport,
+  report: Report,
   results: AllResults,
   options: ErrorViewOptions,
 ): Promise<Error | undefined> {
-  const render = await RENDERERS[kind]?.();
+  const render = await wanted?.();
   if (!render) return undefined;
   const sink = fd === undefined ? stdoutSink() : fileSink(fd);
   let text = '';

@@ -81,6 +81,15 @@ export interface ConfigInput {
     seeds?: string;
     /** Your own templates for `create`; by default the package's. */
     templates?: string;
+    /**
+     * What migrations are ordered by. `version` (default): the versions that their names begin with, then the rest.
+     * `kysely`: as Kysely's migrator does. `text`: letter by letter, as code units.
+     */
+    order?: MigrationOrder;
+    /** Names of migrations that may have the same version, although it has fewer than eight digits. */
+    sameVersion?: readonly string[];
+    /** Names of migrations that have no number, although others in their folder have one. */
+    unnumbered?: readonly string[];
   };
   tenants?: TenantsInput;
   /** For `fleet.resolve`. */
@@ -159,6 +168,9 @@ export interface ConfigInput {
   };
 }
 
+/** What migrations are ordered by. */
+export type MigrationOrder = 'version' | 'kysely' | 'text';
+
 /** A part of a fleet that goes before others. */
 export interface Wave {
   name: string;
@@ -199,6 +211,9 @@ export interface Config {
     plugins: string;
     seeds: string;
     templates?: string;
+    order: MigrationOrder;
+    sameVersion: readonly string[];
+    unnumbered: readonly string[];
   };
   tenants: TenantsInput | { builtIn: true };
   /** New tenants are made from a template database. */

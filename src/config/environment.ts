@@ -16,7 +16,7 @@ export interface Overlay {
 type Read = (overlay: Overlay, value: string) => string | undefined;
 
 const folder =
-  (key: keyof NonNullable<ConfigInput['migrations']>): Read =>
+  (key: 'core' | 'central' | 'tenants' | 'plugins' | 'seeds' | 'templates'): Read =>
   (overlay, value) => {
     (overlay.migrations ??= {})[key] = value;
     return undefined;

@@ -68,6 +68,16 @@ const columns = {
 };
 const query = { query: text };
 const table = { table: text, columns: z.strictObject(columns) };
+const oneOf = <T extends string>(...words: T[]) =>
+  checked<T>((value) =>
+    words.includes(value as T) ? undefined : `must be ${words.map((word) => `"${word}"`).join(' or ')}`,
+  );
+
+const names = checked<readonly string[]>((value) =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string' && each)
+    ? undefined
+    : 'must be a list of names',
+);
 const migrations = {
   core: z.optional(text),
   central: z.optional(text),
@@ -75,6 +85,9 @@ const migrations = {
   plugins: z.optional(text),
   seeds: z.optional(text),
   templates: z.optional(text),
+  order: z.optional(oneOf('version', 'kysely', 'text')),
+  sameVersion: z.optional(names),
+  unnumbered: z.optional(names),
 };
 const role = checked<string>((value) =>
   typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= 63
@@ -130,11 +143,6 @@ const templatesForm = checked<NonNullable<ConfigInput['templates']>>((value) => 
   const isList = Array.isArray(except) && except.every((name) => typeof name === 'string' && name);
   return isList ? undefined : form;
 });
-
-const oneOf = <T extends string>(...words: T[]) =>
-  checked<T>((value) =>
-    words.includes(value as T) ? undefined : `must be ${words.map((word) => `"${word}"`).join(' or ')}`,
-  );
 
 const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   central: z.strictObject(central),

@@ -22,6 +22,8 @@ export interface SqlScript {
   sql: string;
   /** Where `sql` begins in `text`, in UTF-16 units. */
   start: number;
+  /** Where its own text lies in `text`, when the other section's is in between: the rest of `sql` is blank. */
+  parts?: readonly (readonly [start: number, end: number])[];
   options: MigrationOptions;
 }
 
@@ -37,6 +39,16 @@ export interface ModuleScript {
   options: MigrationOptions;
 }
 
+/** Another tool's migration, in another language or for its library: recorded by its name, and never run. */
+export interface ForeignScript {
+  kind: 'foreign';
+  path: string;
+  /** Whose it is, in words. */
+  tool: string;
+  options: MigrationOptions;
+}
+
+/** What can be run. */
 export type Script = SqlScript | ModuleScript;
 
 /** Which folder a migration belongs to; recorded in the history (engine 20). */
@@ -44,7 +56,7 @@ export type Source = 'core' | 'tenant' | 'central' | 'plugin';
 
 /** A migration as the files say it is. */
 export interface Migration {
-  /** The file's name without extension: the identity. */
+  /** The file's path in its folder, or that of the folder that holds just this one, without extension: the identity. */
   name: string;
   /** The numeric prefix as written. */
   version: string;
@@ -57,10 +69,12 @@ export interface Migration {
   plugin?: string;
   /** The file that holds `up`. */
   path: string;
-  up: Script;
+  up: Script | ForeignScript;
   down?: Script;
   /** What its marker says of copies. */
   share?: Share;
+  /** The checksum of the foreign migration whose place this SQL takes: what was recorded for that one counts for it. */
+  insteadOf?: string;
   /** It is still the template that `create` wrote. */
   untouched?: boolean;
   /** A tenant's copy of what core has no more: where it is not applied, it is passed by. */
@@ -79,3 +93,9 @@ export function shareOf(text: string): Share | undefined {
 }
 
 export type Direction = 'up' | 'down';
+
+/** What `up` runs of a migration; the plan has refused a foreign one before. */
+export function runnable({ name, up }: Migration): Script {
+  if (up.kind === 'foreign') throw new Error(`${name} is ${up.tool}'s, and can't be run`);
+  return up;
+}

@@ -1,8 +1,16 @@
 import { MpmError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import { mentioning } from './sql/mention.ts';
 import type { Migration } from './migration.ts';
-import { compareNames, compareVersions } from './source/name.ts';
-import { describeState, listNames, remedyFor, refuseUntouched, type Refusal } from './remedy.ts';
+import { compareNames, isCalled } from './source/name.ts';
+import {
+  describeState,
+  listNames,
+  remedyFor,
+  refuseForeign,
+  refuseUnrunnable,
+  type Refusal,
+} from './remedy.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
 
 /** What `up` would do to one database, decided from files and history alone (engine 8). */
@@ -65,7 +73,7 @@ export function planUp(
       ({ name, state }) => name === only && ['failed', 'interrupted', 'running'].includes(state),
     );
     const pending = half.flatMap((entry) => entry.migration ?? []);
-    return { entries, pending, refusals: [], notices: [], head: headOf(rows), rows };
+    return { entries, pending, refusals: refuseForeign(pending), notices: [], head: headOf(rows), rows };
   }
   const passes = (state: MigrationState): string | undefined =>
     options.outOfOrder && state === 'out-of-order'
@@ -97,7 +105,7 @@ export function planUp(
   return {
     entries,
     pending,
-    refusals: [...refusals, ...refuseUntouched(pending)],
+    refusals: [...refusals, ...refuseUnrunnable(pending)],
     notices,
     head: headOf(rows),
     rows,
@@ -132,7 +140,7 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
   // Nothing of such a history is half-done.
   const left = only === undefined ? migrations.slice(count) : [];
   const pending = left.filter((migration) => !migration.withdrawn && inReach(migration));
-  const refusals = refuseUntouched(pending);
+  const refusals = refuseUnrunnable(pending);
   const notices = withdrawnNotices(left);
   return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
 }
@@ -174,6 +182,8 @@ export interface DownOptions {
   to?: string;
   /** Take back all of this plugin, wherever it stands in the history. */
   plugin?: string;
+  /** Take back what this run applied, where nothing was applied after it. */
+  ofRun?: string;
   /** Although later migrations mention what would go. */
   leaveLater?: boolean | undefined;
   /** Resume the half-done way back of this one, and do nothing else. */
@@ -196,12 +206,7 @@ export function planDown(
     .filter(({ name }) => states.get(name)?.state !== 'kept')
     .filter(({ name }) => plugin === undefined || byName.get(name)?.plugin === plugin)
     .sort((a, b) => b.position - a.position);
-  const taken =
-    options.only !== undefined
-      ? applied.filter(({ name, reverting }) => name === options.only && reverting)
-      : plugin === undefined
-        ? applied.slice(0, depthOf(applied, options))
-        : applied;
+  const taken = takenBack(applied, options);
 
   const refused = taken.flatMap((row) => {
     const entry = states.get(row.name);
@@ -218,6 +223,8 @@ export function planDown(
   const refusals = groupByState(refused);
   if (plugin !== undefined && !options.leaveLater && options.only === undefined)
     refusals.push(...refuseLater(migrations, rows, plugin, taken));
+  if (options.ofRun !== undefined && options.only === undefined)
+    refusals.push(...refuseGoneOn(applied, taken, options.ofRun));
   if (withoutDown.length) {
     refusals.push({
       state: 'applied',
@@ -231,6 +238,30 @@ export function planDown(
     return migration ? [{ migration, row }] : [];
   });
   return { steps, refusals, head: headOf(rows), rows };
+}
+
+function takenBack(applied: readonly HistoryRow[], options: DownOptions): readonly HistoryRow[] {
+  const { only, ofRun, plugin } = options;
+  if (only !== undefined) return applied.filter(({ name, reverting }) => name === only && reverting);
+  if (ofRun !== undefined) return applied.filter(({ runId }) => runId === ofRun);
+  return plugin === undefined ? applied.slice(0, depthOf(applied, options)) : applied;
+}
+
+/** What was applied on top of a run may need it. */
+function refuseGoneOn(applied: readonly HistoryRow[], taken: readonly HistoryRow[], run: string): Refusal[] {
+  const first = Math.min(...taken.map(({ position }) => position));
+  const later = applied.filter(({ position, runId }) => position > first && runId !== run);
+  const [last] = later;
+  if (!last) return [];
+  const names = later.map(({ name }) => name).toReversed();
+  return [
+    {
+      state: 'applied',
+      names,
+      message: `${listNames(names)}: applied after run ${run}`,
+      remedy: `to revert what came later as well: mpm-migrate down --tenant {tenant} --steps ${later.length + taken.length}`,
+    },
+  ];
 }
 
 /**
@@ -275,38 +306,42 @@ function refuseLater(
 
 function depthOf(applied: readonly HistoryRow[], options: DownOptions): number {
   if (options.to === undefined) return options.steps ?? 1;
-  if (/^0+$/.test(options.to)) return applied.length;
+  if (options.to === '0') return applied.length;
   const wanted = options.to;
-  const index = applied.findIndex((row) => matches(row.name, wanted));
-  if (index < 0) {
-    throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
-      hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 reverts everything.',
-    });
-  }
-  return index;
+  const [row, ...more] = calledSo(applied, wanted);
+  if (row && !more.length) return applied.indexOf(row);
+  if (row) throw ambiguous(wanted, [row, ...more]);
+  throw new MpmError('USAGE', `--to ${wanted}: no such migration is applied here`, {
+    hint: 'mpm-migrate status --tenant … lists what is applied; --to 0 reverts everything.',
+  });
 }
 
 /** The migration that a user means by its name or its version; USAGE when there is none, or more than one. */
 export function findMigration(migrations: readonly Migration[], wanted: string): Migration {
-  const found = migrations.filter((migration) => matches(migration.name, wanted));
-  if (found.length === 1 && found[0]) return found[0];
+  const [found, ...more] = calledSo(migrations, wanted);
+  if (found && !more.length) return found;
+  if (found) throw ambiguous(wanted, [found, ...more]);
   const near = migrations.slice(-3).map((migration) => migration.name);
-  throw new MpmError(
-    'USAGE',
-    `--to ${wanted}: ${found.length ? 'more than one migration' : 'no such migration'}`,
-    {
-      subject: wanted,
-      hint: near.length
-        ? `The latest are ${near.join(', ')}.`
-        : 'There are no migrations yet: mpm-migrate create <name>.',
-    },
-  );
+  throw new MpmError('USAGE', `--to ${wanted}: no such migration`, {
+    subject: wanted,
+    hint: near.length
+      ? `The latest are ${near.join(', ')}.`
+      : 'There are no migrations yet: mpm-migrate create <name>.',
+  });
 }
 
-function matches(name: string, wanted: string): boolean {
-  return (
-    name === wanted || (/^\d+$/.test(wanted) && compareVersions(/^\d+/.exec(name)?.[0] ?? '', wanted) === 0)
-  );
+/** Those that a name or a version means; a whole name means nothing else. */
+function calledSo<T extends { name: string }>(all: readonly T[], wanted: string): T[] {
+  const named = all.find(({ name }) => name === wanted);
+  return named ? [named] : all.filter(({ name }) => isCalled(name, wanted));
+}
+
+function ambiguous(wanted: string, found: readonly { name: string }[]): MpmError {
+  const names = listNames(found.map(({ name }) => name));
+  return new MpmError('USAGE', `--to ${wanted}: more than one migration has that version: ${names}`, {
+    subject: wanted,
+    hint: `Give the whole name, for example --to ${shellWord(found[0]?.name ?? '')}.`,
+  });
 }
 
 function groupByState(entries: readonly StateEntry[]): Refusal[] {

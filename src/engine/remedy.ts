@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Migration } from './migration.ts';
+import { fileLabel } from './source/files.ts';
 import type { MigrationState, StateEntry } from './history/state.ts';
 
 /** So many names stand in a command; of more, `--all-names` says the same. */
@@ -106,8 +107,36 @@ function hashOf(text: string): string {
     .digest('hex');
 }
 
+/** What can't be run as it is, whatever it is that is gone past. */
+export function refuseUnrunnable(pending: readonly Migration[]): Refusal[] {
+  return [...refuseUntouched(pending), ...refuseForeign(pending)];
+}
+
+/** What is another tool's: nothing of it can be run. */
+export function refuseForeign(pending: readonly Migration[]): Refusal[] {
+  const foreign = pending.flatMap(({ name, up }) => (up.kind === 'foreign' ? [{ name, up }] : []));
+  const [first] = foreign;
+  if (!first) return [];
+  const names = foreign.map(({ name }) => name);
+  const files = foreign.map(({ up }) => `${fileLabel(up.path)} (${up.tool})`);
+  return [
+    {
+      state: 'pending',
+      names,
+      message: `${listNames(files)}: ${names.length === 1 ? 'a migration' : 'migrations'} of another tool, which can't be run here`,
+      remedy: `write the same change as SQL beside it, ${sqlBeside(first.up.path)}: it runs in its place
+if the change is there already: mpm-migrate baseline --tenant {tenant} --to ${names.at(-1)} --write`,
+    },
+  ];
+}
+
+/** The SQL file that has a foreign migration's name. */
+function sqlBeside(path: string): string {
+  return fileLabel(path.replace(/\.\w+$/, '.sql'));
+}
+
 /** To apply a template that nobody has filled in would record that all is done (engine 55). */
-export function refuseUntouched(pending: readonly Migration[]): Refusal[] {
+function refuseUntouched(pending: readonly Migration[]): Refusal[] {
   const names = pending.filter(({ untouched }) => untouched).map(({ name }) => name);
   if (!names.length) return [];
   const what = names.length === 1 ? 'an unedited template' : 'unedited templates';

@@ -1,9 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/define.ts';
+import type { MpmError } from '../errors.ts';
 import type { Migration } from '../engine/migration.ts';
 import { readPlugins } from '../tenants/folders/plugins.ts';
 import { compareNames, parseFileName } from '../engine/source/name.ts';
+import { collecting, oneError } from '../engine/source/problems.ts';
 import { findMigration } from '../engine/plan.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../engine/source/source.ts';
 
@@ -17,12 +19,15 @@ export interface FleetFiles {
 
 /**
  * Reads and checks the core folder and those of plugins (engine 22).
- * @throws MpmError for every problem of the folder at once; USAGE when nothing is called `to`
+ * @throws MpmError for every problem of all these folders at once; USAGE when nothing is called `to`
  */
 export async function readFleetFiles(config: Config, to?: string): Promise<FleetFiles> {
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
-  const all = await readPlugins(core, config, cache);
+  const folder = config.migrations.core;
+  const errors: MpmError[] = [];
+  const core = await collecting(errors, () => readMigrations(folder, 'core', config.migrations, cache));
+  const all = await collecting(errors, () => readPlugins(core ?? { folder, migrations: [] }, config, cache));
+  if (!core || !all) throw oneError(config.root, errors);
   if (to === undefined) return { core, cache };
   const own = await findOwn(config.migrations.tenants, to);
   return { core, cache, to: own ?? findMigration(all, to).name };

@@ -1,7 +1,7 @@
 import type { Central } from '../central/central.ts';
 import type { TenantFilter } from '../central/list/filter.ts';
 import { resolveFilter } from '../central/list/tenants.ts';
-import { leftByRun } from '../central/runs.ts';
+import { changedByRun, leftByRun } from '../central/runs.ts';
 import { parseShard } from '../config/shard.ts';
 import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
@@ -18,6 +18,8 @@ export interface Selection {
   labels?: Readonly<Record<string, string>>;
   /** `--failed[=RUN]`: what failed or was not tried in that run; `last`: of the last one of the same verb. */
   failed?: number | 'last';
+  /** `--run 184`: where that run of `up` applied something; `down` takes exactly that back. */
+  run?: number;
   /** `--shard 2/8`: the second of eight slices of all that is selected otherwise; always the same one. */
   shard?: string;
   /** `--behind`: only those with something pending; found out while looking at them. */
@@ -34,7 +36,8 @@ const WAYS =
 export function requireSelection(selection: Selection): void {
   const wanted = selection.tenants?.some((name) => !name.startsWith('-'));
   const labelled = selection.labels && Object.keys(selection.labels).length > 0;
-  if (selection.all || wanted || labelled || selection.failed !== undefined || selection.behind) return;
+  const ofRun = selection.failed !== undefined || selection.run !== undefined;
+  if (selection.all || wanted || labelled || ofRun || selection.behind) return;
   throw new MpmError('NO_SELECTION', 'No tenants selected', { hint: WAYS });
 }
 
@@ -55,9 +58,17 @@ export function selectsByName(selection: Selection): boolean {
 }
 
 /** True when nothing narrows it: every tenant of the fleet is meant, or nobody was named. */
-export function selectsWholeFleet({ tenants, exclude, labels, failed, shard, behind }: Selection): boolean {
+export function selectsWholeFleet({
+  tenants,
+  exclude,
+  labels,
+  failed,
+  run,
+  shard,
+  behind,
+}: Selection): boolean {
   const narrowed = [tenants, exclude, Object.keys(labels ?? {})].some((words) => words && words.length > 0);
-  return !narrowed && failed === undefined && shard === undefined && !behind;
+  return !narrowed && failed === undefined && run === undefined && shard === undefined && !behind;
 }
 
 /**
@@ -73,13 +84,14 @@ export function requireForceByName(selection: Selection, force: boolean | undefi
 
 /** The selection in words, as the user could type it again; for the report and the ledger. */
 export function describeSelection(selection: Selection): string {
-  const { all, tenants = [], exclude = [], labels = {}, failed, shard, behind } = selection;
+  const { all, tenants = [], exclude = [], labels = {}, failed, run, shard, behind } = selection;
   const words = [
     ...(all ? ['--all'] : []),
     ...tenants.map((name) => `--tenant ${shellWord(name)}`),
     ...exclude.map((name) => `--exclude ${shellWord(name)}`),
     ...Object.entries(labels).map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`),
     ...(failed === undefined ? [] : [failed === 'last' ? '--failed' : `--failed=${failed}`]),
+    ...(run === undefined ? [] : [`--run ${run}`]),
     ...(behind ? ['--behind'] : []),
     ...(shard === undefined ? [] : [`--shard ${shard}`]),
   ];
@@ -110,6 +122,10 @@ export function filterOf(selection: Selection): TenantFilter {
  */
 export async function filterFor(central: Central, selection: Selection, verb = 'up'): Promise<TenantFilter> {
   const own = await resolveFilter(central, filterOf(selection));
-  if (selection.failed === undefined) return own;
-  return { ...own, leftBy: await leftByRun(central, selection.failed, verb) };
+  const { failed, run } = selection;
+  return {
+    ...own,
+    ...(failed === undefined ? {} : { leftBy: await leftByRun(central, failed, verb) }),
+    ...(run === undefined ? {} : { changedBy: await changedByRun(central, run) }),
+  };
 }

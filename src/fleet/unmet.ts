@@ -1,7 +1,8 @@
 import type { Central } from '../central/central.ts';
 import { resolveFilter } from '../central/list/resolve.ts';
 import { lastThatLeft } from '../central/runs.ts';
-import { countTenants, type TenantFilter } from '../central/list/tenants.ts';
+import { countTenants, streamTenants, type TenantFilter } from '../central/list/tenants.ts';
+import { idWord } from '../shell-word.ts';
 import { filterOf, type Selection, selectsByName } from './select.ts';
 import { serialize } from './schedule/serialize.ts';
 
@@ -9,11 +10,12 @@ import { serialize } from './schedule/serialize.ts';
  * What is wrong with a selection that comes to nobody, before `--shard` takes its slice: it names a label that nobody
  * has, or, where `held` counts, tenants that are all on hold; or the last run of `verb` left nobody, but an earlier one
  * did. Undefined: nothing; so too where there is no tenant.
+ * @param how.flag with which the verb takes who is on hold
  */
 export async function unmetBy(
   central: Central,
   selection: Selection,
-  { none, held, verb }: { none: boolean; held: boolean; verb?: string },
+  { none, held, verb, flag }: { none: boolean; held: boolean; verb?: string; flag?: '--include-held' },
 ): Promise<string | undefined> {
   if (none && selection.failed === 'last' && verb !== undefined) return leftBefore(central, verb);
   const labels = Object.entries(selection.labels ?? {}).map(([key, value]) => `${key}=${value}`);
@@ -30,8 +32,12 @@ export async function unmetBy(
       if (labels.length === 0 || (await count({})) === 0) return undefined;
       return `no tenant${named ? ' of those that were named' : ''} has the label ${labels.join(' and ')}`;
     }
-    const onHold = held && named ? await count({ ...whole, status: 'hold' }) : 0;
-    return onHold === all ? 'all named tenants are on hold' : undefined;
+    const onHold: TenantFilter = { ...whole, status: 'hold' };
+    if (!(held && named) || (await count(onHold)) !== all) return undefined;
+    const first = await streamTenants(central, onHold).next();
+    const release = `mpm-migrate tenant release ${first.done ? 'ID' : idWord(first.value.id)}`;
+    const ways = [`release ${all === 1 ? 'it' : 'each'} (${release})`, flag && `add ${flag}`];
+    return `all named tenants are on hold: ${ways.filter(Boolean).join(', or ')}`;
   });
 }
 

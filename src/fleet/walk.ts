@@ -165,7 +165,12 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     const { total, skipped: passed } = report.counts;
     if (total === passed && !report.error && !signal?.aborted) {
       const held = verb.passes?.(HELD) === undefined;
-      const looked = { none: tenants.total === 0, held, ...(failedOf === name ? { verb: name } : {}) };
+      const looked = {
+        none: tenants.total === 0,
+        held,
+        ...(failedOf === name ? { verb: name } : {}),
+        ...(verb.past && 'includeHeld' in verb.past ? { flag: '--include-held' as const } : {}),
+      };
       await ledger.attempt(async () => void (report.unmet = await unmetBy(central, selection, looked)));
     }
     const finish = (): RunReport => {

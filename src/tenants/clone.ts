@@ -7,7 +7,7 @@ import { idWord } from '../shell-word.ts';
 import type { ProvisionOptions, ProvisionReport } from './create/creation.ts';
 import type { ConnectionCache } from './create/connections.ts';
 import type { Original } from './in-use.ts';
-import { folderNameProblem, TenantFolders } from './folders/own-folder.ts';
+import { TenantFolders } from './folders/own-folder.ts';
 import { create, requireBuiltIn } from './create/provision.ts';
 
 export interface CloneInput {
@@ -43,19 +43,7 @@ export async function clone(
     });
   }
   // Before anything is made: its folder is copied along.
-  const own = new TenantFolders(config).find(tenant);
-  if (own && input.database !== undefined) requireFolderName(input.database);
+  new TenantFolders(config).find(tenant);
   const original: Original = { id, name, server, database, disconnect };
   return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
-}
-
-/** @throws MpmError TENANT_FOLDER: a copy of who has a folder has one */
-function requireFolderName(database: string): void {
-  const why = folderNameProblem(database);
-  if (why === undefined) return;
-  throw new MpmError('TENANT_FOLDER', `a folder cannot be called ${JSON.stringify(database)}: ${why}`, {
-    subject: database,
-    aftermath: 'nothing was made',
-    hint: 'Its original has a folder of its own, and so gets the copy: give another name with --database.',
-  });
 }

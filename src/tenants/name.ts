@@ -1,6 +1,6 @@
 import { MpmError } from '../errors.ts';
 import { databaseNameProblem, NAME_BYTES } from '../postgres/database.ts';
-import { folderNameProblem } from './folders/own-folder.ts';
+import { folderNameOf } from './folders/own-folder.ts';
 
 /** Letters that Unicode does not take apart into a base and an accent. */
 const LETTERS: Record<string, string> = {
@@ -48,7 +48,8 @@ export function* databaseNames(name: string, central?: string): Generator<string
   const slug = slugOf(name);
   for (let number = 1; ; number += 1) {
     const candidate = number === 1 ? slug : `${slug}_${number}`;
-    if (!databaseNameProblem(candidate, central) && !folderNameProblem(candidate)) yield candidate;
+    const fits = folderNameOf(candidate) === candidate;
+    if (fits && !databaseNameProblem(candidate, central)) yield candidate;
   }
 }
 

@@ -60,7 +60,7 @@ async function readFacts(
 
 async function readHistory(config: Config, tenant: Tenant): Promise<NonNullable<TenantDetails['history']>> {
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
+  const core = await readMigrations(config.migrations.core, 'core', config.migrations, cache);
   const { migrations, ownFolder } = await tenantSet(tenant, core, config, cache);
   const target = {
     url: directUrlOf(config, tenant.server),
@@ -91,8 +91,8 @@ function missing({ id, name, database, server, status }: Tenant): MpmError {
 /** Remedies name the tenant. */
 function forTenant(error: MpmError, { id }: Tenant): MpmError {
   if (!error.hint?.includes('{tenant}')) return error;
-  const { code, message, hint, subject, excerpt, database, aftermath, migration } = error;
-  const rest = { subject, excerpt, database, aftermath, migration };
+  const { code, message, hint, subject, excerpt, database, aftermath, migration, problems } = error;
+  const rest = { subject, excerpt, database, aftermath, migration, problems };
   const known = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return new MpmError(code, message, { ...known, hint: hint.replaceAll('{tenant}', idWord(id)) });
 }

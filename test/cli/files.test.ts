@@ -185,25 +185,27 @@ describe('sync', () => {
     env = { MPM_CENTRAL_URL: testServer(`${prefix}sync`) };
     await mkdir(path.join(cwd, 'migrations/core'), { recursive: true });
     await writeFile(path.join(cwd, 'migrations/core/1_meters.sql'), 'create table meters (id int);\n');
+    await mkdir(path.join(cwd, 'migrations/tenants'), { recursive: true });
+    await writeFile(tenants(`${prefix}lumen`), 'in the place of a folder');
     await run('central', 'up');
     await databases.query(
       `insert into companies (id, name) values (1, 'Acme'), (2, 'Kivu'), (3, 'Lumen');
-       insert into company_databases (company_id, database_name) values (1, '${prefix}acme'), (2, '${prefix}kivu'), (3, '../${prefix}x')`,
+       insert into company_databases (company_id, database_name) values (1, '${prefix}acme'), (2, '${prefix}kivu'), (3, '${prefix}lumen')`,
       `${prefix}sync`,
     );
   });
 
-  test('--check finds, sync copies, a second run changes nothing, a bad name is that tenant alone', async () => {
+  test('--check finds, sync copies, a second run changes nothing, a tenant in trouble is alone', async () => {
     const check = await run('sync', '--check');
     expect({ code: check.code, stdout: plain(check.stdout) }).toEqual({
       code: 4,
       stdout: `✖ Lumen
-    Lumen (3) cannot have a folder for the database "../x": it contains a path separator
-    Without a folder, it follows core. Leave it out (--exclude), or rename the database.
+    ${tenants('lumen')} is no folder
+    Move it elsewhere: folders of tenants have that place.
 ✔ 2 without a folder   ✖ 1 not synced   3 tenants, 1 core file, 0s
 `,
     });
-    expect(await files(cwd)).toEqual(['migrations/core/1_meters.sql']);
+    expect(await files(cwd)).toEqual(['migrations/core/1_meters.sql', `migrations/tenants/${prefix}lumen`]);
 
     const first = await run('sync', '--exclude', '3', '--quiet');
     expect({ ...first, stdout: plain(first.stdout) }).toMatchObject({
@@ -253,7 +255,7 @@ describe('sync', () => {
     expect(stderr).toContain('1 core file was copied');
     expect(await readdir(tenants(`${prefix}kivu`))).toHaveLength(3);
     expect((await run('create', 'x', '--tenant', 'nobody')).code).toBe(2);
-    expect((await run('create', 'x', '--tenant', 'Lumen')).stderr).toContain('it contains a path separator');
+    expect((await run('create', 'x', '--tenant', 'Lumen')).stderr).toContain('is no folder');
   });
 
   test('a missing core folder, no central database, an unknown tenant', async () => {

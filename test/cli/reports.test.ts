@@ -224,3 +224,61 @@ test('fleet 48: - is stdout for a report too; what people read goes to stderr', 
   expect(stderr).toContain('2 migrated');
   await expect(stat(join(fleet.config.root, '-'))).rejects.toThrow('ENOENT');
 });
+
+test('confidence 10: run show writes the report of a run of the past', async () => {
+  const { mpm, read } = await project({ count: 4, files });
+  await mpm('up', '--all', '--report', 'json=then.json');
+  const { code } = await mpm('run', 'show', '1', '--report', 'html=now.html', '--report', 'json=now.json');
+  expect(code).toBe(0);
+  const [then, now] = (await Promise.all(['then.json', 'now.json'].map(read))).map(
+    (text) => JSON.parse(text) as Record<string, unknown> & { tenants: { tenant: { id: string } }[] },
+  );
+  expect(now?.['counts']).toEqual(then?.['counts']);
+  expect(now?.['failures']).toEqual(then?.['failures']);
+  const ids = (report: typeof now) => report?.tenants.map(({ tenant }) => tenant.id).toSorted();
+  expect(ids(now)).toEqual(ids(then));
+  const html = await read('now.html');
+  expect(html.match(/<li class="tile (migrated|failed)"/g)).toHaveLength(4);
+  expect(html).toContain('1 tenant of 4 failed');
+  expect(html).toContain('<title>mpm-migrate up --all (run 1)</title>');
+});
+
+test('confidence 10: the report of a run that lasts is refused, and one that was killed says what it lacks', async () => {
+  const { fleet, mpm, read } = await project({ count: 2 });
+  await mpm('up', '--all');
+  await fleet.central(`delete from mpm_migrate.run_tenants where tenant_id = '2';
+    update mpm_migrate.runs set outcome = 'running', finished_at = null, seen_at = now(), host = 'elsewhere'`);
+  const lasting = await mpm('run', 'show', '1', '--report', 'html=run.html');
+  expect(lasting).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('still in progress, on elsewhere'),
+  });
+  await expect(stat(join(fleet.config.root, 'run.html'))).rejects.toMatchObject({ code: 'ENOENT' });
+  await fleet.central("update mpm_migrate.runs set seen_at = now() - interval '1 h'");
+  expect((await mpm('run', 'show', '1', '--report', 'html=run.html')).code).toBe(0);
+  const html = await read('run.html');
+  expect(html).toContain('Interrupted');
+  expect(html).toContain('1 of 2 tenants have no result');
+});
+
+test('confidence 10: status writes the fleet as a page: cohorts, who needs a look, the last runs', async () => {
+  const { fleet, mpm, read } = await project({ count: 4, files });
+  await mpm('up', '--all');
+  await fleet.central("update companies set name = '<script>alert(1)</script>' where id = 1");
+  await mpm('tenant', 'hold', '2', '--reason', 'asked & <b>paid</b>');
+  await fleet.central("update company_databases set database_name = 'nowhere' where company_id = 4");
+  const { code } = await mpm('status', '--report', 'html=fleet.html');
+  expect(code).toBe(3);
+  const html = await read('fleet.html');
+  expect(html).not.toMatch(/<(script|link|img|iframe|b>paid)|\b(src|href)=|url\(|@import/);
+  expect(html).toContain('1 pending, 1 unreachable of 4 tenants');
+  expect(html).toContain('asked &amp; &lt;b&gt;paid');
+  expect(html).toContain('&lt;script&gt;alert(1)');
+  expect(html.match(/<li class="tile (current|pending|failed|skipped)"/g)).toHaveLength(4);
+  expect(html).toContain('<td>up --all</td><td>failed</td>');
+  const other = await mpm('status', '--report', 'junit=fleet.xml');
+  expect(other).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--report html=FILE; - is stdout'),
+  });
+});

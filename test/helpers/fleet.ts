@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { centralUp } from '../../src/central/schema/up.ts';
 import type { Config } from '../../src/config/define.ts';
+import { USUAL_NAMING } from '../../src/engine/source/name.ts';
 import { writeOwner } from '../../src/tenants/folders/own-folder.ts';
 import { configOf, type TestConfig } from './central.ts';
 import type { TestDatabases } from './database.ts';
@@ -61,6 +62,7 @@ export async function makeFleet(
       tenants: folder('tenants'),
       plugins: folder('plugins'),
       seeds: folder('seeds'),
+      ...USUAL_NAMING,
     },
     pace: { ...OPTIONS.pace, retries: 10 },
     ...more,

@@ -1,200 +1,274 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { compareNames, versionOf } from '../../src/engine/source/name.ts';
-import { markedSections } from './sections.ts';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { downMarked, goUpAndDown, type Halves, type Script } from './sections.ts';
 
-/** A migration of somebody else's, as plain SQL for both sides. */
-export interface HistoryMigration {
-  /** The name it gets in our project: numeric prefix, unique. */
+/** A migration of somebody else's, as the tool that it was written for sees it. */
+export interface Step {
+  /** The name without extension and direction, with its folder where it has one. */
   name: string;
-  /** The file it came from, as that project calls it. */
-  origin: string;
-  up: string;
-  down?: string;
-  /** What its author says must not run in a transaction. */
-  outside: Record<'up' | 'down', boolean>;
+  file: string;
+  up?: Script;
+  down?: Script;
+  /** Why psql can't run it: it isn't SQL. */
+  foreign?: string;
 }
 
 export interface Collected {
-  migrations: HistoryMigration[];
-  skipped: { file: string; why: string }[];
-  /** Why the migrations got new numbers, if they did. */
-  renumbered?: string;
+  steps: Step[];
+  /** Files that the tool itself passes by. */
+  passedBy: string[];
 }
 
-interface Candidate {
-  file: string;
-  stem: string;
-  direction: 'up' | 'down' | 'both';
-  dialect: string | undefined;
-  autocommit: boolean;
-}
-
-const DIALECTS = 'postgres|postgresql|pg|mysql|mariadb|sqlite|sqlite3|cockroach|cockroachdb|mssql';
-const OURS = new Set(['postgres', 'postgresql', 'pg']);
-const FILE = new RegExp(`^(.+?)(?:\\.(${DIALECTS}))?(\\.autocommit)?(?:\\.(up|down))?\\.sql$`);
-const NO_TRANSACTION =
-  /^--\s*(?:\+(?:goose|migrate) .*no ?transaction|postgres-migrations disable-transaction|no-transaction\b)/im;
-
-const SETUP = '0_setup';
+type Read = (file: string) => string;
+type Reader = (files: readonly string[], read: Read, passBy: (file: string) => void) => Step[];
 
 /**
- * Reads a folder of PostgreSQL migrations in any of the usual styles, and puts them under names that we accept.
- * @param setup SQL that goes in front of them all
+ * The files of a folder as the tool named reads them: which, in which order, in which transaction. This is the other
+ * side of a comparison, so it uses nothing of mpm-migrate's own reading.
  */
-export function collect(
-  folder: string,
-  replace: readonly [from: string, to: string][] = [],
-  setup?: string,
-): Collected {
-  const skipped: Collected['skipped'] = [];
-  const groups = new Map<string, Candidate[]>();
-  for (const file of listFiles(folder)) {
-    const candidate = parse(file);
-    if (!candidate) skipped.push({ file, why: whyNoMigration(file) });
-    else if (candidate.dialect && !OURS.has(candidate.dialect))
-      skipped.push({ file, why: `${candidate.dialect} only` });
-    else groups.set(candidate.stem, [...(groups.get(candidate.stem) ?? []), candidate]);
-  }
-  const read = (file: string): string =>
-    dieselMark(folder, file) +
-    replace.reduce((text, [from, to]) => text.replaceAll(from, to), readFileSync(join(folder, file), 'utf8'));
-  adoptStrayDowns(groups);
-  const { names, renumbered } = acceptableNames([...(setup === undefined ? [] : [SETUP]), ...groups.keys()]);
-  const migrations: HistoryMigration[] = [];
-  if (setup !== undefined) {
-    migrations.push({
-      name: names.get(SETUP)!,
-      origin: 'setup',
-      up: setup,
-      outside: { up: false, down: false },
-    });
-  }
-  for (const [stem, candidates] of groups) {
-    const up = preferred(candidates, 'up');
-    const down = preferred(candidates, 'down');
-    if (!up) {
-      skipped.push(...candidates.map(({ file }) => ({ file, why: 'a way down without a way up' })));
-      continue;
-    }
-    for (const other of candidates.filter((one) => one !== up && one !== down)) {
-      skipped.push({ file: other.file, why: 'a file for PostgreSQL takes its place' });
-    }
-    migrations.push(migrationOf(names.get(stem)!, up, down, read));
-  }
-  const inOrder = migrations.toSorted((a, b) => compareNames(a.name, b.name));
-  return { migrations: inOrder, skipped, ...(renumbered && { renumbered }) };
+export function collect(folder: string, tool: ToolName): Collected {
+  const files = listFiles(folder);
+  const passedBy: string[] = [];
+  const read = (file: string): string => readFileSync(join(folder, file), 'utf8');
+  const steps = READERS[tool](files, read, (file) => passedBy.push(file));
+  return { steps, passedBy };
 }
 
-/** A way down whose slug has a typing error belongs to the way up of the same number, as in tools that go by number. */
-function adoptStrayDowns(groups: Map<string, Candidate[]>): void {
-  const lone = (direction: 'up' | 'down'): string[] =>
-    [...groups.keys()].filter((stem) => groups.get(stem)!.every((one) => one.direction === direction));
-  const ups = lone('up');
-  for (const stray of lone('down')) {
-    const [up, ...others] = ups.filter((stem) => prefixOf(stem) === prefixOf(stray));
-    if (up === undefined || others.length > 0) continue;
-    groups.get(up)!.push(...groups.get(stray)!);
-    groups.delete(stray);
-  }
-}
-
-function migrationOf(
-  name: string,
-  up: Candidate,
-  down: Candidate | undefined,
-  read: (file: string) => string,
-): HistoryMigration {
-  const text = read(up.file);
-  const marked = NO_TRANSACTION.test(text);
-  const sections = up.direction === 'both' ? markedSections(text) : undefined;
-  if (sections) return { name, origin: up.file, outside: { up: marked, down: marked }, ...sections };
-  const lower = down && read(down.file);
-  const outside = {
-    up: up.autocommit || marked,
-    down: down !== undefined && (down.autocommit || NO_TRANSACTION.test(lower ?? '')),
-  };
-  return { name, origin: up.file, up: text, outside, ...(lower !== undefined && { down: lower }) };
-}
-
-/** Diesel says it in a file next to up.sql: put in front, it is read as the other tools' marks are. */
-function dieselMark(folder: string, file: string): string {
-  const metadata = join(folder, dirname(file), 'metadata.toml');
-  const marked =
-    file.includes('/') &&
-    existsSync(metadata) &&
-    /run_in_transaction\s*=\s*false/.test(readFileSync(metadata, 'utf8'));
-  return marked ? '-- no-transaction\n' : '';
-}
-
-/** Files of the folder itself and, where each migration has a folder of its own, `NAME/up.sql` and `NAME/down.sql`. */
+/** Relative paths, at most one folder deep, by code unit. */
 function listFiles(folder: string): string[] {
-  return readdirSync(folder).flatMap((entry) => {
-    if (!statSync(join(folder, entry)).isDirectory()) return [entry];
-    return readdirSync(join(folder, entry))
-      .filter((file) => file === 'up.sql' || file === 'down.sql')
-      .map((file) => `${entry}/${file}`);
-  });
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) =>
+      entry.isDirectory()
+        ? readdirSync(join(folder, entry.name)).map((file) => `${entry.name}/${file}`)
+        : [entry.name],
+    )
+    .toSorted();
 }
 
-function parse(file: string): Candidate | undefined {
-  const [entry = '', inner] = file.split('/');
-  if (!/^\d/.test(entry)) return undefined;
-  if (inner) {
-    const direction = inner === 'up.sql' ? 'up' : 'down';
-    return { file, stem: entry, direction, dialect: undefined, autocommit: false };
-  }
-  const [, stem, dialect, autocommit, direction] = FILE.exec(file) ?? [];
-  if (!stem) return undefined;
-  return {
-    file,
-    stem,
-    dialect,
-    autocommit: autocommit !== undefined,
-    direction: (direction as 'up' | 'down' | undefined) ?? 'both',
+/** `1_x.sql`, or a pair `1_x.up.sql` and `1_x.down.sql` that have only the number in common; by that number. */
+const numbered =
+  (pattern: RegExp, noTransaction: (sql: string) => boolean = () => false): Reader =>
+  (files, read, passBy) => {
+    const steps = new Map<string, Step & { number: bigint }>();
+    for (const file of files) {
+      const [, stem = '', number = '', direction = 'up', extension = ''] = pattern.exec(file) ?? [];
+      if (!stem) {
+        passBy(file);
+        continue;
+      }
+      const step = steps.get(number) ?? { name: stem, file, number: BigInt(number) };
+      steps.set(number, step);
+      if (extension !== 'sql') step.foreign = extension;
+      const sql = read(file);
+      step[direction as 'up' | 'down'] = { sql, transaction: !noTransaction(sql) };
+      if (direction === 'up') Object.assign(step, { name: stem, file });
+    }
+    return sorted([...steps.values()], (a, b) => compareBig(a.number, b.number));
   };
+
+/** `NAME.sql` with a way up and one down in it. */
+const halved =
+  (pattern: RegExp, halves: (sql: string) => Halves, compare: (a: Step, b: Step) => number): Reader =>
+  (files, read, passBy) => {
+    const steps = files.flatMap((file): Step[] => {
+      const [, name = '', extension = ''] = pattern.exec(file) ?? [];
+      if (!name) passBy(file);
+      if (!name) return [];
+      return [{ name, file, ...(extension === 'sql' ? halves(read(file)) : { foreign: extension }) }];
+    });
+    return sorted(steps, compare);
+  };
+
+const READERS = {
+  /** By the name of the folder; the whole file is one message, so a transaction unless it says otherwise. */
+  prisma: (files, read, passBy) =>
+    sorted(
+      files.flatMap((file): Step[] => {
+        const [name = '', inner] = file.split('/');
+        if (inner === 'migration.sql') return [{ name, file, up: { sql: read(file), transaction: true } }];
+        if (/^migration\.[jt]s$/.test(inner ?? '')) return [{ name, file, foreign: 'ts' }];
+        passBy(file);
+        return [];
+      }),
+      byName,
+    ),
+
+  /** What the journal lists, in its order. */
+  drizzle: (files, read, passBy) => {
+    const { entries } = JSON.parse(read('meta/_journal.json')) as { entries: { tag: string }[] };
+    const listed = new Set(entries.map(({ tag }) => `${tag}.sql`));
+    for (const file of files) if (!listed.has(file)) passBy(file);
+    return entries.map(({ tag }) => ({
+      name: tag,
+      file: `${tag}.sql`,
+      up: { sql: read(`${tag}.sql`), transaction: true },
+    }));
+  },
+
+  goose: halved(/^((?:\d+)_.*)\.(sql|go)$/, (sql) => goUpAndDown(sql, 'goose'), byNumber),
+  'sql-migrate': halved(
+    /^(.*)\.(sql)$/,
+    (sql) => goUpAndDown(sql, 'migrate'),
+    (a, b) => byNumber(a, b),
+  ),
+  dbmate: halved(
+    /^(\d+.*)\.(sql)$/,
+    (sql) => downMarked(sql, /^--\s*migrate:up\b.*$/m, /^--\s*migrate:down\b.*$/m, /transaction:false/),
+    byName,
+  ),
+  tern: halved(
+    /^(\d+_.+)\.(sql)$/,
+    (sql) =>
+      downMarked(sql, undefined, /^---- create above \/ drop below ----$/m, /^---- tern: disable-tx ----$/m),
+    byNumber,
+  ),
+  'node-pg-migrate': halved(
+    /^(\d+.*)\.(sql|[cm]?[jt]s)$/,
+    (sql) => downMarked(sql, /^\s*--[\s-]*up\s+migration.*$/im, /^\s*--[\s-]*down\s+migration.*$/im),
+    byNumber,
+  ),
+
+  'golang-migrate': numbered(/^((\d+)_.*)\.(up|down)\.(.*)$/),
+  sqlx: numbered(/^((\d+)_.*?)(?:\.(up|down))?\.(sql)$/, (sql) => sql.startsWith('-- no-transaction')),
+  plain: numbered(/^((\d+).*?)(?:\.(up|down))?\.(sql)$/),
+
+  atlas: halved(
+    /^(.*)\.(sql)$/,
+    (sql) => ({ up: { sql, transaction: !/^-- atlas:txmode none$/m.test(sql.split(/\n\s*\n/)[0]!) } }),
+    byName,
+  ),
+
+  /** `NAME/up.sql`; the version is what stands before the first underscore, without its dashes. */
+  diesel: (files, read, passBy) => {
+    const has = new Set(files);
+    const steps: Step[] = [];
+    for (const file of files) {
+      const [name = '', inner] = file.split('/');
+      if (inner === 'up.sql') {
+        const metadata = `${name}/metadata.toml`;
+        const transaction = !(has.has(metadata) && /run_in_transaction\s*=\s*false/.test(read(metadata)));
+        const down = has.has(`${name}/down.sql`) && { sql: read(`${name}/down.sql`), transaction };
+        steps.push({ name, file, up: { sql: read(file), transaction }, ...(down && { down }) });
+      } else if (inner !== 'down.sql' && inner !== 'metadata.toml') passBy(file);
+    }
+    const version = ({ name }: Step): string => name.split('_')[0]!.replaceAll('-', '');
+    return sorted(steps, (a, b) => compareText(version(a), version(b)));
+  },
+
+  /** The file for PostgreSQL, else the one for every database. */
+  ory: (files, read, passBy) => {
+    const pattern = /^(\d+)_([^.]+)(?:\.(?!autocommit)([a-z0-9]+))?(\.autocommit)?\.(up|down)\.sql$/;
+    const steps = new Map<string, Step>();
+    for (const pass of ['', 'postgres'])
+      for (const file of files) {
+        const [, version = '', slug = '', dialect = '', autocommit, direction = ''] =
+          pattern.exec(file) ?? [];
+        if (pass === '' && (!version || !['', 'postgres'].includes(dialect))) passBy(file);
+        if (!version || dialect !== pass) continue;
+        const step = steps.get(version) ?? { name: `${version}_${slug}`, file };
+        steps.set(version, step);
+        step[direction as 'up' | 'down'] = { sql: read(file), transaction: !autocommit };
+        if (direction === 'up') step.file = file;
+      }
+    return sorted([...steps.values()], byName);
+  },
+
+  flyway: (files, read, passBy) => {
+    const parts = ({ name }: Step): number[] => name.slice(1).split('__')[0]!.split(/[._]/).map(Number);
+    const steps = files.flatMap((file): Step[] => {
+      const [, name = '', extension = ''] = /^(V[0-9._]+__.*)\.(sql|java)$/.exec(file) ?? [];
+      if (!name) passBy(file);
+      if (!name) return [];
+      return [
+        {
+          name,
+          file,
+          ...(extension === 'sql' ? { up: { sql: read(file), transaction: true } } : { foreign: 'java' }),
+        },
+      ];
+    });
+    return sorted(steps, (a, b) => compareParts(parts(a), parts(b)));
+  },
+
+  /** `2/01_x.up.sql`, by both numbers. */
+  folders: (files, read, passBy) => {
+    const steps = files.flatMap((file): Step[] => {
+      const [, name = ''] = /^(\d+\/\d+_.*)\.up\.sql$/.exec(file) ?? [];
+      if (!name) passBy(file);
+      return name ? [{ name, file, up: { sql: read(file), transaction: true } }] : [];
+    });
+    const parts = ({ name }: Step): number[] => name.split('/').map((part) => Number.parseInt(part, 10));
+    return sorted(steps, (a, b) => compareParts(parts(a), parts(b)));
+  },
+
+  /** Their own migrator runs them, not psql: see kysely.ts. */
+  kysely: (files, _read, passBy) => {
+    const steps = files.flatMap((file): Step[] => {
+      const [, name = ''] = /^([^/]*)(?<!\.d)\.[cm]?[jt]s$/.exec(file) ?? [];
+      if (!name) passBy(file);
+      return name ? [{ name, file }] : [];
+    });
+    return sorted(steps, (a, b) => a.name.localeCompare(b.name));
+  },
+} satisfies Record<string, Reader>;
+
+export type ToolName = keyof typeof READERS;
+export const TOOLS = Object.keys(READERS) as ToolName[];
+
+/** The tool that a folder seems to be for. */
+export function guessTool(folder: string): ToolName {
+  const files = listFiles(folder);
+  const some = (pattern: RegExp): boolean => files.some((file) => pattern.test(file));
+  if (existsSync(join(folder, 'meta/_journal.json'))) return 'drizzle';
+  if (some(/\/migration\.sql$/)) return 'prisma';
+  if (some(/\/up\.sql$/)) return 'diesel';
+  if (some(/^\d+\/\d+_.*\.up\.sql$/)) return 'folders';
+  if (some(/^V\d.*__.*\.sql$/)) return 'flyway';
+  if (some(/^\d+_[^.]+\.(?:postgres|mysql|sqlite3|cockroach)(?:\.autocommit)?\.up\.sql$/)) return 'ory';
+  if (some(/^\d+_.*\.up\.sql$/)) return 'golang-migrate';
+  const texts = files
+    .filter((file) => /^[^/]*\.sql$/.test(file))
+    .map((file) => readFileSync(join(folder, file), 'utf8'));
+  const marks: [ToolName, RegExp][] = [
+    ['goose', /^-- \+goose Up/im],
+    ['sql-migrate', /^-- \+migrate Up/m],
+    ['dbmate', /^--\s*migrate:up/m],
+    ['tern', /^---- create above/m],
+    ['node-pg-migrate', /^-- Up Migration/im],
+    ['atlas', /^-- atlas:/m],
+    ['sqlx', /^-- no-transaction/],
+  ];
+  const marked = marks.find(([, mark]) => texts.some((text) => mark.test(text)));
+  if (marked) return marked[0];
+  return texts.length > 0 ? 'plain' : 'kysely';
 }
 
-function whyNoMigration(file: string): string {
-  if (/\.(go|rb|py|js|ts|mjs|cjs|java|php|rs)$/.test(file)) return 'code, not SQL';
-  return file.endsWith('.sql') ? 'no number in front' : 'no migration';
+function sorted<T extends Step>(steps: T[], compare: (a: T, b: T) => number): T[] {
+  return steps.toSorted((a, b) => compare(a, b) || compareText(a.name, b.name));
 }
 
-/** The file written for PostgreSQL, else the one for every database. */
-function preferred(candidates: readonly Candidate[], direction: 'up' | 'down'): Candidate | undefined {
-  const fitting = candidates.filter((one) => one.direction === direction || one.direction === 'both');
-  const found = fitting.find((one) => one.dialect) ?? fitting[0];
-  return direction === 'down' && found?.direction === 'both' ? undefined : found;
+function byName(a: Step, b: Step): number {
+  return compareText(a.name, b.name);
 }
 
-/** `2019-02-26-002946_x` becomes one number and a slug; where that is not unique, all are numbered anew. */
-function acceptableNames(stems: readonly string[]): { names: Map<string, string>; renumbered?: string } {
-  const named = stems.map((stem): [string, string] => {
-    const prefix = prefixOf(stem);
-    const slug = stem
-      .slice(prefix.length)
-      .replace(/^[-_.]+/, '')
-      .replace(/[^A-Za-z0-9_-]+/g, '_');
-    return [stem, `${prefix.replaceAll('-', '')}_${slug || 'migration'}`];
-  });
-  const seen = new Map<string, string>();
-  for (const [stem, name] of named) {
-    const version = versionOf(name).replace(/^0+/, '');
-    const other = seen.get(version);
-    if (other !== undefined)
-      return { names: numberAnew(named), renumbered: `${other} and ${stem} have one number` };
-    seen.set(version, stem);
-  }
-  return { names: new Map(named) };
+/** Names that begin with a number first, by it. */
+function byNumber(a: Step, b: Step): number {
+  const [one, two] = [a, b].map(({ name }) => /^\d+/.exec(name)?.[0]);
+  if (one === undefined || two === undefined) return Number(one === undefined) - Number(two === undefined);
+  return compareBig(BigInt(one), BigInt(two));
 }
 
-function numberAnew(named: readonly [stem: string, name: string][]): Map<string, string> {
-  const inOrder = named.toSorted(
-    ([x, a], [y, b]) => Number(y === SETUP) - Number(x === SETUP) || compareNames(a, b),
+function compareParts(a: readonly number[], b: readonly number[]): number {
+  const at = Array.from({ length: Math.max(a.length, b.length) }).findIndex(
+    (_, i) => (a[i] ?? 0) !== (b[i] ?? 0),
   );
-  return new Map(inOrder.map(([stem, name], at) => [stem, `${String(at + 1).padStart(6, '0')}_${name}`]));
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
 }
 
-function prefixOf(stem: string): string {
-  return /^\d+(?:-\d+)*(?=[-_.]|$)/.exec(stem)?.[0] ?? versionOf(stem);
+function compareBig(a: bigint, b: bigint): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }

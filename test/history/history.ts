@@ -1,13 +1,22 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Collected, ToolName } from './collect.ts';
 import { difference, snapshot, type Snapshot } from './compare.ts';
-import type { HistoryMigration } from './collect.ts';
-import { applyWithPsql, ask, type PsqlResult } from './psql.ts';
-import { writeAccepted } from './accept.ts';
+import { ask } from './psql.ts';
+import { type Outcome, referenceFor } from './reference.ts';
 import { Tool, type ToolResult } from './tool.ts';
 
 export interface Comparison {
-  migrations: readonly HistoryMigration[];
+  tool: ToolName;
+  /** With the migrations, as they lie; mpm-migrate reads it, and `collected` is what its own tool reads. */
+  folder: string;
+  collected: Collected;
   tenants: number;
+  /** SQL that those migrations take for granted. */
+  before?: string;
+  /** Whether to revert and apply again what has a way down. */
+  andDown: boolean;
+  /** A folder of its own, whose mpm-migrate.config.json says where the migrations are. */
   project: string;
   /** Of a superuser on a server of its own. */
   serverUrl: string;
@@ -15,80 +24,83 @@ export interface Comparison {
   say(line: string): void;
 }
 
-const BY_PSQL = 'by_psql';
+const TEMPLATE = 'before_history';
 
 /** Applies the migrations on both sides, up, down and up again, and says what differs; returns how many findings. */
 export async function compareHistory(comparison: Comparison): Promise<number> {
-  const { project, serverUrl, say, signal, tenants } = comparison;
+  const { tool: name, folder, collected, project, serverUrl, say, signal, tenants, andDown } = comparison;
   const tool = new Tool(project, urlOf(serverUrl, 'micro_power_manager'));
-  const names = Array.from({ length: tenants }, (_, at) => `history_${at + 1}`);
-  const scratch = join(project, 'psql.sql');
-  const psqlUrl = urlOf(serverUrl, BY_PSQL);
   const report = new Findings(say);
-
-  await ask(serverUrl, `create database ${BY_PSQL}`);
-  const up = await applyWithPsql(psqlUrl, comparison.migrations, 'up', scratch);
-  sayPsql(say, 'up', up);
-  // What does not run with psql says nothing about the tool; what comes after it may depend on it.
-  const migrations = comparison.migrations.slice(0, up.done);
-  const full = await snapshot(psqlUrl);
-  const reversible = await applyWithPsql(psqlUrl, migrations.toReversed(), 'down', scratch);
-  const floor = await snapshot(psqlUrl);
-  const again = await applyWithPsql(
-    psqlUrl,
-    migrations.slice(migrations.length - reversible.done),
-    'up',
-    scratch,
-  );
-  const second = await snapshot(psqlUrl);
-
-  await tool.must('central', 'up');
-  for (const name of names) await tool.must('tenant', 'create', name, '--database', name);
-  const outside = {
-    up: new Set([...up.outside, ...namesOutside(migrations, 'up')]),
-    down: new Set([...reversible.outside, ...namesOutside(migrations, 'down')]),
+  const scratch = join(project, 'scratch');
+  const empty = join(project, 'empty');
+  for (const made of [scratch, empty]) await mkdir(made);
+  await ask(serverUrl, `create database ${TEMPLATE} template template0`);
+  if (comparison.before !== undefined) await ask(urlOf(serverUrl, TEMPLATE), comparison.before);
+  const newDatabase = async (database: string): Promise<string> => {
+    await ask(serverUrl, `create database ${database} template ${TEMPLATE}`);
+    return urlOf(serverUrl, database);
   };
-  await writeAccepted(tool, migrations, outside, (text) => report.note(text));
+
+  const reference = referenceFor(name, folder, scratch, newDatabase);
+  const url = await newDatabase('by_reference');
+  const up = await reference.up(url, collected.steps);
+  sayOutcome(say, `${reference.timed}, up`, up);
+  // What does not run there says nothing about mpm-migrate; what comes after it may depend on it.
+  const steps = up.done;
+  const full = await snapshot(url);
+
+  const names = Array.from({ length: tenants }, (_, at) => `history_${at + 1}`);
+  const selection = names.flatMap((tenant) => ['--tenant', tenant]);
+  await tool.must(['central', 'up']);
+  for (const tenant of names)
+    await tool.must(['tenant', 'create', tenant, '--database', tenant], { MPM_CORE_FOLDER: empty });
   const compareAll = async (step: string, expected: Snapshot): Promise<void> => {
-    for (const name of names) {
+    for (const tenant of names) {
       signal.throwIfAborted();
-      report.difference(
-        `${step}, ${name}`,
-        await difference(expected, await snapshot(urlOf(serverUrl, name))),
-      );
+      const actual = await snapshot(urlOf(serverUrl, tenant));
+      report.difference(`${step}, ${tenant}`, await difference(expected, actual));
     }
   };
+  const migrate = async (step: string, count: number, ...args: string[]): Promise<ToolResult | undefined> => {
+    const result = await tool.run([...args, ...selection, '--json']);
+    if (report.failed(step, result)) return undefined;
+    const slowest = Math.max(...(reportIn(result).tenants ?? []).map(({ durationMs }) => durationMs));
+    say(`  mpm-migrate, ${step}: ${count} files in ${seconds(slowest)} (the process ${seconds(result.ms)})`);
+    if (count > 0 && step === 'up' && up.ms > 0)
+      say(
+        `    ${(slowest / up.ms).toFixed(2)} × ${reference.timed}; the process ${(result.ms / up.ms).toFixed(2)} ×`,
+      );
+    return result;
+  };
 
-  const applied = await tool.run('up', '--all');
-  sayTool(say, 'up', applied, migrations.length, tenants);
-  if (report.failed('up --all', applied)) return report.count;
-  await compareAll('up', full);
-  const nothing = await tool.run('up', '--all');
-  sayTool(say, 'up, with nothing to do', nothing, 0, tenants);
-  if (report.failed('up --all again', nothing)) return report.count;
-
-  sayPsql(say, 'down', reversible);
-  if (reversible.done === 0) return report.count;
-  const selection = names.flatMap((name) => ['--tenant', name]);
-  const reverted = await tool.run('down', ...selection, '--steps', String(reversible.done));
-  sayTool(say, 'down', reverted, reversible.done, tenants);
-  if (report.failed('down', reverted)) return report.count;
-  await compareAll('down', floor);
-
-  if (again.failure) {
-    sayPsql(say, 'up again', again);
+  const last = steps.at(-1)?.name;
+  const stopped = up.failure !== undefined;
+  if (last === undefined) report.note('nothing went through, so there is nothing to compare');
+  else {
+    if (!(await migrate('up', steps.length, 'up', ...(stopped ? ['--to', last] : [])))) return report.count;
+    await compareAll('up', full);
+  }
+  if (stopped) {
+    const rest = await tool.run(['up', ...selection, '--json']);
+    say(`  mpm-migrate, the rest: ends with ${rest.code}\n${indent(saidBy(rest))}`);
     return report.count;
   }
-  const reapplied = await tool.run('up', '--all');
-  sayPsql(say, 'up again', again);
-  sayTool(say, 'up again', reapplied, reversible.done, tenants);
-  if (report.failed('up --all after down', reapplied)) return report.count;
-  await compareAll('up again', second);
-  return report.count;
-}
+  if (!(await migrate('up again', 0, 'up'))) return report.count;
+  if (!andDown) return report.count;
 
-function namesOutside(migrations: readonly HistoryMigration[], direction: 'up' | 'down'): string[] {
-  return migrations.filter(({ outside }) => outside[direction]).map(({ name }) => name);
+  const reverted = await reference.down(url, steps.toReversed());
+  sayOutcome(say, 'reference, down', reverted);
+  if (reverted.done.length === 0) return report.count;
+  const floor = await snapshot(url);
+  const count = reverted.done.length;
+  if (!(await migrate('down', count, 'down', '--steps', String(count)))) return report.count;
+  await compareAll('down', floor);
+
+  const again = await reference.up(url, reverted.done.toReversed());
+  sayOutcome(say, 'reference, up after down', again);
+  if (again.failure) return report.count;
+  if (await migrate('up after down', count, 'up')) await compareAll('up after down', await snapshot(url));
+  return report.count;
 }
 
 class Findings {
@@ -104,37 +116,56 @@ class Findings {
   }
 
   /** True when the command did not end well: what follows would only repeat it. */
-  failed(what: string, { code, stdout, stderr }: ToolResult): boolean {
-    if (code === 0) return false;
+  failed(what: string, result: ToolResult): boolean {
+    if (result.code === 0) return false;
     this.count++;
-    this.#say(`\n✖ ${what} ended with ${code}:\n${indent(`${stderr}\n${stdout}`.trim())}`);
+    this.#say(`\n✖ ${what} ended with ${result.code}:\n${indent(saidBy(result))}`);
     return true;
   }
 
   difference(where: string, diff: string | undefined): void {
-    if (diff === undefined) return this.#say(`    ${where}: the same as with psql`);
+    if (diff === undefined) return this.#say(`    ${where}: the same`);
     this.count++;
     this.#say(`\n✖ ${where}: differs\n${indent(diff)}`);
   }
 }
 
-function sayPsql(say: Comparison['say'], step: string, { done, ms, failure }: PsqlResult): void {
-  say(`  psql          ${step}: ${done} files, a process each, in ${seconds(ms)}`);
-  if (failure) say(`    stops at ${failure.migration.origin}:\n${indent(failure.message, 6)}`);
+interface ErrorJson {
+  code: string;
+  message: string;
+  migration?: string;
 }
 
-function sayTool(
-  say: Comparison['say'],
-  step: string,
-  { ms }: ToolResult,
-  files: number,
-  tenants: number,
-): void {
-  say(`  mpm-migrate   ${step}: ${files} files on ${tenants} tenants in ${seconds(ms)}`);
+interface ReportJson {
+  tenants?: { durationMs: number; error?: ErrorJson }[];
+  /** Of what was refused before a tenant was looked at. */
+  error?: ErrorJson;
+  problems?: ErrorJson[];
+}
+
+function reportIn({ stdout }: ToolResult): ReportJson {
+  try {
+    return JSON.parse(stdout) as ReportJson;
+  } catch {
+    return {};
+  }
+}
+
+/** The errors of its JSON, else all that it wrote. */
+function saidBy(result: ToolResult): string {
+  const { tenants = [], error, problems = [] } = reportIn(result);
+  const errors = [...tenants.flatMap((tenant) => tenant.error ?? []), ...(error ? [error] : []), ...problems];
+  if (errors.length === 0) return `${result.stderr}\n${result.stdout}`.trim();
+  return errors.map(({ code, migration = '', message }) => `${code} ${migration}: ${message}`).join('\n');
+}
+
+function sayOutcome(say: Comparison['say'], step: string, { done, ms, failure }: Outcome): void {
+  say(`  ${step}: ${done.length} files in ${seconds(ms)}`);
+  if (failure) say(`    stops at ${failure.file}:\n${indent(failure.message, 6)}`);
 }
 
 function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
+  return `${(ms / 1000).toFixed(2)} s`;
 }
 
 function indent(text: string, by = 4): string {

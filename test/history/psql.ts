@@ -1,60 +1,90 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { writeFile } from 'node:fs/promises';
-import type { HistoryMigration } from './collect.ts';
-import { controlsTransactions } from './transactions.ts';
+import { join } from 'node:path';
+import type { Step } from './collect.ts';
+import type { Script } from './sections.ts';
 
 const run = promisify(execFile);
 const OUTSIDE =
   /cannot run inside a transaction block|cannot be executed from a function|unsafe use of new value/;
+/** What PostgreSQL says when a file begins or ends transactions itself. */
+const CONTROLS = /WARNING: +there is (?:already a|no) transaction in progress/;
 
 export interface PsqlResult {
-  /** How many went through, and in how many ms. */
-  done: number;
+  /** Those that went through, with the transaction that each needs. */
+  done: Script[];
   ms: number;
-  /** Names of those that only work outside a transaction. */
-  outside: Set<string>;
-  failure?: { migration: HistoryMigration; message: string };
+  failure?: { file: string; message: string };
 }
 
-/** Applies each with `psql -1 -v ON_ERROR_STOP=1 -f`; without `-1` where a file cannot run in one transaction. */
+/**
+ * Applies each with `psql -1 -v ON_ERROR_STOP=1 -f`; without `-1` where its author or PostgreSQL says that it can't run
+ * in a transaction.
+ */
 export async function applyWithPsql(
   url: string,
-  migrations: readonly HistoryMigration[],
+  steps: readonly Step[],
   direction: 'up' | 'down',
   scratch: string,
 ): Promise<PsqlResult> {
   const started = performance.now();
-  const outside = new Set<string>();
-  let done = 0;
-  const result = (): PsqlResult => ({ done, ms: Math.round(performance.now() - started), outside });
-  for (const migration of migrations) {
-    const text = direction === 'up' ? migration.up : migration.down;
-    if (text === undefined) return { ...result(), failure: { migration, message: 'it has no way down' } };
-    await writeFile(scratch, text);
-    let message = await attempt(url, scratch, !migration.outside[direction] && !controlsTransactions(text));
-    if (message && OUTSIDE.test(message)) {
-      outside.add(migration.name);
-      message = await attempt(url, scratch, false);
+  const done: Script[] = [];
+  const stop = (file: string, message: string): PsqlResult => ({ ...end(), failure: { file, message } });
+  const end = (): PsqlResult => ({ done, ms: Math.round(performance.now() - started) });
+  for (const { file, foreign, [direction]: script } of steps) {
+    if (foreign) return stop(file, `${foreign}, not SQL`);
+    if (!script) return stop(file, `it has no way ${direction}`);
+    const path = join(scratch, 'one.sql');
+    await writeFile(path, script.sql);
+    let { transaction } = script;
+    let result = await attempt(url, path, transaction);
+    if (result.failed && OUTSIDE.test(result.said)) {
+      transaction = false;
+      result = await attempt(url, path, transaction);
     }
-    if (message) return { ...result(), failure: { migration, message } };
-    done++;
+    if (result.failed) return stop(file, result.said);
+    done.push({ sql: script.sql, transaction: transaction && !CONTROLS.test(result.said) });
   }
-  return result();
+  return end();
 }
 
-async function attempt(url: string, file: string, oneTransaction: boolean): Promise<string | undefined> {
+/** Applies them all in one session, each in the transaction that it needs; returns ms. */
+export async function applyInOneSession(
+  url: string,
+  scripts: readonly Script[],
+  scratch: string,
+): Promise<number> {
+  const lines: string[] = [];
+  for (const [at, { sql, transaction }] of scripts.entries()) {
+    const path = join(scratch, `${at}.sql`);
+    await writeFile(path, sql);
+    lines.push(...(transaction ? ['begin;', `\\i ${path}`, 'commit;'] : [`\\i ${path}`]), 'reset all;');
+  }
+  const all = join(scratch, 'all.sql');
+  await writeFile(all, lines.join('\n'));
+  const started = performance.now();
+  const result = await attempt(url, all, false);
+  if (result.failed) throw new Error(`One psql session could not run what one each could:\n${result.said}`);
+  return Math.round(performance.now() - started);
+}
+
+async function attempt(
+  url: string,
+  file: string,
+  oneTransaction: boolean,
+): Promise<{ failed: boolean; said: string }> {
   const options = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', ...(oneTransaction ? ['-1'] : []), '-f', file];
+  const settings = {
+    maxBuffer: 64 << 20,
+    env: { ...process.env, PGOPTIONS: '-c client_min_messages=warning' },
+  };
   try {
-    await run('psql', [...options, url], {
-      maxBuffer: 64 << 20,
-      env: { ...process.env, PGOPTIONS: '-c client_min_messages=warning' },
-    });
-    return undefined;
+    const { stderr } = await run('psql', [...options, url], settings);
+    return { failed: false, said: stderr };
   } catch (error) {
-    return (
-      (error as { stderr?: string }).stderr?.replaceAll(`psql:${file}:`, 'line ').trim() || String(error)
-    );
+    const { stderr = '' } = error as { stderr?: string };
+    return { failed: true, said: stderr.replaceAll(`psql:${file}:`, 'line ').trim() || String(error) };
   }
 }
 

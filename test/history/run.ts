@@ -1,94 +1,110 @@
-/** Somebody else's migrations through the tool and through psql, compared. `npm run test:history -- DIR [--tenants 3]` */
-import { mkdir, mkdtemp, rm, readFile } from 'node:fs/promises';
+/** Somebody else's migrations through mpm-migrate and without it, compared. `npm run test:history -- DIR` */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
-import { collect, type HistoryMigration } from './collect.ts';
+import { collect, guessTool, type ToolName, TOOLS } from './collect.ts';
 import { compareHistory } from './history.ts';
 import { serverPrograms } from './programs.ts';
 
-const USAGE = `npm run test:history -- DIR [--tenants 3] [options]
+const USAGE = `npm run test:history -- DIR [--tool NAME] [options]
 
-  DIR        a folder of PostgreSQL migrations: NAME.up.sql and NAME.down.sql, NAME.sql, NAME.postgres.up.sql,
-             NAME/up.sql, or files with the marks of goose, sql-migrate or dbmate
-  --setup    SQL that those migrations take for granted; runs as the first migration on both sides
-  --set      NAME=VALUE, a setting of the server that those migrations look at
-  --replace  FROM=TO, text to replace in every file, for migrations that are templates
-  --verbose  names every skipped file`;
+  DIR        a folder of PostgreSQL migrations, as it lies in its repository
+  --tool     the tool that it was written for; by default, what it seems to be:
+             ${TOOLS.join(', ')}
+  --before   a file of SQL that those migrations take for granted (roles, schemas), on both sides
+  --set      NAME=VALUE, a setting of the server that those migrations look at; can be repeated
+  --without  a file or folder in DIR to leave out on both sides, such as one that isn't SQL; can be repeated
+  --config   NAME=JSON, a key of the configuration, such as migrations.order='"text"'; can be repeated
+  --tenants  how many; default 1
+  --no-down  only up
+  --verbose  names every file that the tool passes by`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      tenants: { type: 'string', default: '3' },
-      setup: { type: 'string' },
+      tool: { type: 'string' },
+      tenants: { type: 'string', default: '1' },
+      before: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
-      replace: { type: 'string', multiple: true, default: [] },
+      without: { type: 'string', multiple: true, default: [] },
+      config: { type: 'string', multiple: true, default: [] },
+      'no-down': { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
   });
-  const [folder] = positionals;
+  const [given] = positionals;
   const tenants = Number(values.tenants);
-  if (!folder || positionals.length !== 1 || !Number.isInteger(tenants) || tenants < 1) {
+  const known = values.tool === undefined || (TOOLS as string[]).includes(values.tool);
+  if (!given || positionals.length !== 1 || !Number.isInteger(tenants) || tenants < 1 || !known) {
     process.stderr.write(`${USAGE}\n`);
     return 2;
   }
-  const setup = values.setup === undefined ? undefined : await readFile(values.setup, 'utf8');
-  const collected = collect(resolve(folder), values.replace.map(pair), setup);
-  const { migrations } = collected;
-  if (migrations.length === 0) throw new Error(`${folder} holds no PostgreSQL migration`);
-
-  say(
-    `${basename(resolve(folder))}: ${migrations.length} migrations, ${countDowns(migrations)} with a way down`,
-  );
-  for (const [why, files] of grouped(collected.skipped)) {
-    const shown =
-      values.verbose || files.length <= 8 ? files : [...files.slice(0, 5), `… ${files.length - 5} more`];
-    say(`  skipped, ${why}: ${shown.join(', ')}`);
-  }
-
-  if (collected.renumbered) say(`  numbered anew: ${collected.renumbered}`);
-
   const project = await mkdtemp(join(tmpdir(), 'mpm-history-'));
   const end = new AbortController();
   const interrupt = (): void => end.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
-    await mkdir(join(project, 'migrations', 'core'), { recursive: true });
+    const folder = await folderToRead(resolve(given), values.without, project);
+    const tool = (values.tool as ToolName | undefined) ?? guessTool(folder);
+    const collected = collect(folder, tool);
+    if (collected.steps.length === 0) throw new Error(`${given} holds no migration of ${tool}`);
+    const downs = collected.steps.filter(({ down }) => down !== undefined).length;
+    say(`${given}: ${tool}, ${collected.steps.length} migrations, ${downs} with a way down`);
+    const passed = collected.passedBy;
+    const shown =
+      values.verbose || passed.length <= 8 ? passed : [...passed.slice(0, 5), `… ${passed.length - 5} more`];
+    if (passed.length > 0) say(`  ${tool} passes by: ${shown.join(', ')}`);
+
+    const config = { migrations: { core: folder }, databases: { template: 'before_history' } };
+    for (const setting of values.config) put(config, ...pair(setting));
+    await writeFile(join(project, 'mpm-migrate.config.json'), JSON.stringify(config));
     await using server = await startEmbedded({
       bin: await serverPrograms(),
       settings: Object.fromEntries(values.set.map(pair)),
     });
-    say(`  PostgreSQL ${server.version}, ${tenants} tenants\n`);
+    say(`  PostgreSQL ${server.version}`);
     const findings = await compareHistory({
-      migrations,
+      tool,
+      folder,
+      collected,
       tenants,
+      ...(values.before !== undefined && { before: await readFile(values.before, 'utf8') }),
+      andDown: !values['no-down'] && (tool === 'kysely' || downs > 0),
       project,
       serverUrl: server.url,
       signal: end.signal,
       say,
     });
-    say(findings === 0 ? '\nNothing differs.' : `\n${findings} ${findings === 1 ? 'finding' : 'findings'}.`);
+    say(findings === 0 ? 'Nothing differs.' : `${findings} ${findings === 1 ? 'finding' : 'findings'}.`);
     return findings === 0 ? 0 : 1;
   } finally {
     await rm(project, { recursive: true, force: true });
   }
 }
 
+/** The folder as it lies, or a copy that lacks something. */
+async function folderToRead(given: string, without: readonly string[], project: string): Promise<string> {
+  if (without.length === 0) return given;
+  const copy = join(project, basename(given));
+  await cp(given, copy, { recursive: true });
+  for (const name of without) await rm(join(copy, name), { recursive: true });
+  return copy;
+}
+
+function put(config: object, path: string, json: string): void {
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  let at = config as Record<string, Record<string, unknown>>;
+  for (const key of keys) at = (at[key] ??= {}) as typeof at;
+  (at as Record<string, unknown>)[last] = JSON.parse(json);
+}
+
 function pair(text: string): [string, string] {
-  const at = text.lastIndexOf('=');
+  const at = text.indexOf('=');
   return [text.slice(0, at), text.slice(at + 1)];
-}
-
-function countDowns(migrations: readonly HistoryMigration[]): number {
-  return migrations.filter(({ down }) => down !== undefined).length;
-}
-
-function grouped(skipped: readonly { file: string; why: string }[]): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const { file, why } of skipped) groups.set(why, [...(groups.get(why) ?? []), file]);
-  return groups;
 }
 
 function say(line: string): void {

@@ -298,21 +298,18 @@ describe('engine 55: a module that does nothing', () => {
 
   test.each([
     [
-      "exports.up = (knex) => knex.schema.createTable('users', (table) => table.increments());",
+      "exports.up = (db) => db.schema.createTable('users', (table) => table.increments());",
       'schema.createTable with a function',
     ],
     [
-      "exports.up = async (knex) => { try { await knex.schema.createTable('users', (table) => {}); } catch {} };",
+      "exports.up = async (db) => { try { await db.schema.createTable('users', (table) => {}); } catch {} };",
       'schema.createTable with a function',
     ],
-    ["exports.up = (knex) => knex.raw('select 1');", 'Kysely has no raw'],
-    ["exports.up = (knex) => knex.schema.hasTable('users');", 'Kysely has no schema.hasTable'],
-    ["exports.up = (knex) => knex('users').insert({ id: 1 });", 'Kysely is not a function'],
-    [
-      "exports.up = async ({ context: queryInterface }) => queryInterface.createTable('users', {});",
-      'Kysely has no context',
-    ],
-    ["exports.up = (pgm) => { pgm.createTable('users', { id: 'id' }); };", 'Kysely has no createTable'],
+    ["exports.up = (db) => db.raw('select 1');", 'Kysely has no raw'],
+    ["exports.up = (db) => db.schema.hasTable('users');", 'Kysely has no schema.hasTable'],
+    ["exports.up = (db) => db('users').insert({ id: 1 });", 'Kysely is not a function'],
+    ["exports.up = async ({ context: db }) => db.createTable('users', {});", 'Kysely has no context'],
+    ["exports.up = (db) => { db.createTable('users', { id: 'id' }); };", 'Kysely has no createTable'],
   ])("another tool's: %s", async (text, what) => {
     const { error, history } = await apply(text, '1_x.cjs');
     expect(error?.code).toBe('MIGRATION_FAILED');

@@ -1,12 +1,15 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/define.ts';
 import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { sync } from '../../src/fleet/verbs/sync.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { clone } from '../../src/tenants/clone.ts';
+import { move } from '../../src/tenants/move/move.ts';
 import { drop } from '../../src/tenants/drop.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -76,7 +79,7 @@ test("fleet 39: a database's name that is chosen is none that has a folder", asy
   expect(databases.adopt(tenant.database).name).toBe(`${databases.prefix}chosen_2`);
 });
 
-test('fleet 39: --claim without a folder is refused, and so is a copy whose name can be no folder', async () => {
+test('fleet 39: --claim without a folder is refused', async () => {
   const fleet = await fleetOf();
   const { config, database } = fleet;
   await expect(provision(config, { name: 'Nix', database, claim: true })).rejects.toMatchObject({
@@ -84,11 +87,28 @@ test('fleet 39: --claim without a folder is refused, and so is a copy whose name
     aftermath: 'nothing was made',
     hint: expect.stringContaining('.dropped') as string,
   });
-  const id = await withOwn(fleet);
-  await expect(clone(config, id, { name: 'X', database: 'a/b' })).rejects.toMatchObject({
-    code: 'TENANT_FOLDER',
-    message: 'a folder cannot be called "a/b": it contains a path separator',
-  });
+});
+
+test("fleet 39: a database's name that can be no folder has one all the same, its whole life", async () => {
+  const { config } = await fleetOf();
+  const { prefix } = databases;
+  const [dotted = '', second = '', moved = ''] = [`.x${prefix}`, `${prefix}b.`, `../${prefix}y`].map(
+    (name) => databases.adopt(name).name,
+  );
+  const { tenants } = config.migrations;
+  const first = await provision(config, { name: 'First', database: dotted });
+  expect((await sync(config, { all: true })).held).toEqual([]);
+  await writeFile(join(tenants, `%2E${dotted.slice(1)}`, '9_own.sql'), 'create table own (id int);');
+  expect(await up(config, { all: true })).toMatchObject({ failures: [], counts: { migrated: 1 } });
+  const { tenant } = await clone(config, first.tenant.id, { name: 'Second', database: second });
+  expect(await historyOf(second)).toContain('9_own');
+
+  await databases.query(`alter database "${second}" rename to "${moved}"`);
+  await move(config, tenant.id, { database: moved });
+  expect((await readdir(tenants)).toSorted()).toEqual([`%2E.%2F${moved.slice(3)}`, `%2E${dotted.slice(1)}`]);
+  expect((await doctor(config)).findings.filter(({ about }) => about === 'folders')).toEqual([]);
+  await drop(config, tenant.id, { confirm: 'Second' });
+  expect(await readdir(join(tenants, '.dropped'))).toEqual([`%2E.%2F${moved.slice(3)}`]);
 });
 
 test("fleet 39: a clone has its original's folder, and is current", async () => {
@@ -144,4 +164,49 @@ test('fleet 40: what was synced, then withdrawn from core, is not applied', asyn
   await rm(withdrawn);
   expect((await up(config, { all: true })).counts).toMatchObject({ current: 1 });
   expect(await historyOf(fleet.database)).toEqual(['1_meters', '2_note', '9_own']);
+});
+
+test("histories 13: what is wrong with a tenant's own files is in the report, all of it, and in the ledger in short", async () => {
+  const fleet = await fleetOf();
+  const { config, own, central } = fleet;
+  await withOwn(fleet);
+  for (let number = 10; number < 60; number += 1) await writeFile(own(`${number}_x.sql`), 'vacuum;\ncommit;');
+  const { failures, run } = await up(config, { all: true });
+  expect(failures[0]?.error.message).toMatch(/^100 problems in /);
+  expect(failures[0]?.error.problems).toHaveLength(100);
+  const rows = await central(`select error from mpm_migrate.run_tenants where run = ${run}`);
+  expect(rows).toEqual([{ error: expect.not.objectContaining({ problems: expect.anything() }) }]);
+  expect(rows).toMatchObject([{ error: { message: failures[0]?.error.message } }]);
+});
+
+test("fleet 39: a link to nowhere, or a file, in the place of a tenant's folder is named, with what helps", async () => {
+  const { config, database, own } = await fleetOf();
+  const { tenant } = await provision(config, { name: 'Acme', database });
+  const place = own('').replace(/\/$/, '');
+  await mkdir(config.migrations.tenants, { recursive: true });
+  await symlink('/nowhere/acme', place);
+  const remedy = `rm ${place}`;
+  const expected = {
+    code: 'TENANT_FOLDER',
+    message: `${place} is a link to /nowhere/acme, where there is nothing`,
+    hint: expect.stringMatching(new RegExp(`${remedy}$`)) as string,
+  };
+  // As it may lead to a folder that is pinned, nothing is done to the tenant meanwhile.
+  expect((await up(config, { all: true })).failures).toMatchObject([{ error: expected }]);
+  expect((await sync(config, { all: true })).held).toMatchObject([{ error: expected }]);
+  const { findings } = await doctor(config);
+  expect(findings).toContainEqual(expect.objectContaining({ about: 'folders', message: expected.message }));
+  await drop(config, tenant.id, { confirm: 'Acme' });
+  await expect(provision(config, { name: 'Next', database })).rejects.toMatchObject(expected);
+  await promisify(execFile)('sh', ['-c', remedy]);
+  await provision(config, { name: 'Next', database });
+
+  // A file is nobody's folder, and only in the way where one is to be made.
+  await writeFile(place, 'notes');
+  expect(await up(config, { all: true })).toMatchObject({ failures: [], counts: { current: 1 } });
+  expect((await sync(config, { all: true })).held).toMatchObject([
+    { error: { code: 'TENANT_FOLDER', message: `${place} is no folder` } },
+  ]);
+  await rm(place);
+  expect(await sync(config, { all: true })).toMatchObject({ held: [], copied: 2 });
 });

@@ -104,6 +104,25 @@ test('fleet 41: what was written to the old database after the copy is never los
   expect(await placeIn(url)).toBe(`eu/${copy.name}`);
 });
 
+test('fleet 41: with --counts-only, what may be lost is said, and stays in the old database', async () => {
+  const { config, id, old } = await fleetOf();
+  const copy = await copyOf(old);
+  await rowsIn(testServer(old), "update acc set v = 'late' where id = 5");
+  await hold(config, id, moving);
+  expect(await failure(move(config, id, to(copy)))).toMatchObject({ code: 'WRONG_DATABASE' });
+  await rowsIn(testServer(old), 'insert into acc values (10)');
+  expect(await failure(move(config, id, { ...to(copy), countsOnly: true }))).toMatchObject({
+    code: 'WRONG_DATABASE',
+    message: expect.stringContaining('9 instead of 10') as string,
+  });
+  await rowsIn(testServer(old), 'delete from acc where id = 10');
+  const { notices } = await move(config, id, { ...to(copy), countsOnly: true });
+  expect(notices[0]).toMatch(/^only the number of rows was compared: .* only the old database has them$/);
+  expect(await isOpen(old)).toBe(false);
+  await databases.query(`alter database "${old}" allow_connections true`);
+  expect(await rowsIn(testServer(old), 'select v from acc where id = 5')).toEqual([{ v: 'late' }]);
+});
+
 test('fleet 41: the copies of one template, which have one history, are told apart', async () => {
   const { config, id, old } = await fleetOf();
   const stray = await copyOf(old);

@@ -1,4 +1,4 @@
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -235,6 +235,53 @@ describe('uninstall', () => {
     const down = await uninstallPlugin(fleet.config, 'meters', { all: true }, { down: true });
     expect(down.counts).toMatchObject({ reverted: 1 });
     expect(await tablesOf(fleet, tenant)).toEqual(['meters', 'sixth']);
+  });
+
+  test('fleet 42: a plugin whose folder is lost is uninstalled with --keep; --down says what it needs', async () => {
+    const fleet = await fleetWithMeters(2);
+    const { config } = fleet;
+    const [first, second] = fleet.tenants;
+    await installPlugin(config, 'meters', { tenants: ['1'] });
+    await installPlugin(config, 'solar', { all: true });
+    const folder = join(config.migrations.plugins, 'meters');
+    await rename(folder, join(config.root, 'meters'));
+    for (const options of [{ down: true }, {}]) {
+      await expect(uninstallPlugin(config, 'meters', { all: true }, options)).rejects.toMatchObject({
+        code: 'FOLDER_MISSING',
+        message: expect.stringMatching(options.down ? /--down needs the migrations/ : /isn't known$/),
+        hint: expect.stringMatching(/mpm-migrate plugin uninstall meters --all --keep$/),
+      });
+    }
+    const remedy = 'mpm-migrate plugin uninstall meters --all --keep';
+    const { failures } = await up(config, { all: true });
+    expect(failures).toMatchObject([{ count: 1, error: { hint: expect.stringContaining(remedy) } }]);
+
+    // Another one that is lost as well is not in the way.
+    await rename(join(config.migrations.plugins, 'solar'), join(config.root, 'solar'));
+    const kept = await uninstallPlugin(config, 'meters', { all: true }, { keep: true });
+    expect(kept).toMatchObject({ counts: { reverted: 1, current: 1, failed: 0 } });
+    expect(kept.notices).toContainEqual(expect.stringContaining('3_readings'));
+    expect(await installedOf(fleet)).toEqual(['1 solar', '2 solar']);
+    await rename(join(config.root, 'solar'), join(config.migrations.plugins, 'solar'));
+    expect(await up(config, { all: true })).toMatchObject({ failures: [], counts: { current: 2 } });
+    expect(await tablesOf(fleet, first)).toEqual(['meters', 'panels', 'readings']);
+    expect(await fleet.of(second, "select from mpm_migrate.history where source = 'kept'")).toEqual([]);
+    const after = await status(config, { tenants: ['1'] });
+    expect(after.history?.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      '1_meters applied',
+      '2_note applied',
+      '3_readings kept',
+      '4_panels applied',
+      '5_unit kept',
+    ]);
+
+    // A link to nowhere is no folder either.
+    await symlink('/nowhere/meters', folder);
+    await expect(up(config, { all: true })).rejects.toMatchObject({
+      code: 'FOLDER_MISSING',
+      message: `${folder} is a link to nowhere`,
+      hint: expect.stringMatching(`rm ${folder}$`),
+    });
   });
 
   const STACKED = {

@@ -145,7 +145,13 @@ test('a label that nobody has, and named tenants that are all on hold, end with 
 
   await fleet.central("update company_databases set status = 'hold', reason = 'audit' where company_id = 1");
   const held = await up(config, { tenants: ['1'] });
-  expect(held).toMatchObject({ unmet: 'all named tenants are on hold', counts: { skipped: 1 } });
+  const ways = 'release it (mpm-migrate tenant release 1)';
+  expect(held).toMatchObject({
+    unmet: `all named tenants are on hold: ${ways}, or add --include-held`,
+    counts: { skipped: 1 },
+  });
+  const written = await exec(config, { tenants: ['1'] }, 'select 1', { write: true });
+  expect(written).toMatchObject({ unmet: `all named tenants are on hold: ${ways}` });
   expect(exitCodeOf(held)).toBe(4);
   expect(exitCodeOf(await up(config, { tenants: ['1'], shard: `${empty}/2` }))).toBe(4);
   expect(exitCodeOf(await up(config, { tenants: ['1', '2'] }))).toBe(0);

@@ -193,6 +193,15 @@ describe('files', () => {
     });
   });
 
+  test('histories 3, 4: the order of migrations, and names that are no mistakes', async () => {
+    const usual = { order: 'version', sameVersion: [], unnumbered: [] };
+    const said = { order: 'kysely', sameVersion: ['1_a', '1_b'], unnumbered: ['init'] };
+    write('mpm-migrate.config.json', JSON.stringify({ central: { url: URL } }));
+    expect((await load()).migrations).toMatchObject(usual);
+    write('mpm-migrate.config.json', JSON.stringify({ central: { url: URL }, migrations: said }));
+    expect((await load()).migrations).toMatchObject(said);
+  });
+
   test('fleet 45: templates.except, which MPM_TEMPLATES=true leaves as it is', async () => {
     write(
       'mpm-migrate.config.json',
@@ -271,6 +280,14 @@ describe('files', () => {
         'templates: must be true, false, or { except: [names of migrations] }',
       ],
     ),
+    [
+      `{"central": {"url": "${URL}"}, "migrations": {"order": "name"}}`,
+      'migrations.order: must be "version" or "kysely" or "text"',
+    ],
+    [
+      `{"central": {"url": "${URL}"}, "migrations": {"sameVersion": "1_a"}}`,
+      'migrations.sameVersion: must be a list of names',
+    ],
     ['{"central": "postgres://a"}', 'mpm-migrate.config.json: central: must be an object'],
     ['{"central": {}}', 'mpm-migrate.config.json: central.url: is missing; give a URL'],
     ['[]', "mpm-migrate.config.json: it doesn't contain a configuration object"],

@@ -63,7 +63,7 @@ describe('core and plugins in one order', () => {
 
   test('the same version, or the same name, names both files', () => {
     expect(() => mergeMigrations([core, [migration('003_x', 'meters')]])).toThrow(
-      '003_x.sql (plugin meters) and 3_c.sql (core) have the same version, 3',
+      '3_c.sql (core) and 003_x.sql (plugin meters) have the same version, 3',
     );
   });
 });

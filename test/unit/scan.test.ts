@@ -127,7 +127,7 @@ describe('problems', () => {
 test('markers are comments on a line of their own, never text within quotes', () => {
   const text = `-- migrate:up a:b\ncreate function f() returns text language sql as $$\n-- migrate:down\nselect 'x' $$\n  --migrate:down\nselect '\n-- migrate:up' -- migrate:up\n`;
   const { markers, statements } = scan(text);
-  expect(markers.map((marker) => marker.text)).toEqual(['migrate:up a:b', 'migrate:down']);
+  expect(markers.map((marker) => marker.text)).toEqual(['-- migrate:up a:b', '--migrate:down']);
   // A section ends the statement in front of it, with or without a semicolon.
   expect(statements).toHaveLength(2);
 });

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../src/pace.ts';
 import { MpmError } from '../../src/errors.ts';
 import { checksumOf, checksumOfSections } from '../../src/engine/source/checksum.ts';
+import { USUAL_NAMING } from '../../src/engine/source/name.ts';
 import { readMigrations } from '../../src/engine/source/source.ts';
 
 let folder: string;
@@ -93,10 +94,10 @@ describe('a folder', () => {
     expect(code).toBe('MIGRATION_INVALID');
     for (const said of [
       '1_a.sql:1:11: commit',
-      '01_b.ts and 1_a.sql have the same version, 1',
+      '1_a.sql and 01_b.ts have the same version, 1',
       '2_c.down.sql has no 2_c.up.sql',
       'rename 3_d.sql to 3_d.up.sql',
-      'noprefix.sql has no numeric prefix',
+      'noprefix.sql has no number, and other files here have one',
       'rename it to 4_e.sql',
       '5_f.sql is not UTF-8',
       '6_g.ts:2:13: Unexpected token',
@@ -104,6 +105,48 @@ describe('a folder', () => {
     ]) {
       expect(message).toContain(said);
     }
+  });
+
+  test('histories 13: with 98 problems has them all, and shows the first screen of each kind', async () => {
+    const broken = Array.from({ length: 90 }, (_, index) => [`${index + 1}_a.sql`, 'select 1;\ncommit;\n']);
+    const others = ['x', 'y', 'z'].map((name) => [`${name}.sql`, 'select 1;']);
+    const moreSql = Array.from({ length: 5 }, (_, index) => [`${index + 200}_b.sql`, '\\i y']);
+    write(Object.fromEntries([...broken, ...others, ...moreSql]));
+    const { code, message, problems = [], hint } = await refused();
+    expect(code).toBe('MIGRATION_INVALID');
+    expect(problems).toHaveLength(98);
+    expect(problems.filter(({ file }) => file === join(folder, '42_a.sql'))).toEqual([
+      {
+        code: 'MIGRATION_INVALID',
+        file: join(folder, '42_a.sql'),
+        line: 2,
+        column: 1,
+        message: 'commit would end or start a transaction in the middle of the migration',
+        hint: expect.stringContaining('remove it'),
+      },
+    ]);
+    const lines = message.split('\n');
+    expect(lines[0]).toBe(`98 problems in ${folder}`);
+    expect(lines.length).toBeLessThanOrEqual(25);
+    expect(lines.at(-1)).toMatch(/^  \d+ of 98 are shown; for all, add --json$/);
+    expect(message).toMatch(
+      / {2}\d+_a.sql:2:1: commit .*\n {4}→ remove it.*\n {4}… and \d+ more like this\n/,
+    );
+    for (const said of [
+      'x.sql has no number, and other files here have one',
+      '200_b.sql:1:1: a psql command: \\i y',
+    ])
+      expect(message).toContain(said);
+    expect(hint).toBe('Fix them all. No database was touched.');
+  });
+
+  test('histories 13: with one problem has it as a list as well', async () => {
+    write({ '1_a.sql': 'select 1;\n commit;' });
+    const { message, problems, hint } = await refused();
+    expect(message).toMatch(/^1_a.sql:2:2: commit/);
+    const [problem, ...none] = problems ?? [];
+    expect(none).toEqual([]);
+    expect(problem).toMatchObject({ file: join(folder, '1_a.sql'), line: 2, column: 2, hint });
   });
 
   test.each([
@@ -116,13 +159,6 @@ describe('a folder', () => {
     const { message, hint } = await refused();
     expect(message).toContain('1_a.sql is not UTF-8');
     expect(hint).toMatch(new RegExp(`iconv -f ${encoding} -t UTF-8 /\\S+/1_a.sql > new.sql$`));
-  });
-
-  test('engine 46: a file without a number is no migration before it is said to be one', async () => {
-    write({ 'index.ts': 'export {};' });
-    expect((await refused()).hint).toBe("move files that aren't migrations into a subfolder");
-    write({ 'noprefix.sql': 'select 1;' });
-    expect((await refused()).hint).not.toContain('index');
   });
 
   test('with the same name twice names both files', async () => {
@@ -269,12 +305,14 @@ test('a BOM is not sent, and CRLF stays where it is', async () => {
 test('engine 22: folders of equal content share their migrations', async () => {
   write({ '1_a.sql': 'select 1;', '2_b.ts': 'export const up = () => {};' });
   const cache = new Map();
-  const first = await readMigrations(folder, 'core', cache);
-  const second = await readMigrations(folder, 'core', cache);
+  const first = await readMigrations(folder, 'core', USUAL_NAMING, cache);
+  const second = await readMigrations(folder, 'core', USUAL_NAMING, cache);
   expect(second.migrations[0]).toBe(first.migrations[0]);
   expect(second.migrations[1]).toBe(first.migrations[1]);
   write({ '1_a.sql': 'select 2;' });
-  expect((await readMigrations(folder, 'core', cache)).migrations[0]).not.toBe(first.migrations[0]);
+  expect((await readMigrations(folder, 'core', USUAL_NAMING, cache)).migrations[0]).not.toBe(
+    first.migrations[0],
+  );
 });
 
 test('performance: 276 files are read, checked and split in little time', async () => {

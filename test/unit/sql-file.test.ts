@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SqlScript } from '../../src/engine/migration.ts';
-import { parseSqlFile, type SqlFileKind } from '../../src/engine/source/sql-file.ts';
+import type { SqlFileKind } from '../../src/engine/source/sections.ts';
+import { parseSqlFile } from '../../src/engine/source/sql-file.ts';
 
 function read(text: string, kind?: SqlFileKind): { up?: SqlScript; down?: SqlScript } {
   const { problems, ...scripts } = parseSqlFile('/m/1_a.sql', text, kind);
@@ -138,12 +139,25 @@ describe('engine 5: transactions', () => {
   });
 });
 
-test('of each mistake the first is shown, and how often it comes again', () => {
-  const text = `${'begin;\nselect 1;\ncommit;\n'.repeat(10)}vacuum;\n\\i x\n`;
+test('histories 13: each mistake is told at its place, as often as it is made', () => {
+  const text = `${'begin;\nselect 1;\n  commit;\n'.repeat(2)}vacuum;\n/* 🚀é */ \\i x\n`;
   expect(problems(text)).toEqual([
-    '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration (and 19 more in this file)',
-    '1_a.sql:31:1: vacuum cannot run inside a transaction',
-    '1_a.sql:32:1: a psql command: \\i x',
+    '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration',
+    '1_a.sql:3:3: commit would end or start a transaction in the middle of the migration',
+    '1_a.sql:4:1: begin would end or start a transaction in the middle of the migration',
+    '1_a.sql:6:3: commit would end or start a transaction in the middle of the migration',
+    '1_a.sql:7:1: vacuum cannot run inside a transaction',
+    '1_a.sql:8:10: a psql command: \\i x',
+  ]);
+});
+
+test('histories 13: a thousand mistakes of a file are told, the first of each kind, and how many more there are', () => {
+  const told = problems(`${'\\i x\n'.repeat(5000)}select 1;\n${'commit;\n'.repeat(2)}-- @down\nselect 2;`);
+  expect(told).toHaveLength(1002);
+  expect(told[999]).toBe('1_a.sql:1000:1: a psql command: \\i x');
+  expect(told.slice(1000)).toEqual([
+    expect.stringMatching(/^1_a.sql:5002:1: commit /),
+    expect.stringMatching(/^1_a.sql:5004:1: -- @down .* \(and 4001 more in this file\)$/),
   ]);
 });
 
@@ -217,7 +231,8 @@ describe('engine 9: what cannot run in a transaction', () => {
 describe('engine 32: specific messages', () => {
   test('psql commands are refused with their line; those of pg_dump are blanked', () => {
     expect(problems('select 1;\n\\set x 1\nselect 2;\n\\i other.sql\n')).toEqual([
-      '1_a.sql:2:1: a psql command: \\set x 1 (and 1 more in this file)',
+      '1_a.sql:2:1: a psql command: \\set x 1',
+      '1_a.sql:4:1: a psql command: \\i other.sql',
     ]);
     const dump = '--\n\n\\restrict dGVzdA\n\nselect 1;\n\n\\unrestrict dGVzdA\n';
     expect(read(dump).up?.sql).toBe(dump.replaceAll(/\\.*/g, (line) => ' '.repeat(line.length)));
@@ -248,15 +263,19 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
 
   test.each([
     '-- Down Migration',
-    '-- +goose Down',
-    '-- +migrate Down',
+    '-- +Goose Down',
+    ' -- +goose Down',
+    '-- +goose Dwon',
+    '-- + migrate Down',
+    '-- +migrate down',
+    '--+migrate Down',
+    '-- create above / drop below',
     '-- Migrate:Down',
     '-- MIGRATE:DOWN',
     '-- @down',
     '-- DOWN',
     '-- rambler down',
     '-- !Downs',
-    '---- create above / drop below ----',
     '--down',
     '-- Down:',
     '-- ===== DOWN =====',
@@ -284,22 +303,20 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
     '-- migrate：down',
     '-- dbmate:down',
     '-- mpm-migrate down',
-    '-- +migrate Down notransaction',
-    '--+goose down',
     '-- up / down',
     '-- change',
     '/* down */',
     '/*\n * DOWN\n */',
     'select 1; -- migrate:down',
     '/* x */ -- migrate:down',
-    '-- +goose StatementBegin',
-    '-- +goose NO TRANSACTION',
     '--liquibase formatted sql',
   ])('%j is refused, with its line and what to write', (marker) => {
     const [problem, ...others] = parseSqlFile('/m/1_a.sql', down(marker)).problems;
     expect(problem).toMatchObject({ code: 'MIGRATION_INVALID', message: expect.stringMatching(looks) });
     expect(problem?.excerpt?.line).toBe(2);
-    expect(problem?.hint).toMatch(/-- migrate:(up|down)|remove it/);
+    expect(problem?.hint).toMatch(
+      /^write (-- (migrate:|\+goose |\+migrate |)(Up|up|down|Down)|it as the first line)/,
+    );
     expect(others).toEqual([]);
     // Within an explicit section as well.
     const text = `-- migrate:up\nselect 1;\n${marker}\nselect 2;\n-- migrate:down\n`;
@@ -307,12 +324,11 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
   });
 
   test.each([
-    '-- +goose Up',
-    '-- +migrate Up',
+    '-- +goose Upp',
+    '--+migrate Up',
     '--!Ups',
     '-- rambler up',
     '-- #up',
-    '-- Up Migration',
     '-- UP',
     '-- Migrate:Up',
   ])('%j is refused too', (marker) => {
@@ -328,11 +344,11 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
   });
 
   test('what the remedy says is right: written so, the file is read', () => {
-    const text = down('-- +goose Down');
+    const text = down('-- @down');
     expect(parseSqlFile('/m/1_a.sql', text).problems[0]?.hint).toMatch(
       /^write -- migrate:down on a line of its own/,
     );
-    const mended = `-- migrate:up\n${text.replace('-- +goose Down', '-- migrate:down')}`;
+    const mended = `-- migrate:up\n${text.replace('-- @down', '-- migrate:down')}`;
     expect(read(mended)).toMatchObject({ down: { sql: '\ndrop table audit;\n' } });
     const [stray] = parseSqlFile('/m/1_a.sql', 'select 1;\n-- migrate:down\nselect 2;').problems;
     expect(stray?.hint).toBe('write -- migrate:up above it');
@@ -348,7 +364,7 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
     expect(problems('create table a (i int);\n-- Down\ndrop table a;', 'up')).toEqual([
       expect.stringMatching(looks),
     ]);
-    expect(problems('-- +goose Down\ndrop table a;', 'down')).toEqual([expect.stringMatching(looks)]);
+    expect(problems('-- @Down\ndrop table a;', 'down')).toEqual([expect.stringMatching(looks)]);
     const [problem] = parseSqlFile('/m/1_a.up.sql', 'select 1;\n-- DOWN\nselect 2;', 'up').problems;
     expect(problem?.hint).toMatch(/^move what follows to the \.down\.sql file/);
   });

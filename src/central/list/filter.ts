@@ -15,6 +15,8 @@ export interface TenantFilter {
   server?: string;
   /** Only those that a run of the ledger left. */
   leftBy?: LeftBy;
+  /** Only those that a run of the ledger changed, or may have changed. */
+  changedBy?: LeftBy;
   /** As 0.1.0 wrote it: only tenants that failed or were not tried in every one of these runs. */
   unfinishedOf?: readonly number[];
   /** Only this slice of them. */
@@ -27,10 +29,10 @@ export interface TenantFilter {
   resolved?: ResolvedWords;
 }
 
-/** Whom a run recorded as failed or not tried, by id, whatever has become of their labels (fleet 35). */
+/** Whom a run recorded something of, by id, whatever has become of their labels (fleet 35). */
 export interface LeftBy {
   run: number;
-  /** Of a run that did not come to its end: its selection, of which those that it recorded nothing of are left too. */
+  /** Of a run that did not come to its end: its selection, of which those that it recorded nothing of are meant too. */
   unrecorded?: TenantFilter;
 }
 
@@ -111,13 +113,15 @@ export function conditionOf(filter: TenantFilter, values: unknown[]): string {
   }
   if (filter.status !== undefined) conditions.push(`t.status = ${value(filter.status)}`);
   if (filter.server !== undefined) conditions.push(`t.server = ${value(filter.server)}`);
-  if (filter.leftBy) {
-    const { run, unrecorded } = filter.leftBy;
+  const ofRun = ({ run, unrecorded }: LeftBy, which: string) => {
     const recorded = `from mpm_migrate.run_tenants r where r.run = ${value(run)} and r.tenant_id = t.id::text`;
-    const left = [`exists (select ${recorded} and r.outcome <> all(${value(SETTLED)}::text[]))`];
-    if (unrecorded) left.push(`not exists (select ${recorded}) and ${conditionOf(unrecorded, values)}`);
-    conditions.push(`(${left.join(' or ')})`);
-  }
+    const meant = [`exists (select ${recorded} and ${which})`];
+    if (unrecorded) meant.push(`not exists (select ${recorded}) and ${conditionOf(unrecorded, values)}`);
+    conditions.push(`(${meant.join(' or ')})`);
+  };
+  if (filter.leftBy) ofRun(filter.leftBy, `r.outcome <> all(${value(SETTLED)}::text[])`);
+  // A failed one may have committed what the answer was lost of.
+  if (filter.changedBy) ofRun(filter.changedBy, "(r.applied <> '[]' or r.outcome in ('failed', 'busy'))");
   for (const run of filter.unfinishedOf ?? []) {
     conditions.push(`not exists (select from mpm_migrate.run_tenants r where r.run = ${value(run)}
       and r.tenant_id = t.id::text and r.outcome = any(${value(SETTLED)}::text[]))`);

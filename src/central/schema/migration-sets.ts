@@ -35,6 +35,6 @@ export async function centralMigrationSets(config: Config): Promise<CentralSet[]
   }
   if (!existsSync(config.migrations.central)) return ours;
   const { readMigrations } = await import('../../engine/source/source.ts');
-  const { migrations } = await readMigrations(config.migrations.central, 'central');
+  const { migrations } = await readMigrations(config.migrations.central, 'central', config.migrations);
   return [...ours, { set: 'central', history: config.history, migrations }];
 }

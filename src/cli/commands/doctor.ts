@@ -18,6 +18,7 @@ and with 0 if there are only warnings.`;
     const report = await doctor(config);
     const { doctorText } = await import('../../ui/views/doctor.ts');
     this.show(doctorText(report, out));
+    await this.annotate({ problems: report.findings.flatMap(({ problems = [] }) => problems) });
     if (report.errors) process.exitCode = EXIT.found;
     return report;
   }

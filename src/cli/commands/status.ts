@@ -1,6 +1,8 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
 import { outputFlags, paceFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import type { RunRow } from '../../central/runs.ts';
+import type { Config } from '../../config/define.ts';
 import type { StatusReport } from '../../fleet/report/status-report.ts';
 
 export default class Status extends FleetCommand {
@@ -25,6 +27,13 @@ connects only where a stamp is missing or doesn't match the files. Writes nothin
     }),
     concurrency: paceFlags.concurrency,
     events: outputFlags.events,
+    report: Flags.string({
+      description: 'Write the fleet as a page: html=FILE',
+      helpValue: 'html=FILE',
+      helpGroup: 'output',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<StatusReport> {
@@ -34,7 +43,9 @@ connects only where a stamp is missing or doesn't match the files. Writes nothin
     const nobody = !(all || tenant?.some((name) => !name.startsWith('-')) || label || failed || behind);
     const selection = selectionFrom({ ...flags, all: all || nobody });
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
-    const outputs = await this.outputs(flags);
+    const outputs = await this.outputsOf(flags, {
+      html: async () => (await import('../../ui/report/status-html.ts')).statusHtml,
+    });
     const { runOnTerminal } = await import('../on-terminal.ts');
     const { status } = await import('../../fleet/verbs/status.ts');
     const report = await runOnTerminal(
@@ -48,7 +59,19 @@ connects only where a stamp is missing or doesn't match the files. Writes nothin
     else this.show(statusText(report, display.out));
     const { statusExitCode } = await import('../exit-code.ts');
     process.exitCode = statusExitCode(report, { exitCode: flags['exit-code'] });
-    await this.finishOutputs(outputs, undefined, display);
+    if (outputs) {
+      const page = flags.report && { report, runs: await lastRunsOf(config) };
+      await this.finishOutputs(outputs, page, display);
+    }
     return report;
   }
+}
+
+/** So many stand on the page. */
+const RUNS = 10;
+
+async function lastRunsOf(config: Config): Promise<RunRow[]> {
+  const { withCentral } = await import('../../central/central.ts');
+  const { listRuns } = await import('../../central/runs.ts');
+  return withCentral(config, (central) => listRuns(central, { limit: RUNS }));
 }

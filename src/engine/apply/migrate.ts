@@ -33,10 +33,11 @@ export function attemptDown(
   set: { migrations: readonly Migration[] },
   options: MigrateOptions & DownOptions,
 ): Promise<Attempt> {
-  const { to, steps, plugin, leaveLater, only, force, acceptChanged } = options;
+  const { to, steps, ofRun, plugin, leaveLater, only, force, acceptChanged } = options;
   const depth: DownOptions = {
     ...(to !== undefined && { to }),
     ...(steps !== undefined && { steps }),
+    ...(ofRun !== undefined && { ofRun }),
     ...(plugin !== undefined && { plugin }),
     ...(leaveLater && { leaveLater }),
     ...(only !== undefined && { only }),
@@ -45,7 +46,7 @@ export function attemptDown(
   };
   // What was taken back in this attempt counts against the steps when another runner makes it plan again.
   return attempt({ target, options, result: emptyResult() }, (work, connection) => {
-    const counted = depth.to === undefined && depth.plugin === undefined && only === undefined;
+    const counted = [depth.to, ofRun, plugin, only].every((said) => said === undefined);
     const left = counted ? (depth.steps ?? 1) - work.result.applied.length : undefined;
     return goDown(work, connection, set.migrations, left === undefined ? depth : { ...depth, steps: left });
   });

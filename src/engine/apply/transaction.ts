@@ -17,7 +17,7 @@ import {
 } from '../history/history.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
-import type { Migration, ModuleScript, Script } from '../migration.ts';
+import { type Migration, type ModuleScript, runnable, type Script } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import {
   enter,
@@ -113,7 +113,8 @@ function entryUp(
 ): TransactionEntry {
   const { migration, at, position, before = [], open } = application;
   const { history, applier } = context;
-  const { name, up } = migration;
+  const { name } = migration;
+  const up = runnable(migration);
   const after = application.after.length || !open ? application.after : [open];
   const expected = previous ? fenceBehind(history, application, previous) : position;
   if (typeof at !== 'number') {

@@ -4,7 +4,7 @@ import { haltable } from './interrupt.ts';
 import { FORMAT, unmarkEmptied } from '../history/history.ts';
 import { waitForLock } from './lock.ts';
 import { requireHistory } from '../history/lost.ts';
-import type { Migration } from '../migration.ts';
+import { type Migration, runnable } from '../migration.ts';
 import { applyOutside, halfReverted } from '../outside/outside.ts';
 import { type Plan, planAfter } from '../plan.ts';
 import { bootstrap, type DatabaseState, planFor, readState } from '../history/read.ts';
@@ -111,7 +111,7 @@ async function applyAll(
   const names = pending.map(({ name }) => name);
   const rows = new Map(plan.entries.flatMap(({ name, row }) => (row ? [[name, row]] : [])));
   // The batch stamps in its last transaction, so that the stamp never runs ahead (engine 30).
-  const scripts = pending.map(({ up }) => up);
+  const scripts = pending.map(runnable);
   const stampInput = await stampInputOf(work, connection);
   const stamp = stampSql(work, stampInput, stampAfterUp(found, plan, migrations), scripts);
   const reverted = pending.find(({ name }) => rows.get(name)?.reverting);

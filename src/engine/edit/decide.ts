@@ -54,7 +54,7 @@ export function decideStamp(rows: readonly HistoryRow[], comment: string | null)
 
 /** Whether `--to` means that nothing was applied. */
 export function isNothing(to: string): boolean {
-  return /^0+$/.test(to);
+  return to === '0';
 }
 
 /**

@@ -114,9 +114,9 @@ function stateOfRow(row: HistoryRow, migration: Migration): MigrationState {
 /** Whether what was recorded is what the file's `up` is now; of a row of an older version, what the whole file is. */
 export function isUnchanged(
   recorded: string,
-  { checksum, fileChecksum }: Pick<Migration, 'checksum' | 'fileChecksum'>,
+  { checksum, fileChecksum, insteadOf }: Pick<Migration, 'checksum' | 'fileChecksum' | 'insteadOf'>,
 ): boolean {
-  return recorded === fileChecksum || upOf(recorded) === upOf(checksum);
+  return recorded === fileChecksum || upOf(recorded) === upOf(checksum) || recorded === insteadOf;
 }
 
 const known = new WeakMap<readonly Migration[], string[]>();

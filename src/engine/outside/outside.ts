@@ -3,7 +3,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { type HistoryPosition, unmoved, unmovedBut } from '../history/fence.ts';
 import { lookUp } from './look-up.ts';
-import type { Migration, Script } from '../migration.ts';
+import { type Migration, runnable, type Script } from '../migration.ts';
 import {
   claimFirst,
   claimLeftover,
@@ -45,7 +45,7 @@ export async function applyOutside(
     context,
     options,
     migration,
-    script: migration.up,
+    script: runnable(migration),
     reverting: false,
     leftover,
     position,

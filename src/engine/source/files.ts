@@ -1,51 +1,75 @@
 import { isUtf8 } from 'node:buffer';
 import { type Dirent, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { shellWord } from '../../shell-word.ts';
 import { withoutBom } from './checksum.ts';
-import { compareNames, compareVersions, parseFileName } from './name.ts';
 
-/** One migration in a folder: its file, and its second one when it is a pair. File names without the folder. */
-export interface MigrationFiles {
-  name: string;
-  version: string;
-  /** `pair`: file is the `.up.sql`. */
-  kind: 'sql' | 'pair' | 'module';
-  file: string;
-  downFile?: string;
+/** What a folder holds that is no file to be read, and what it is. */
+export interface PassedBy {
+  /** Relative to the folder, with `/`; a folder's ends with one. */
+  path: string;
+  what: string;
+  /** It belongs there: nobody takes it for a migration. */
+  known: boolean;
 }
 
-/** The migrations of a folder in order, and what is wrong with its file names. */
-export interface FolderListing {
-  migrations: MigrationFiles[];
+/** Two levels of a folder. */
+export interface FolderContent {
+  /** Files, relative to the folder and with `/`; a folder in which there is no file ends with one. */
+  paths: string[];
+  passedBy: PassedBy[];
   problems: MpmError[];
 }
 
-const DECLARATION = /\.d\.[mc]?ts$/;
-const MIGRATION = /\.(?:sql|[mc]?[tj]s)$/i;
+/** Folders that no migration is searched in. */
+const NOT_ENTERED: Readonly<Record<string, string>> = {
+  node_modules: 'packages',
+  __pycache__: 'compiled Python',
+};
 
 /**
- * Lists the migrations of a folder; sub-folders, dotfiles, type declarations and other files are passed by.
+ * Lists a folder and the folders in it. A link to a file is a file; one to a folder isn't followed, so that none leads
+ * out of the folder, or in a circle.
  * @throws MpmError FOLDER_MISSING, FILE_SYSTEM
  */
-export function listFolder(folder: string): FolderListing {
-  const { files, problems } = readFolder(folder);
-  const listing = arrange(folder, files);
-  return { ...listing, problems: [...problems, ...listing.problems] };
+export function readFolder(folder: string): FolderContent {
+  const content: FolderContent = { paths: [], passedBy: [], problems: [] };
+  for (const entry of entriesOf(folder)) {
+    if (!entry.isDirectory()) {
+      take(content, folder, entry.name, entry);
+      continue;
+    }
+    const { name } = entry;
+    const known = name.startsWith('.') ? 'hidden' : NOT_ENTERED[name];
+    if (known !== undefined) content.passedBy.push({ path: `${name}/`, what: known, known: true });
+    else readInner(content, folder, name);
+  }
+  return content;
 }
 
-/** The files in a folder that would be migrations, by their extension; and what is called like one and is no file. */
-export function readFolder(folder: string): { files: string[]; problems: MpmError[] } {
-  const files: string[] = [];
-  const problems: MpmError[] = [];
-  for (const entry of entriesOf(folder)) {
-    if (!isMigrationFile(entry.name)) continue;
-    const problem = entry.isFile() ? undefined : kindProblem(folder, entry.name);
-    if (problem) problems.push(problem);
-    else files.push(entry.name);
+function readInner(content: FolderContent, folder: string, name: string): void {
+  const before = content.paths.length;
+  const entries = entriesOf(join(folder, name));
+  // Folders that are a migration may be called anything.
+  if (MIGRATION.test(name) && !entries.some((entry) => /^(?:migration|up)\.sql$/.test(entry.name))) {
+    content.problems.push(unusable(join(folder, name), name, 'is a folder, not a file'));
+    return;
   }
-  return { files, problems };
+  for (const entry of entries) {
+    const path = `${name}/${entry.name}`;
+    if (entry.isDirectory()) content.paths.push(`${path}/`);
+    else take(content, folder, path, entry);
+  }
+  if (content.paths.length === before) content.paths.push(`${name}/`);
+}
+
+function take({ paths, passedBy, problems }: FolderContent, folder: string, path: string, entry: Dirent) {
+  const { name } = entry;
+  const kind = entry.isFile() ? 'file' : kindOf(join(folder, path));
+  if (kind === 'file') paths.push(path);
+  else if (/^\d/.test(name) || isMigrationFile(name)) problems.push(unusable(join(folder, path), path, kind));
+  else passedBy.push({ path, what: kind.replace(/^(?:is|isn't) /, ''), known: name.startsWith('.') });
 }
 
 function entriesOf(folder: string): Dirent[] {
@@ -56,90 +80,41 @@ function entriesOf(folder: string): Dirent[] {
   }
 }
 
-/** What is wrong with a name that is not simply a file's: a link may lead to one. */
-function kindProblem(folder: string, name: string): MpmError | undefined {
-  const path = join(folder, name);
-  let what: string;
+/** What a name leads to that isn't simply a file's: `file`, or what to say of it. */
+function kindOf(path: string): string {
   try {
     const stat = statSync(path);
-    if (stat.isFile()) return undefined;
-    what = stat.isDirectory() ? 'is a folder, not a file' : "isn't an ordinary file";
+    if (stat.isFile()) return 'file';
+    return stat.isDirectory() ? 'is a link to a folder' : "isn't an ordinary file";
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    what = ['ENOENT', 'ELOOP', 'ENOTDIR'].includes(code)
+    return ['ENOENT', 'ELOOP', 'ENOTDIR'].includes(code)
       ? 'is a broken link'
       : `cannot be looked at: ${(error as Error).message}`;
   }
-  return new MpmError('MIGRATION_INVALID', `${name} ${what}`, {
-    subject: path,
-    hint: "put the file there, remove it, or move it away: files named like migrations aren't ignored",
+}
+
+function unusable(subject: string, path: string, what: string): MpmError {
+  const instead = what.includes('link to a folder') ? 'the folder itself' : 'the file';
+  return new MpmError('MIGRATION_INVALID', `${path} ${what}`, {
+    subject,
+    hint: `put ${instead} there, remove it, or move it away: what is named like a migration isn't ignored`,
   });
 }
 
+const DECLARATION = /\.d\.[mc]?ts$/;
+const MIGRATION = /\.(?:sql|[mc]?[tj]s)$/i;
+
+/** What to call a file in a message: with its folder where its own name tells nothing, as in `1_a/migration.sql`. */
+export function fileLabel(path: string): string {
+  const file = basename(path);
+  const folder = basename(dirname(path));
+  return /^(?:migration|up|down)\.\w+$/.test(file) || /^\d+$/.test(folder) ? `${folder}/${file}` : file;
+}
+
+/** Whether a file could be a migration, by its extension. */
 export function isMigrationFile(file: string): boolean {
   return MIGRATION.test(file) && !DECLARATION.test(file) && !file.startsWith('.');
-}
-
-/** Puts file names together to migrations, in order. */
-export function arrange(folder: string, files: readonly string[]): FolderListing {
-  const problems: MpmError[] = [];
-  const complain = (file: string, message: string, hint: string) =>
-    problems.push(new MpmError('MIGRATION_INVALID', message, { subject: join(folder, file), hint }));
-  const found: MigrationFiles[] = [];
-  const downs = new Map<string, string>();
-
-  for (const file of files.toSorted()) {
-    const parsed = parseFileName(file);
-    if (!parsed) {
-      const lower = file.replace(MIGRATION, (extension) => extension.toLowerCase());
-      if (lower !== file)
-        complain(file, `${file}: its extension is not in lower case`, `rename it to ${lower}`);
-      else
-        complain(
-          file,
-          `${file} has no numeric prefix, so it has no place in the order`,
-          /^(?:index|main)\./.test(file)
-            ? "move files that aren't migrations into a subfolder"
-            : `move files that aren't migrations into a subfolder; a migration's name is like 20260131120000_${file}`,
-        );
-      continue;
-    }
-    const { name, version, extension } = parsed;
-    if (extension === 'down.sql') downs.set(name, file);
-    else found.push({ name, version, kind: kindOf(extension), file });
-  }
-
-  found.sort((a, b) => compareNames(a.name, b.name));
-  for (const [index, second] of found.entries()) {
-    const first = found[index - 1];
-    if (!first || compareVersions(first.version, second.version) !== 0) continue;
-    const same =
-      first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
-    complain(
-      second.file,
-      `${first.file} and ${second.file} ${same}`,
-      "give another number to the one that isn't applied anywhere yet",
-    );
-  }
-  for (const pair of found) {
-    const down = downs.get(pair.name);
-    if (pair.kind !== 'pair' || down === undefined) continue;
-    pair.downFile = down;
-    downs.delete(pair.name);
-  }
-  for (const [name, file] of downs) {
-    const single = found.find((migration) => migration.name === name);
-    complain(
-      file,
-      `${file} has no ${name}.up.sql`,
-      single ? `rename ${single.file} to ${name}.up.sql` : `add ${name}.up.sql, or remove ${file}`,
-    );
-  }
-  return { migrations: found, problems };
-}
-
-function kindOf(extension: string): MigrationFiles['kind'] {
-  return extension === 'sql' ? 'sql' : extension === 'up.sql' ? 'pair' : 'module';
 }
 
 function folderError(folder: string, error: unknown): MpmError {

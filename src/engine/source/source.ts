@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOf, checksumOfModule, checksumOfSections } from './checksum.ts';
-import { type FolderListing, listFolder, type MigrationFiles, utf8Of } from './files.ts';
+import { fileLabel, utf8Of } from './files.ts';
+import { foreignModule } from './foreign.ts';
+import { type FolderListing, listFolder } from './layout.ts';
+import type { MigrationFiles } from './pairs.ts';
 import { loadModule } from './load.ts';
 import {
   type Migration,
@@ -12,8 +15,11 @@ import {
   SHARE_HINT,
   shareOf,
 } from '../migration.ts';
-import { compareNames, compareVersions } from './name.ts';
+import { compareNames, type Naming, USUAL_NAMING } from './name.ts';
+import { clashesOf } from './name-rules.ts';
+import { excerptAt } from '../sql/locate.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
+import { oneError } from './problems.ts';
 import { isUntouched } from '../remedy.ts';
 
 /** The migrations of a folder, in order. Folders of equal content may share one list. */
@@ -21,6 +27,9 @@ export interface MigrationSet {
   folder: string;
   migrations: readonly Migration[];
 }
+
+/** A folder as it was read, and what else is in it. */
+export interface FolderSet extends MigrationSet, Pick<FolderListing, 'layout' | 'passedBy'> {}
 
 /** Migrations that were read before, by content: five hundred equal folders are then parsed and held once. */
 export type MigrationCache = Map<string, Migration>;
@@ -33,11 +42,14 @@ export type MigrationCache = Map<string, Migration>;
 export async function readMigrations(
   folder: string,
   source: Source,
+  naming: Naming = USUAL_NAMING,
   cache: MigrationCache = new Map(),
   plugin?: string,
-): Promise<MigrationSet> {
+): Promise<FolderSet> {
   const reading = { sourceOf: () => source, pluginOf: () => plugin };
-  return { folder, migrations: await readListed(folder, listFolder(folder), reading, cache) };
+  const listing = listFolder(folder, naming);
+  const { layout, passedBy } = listing;
+  return { folder, migrations: await readListed(folder, listing, reading, cache), layout, passedBy };
 }
 
 /** How the files of a folder are to be taken. */
@@ -91,7 +103,8 @@ function keyOf(
   checksum: string,
   down: string | undefined,
 ): string {
-  return `${source}\n${plugin ?? ''}\n${files.file}\n${checksum}\n${down ?? ''}`;
+  const { file, transaction = '', insteadOf = '' } = files;
+  return `${source}\n${plugin ?? ''}\n${file}\n${checksum}\n${down ?? ''}\n${transaction}\n${insteadOf}`;
 }
 
 function knownMigration(
@@ -134,15 +147,22 @@ async function readMigration(
     path,
     ...(isUntouched(content) && { untouched: true }),
   };
+  const tool = foreignTool(files, path, content);
   let migration: Migration;
-  if (files.kind === 'module') {
+  if (tool !== undefined) {
+    const up = { kind: 'foreign' as const, path, tool, options: { transaction: true } };
+    migration = { ...identity, checksum: checksumOfModule(fileChecksum), up };
+  } else if (files.kind === 'module') {
     const share = shareOfModule(path, textOf(path, content));
     const checksum = checksumOfModule(fileChecksum);
     migration = { ...identity, checksum, ...(share && { share }), ...(await loadModule(path)) };
   } else {
-    const halves = [parseSqlFile(path, textOf(path, content), files.kind === 'pair' ? 'up' : 'both')];
+    const defaults = { transaction: files.transaction ?? true };
+    const text = textOf(path, content);
+    const halves = [parseSqlFile(path, text, files.kind === 'pair' ? 'up' : 'both', defaults)];
+    if (files.placeholders) halves[0]?.problems.push(...placeholderProblems(path, text));
     if (down !== undefined && downContent !== undefined) {
-      halves.push(parseSqlFile(down, textOf(down, downContent), 'down'));
+      halves.push(parseSqlFile(down, textOf(down, downContent), 'down', defaults));
     }
     const problems = halves
       .flatMap((half) => half.problems)
@@ -151,9 +171,13 @@ async function readMigration(
     if (problems.length || !up) throw new Problems(problems);
     const checksum = checksumOfSections(sectionOf(up), downScript && sectionOf(downScript));
     const share = halves[0]?.share;
+    const { insteadOf } = files;
     migration = {
       ...identity,
       checksum,
+      ...(insteadOf !== undefined && {
+        insteadOf: checksumOfModule(checksumOf(read(join(folder, insteadOf)))),
+      }),
       up,
       ...(downScript && { down: downScript }),
       ...(share && { share }),
@@ -163,12 +187,32 @@ async function readMigration(
   return migration;
 }
 
+/** Whose a migration is that can't be run here; of a module, its text says it. */
+function foreignTool({ kind, tool }: MigrationFiles, path: string, content: Uint8Array): string | undefined {
+  if (kind === 'foreign') return tool;
+  return kind === 'module' ? foreignModule(textOf(path, content)) : undefined;
+}
+
+/** Flyway would put values into the text, which is another one then. */
+function placeholderProblems(path: string, text: string): MpmError[] {
+  const [found] = text.matchAll(/\$\{[^}\s]+\}/g);
+  if (!found) return [];
+  const excerpt = excerptAt(path, text, found.index);
+  return [
+    new MpmError(
+      'MIGRATION_INVALID',
+      `${fileLabel(path)}:${excerpt.line}:${excerpt.column}: ${found[0]} is a placeholder, into which Flyway would put a value`,
+      { subject: path, excerpt, hint: 'write the value in its place, in this file and wherever it has one' },
+    ),
+  ];
+}
+
 /** @throws MpmError MIGRATION_INVALID */
 function shareOfModule(path: string, text: string): Share | undefined {
   const said = [...text.matchAll(/^[ \t]*\/\/[ \t]*(mpm:\S+)/gm)].map(([, note = '']) => note);
   const shares = new Set(said.map(shareOf));
   if (shares.size <= 1 && !shares.has(undefined)) return [...shares][0];
-  const message = `${basename(path)}: ${said.join(' and ')}: no marker`;
+  const message = `${fileLabel(path)}: ${said.join(' and ')}: no marker`;
   throw new MpmError('MIGRATION_INVALID', message, {
     subject: path,
     hint: SHARE_HINT.replaceAll('--', '//'),
@@ -176,20 +220,20 @@ function shareOfModule(path: string, text: string): Share | undefined {
 }
 
 /** As it stands in the file: what is not sent counts as well. */
-function sectionOf({ text, sql, start, options }: SqlScript) {
-  return { text: text.slice(start, start + sql.length), options };
+function sectionOf({ text, sql, start, parts = [[start, start + sql.length]], options }: SqlScript) {
+  return { text: parts.map(([from, to]) => text.slice(from, to)).join('\n'), options };
 }
 
 /** @throws MpmError MIGRATION_INVALID */
 function textOf(path: string, content: Uint8Array): string {
-  return utf8Of(content, path, { name: basename(path), code: 'MIGRATION_INVALID' });
+  return utf8Of(content, path, { name: fileLabel(path), code: 'MIGRATION_INVALID' });
 }
 
 function read(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new MpmError('FILE_SYSTEM', `${basename(path)} cannot be read: ${(error as Error).message}`, {
+    throw new MpmError('FILE_SYSTEM', `${fileLabel(path)} cannot be read: ${(error as Error).message}`, {
       subject: path,
       hint: 'Check its permissions.',
       cause: error,
@@ -197,51 +241,30 @@ function read(path: string): Uint8Array {
   }
 }
 
-const SHOWN = 20;
-
-/** One problem as it is; several as a list, with the excerpt of the first. */
-export function oneError(folder: string, problems: MpmError[]): MpmError {
-  const [first] = problems;
-  if (problems.length === 1 && first) return first;
-  const lines = problems
-    .slice(0, SHOWN)
-    .map(({ message, hint }) => `  ${message}${hint ? `\n    → ${hint}` : ''}`);
-  if (problems.length > SHOWN) lines.push(`  … and ${problems.length - SHOWN} more`);
-  const code = problems.every((problem) => problem.code === 'FILE_SYSTEM')
-    ? 'FILE_SYSTEM'
-    : 'MIGRATION_INVALID';
-  return new MpmError(code, `${problems.length} problems in ${folder}\n${lines.join('\n')}`, {
-    subject: folder,
-    ...(first?.excerpt && { excerpt: first.excerpt }),
-    hint: 'Fix them all. No database was touched.',
-  });
-}
-
 /**
  * Lists of migrations as one, in one order.
  * @throws MpmError MIGRATION_INVALID naming both files of each pair with the same version or name
  */
-export function mergeMigrations(lists: readonly (readonly Migration[])[]): readonly Migration[] {
-  const merged = lists.flat().sort((a, b) => compareNames(a.name, b.name));
-  const clashes = merged.flatMap((second, index) => {
-    const first = merged[index - 1];
-    return first && compareVersions(first.version, second.version) === 0 ? [describe(first, second)] : [];
-  });
-  if (!clashes.length) return merged;
-  throw new MpmError('MIGRATION_INVALID', clashes.slice(0, 5).join('\n'), {
-    subject: clashes[0] ?? '',
-    hint: "Give another number to the one that isn't applied anywhere yet. A tenant's core and plugin migrations have one order.",
-  });
-}
-
-function describe(first: Migration, second: Migration): string {
-  const same = first.name === second.name ? 'have the same name' : `have the same version, ${second.version}`;
-  return `${whereOf(first)} and ${whereOf(second)} ${same}`;
+export function mergeMigrations(
+  lists: readonly (readonly Migration[])[],
+  naming: Naming = USUAL_NAMING,
+): readonly Migration[] {
+  const merged = lists.flat().sort((a, b) => compareNames(a.name, b.name, naming.order));
+  const clashes = clashesOf(merged, naming, whereOf).map(
+    ({ item, message, hint }) =>
+      new MpmError('MIGRATION_INVALID', message, {
+        subject: item.path,
+        hint: `${hint}. A tenant's core and plugin migrations have one order.`,
+      }),
+  );
+  const [first] = clashes;
+  if (!first) return merged;
+  throw oneError(dirname(first.subject ?? ''), clashes);
 }
 
 /** `plugins/meters/5_x.sql`, and of core just `core/5_x.sql`: what tells the two apart. */
 function whereOf({ plugin, source, path }: Migration): string {
   const folder =
     plugin === undefined ? (source === 'tenant' ? "the tenant's own" : 'core') : `plugin ${plugin}`;
-  return `${basename(path)} (${folder})`;
+  return `${fileLabel(path)} (${folder})`;
 }

@@ -7,6 +7,10 @@ export interface Section {
   start: number;
   end: number;
   options: MigrationOptions;
+  /** Its marker says transaction:true. */
+  insisted?: boolean;
+  /** Where its text lies between `start` and `end`; absent: all of it is. */
+  parts?: readonly (readonly [start: number, end: number])[];
 }
 
 /** Something wrong at a place of a file. */

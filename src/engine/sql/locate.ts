@@ -88,19 +88,37 @@ function definitionOf(sql: string, name: string): number | undefined {
 
 /** The place of an offset (UTF-16 units) in a file: line and column from 1, the column in code points, and the lines around. */
 export function excerptAt(path: string, text: string, offset: number): SourceExcerpt {
-  const before = text.slice(0, offset).split(/\r\n|\r|\n/);
-  const line = before.length;
-  const column = [...(before.at(-1) ?? '')].length + 1;
-  const first = Math.max(1, line - 1);
-  const start = text.length - textFrom(text, first).length;
-  // Only what is shown is split: a dump of many megabytes would otherwise be copied line by line.
-  const shown = text.slice(start, start + 100_000).split(/\r\n|\r|\n/, line - first + 2);
-  const lines = shown.map((content, index) => ({
-    number: first + index,
-    text: content.length > 400 ? `${content.slice(0, 400)}…` : content,
-    failing: first + index === line,
-  }));
-  return { file: path, line, column, lines };
+  return excerptsOf(path, text)(offset);
+}
+
+/** Two UTF-16 units that are one code point. */
+const PAIR = /[\ud800-\udbff][\udc00-\udfff]/g;
+
+/** The same for one offset after the other, which ascend: the text is gone through once. */
+export function excerptsOf(path: string, text: string): (offset: number) => SourceExcerpt {
+  const breaks = /\r\n|\r|\n/g;
+  let next = breaks.exec(text);
+  let line = 1;
+  let [before, start] = [0, 0];
+  let [at, column] = [0, 1];
+  return (offset) => {
+    for (; next && breaks.lastIndex <= offset; next = breaks.exec(text)) {
+      line += 1;
+      [before, start] = [start, breaks.lastIndex];
+      [at, column] = [start, 1];
+    }
+    column += text.slice(at, offset).replace(PAIR, '_').length;
+    at = offset;
+    const first = Math.max(1, line - 1);
+    // Only what is shown is split: a dump of many megabytes would otherwise be copied line by line.
+    const shown = text.slice(before, before + 100_000).split(/\r\n|\r|\n/, line - first + 2);
+    const lines = shown.map((content, index) => ({
+      number: first + index,
+      text: content.length > 400 ? `${content.slice(0, 400)}…` : content,
+      failing: first + index === line,
+    }));
+    return { file: path, line, column, lines };
+  };
 }
 
 /** The text from the given line on. */

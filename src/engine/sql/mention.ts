@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Migration, Script } from '../migration.ts';
+import type { Migration } from '../migration.ts';
 
 const NAME = String.raw`((?:"[^"]+"|[\w$]+)(?:\s*\.\s*(?:"[^"]+"|[\w$]+))?)`;
 const OBJECT =
@@ -44,7 +44,7 @@ function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\w$\u0080-\uffff]+/g) ?? [];
 }
 
-function textOf(script: Script): string {
+function textOf(script: Migration['up']): string {
   if (script.kind === 'sql') return script.sql;
   try {
     return readFileSync(script.path, 'utf8');

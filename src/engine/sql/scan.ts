@@ -1,4 +1,7 @@
+import { isLiquibase } from '../source/liquibase.ts';
 import { type Lookalike, lookalikeAt } from '../source/lookalike.ts';
+import { signOf } from '../source/marker.ts';
+import type { Marker, Sign } from '../source/sign.ts';
 import { commentEnd, copyDataEnd, escapeStringEnd } from './scan-ends.ts';
 
 /** One statement of a SQL text. Offsets are UTF-16 units of that text. */
@@ -28,8 +31,8 @@ export interface ScanProblem {
   end: number;
 }
 
-/** A line that holds nothing but a comment that begins with `migrate:`, or with `mpm:`. */
-export interface Marker {
+/** A line that holds nothing but a comment that begins with `mpm:`. */
+export interface Note {
   offset: number;
   end: number;
   /** What stands behind `--`, without space around it. */
@@ -39,9 +42,10 @@ export interface Marker {
 export interface Scan {
   statements: Statement[];
   problems: ScanProblem[];
+  /** What says something of sections and transactions, whatever tool's it is. */
   markers: Marker[];
-  /** Those that begin with `mpm:`: they say something of the file, and begin no section. */
-  notes: Marker[];
+  /** What says something of the file itself, and begins no section. */
+  notes: Note[];
   lookalikes: Lookalike[];
 }
 
@@ -71,8 +75,12 @@ const ROUTINE = /^(?:c[fp]|cor[fp])/;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const WORD = /[\w$\u0080-\uffff]+/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
-const MARKER = /--[ \t]*((?:migrate|mpm):\S[^\r\n]*)/y;
+const NOTE = /^--[ \t]*(mpm:\S.*)$/;
 const LINE_END = /[\r\n]|$/g;
+/** No marker is longer, but those in files of Liquibase's. */
+const LONGEST_MARKER = 1000;
+/** Markers behind which another statement begins. */
+const ENDING: ReadonlySet<Sign['kind']> = new Set(['section', 'divide', 'end', 'break']);
 
 /**
  * Splits a SQL text into statements as psql does (psqlscan.l of PostgreSQL 18, `standard_conforming_strings` on),
@@ -86,7 +94,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   const onStatement = each ?? ((statement: Statement) => void statements.push(statement));
   const problems: ScanProblem[] = [];
   const markers: Marker[] = [];
-  const notes: Marker[] = [];
+  const notes: Note[] = [];
   const lookalikes: Lookalike[] = [];
 
   let start = -1;
@@ -102,6 +110,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   let isCopy = false;
   let copiesFromStdin = false;
   let limit = WORDS;
+  const liquibase = isLiquibase(text);
 
   const match = (pattern: RegExp, at: number): string | undefined => {
     pattern.lastIndex = at;
@@ -134,10 +143,27 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
     return before < 0 || text[before] === '\n' || text[before] === '\r';
   };
   const endsLine = (at: number): boolean => text.slice(at, lineEnd(at)).trim() === '';
+  const markerAt = (from: number, to: number): Marker | undefined => {
+    const comment = text.slice(from, to).trimEnd();
+    const isFlush = from === 0 || text[from - 1] === '\n' || text[from - 1] === '\r';
+    const found = signOf(comment, { startsLine: startsLine(from), isFlush, liquibase });
+    if (!found) return undefined;
+    const { tool, sign } = found;
+    const placed = sign.kind === 'revert' ? { ...sign, from: sign.from + from, to: sign.to + from } : sign;
+    return { offset: from, end: to, text: comment, tool, sign: placed };
+  };
   const look = (from: number, to: number, alone: boolean): void => {
+    const found = to - from > LONGEST_MARKER && !liquibase ? undefined : markerAt(from, to);
+    if (found) {
+      // The words of node-pg-migrate's are those of a comment as well, which a column list or a body may have.
+      if (found.tool === 'node-pg-migrate' && (parentheses > 0 || depth > 0)) return;
+      if (ENDING.has(found.sign.kind)) finish(end);
+      markers.push(found);
+      return;
+    }
     // A column list or a routine's body may have such comments.
-    const found = parentheses > 0 || depth > 0 ? undefined : lookalikeAt(text, from, to, alone);
-    if (found) lookalikes.push(found);
+    const lookalike = parentheses > 0 || depth > 0 ? undefined : lookalikeAt(text, from, to, alone);
+    if (lookalike) lookalikes.push(lookalike);
   };
   const word = (from: number, to: number): void => {
     const size = to - from;
@@ -172,16 +198,12 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
       continue;
     }
     if (code === 45 /* - */ && text.charCodeAt(at + 1) === 45) {
-      const marker = match(MARKER, at);
-      const next = marker === undefined ? lineEnd(at) : at + marker.length;
-      const said = marker !== undefined && startsLine(at) ? marker.slice(2).trim() : '';
-      if (said.startsWith('migrate:')) {
-        finish(end);
-        markers.push({ offset: at, end: next, text: said });
-      } else {
-        if (said) notes.push({ offset: at, end: next, text: said });
-        look(at, next, startsLine(at));
-      }
+      const next = lineEnd(at);
+      const note = startsLine(at)
+        ? NOTE.exec(text.slice(at, Math.min(next, at + LONGEST_MARKER)))?.[1]
+        : undefined;
+      if (note !== undefined) notes.push({ offset: at, end: next, text: note.trim() });
+      look(at, next, startsLine(at));
       at = next;
       continue;
     }

@@ -67,7 +67,7 @@ export function volatileOnes(migrations: readonly Migration[]): VolatileMigratio
   const tables = new Tables();
   return migrations.flatMap((migration) => {
     const { up, path, share } = migration;
-    const calls = up.kind === 'module' ? ofModule(path) : ofScript(up.sql, tables);
+    const calls = up.kind === 'sql' ? ofScript(up.sql, tables) : up.kind === 'module' ? ofModule(path) : [];
     const file = basename(path);
     return calls.length && share !== 'shared' ? [{ migration, file, calls: [...new Set(calls)] }] : [];
   });

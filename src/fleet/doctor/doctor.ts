@@ -5,7 +5,7 @@ import { readBuildingNames } from '../../central/list/provisioning.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import { countVisible, streamTenants } from '../../central/list/tenants.ts';
 import type { Config } from '../../config/define.ts';
-import { asMpmError, MpmError, stopIfAborted } from '../../errors.ts';
+import { asMpmError, errorReport, MpmError, stopIfAborted } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { findDatabases } from '../../postgres/database.ts';
 import { identifier } from '../../postgres/quote.ts';
@@ -52,8 +52,9 @@ export async function doctor(
     try {
       return await work();
     } catch (error) {
-      const { message, hint = 'Fix what it reports, and then run doctor again.' } = asMpmError(error);
-      add(about, 'error', message, hint);
+      const known = errorReport(error);
+      const { message, hint: remedy = 'Fix what it reports, and then run doctor again.', problems } = known;
+      findings.push({ about, level: 'error', message, remedy, ...(problems && { problems }) });
       return undefined;
     }
   };
@@ -63,7 +64,8 @@ export async function doctor(
     add('files', 'ok', `core migrations: ${sources.core.migrations.length}, seeds: ${sources.seeds.length}`);
   if (sources && config.templates) judgeAlike(sources, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
-  if (sources) await judgePlugins(config, sources, listed, { add, attempt });
+  const read = sources ?? { core: { folder: config.migrations.core, migrations: [] }, cache: new Map() };
+  await judgePlugins(config, read, listed, { add, attempt });
   if (listed) await attempt('central', () => judgeCentralFiles(config, add));
   stopIfAborted(signal);
   const servers = new Map<string, ServerFacts>();

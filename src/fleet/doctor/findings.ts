@@ -1,3 +1,5 @@
+import type { FileProblem } from '../../errors.ts';
+
 /** One thing that was looked at. */
 export interface Finding {
   /** What was looked at: configuration, files, central, tenants, or `server` and its name. */
@@ -8,6 +10,8 @@ export interface Finding {
   remedy?: string;
   /** Everything that it is about, where the message names only some. */
   names?: string[];
+  /** Everything that is wrong with the files that were read. */
+  problems?: readonly FileProblem[];
 }
 
 export type Add = (

@@ -4,7 +4,7 @@ import type { Config } from '../../config/define.ts';
 import { asMpmError, type MpmError } from '../../errors.ts';
 import { mergeMigrations } from '../../engine/source/source.ts';
 import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
-import { TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 import type { Listed } from './tenant-findings.ts';
@@ -22,7 +22,7 @@ export function judgeFolders(config: Config, tenants: readonly Tenant[], add: Ad
       if (folder) left.delete(folder.name);
       folders.find(tenant);
     } catch (error) {
-      left.delete(tenant.database);
+      left.delete(folderNameOf(tenant.database));
       wrong.push({ id: tenant.id, error: asMpmError(error) });
     }
   }
@@ -45,7 +45,7 @@ type Attempt = <T>(about: string, work: () => Promise<T>) => Promise<T | undefin
 /** Every plugin that has a folder, that a tenant has, or that can be installed, read as `up` reads it (fleet 42). */
 export async function judgePlugins(
   config: Config,
-  { core, cache }: TenantSources,
+  { core, cache }: Pick<TenantSources, 'core' | 'cache'>,
   listed: Listed | undefined,
   { add, attempt }: { add: Add; attempt: Attempt },
 ): Promise<void> {
@@ -56,7 +56,7 @@ export async function judgePlugins(
   for (const name of names) {
     const whole = await attempt('files', async () => {
       const { migrations } = await readPlugin(name, config, cache);
-      return mergeMigrations([core.migrations, migrations]);
+      return mergeMigrations([core.migrations, migrations], config.migrations);
     });
     if (whole) read += 1;
   }

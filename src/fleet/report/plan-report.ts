@@ -31,7 +31,8 @@ export interface PlannedMigration {
   checksum: string;
   source: string;
   path: string;
-  kind: 'sql' | 'module';
+  /** `foreign`: another tool's, which can't be run here. */
+  kind: 'sql' | 'module' | 'foreign';
   /** False: it runs statement by statement, outside a transaction. */
   transaction: boolean;
   /** For how many tenants it is pending. */

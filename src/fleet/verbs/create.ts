@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile } from '../../engine/source/files.ts';
-import { compareVersions, parseFileName, nextVersion, slugOf } from '../../engine/source/name.ts';
+import { compareVersions, parseFileName, nextVersion, slugOf, versionOf } from '../../engine/source/name.ts';
 import { fill, readTemplate } from './init.ts';
 
 export interface CreateOptions {
@@ -51,7 +51,7 @@ export async function createMigration(
   }
   // A tenant's own must not take a number that core has, or is about to bring.
   const taken = (own?: string): string[] =>
-    versionsOf([
+    numbered([
       ...namesIn(folder).filter((file) => file !== own),
       ...(tenant === undefined ? [] : namesIn(config.migrations.core)),
     ]);
@@ -102,14 +102,19 @@ async function folderOfTenant(config: Config, wanted: string): Promise<{ folder:
   const folder = folderFor(tenant, config);
   if (namesIn(folder).length) return { folder, copied: 0 };
   writeOwner(folder, tenant);
-  const { copy } = syncFolder(await readCoreFolder(config.migrations.core), folder, tenant, {});
+  const { copy } = syncFolder(
+    await readCoreFolder(config.migrations.core, config.migrations),
+    folder,
+    tenant,
+    {},
+  );
   return { folder, copied: copy.length };
 }
 
 const DAY = 86_400_000;
 
 /**
- * The versions of what meets the new migration in a tenant: plugins, and for a core one all tenants' own.
+ * The names of what meets the new migration in a tenant: plugins, and for a core one all tenants' own.
  * @param since in ms: a folder of five thousand that nobody touched since holds no number of this second, and is not read
  */
 function versionsElsewhere(config: Config, isCore: boolean, since: number): string[] {
@@ -120,11 +125,12 @@ function versionsElsewhere(config: Config, isCore: boolean, since: number): stri
     const touched = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (touched >= since) for (const file of namesIn(folder)) names.add(file);
   }
-  return versionsOf([...names]);
+  return numbered([...names]);
 }
 
-function versionsOf(files: readonly string[]): string[] {
-  return files.flatMap((file) => parseFileName(file)?.version ?? []);
+/** The names of files that have a version. */
+function numbered(files: readonly string[]): string[] {
+  return files.flatMap((file) => parseFileName(file)?.name ?? []).filter((name) => versionOf(name));
 }
 
 function foldersIn(folder: string): string[] {

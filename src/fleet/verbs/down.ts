@@ -20,17 +20,26 @@ export interface DownOptions extends RunOptions {
   acceptChanged?: boolean;
 }
 
-/** Takes back what was applied last to every selected tenant. Throws as `up` does. */
+/**
+ * Takes back what was applied last to every selected tenant; with `run` in the selection, what that run applied, and who
+ * has gone on since is refused (confidence 11). Throws as `up` does.
+ */
 export async function down(
   config: Config,
   selection: Selection,
   options: DownOptions = {},
 ): Promise<RunReport> {
   const { steps, to, force, includeHeld, acceptChanged, ...runOptions } = options;
+  const { run } = selection;
   requireSelection(selection);
   requireForceByName(selection, force);
-  if (steps !== undefined && to !== undefined) {
-    throw new MpmError('USAGE', "--steps and --to can't be combined", { hint: 'Use one of them.' });
+  const depths = [
+    steps === undefined ? [] : '--steps',
+    to === undefined ? [] : '--to',
+    run === undefined ? [] : '--run',
+  ].flat();
+  if (depths.length > 1) {
+    throw new MpmError('USAGE', `${depths.join(' and ')} can't be combined`, { hint: 'Use one of them.' });
   }
   const files = await readFleetFiles(config);
   const past = { force, includeHeld, acceptChanged };
@@ -44,7 +53,9 @@ export async function down(
       passes: (tenant) => passing(tenant, past),
       visit: ({ target, migrations, options: how, before }) => {
         // What an attempt before this one took back counts against the steps.
-        const depth = to === undefined ? { steps: (steps ?? 1) - (before?.applied.length ?? 0) } : { to };
+        const left = (steps ?? 1) - (before?.applied.length ?? 0);
+        const depth =
+          run !== undefined ? { ofRun: String(run) } : to === undefined ? { steps: left } : { to };
         return attemptDown(target, { migrations }, { ...how, ...depth });
       },
     },

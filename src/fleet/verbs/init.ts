@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/define.ts';
 import { existingConfig } from '../../config/find.ts';
 import { MpmError } from '../../errors.ts';
-import { readFolder } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
 import { nextVersion } from '../../engine/source/name.ts';
 
 /** What `init` wrote: absolute paths. */
@@ -48,8 +48,8 @@ export function initProject(root: string, now = new Date()): InitReport {
 
 function isEmpty(folder: string): boolean {
   try {
-    const { files, problems } = readFolder(folder);
-    return files.length + problems.length === 0;
+    const { migrations, problems } = listFolder(folder);
+    return migrations.length + problems.length === 0;
   } catch (error) {
     if (error instanceof MpmError && error.code === 'FOLDER_MISSING') return true;
     throw error;

@@ -1,7 +1,8 @@
 import { withCentral } from '../../central/central.ts';
 import { addPlugin, countInstalled, listInstallable, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
-import { listFolder } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
+import { collecting, oneError } from '../../engine/source/problems.ts';
 import { type MigrationCache, readMigrations } from '../../engine/source/source.ts';
 import { MpmError, stopIfAborted } from '../../errors.ts';
 import type { ChangeOptions } from '../../tenants/change.ts';
@@ -54,7 +55,7 @@ export async function listPlugins(
       title: installable.get(name) ?? null,
       installable: own ? installable.has(name) : folders.includes(name),
       migrations: folders.includes(name)
-        ? listFolder(`${config.migrations.plugins}/${name}`).migrations.length
+        ? listFolder(`${config.migrations.plugins}/${name}`, config.migrations).migrations.length
         : null,
       tenants: counts.get(name) ?? 0,
       ...(tenant ? { installed: tenant.plugins?.includes(name) ?? false } : {}),
@@ -86,17 +87,21 @@ export async function makeInstallable(
   requireOwnPlugins({ config });
   const folder = pluginFolder(config, name);
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
-  const { migrations } = await readPlugin(name, config, cache).catch((error: unknown) => {
+  const errors: MpmError[] = [];
+  const core = await collecting(errors, () =>
+    readMigrations(config.migrations.core, 'core', config.migrations, cache),
+  );
+  const plugin = await collecting(errors, () => readPlugin(name, config, cache)).catch((error: unknown) => {
     throw error instanceof MpmError && error.code === 'FOLDER_MISSING' ? noFolder(name, folder) : error;
   });
+  if (!core || !plugin) throw oneError(config.root, errors);
   await withPlugins(core, [name], config, cache);
   return withCentral(config, async (central) => {
     stopIfAborted(signal);
     const changed = await addPlugin(central, name, title);
     const known = await listInstallable(central);
     const now = known.find((plugin) => plugin.name === name);
-    return { name, title: now?.title ?? null, migrations: migrations.length, folder, changed };
+    return { name, title: now?.title ?? null, migrations: plugin.migrations.length, folder, changed };
   });
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { recordUninstalled, requireOwnPlugins } from '../../central/plugins.ts';
 import type { Config } from '../../config/define.ts';
 import { errorReport, MpmError } from '../../errors.ts';
@@ -8,7 +9,7 @@ import { compareNames } from '../../engine/source/name.ts';
 import { headOf } from '../../engine/plan.ts';
 import { rehearseDown } from '../../engine/edit/rehearse-down.ts';
 import { type HistoryRow, KEPT } from '../../engine/history/state.ts';
-import { checkPluginName, readPlugin } from '../../tenants/folders/plugins.ts';
+import { checkPluginName, goWithoutLost, pluginFolder, readPlugin } from '../../tenants/folders/plugins.ts';
 import { attemptOf, failedBy, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import type { RunReport } from '../report/report.ts';
@@ -29,7 +30,8 @@ export interface UninstallOptions extends RunOptions {
 
 /**
  * Takes a plugin from the selected tenants: in the database first, in the central database last, so that another
- * call finishes what a kill cut off. Without `down` or `keep`, a tenant that has its migrations is refused.
+ * call finishes what a kill cut off. Without `down` or `keep`, a tenant that has its migrations is refused. With `keep`,
+ * its folder may be gone.
  * @throws MpmError USAGE; CENTRAL_INVALID where the product lists its tenants itself; FOLDER_MISSING; else as `up`
  */
 export async function uninstallPlugin(
@@ -48,6 +50,10 @@ export async function uninstallPlugin(
   if (leaveLater && !down)
     throw new MpmError('USAGE', '--leave-later requires --down', { hint: 'Without it, nothing is removed.' });
   const files = await readFleetFiles(config);
+  const lost = !existsSync(pluginFolder(config, name));
+  if (lost && !keep) throw withoutFolder(config, name, down === true);
+  // Of other plugins of a tenant, the folders may be gone as well.
+  if (lost) goWithoutLost(files.cache);
   const { migrations: its } = await readPlugin(name, config, files.cache);
   const ours = new Set(its.map((migration) => migration.name));
 
@@ -74,13 +80,17 @@ export async function uninstallPlugin(
   };
   const clear = async (visit: Visit): Promise<TenantAttempt> => {
     if (down) return takeBack(visit);
-    const { tenant, target, migrations, options: how } = visit;
+    const { tenant, target, migrations, options: how, notice } = visit;
     // Of who has it, all are its own: what an earlier installation had left, too.
     const has = tenant.plugins?.includes(name) ?? false;
+    // Without its folder, they are what no other file is of.
+    const explained = new Set(migrations.filter(({ plugin }) => plugin !== name).map((each) => each.name));
+    const isIts = (row: HistoryRow) =>
+      lost ? has && row.source === 'plugin' && !explained.has(row.name) : ours.has(row.name);
     let head: string | null = null;
     const { changes } = await editHistory(target, { ...how, migrations, write: keep === true }, (rows) => {
       head = headOf(rows);
-      const there = rows.filter((row) => ours.has(row.name) && (has || row.source !== KEPT));
+      const there = rows.filter((row) => isIts(row) && (has || row.source !== KEPT));
       const half = there.filter(({ state }) => state === 'failed' || state === 'running');
       if (keep && half.length) throw halfDone(name, half);
       return there.map((row) => ({
@@ -91,6 +101,8 @@ export async function uninstallPlugin(
       }));
     });
     const applied = changes.map((change) => change.name);
+    if (lost && applied.length)
+      notice(`${name} has no folder: what no file is of was kept as its migrations: ${applied.join(', ')}`);
     const at = { from: head, to: head };
     if (keep || applied.length === 0) return attemptOf({ outcome: 'current', ...at });
     return { ...failedBy(stillApplied(name, applied)), ...at, outcome: 'refused' };
@@ -113,7 +125,7 @@ export async function uninstallPlugin(
       name: `plugin uninstall ${name}${down ? ' --down' : keep ? ' --keep' : ''}${leaveLater ? ' --leave-later' : ''}`,
       selection,
       files,
-      as: withPlugin(name),
+      ...(lost ? {} : { as: withPlugin(name) }),
       visit: uninstall,
     },
     runOptions,
@@ -126,6 +138,20 @@ function withAll(migrations: readonly Migration[], its: readonly Migration[]): r
   const lacking = its.filter((migration) => !there.has(migration.name));
   if (lacking.length === 0) return migrations;
   return [...migrations, ...lacking].sort((a, b) => compareNames(a.name, b.name));
+}
+
+function withoutFolder(config: Config, name: string, down: boolean): MpmError {
+  const folder = pluginFolder(config, name);
+  const again = `mpm-migrate plugin uninstall ${name}`;
+  return new MpmError(
+    'FOLDER_MISSING',
+    `There is no folder ${folder}: ${down ? '--down needs the migrations that were in it' : `what of the plugin "${name}" is applied isn't known`}`,
+    {
+      subject: name,
+      aftermath: 'nothing was changed',
+      hint: `Restore it from version control. Or keep the plugin's tables: ${again} --all --keep`,
+    },
+  );
 }
 
 /** What was found before anything was changed. */

@@ -5,7 +5,7 @@ import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { type ErrorReport, errorReport, MpmError } from '../../errors.ts';
 import { idWord } from '../../shell-word.ts';
-import { claimFolder, folderFor, TenantFolders } from '../../tenants/folders/own-folder.ts';
+import { claimFolder, folderFor, folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolder } from '../../tenants/folders/plugins.ts';
 import {
   type CoreFolder,
@@ -95,7 +95,7 @@ export async function sync(
   options: SyncOptions = {},
 ): Promise<SyncReport> {
   refuseBehind(selection, 'sync');
-  const core = await readCoreFolder(config.migrations.core);
+  const core = await readCoreFolder(config.migrations.core, config.migrations);
   const [{ withCentral }, { countTenants, streamTenants }, { unmetBy }] = await Promise.all([
     import('../../central/central.ts'),
     import('../../central/list/tenants.ts'),
@@ -175,7 +175,7 @@ export async function syncFolders(
       if (options.check && !existsSync(folder)) report.following += 1;
       else record(report, tenant, syncFolder(await wanted(plugins), folder, tenant, { ...options, dryRun }));
     } catch (error) {
-      owned.add(database);
+      owned.add(folderNameOf(database));
       report.held.push({ tenant, files: [], error: errorReport(error) });
     }
     report.tenants += 1;
@@ -199,7 +199,8 @@ function wantedFolders(
   const read = new Map<string, CoreFolder>();
   const combined = new Map<string, CoreFolder>();
   const readOnce = async (plugin: string): Promise<CoreFolder> => {
-    const folder = read.get(plugin) ?? (await readCoreFolder(pluginFolder(config, plugin), plugin));
+    const folder =
+      read.get(plugin) ?? (await readCoreFolder(pluginFolder(config, plugin), config.migrations, plugin));
     read.set(plugin, folder);
     return folder;
   };

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { type MigrationFiles, readFolder } from '../../engine/source/files.ts';
+import { isMigrationFile, readFolder } from '../../engine/source/files.ts';
+import type { MigrationFiles } from '../../engine/source/pairs.ts';
 import type { HistoryTable } from '../../engine/history/history.ts';
 import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
@@ -21,7 +22,8 @@ const EXTENSION = /(?:\.up)?\.(?:sql|[mc]?[tj]s)$/;
 export async function readSeeds(config: Config, cache: MigrationCache): Promise<readonly Migration[]> {
   const folder = config.migrations.seeds;
   if (!existsSync(folder)) return [];
-  const { files, problems } = readFolder(folder);
+  const { paths, problems } = readFolder(folder);
+  const files = paths.filter((path) => !path.includes('/') && isMigrationFile(path));
   const found = new Map<string, MigrationFiles>();
   for (const file of files.toSorted()) {
     const name = file.replace(EXTENSION, '');
@@ -40,7 +42,12 @@ export async function readSeeds(config: Config, cache: MigrationCache): Promise<
     }
   }
   const migrations = [...found.values()].toSorted((a, b) => compareNames(a.name, b.name));
-  return readListed(folder, { migrations, problems }, { sourceOf: () => 'core' }, cache);
+  return readListed(
+    folder,
+    { layout: '', migrations, passedBy: [], problems },
+    { sourceOf: () => 'core' },
+    cache,
+  );
 }
 
 /** Runs the seeds that a database has not had, each in a transaction with its own row. A failure is in the result. */

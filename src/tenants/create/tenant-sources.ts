@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { suggest } from '../../config/environment.ts';
 import { MpmError } from '../../errors.ts';
+import { readFolder } from '../../engine/source/files.ts';
+import { collecting, oneError } from '../../engine/source/problems.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../../engine/source/source.ts';
@@ -58,8 +60,7 @@ export async function readTenantSources(
 ): Promise<TenantSources> {
   const { migrations, history, databases } = config;
   const place = JSON.stringify([
-    migrations.core,
-    migrations.seeds,
+    migrations,
     history.schema,
     history.table,
     databases.template,
@@ -88,8 +89,9 @@ export async function readTenantSources(
 /** Differs when a file of the folder was changed, came or went. Empty when there is no such folder. */
 function stateOf(folder: string): string {
   if (!existsSync(folder)) return '';
-  const files = readdirSync(folder).toSorted();
-  return files
+  const { paths, problems } = readFolder(folder);
+  return [...paths, ...problems.map(({ subject = '' }) => relative(folder, subject))]
+    .toSorted()
     .map((file) => {
       const stat = statSync(join(folder, file), { throwIfNoEntry: false });
       // Of the times that of change is enough: nobody can set it back.
@@ -100,8 +102,12 @@ function stateOf(folder: string): string {
 
 async function readContent(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
-  const core = await readMigrations(config.migrations.core, 'core', cache);
-  const seeds = await readSeeds(config, cache);
+  const errors: MpmError[] = [];
+  const core = await collecting(errors, () =>
+    readMigrations(config.migrations.core, 'core', config.migrations, cache),
+  );
+  const seeds = await collecting(errors, () => readSeeds(config, cache));
+  if (!core || !seeds) throw oneError(config.root, errors);
   const { schema, table } = config.history;
   const base = config.databases.template ?? null;
   const shared = sharedOf(core.migrations, seeds, config.perTenant);

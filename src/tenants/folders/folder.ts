@@ -1,10 +1,12 @@
-import { readdirSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { statSync } from 'node:fs';
+import { relative, sep } from 'node:path';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { arrange, type FolderListing, isMigrationFile } from '../../engine/source/files.ts';
+import { readFolder } from '../../engine/source/files.ts';
+import { arrange, type FolderListing } from '../../engine/source/layout.ts';
 import type { Migration } from '../../engine/migration.ts';
+import { type Naming, parseFileName } from '../../engine/source/name.ts';
 import { type MigrationCache, type MigrationSet, readListed } from '../../engine/source/source.ts';
 import { isUntouched, type Manifest } from './manifest.ts';
 import { TenantFolders } from './own-folder.ts';
@@ -42,16 +44,19 @@ export async function tenantSet(
   if (!own) return { folder: core.folder, migrations: wanted, ownFolder: false, lacksCore: [] };
 
   const { folder, manifest } = own;
-  const files = filesOf(folder);
+  const { paths, problems } = contentOf(folder);
   const cores = coreChecksums(shared, core);
   const isIts = (file: string) => {
     const plugin = copyOf(manifest, file)?.plugin;
     return plugin === undefined || plugins.includes(plugin);
   };
-  const listing = listingOf(shared, folder, files.filter(isIts));
+  const listing = listingOf(shared, folder, paths.filter(isIts), {
+    naming: config.migrations,
+    isCopy: (file) => copyOf(manifest, file) !== undefined,
+  });
   const migrations = await readListed(
     folder,
-    listing,
+    problems.length ? { ...listing, problems: [...problems, ...listing.problems] } : listing,
     {
       sourceOf: (file, checksum) => {
         const copy = copyOf(manifest, file);
@@ -78,10 +83,9 @@ function copyOf({ copies }: Manifest, file: string) {
   return Object.hasOwn(copies, file) ? copies[file] : undefined;
 }
 
-/** The migrations in a folder. */
-function filesOf(folder: string): string[] {
+function contentOf(folder: string): ReturnType<typeof readFolder> {
   try {
-    return readdirSync(folder).filter(isMigrationFile);
+    return readFolder(folder);
   } catch (error) {
     throw new MpmError('TENANT_FOLDER', `${folder} cannot be read: ${(error as Error).message}`, {
       subject: folder,
@@ -124,8 +128,9 @@ function sharedOf(core: MigrationSet, cache: MigrationCache): Shared {
   return shared;
 }
 
-function coreChecksums(shared: Shared, { migrations }: MigrationSet): ReadonlyMap<string, string> {
-  shared.checksums ??= new Map(migrations.map(({ path, fileChecksum }) => [basename(path), fileChecksum]));
+function coreChecksums(shared: Shared, { folder, migrations }: MigrationSet): ReadonlyMap<string, string> {
+  const pathOf = (path: string) => relative(folder, path).split(sep).join('/');
+  shared.checksums ??= new Map(migrations.map(({ path, fileChecksum }) => [pathOf(path), fileChecksum]));
   return shared.checksums;
 }
 
@@ -146,11 +151,19 @@ function withWithdrawn(shared: Shared, wanted: readonly Migration[], migrations:
   return migrations.map((each) => (each.source === 'tenant' || names.has(each.name) ? each : mark(each)));
 }
 
-function listingOf({ listings }: Shared, folder: string, files: readonly string[]): FolderListing {
-  const key = files.join('/');
+function listingOf(
+  { listings }: Shared,
+  folder: string,
+  files: readonly string[],
+  { naming, isCopy }: { naming: Naming; isCopy: (file: string) => boolean },
+): FolderListing {
+  // What has no number in core, or in a plugin, is a migration, whatever else is here.
+  const copied = files.filter((file) => parseFileName(file)?.version === '' && isCopy(file));
+  const key = [...files, '', ...copied].join('\n');
   const known = listings.get(key);
   if (known) return known;
-  const listing = arrange(folder, files);
+  const copies = new Set(copied.map((file) => parseFileName(file)?.name));
+  const listing = arrange(folder, files, naming, (name) => copies.has(name));
   // A problem names its folder.
   if (!listing.problems.length && listings.size < SHARED_MOST) listings.set(key, listing);
   return listing;

@@ -1,10 +1,20 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile } from '../../engine/source/files.ts';
-import { idWord } from '../../shell-word.ts';
+import { idWord, shellWord } from '../../shell-word.ts';
 import { MANIFEST, type Manifest, type Owner, readManifest, writeManifest } from './manifest.ts';
 
 /** A tenant, as far as its folder goes. */
@@ -19,21 +29,23 @@ export interface OwnFolder {
 
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i;
 
-/** Why a database's name cannot be a folder's; undefined when it can. */
-export function folderNameProblem(database: string): string | undefined {
-  if (database === '') return 'it is empty';
-  if (/[/\\]/.test(database)) return 'it contains a path separator';
-  if (database.includes('\0')) return 'it contains a NUL character';
-  if (database.startsWith('.')) return 'it starts with a dot';
-  if (WINDOWS_DEVICE.test(database)) return 'it is a reserved name on Windows';
-  if (/[. ]$/.test(database)) return 'it ends with a dot or a space, which Windows drops';
-  if (/^[a-z]:/i.test(database)) return 'it starts like a Windows drive';
-  return undefined;
+/**
+ * A database's name as a folder's. Where it can be none, it is percent-encoded, as far as that takes: `.x` is `%2Ex`,
+ * `a/b` is `a%2Fb`, and `con`, which is no file on Windows, `%63on`.
+ */
+export function folderNameOf(database: string): string {
+  return database
+    .replace(/[/\\\0]|^\.|[. ]$|(?<=^[a-z]):/gi, percent)
+    .replace(WINDOWS_DEVICE, (device) => percent(device.slice(0, 1)) + device.slice(1));
+}
+
+function percent(character: string): string {
+  return `%${Buffer.from(character).toString('hex').toUpperCase()}`;
 }
 
 /** The names that a tenant's folder may have: the second, where the first is that of another server's tenant. */
 function namesFor({ database, server }: Pick<Tenant, 'database' | 'server'>): string[] {
-  return [database, `${database}@${server}`].filter((name) => !folderNameProblem(name));
+  return database === '' ? [] : [database, `${database}@${server}`].map(folderNameOf);
 }
 
 /** The folders of tenants, looked at once: most fleets follow core, and have none. */
@@ -108,7 +120,7 @@ function manifestIn(folder: string): Manifest | undefined {
 
 /**
  * The folder of a tenant's own, whether it exists or not.
- * @throws MpmError TENANT_FOLDER when the database's name would leave the folder of folders, and as
+ * @throws MpmError TENANT_FOLDER when other tenants have its names, or the database has none, and as
  *   {@link TenantFolders.find}
  */
 export function folderFor(
@@ -118,14 +130,14 @@ export function folderFor(
 ): string {
   const found = folders.find(tenant);
   if (found) return found.folder;
-  const { id, name, database } = tenant;
-  const problem = folderNameProblem(database);
   // Asked of the file system, which may take two names for one.
   const free = namesFor(tenant).find((each) => isBare(join(config.migrations.tenants, each)));
-  if (!problem && free !== undefined) return join(config.migrations.tenants, free);
+  if (free !== undefined) return join(config.migrations.tenants, free);
+  const { id, name, database } = tenant;
+  const why = database === '' ? 'it is empty' : "its names are other tenants' folders";
   throw new MpmError(
     'TENANT_FOLDER',
-    `${who(tenant)} cannot have a folder for the database ${JSON.stringify(database)}: ${problem ?? "its names are other tenants' folders"}`,
+    `${who(tenant)} cannot have a folder for the database ${JSON.stringify(database)}: ${why}`,
     {
       subject: name || id,
       hint: 'Without a folder, it follows core. Leave it out (--exclude), or rename the database.',
@@ -237,7 +249,7 @@ export function setFolderAside(tenant: TenantOfFolder, config: Config): string[]
     if (!own) return [];
     const { tenants } = config.migrations;
     mkdirSync(join(tenants, DROPPED), { recursive: true });
-    const name = tenant.database;
+    const name = folderNameOf(tenant.database);
     let aside = join(tenants, DROPPED, name);
     for (let number = 2; existsSync(aside); number += 1) aside = join(tenants, DROPPED, `${name}-${number}`);
     renameSync(own.folder, aside);
@@ -260,10 +272,32 @@ function inPlace(folder: string, work: () => void): void {
   }
 }
 
-/** No folder; or one without migrations and manifest, as a `sync` leaves it that is killed when it has just begun. */
+/**
+ * Nothing; or a folder without migrations and manifest, as a `sync` leaves it that is killed when it has just begun.
+ * @throws MpmError TENANT_FOLDER for what is no folder, nor leads to one
+ */
 function isBare(path: string): boolean {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return true;
+  if (!lstatSync(path, { throwIfNoEntry: false })) return true;
+  requireFolder(path);
   return !readdirSync(path).some((file) => file === MANIFEST || isMigrationFile(file));
+}
+
+function requireFolder(path: string): void {
+  let what = 'is no folder';
+  let hint = 'Move it elsewhere: folders of tenants have that place.';
+  try {
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) {
+      what = `cannot be looked at: ${message}`;
+      hint = 'Check its permissions.';
+    } else {
+      what = `is a link to ${readlinkSync(path)}, where there is nothing`;
+      hint = `Restore what it leads to, or remove the link, and the tenant follows core: rm ${shellWord(path)}`;
+    }
+  }
+  throw new MpmError('TENANT_FOLDER', `${path} ${what}`, { subject: path, hint });
 }
 
 function namesIn(parent: string): string[] {

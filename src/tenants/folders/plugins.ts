@@ -1,8 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
+import { shellWord } from '../../shell-word.ts';
 import type { Migration } from '../../engine/migration.ts';
+import { collecting, oneError } from '../../engine/source/problems.ts';
 import {
   mergeMigrations,
   type MigrationCache,
@@ -12,6 +14,8 @@ import {
 
 /** What tenants' sets have in common in one run: each plugin is read once, and each combination put together once. */
 interface Shared {
+  /** A plugin without a folder counts as one without migrations. */
+  withoutLost?: true;
   plugins: Map<string, Promise<MigrationSet>>;
   combinations: WeakMap<readonly Migration[], Map<string, readonly Migration[]>>;
 }
@@ -42,12 +46,15 @@ export function pluginFolders(config: Config): string[] {
       .filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
       .map((entry) => entry.name)
       .sort();
-    const wrong = names.find((name) => !PLUGIN_NAME.test(name));
-    if (wrong === undefined) return names;
-    throw new MpmError('MIGRATION_INVALID', `${join(folder, wrong)} cannot be a plugin's folder`, {
-      subject: join(folder, wrong),
-      hint: "Rename it, or move it out of there: a plugin's name has up to 63 letters, digits, -, and _.",
-    });
+    const wrong = names.filter((name) => !PLUGIN_NAME.test(name)).map((name) => join(folder, name));
+    if (wrong.length === 0) return names;
+    const hint =
+      "Rename it, or move it out of there: a plugin's name has up to 63 letters, digits, -, and _.";
+    const errors = wrong.map(
+      (path) =>
+        new MpmError('MIGRATION_INVALID', `${path} cannot be a plugin's folder`, { subject: path, hint }),
+    );
+    throw oneError(folder, errors);
   } catch (error) {
     if (error instanceof MpmError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -76,15 +83,27 @@ export function readPlugin(name: string, config: Config, cache: MigrationCache):
 async function read(name: string, config: Config, cache: MigrationCache): Promise<MigrationSet> {
   const folder = pluginFolder(config, name);
   try {
-    return await readMigrations(folder, 'plugin', cache, name);
+    return await readMigrations(folder, 'plugin', config.migrations, cache, name);
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'FOLDER_MISSING') throw error;
-    throw new MpmError('FOLDER_MISSING', `There is no folder ${folder} for the plugin "${name}"`, {
-      subject: name,
-      cause: error,
-      hint: 'Restore it, or fix migrations.plugins in the configuration.',
-    });
+    const isLink = lstatSync(folder, { throwIfNoEntry: false });
+    if (sharedOf(cache).withoutLost && !isLink) return { folder, migrations: [] };
+    const [what, hint] = isLink
+      ? [
+          `${folder} is a link to nowhere`,
+          `Restore what it leads to, or remove the link: rm ${shellWord(folder)}`,
+        ]
+      : [
+          `There is no folder ${folder} for the plugin "${name}"`,
+          `Restore it, or fix migrations.plugins in the configuration. To uninstall the plugin, and keep its tables: mpm-migrate plugin uninstall ${name} --all --keep`,
+        ];
+    throw new MpmError('FOLDER_MISSING', what, { subject: name, cause: error, hint });
   }
+}
+
+/** From now on, plugins whose folders are gone have no migrations, for who reads with this cache. */
+export function goWithoutLost(cache: MigrationCache): void {
+  sharedOf(cache).withoutLost = true;
 }
 
 /**
@@ -98,11 +117,15 @@ export async function readPlugins(
   cache: MigrationCache,
 ): Promise<readonly Migration[]> {
   const all = [...core.migrations];
+  const errors: MpmError[] = [];
   for (const name of pluginFolders(config)) {
-    const { migrations } = await readPlugin(name, config, cache);
-    mergeMigrations([core.migrations, migrations]);
-    all.push(...migrations);
+    await collecting(errors, async () => {
+      const { migrations } = await readPlugin(name, config, cache);
+      mergeMigrations([core.migrations, migrations], config.migrations);
+      all.push(...migrations);
+    });
   }
+  if (errors.length) throw oneError(config.migrations.plugins, errors);
   return all;
 }
 
@@ -125,7 +148,8 @@ export async function withPlugins(
   if (found) return found;
   const plugins = await Promise.all(names.map((name) => readPlugin(name, config, cache)));
   const merged =
-    known.get(key) ?? mergeMigrations([core.migrations, ...plugins.map((set) => set.migrations)]);
+    known.get(key) ??
+    mergeMigrations([core.migrations, ...plugins.map((set) => set.migrations)], config.migrations);
   known.set(key, merged);
   return merged;
 }

@@ -13,8 +13,10 @@ import {
 import { dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOfFile } from '../../engine/source/checksum.ts';
-import { arrange, isMigrationFile, listFolder } from '../../engine/source/files.ts';
-import { oneError } from '../../engine/source/source.ts';
+import { isMigrationFile } from '../../engine/source/files.ts';
+import { arrange, listFolder } from '../../engine/source/layout.ts';
+import type { Naming } from '../../engine/source/name.ts';
+import { oneError } from '../../engine/source/problems.ts';
 import { type Supports, supportsOf } from '../../engine/module/module-state.ts';
 import {
   type Copy,
@@ -31,6 +33,7 @@ import { type CoreFile, type FolderPlan, planFolder, type SyncFlags } from './sy
 /** The core folder as `sync` needs it: names and checksums, no content. */
 export interface CoreFolder {
   folder: string;
+  naming: Naming;
   /** Migrations, and what they import from the folder by relative paths. */
   files: ReadonlyMap<string, CoreFile>;
   /** What migrations import that lies outside of the folder, where a copy does not find it. */
@@ -41,8 +44,8 @@ export interface CoreFolder {
  * Reads the core folder, or a plugin's, for copying; each file once, in pieces.
  * @throws MpmError FOLDER_MISSING, MIGRATION_INVALID for what is wrong with its names
  */
-export async function readCoreFolder(folder: string, plugin?: string): Promise<CoreFolder> {
-  const { migrations, problems } = listFolder(folder);
+export async function readCoreFolder(folder: string, naming: Naming, plugin?: string): Promise<CoreFolder> {
+  const { migrations, problems } = listFolder(folder, naming);
   if (problems.length) throw oneError(folder, problems);
   const names = migrations.flatMap(({ file, downFile }) =>
     downFile === undefined ? [file] : [file, downFile],
@@ -53,7 +56,7 @@ export async function readCoreFolder(folder: string, plugin?: string): Promise<C
     const own = plugin === undefined ? {} : { plugin };
     return [file, { file, folder, checksum: checksumOfFile(path), size: statSync(path).size, ...own }];
   });
-  return { folder, files: new Map(files), outside };
+  return { folder, naming, files: new Map(files), outside };
 }
 
 /**
@@ -64,7 +67,7 @@ export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]
   const folders = [core, ...plugins];
   const all = folders.flatMap(({ files }) => [...files.values()]);
   const names = all.map(({ file }) => file);
-  const { problems } = arrange(core.folder, names.filter(isTopLevel));
+  const { problems } = arrange(core.folder, names.filter(isTopLevel), core.naming, isRead);
   const files = new Map<string, CoreFile>();
   for (const each of all) {
     const other = files.get(each.file);
@@ -72,8 +75,11 @@ export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]
     files.set(each.file, each);
   }
   if (problems.length) throw oneError(core.folder, problems);
-  return { folder: core.folder, files, outside: folders.flatMap(({ outside }) => outside) };
+  return { ...core, files, outside: folders.flatMap(({ outside }) => outside) };
 }
+
+/** Each of the folders was read by itself: what has no number in one of them is a migration. */
+const isRead = (): boolean => true;
 
 /** What migrations import lies in sub-folders, or is no module. */
 function isTopLevel(file: string): boolean {
@@ -115,7 +121,7 @@ export function syncFolder(
       if (!isTopLevel(file) && existsSync(join(folder, file))) present?.add(file);
     }
     const inspection = inspect(folder, manifest);
-    const plan = planFolder(core.files, manifest, present ?? new Set(), inspection.contentOf, options);
+    const plan = planFolder(core, manifest, present ?? new Set(), inspection.contentOf, options);
     if (!options.dryRun && !plan.clashes.length) {
       apply(core, folder, plan, { owner, before: manifest, isNew: present === undefined });
       inspection.confirm(plan);

@@ -1,4 +1,5 @@
-import { compareVersions, parseFileName, versionOf } from '../../engine/source/name.ts';
+import { type Naming, parseFileName, versionKey } from '../../engine/source/name.ts';
+import { clashesOf } from '../../engine/source/name-rules.ts';
 import type { Copy, Manifest } from './manifest.ts';
 
 /** A file of the core folder, or of a plugin's. */
@@ -39,7 +40,7 @@ export interface SyncFlags {
  * @param contentOf what a file holds now; asked only for copies and for what has a core file's name
  */
 export function planFolder(
-  core: ReadonlyMap<string, CoreFile>,
+  { files: core, naming }: { files: ReadonlyMap<string, CoreFile>; naming: Naming },
   { copies: known }: Manifest,
   present: ReadonlySet<string>,
   contentOf: (file: string) => Copy,
@@ -94,34 +95,54 @@ export function planFolder(
       plan.copies[file] = copy;
     }
   }
-  plan.clashes.push(...sameVersions(core, present, plan));
+  plan.clashes.push(...sameVersions(core, naming, present, plan));
   return plan;
 }
 
 /** Files of other names that take the number of a core file: the folder would be refused. */
 function sameVersions(
   core: ReadonlyMap<string, CoreFile>,
+  naming: Naming,
   present: ReadonlySet<string>,
   plan: FolderPlan,
 ): FolderPlan['clashes'] {
   const pruned = new Set(plan.prune);
-  const others = [...present].filter((file) => !core.has(file) && !pruned.has(file) && parseFileName(file));
+  const others = named([...present].filter((file) => !core.has(file) && !pruned.has(file)));
   if (!others.length) return [];
-  const byVersion = new Map([...core.keys()].map((file) => [canonical(file), file]));
+  const ofCore = new Map<string, NamedFile[]>();
+  for (const file of named([...core.keys()])) {
+    const same = ofCore.get(keyOf(file));
+    if (same) same.push(file);
+    else ofCore.set(keyOf(file), [file]);
+  }
   return others.flatMap((own) => {
-    const file = byVersion.get(canonical(own));
-    // The other half of a pair has the same number.
-    if (file === undefined || isPair(own, file)) return [];
-    const remedy = plan.stale.includes(own)
+    // The other half of a pair has the same name.
+    const same = (ofCore.get(keyOf(own)) ?? []).filter((each) => !isPair(own.file, each.file));
+    const clash = same.flatMap((each) =>
+      clashesOf([each, own], naming, ({ file }) => file).map(({ hint }) => ({ core: each.file, hint })),
+    )[0];
+    if (!clash) return [];
+    const remedy = plan.stale.includes(own.file)
       ? `its core file is gone: mpm-migrate sync --prune removes it`
-      : `give another number to the one that isn't applied anywhere yet`;
-    return [{ own, core: file, remedy }];
+      : clash.hint;
+    return [{ own: own.file, core: clash.core, remedy }];
   });
 }
 
-function canonical(file: string): string {
-  const version = versionOf(file);
-  return compareVersions(version, '0') === 0 ? '0' : version.replace(/^0+/, '');
+interface NamedFile {
+  name: string;
+  file: string;
+}
+
+function named(files: readonly string[]): NamedFile[] {
+  return files.flatMap((file) => {
+    const name = parseFileName(file)?.name;
+    return name === undefined ? [] : [{ name, file }];
+  });
+}
+
+function keyOf({ name }: NamedFile): string {
+  return versionKey(name) || name;
 }
 
 function isPair(one: string, other: string): boolean {

@@ -88,7 +88,8 @@ export async function move(config: Config, wanted: string, input: MoveInput): Pr
       });
     });
     const done = `the old database "${tenant.database}" on server "${tenant.server}" is closed to all connections. When you no longer need it: drop database ${identifier(tenant.database)};`;
-    const notCompared = 'only the number of rows was compared, not the contents';
+    const notCompared =
+      'only the number of rows was compared: if the copy was made before the hold, rows that were changed in between are old in it, and only the old database has them';
     return [...(input.countsOnly ? [notCompared] : []), done, ...folderAlong()];
   };
   return change(config, wanted, 'moved', act, input);

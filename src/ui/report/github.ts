@@ -1,3 +1,4 @@
+import type { FileProblem } from '../../errors.ts';
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, nameList, oneLine, plural } from '../format.ts';
@@ -14,21 +15,42 @@ function annotation(
 ): string {
   const names = nameList(tenants.map(tenantName), total);
   const title = total === 1 ? names : `${plural(total, 'tenant')} failed the same way`;
-  const { excerpt } = error;
-  const place: [string, string][] = excerpt
-    ? [
-        ['file', shortPath(excerpt.file)],
-        ['line', String(excerpt.line)],
-        ['col', String(excerpt.column)],
-      ]
-    : [];
-  const properties = [...place, ['title', oneLine(error.migration ? `${title}: ${error.migration}` : title)]]
-    .map(([key = '', value = '']) => `${key}=${escapeProperty(value)}`)
-    .join(',');
+  const { excerpt, problems } = error;
+  if (problems) return problemAnnotations(problems, shortPath, title);
   const [first] = tenants;
   const hint = error.hint?.replaceAll('{tenant}', first ? idWord(first.id) : 'NAME');
   const text = harmless([error.message, total > 1 ? names : '', hint].filter(Boolean).join('\n'));
-  return `::error ${properties}::${escapeData(text)}\n`;
+  const place = excerpt ? placeOf(excerpt, shortPath) : {};
+  return command({ ...place, title: error.migration ? `${title}: ${error.migration}` : title }, text);
+}
+
+/** One for each thing that is wrong with a file (histories 13). */
+export function problemAnnotations(
+  problems: readonly FileProblem[],
+  shortPath: (path: string) => string,
+  title: string,
+): string {
+  return problems
+    .map((problem) => {
+      const text = harmless([problem.message, problem.hint].filter(Boolean).join('\n'));
+      return command({ ...placeOf(problem, shortPath), title }, text);
+    })
+    .join('');
+}
+
+function placeOf(
+  { file, line, column }: Pick<FileProblem, 'file' | 'line' | 'column'>,
+  shortPath: (path: string) => string,
+): Record<string, string> {
+  if (line === undefined) return { file: shortPath(file) };
+  return { file: shortPath(file), line: String(line), col: String(column) };
+}
+
+function command(properties: Readonly<Record<string, string>>, text: string): string {
+  const written = Object.entries(properties).map(
+    ([key, value]) => `${key}=${escapeProperty(oneLine(value))}`,
+  );
+  return `::error ${written.join(',')}::${escapeData(text)}\n`;
 }
 
 // As in actions/toolkit, packages/core/src/command.ts.

@@ -57,8 +57,10 @@ mark { background: var(--mark); color: inherit; display: inline-block; min-width
 .bars .label { font-size: .7rem; color: var(--soft); border-top: 1px solid var(--line); padding-top: 4px; height: 34px; line-height: 1.2; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: 4px 8px 4px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
-th, td:nth-child(2) { white-space: nowrap; }
+th, table:not(.plain) td:nth-child(2) { white-space: nowrap; }
+.wide { overflow-x: auto; }
+.plain { min-width: 760px; } .plain td { min-width: 4.5rem; vertical-align: top; } .plain td:nth-child(2) { min-width: 16rem; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; }
-td:nth-child(n+3), th:nth-child(n+3) { text-align: right; white-space: nowrap; }
+table:not(.plain) :is(td, th):nth-child(n+3) { text-align: right; white-space: nowrap; }
 @media print { body { background: #fff; } .tile { print-color-adjust: exact; } }
 `;

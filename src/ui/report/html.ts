@@ -3,7 +3,7 @@ import { count, duration, plural } from '../format.ts';
 import type { ErrorViewOptions } from '../views/error.ts';
 import { tenantName } from '../views/tenant.ts';
 import { errorBlock, failureSections, histogram, noticeList, slowestTable } from './html-sections.ts';
-import { STYLE } from './html-style.ts';
+import { PAGE_END, pageHead } from './html-page.ts';
 import type { AllResults } from './json.ts';
 import { Durations, escapeAttribute, escapeMarkup } from './markup.ts';
 
@@ -52,7 +52,7 @@ export async function* htmlReport(
   yield '</section>\n';
   yield histogram(durations.bars());
   yield slowestTable(slowest);
-  yield '</main>\n</body>\n</html>\n';
+  yield PAGE_END;
 }
 
 function head(report: RunReport): string {
@@ -65,30 +65,18 @@ function head(report: RunReport): string {
       : counts.total === 0
         ? 'No tenant matches: nothing to do'
         : `All ${plural(counts.total, 'tenant')} are done`;
-  const title = `${verb} ${selection}${run === null ? '' : ` (run ${run})`}`;
-  const facts: [string, string][] = [
-    ['Run', run === null ? 'not recorded' : String(run)],
-    ['Started', `${startedAt.slice(0, 19).replace('T', ' ')} UTC`],
-    ['Took', duration(durationMs)],
-    ['mpm-migrate', toolVersion],
-  ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escapeMarkup(`mpm-migrate ${title}`)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<header>
-<h1><code>mpm-migrate ${escapeMarkup(`${verb} ${selection}`)}</code></h1>
-<p class="verdict ${wrong || interrupted ? 'wrong' : 'fine'}"><span aria-hidden="true">${wrong || interrupted ? '✖' : '✔'}</span> ${escapeMarkup(verdict)}</p>
-<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeMarkup(value)}</dd></div>`).join('')}</dl>
-</header>
-`;
+  return pageHead({
+    command: `${verb} ${selection}`,
+    about: run === null ? '' : `run ${run}`,
+    verdict,
+    fine: !wrong && !interrupted,
+    facts: [
+      ['Run', run === null ? 'not recorded' : String(run)],
+      ['Started', `${startedAt.slice(0, 19).replace('T', ' ')} UTC`],
+      ['Took', duration(durationMs)],
+      ['mpm-migrate', toolVersion],
+    ],
+  });
 }
 
 function legend({ counts }: RunReport): string {

@@ -8,10 +8,14 @@ export function doctorText({ findings, warnings, errors }: DoctorReport, theme: 
   const { symbols, good, warn, bad, dim } = theme;
   const mark = { ok: good(symbols.tick), warning: warn(symbols.warning), error: bad(symbols.cross) };
   const width = Math.max(...findings.map(({ about }) => about.length));
-  const lines = findings.flatMap(({ about, level, message, remedy }: Finding) => [
-    `${mark[level]} ${dim(about.padEnd(width))}  ${level === 'ok' ? '' : `${level}: `}${oneLine(message)}`,
-    ...(remedy ? [`${' '.repeat(width + 4)}${oneLine(remedy)}`] : []),
-  ]);
+  const lines = findings.flatMap(({ about, level, message, remedy, problems }: Finding) => {
+    const [first = '', ...rest] = problems ? message.split('\n') : [message];
+    return [
+      `${mark[level]} ${dim(about.padEnd(width))}  ${level === 'ok' ? '' : `${level}: `}${oneLine(first)}`,
+      ...rest.map((line) => `${' '.repeat(width + 4)}${/^ */.exec(line)?.[0] ?? ''}${oneLine(line)}`),
+      ...(remedy ? [`${' '.repeat(width + 4)}${oneLine(remedy)}`] : []),
+    ];
+  });
   const parts = [errors ? plural(errors, 'error') : '', warnings ? plural(warnings, 'warning') : ''].filter(
     Boolean,
   );

@@ -89,6 +89,7 @@ function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions):
   const file = oneLine(shortPath?.(path) ?? path);
   const header = `-- ${oneLine(name)}  (${file}, ${plural(tenants, 'tenant')}${how})`;
   if (kind === 'module') return [header, '-- code: its SQL is known only when it runs'];
+  if (kind === 'foreign') return [header, "-- another tool's: it can't be run here"];
   return [header, harmless(sql ?? '').trim() || '-- nothing: the up section is empty'];
 }
 

@@ -84,6 +84,8 @@ export function runText(run: RunRow, tenants: readonly TenantRecord[], theme: Th
           `Retry them:   ${theme.command(`mpm-migrate ${run.verb} --failed=${run.number}${run.verb === 'exec' ? ' …' : ''}`)}`,
         ]
       : [];
+  if (run.verb === 'up' && tenants.some(({ applied }) => applied.length))
+    next.push(`Revert it:    ${theme.command(`mpm-migrate down --run ${run.number}`)}`);
   return `${[head, lines, [total, ...next].filter(Boolean)]
     .filter((block) => block.length > 0)
     .map((block) => block.join('\n'))
