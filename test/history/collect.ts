@@ -45,25 +45,34 @@ function listFiles(folder: string): string[] {
     .toSorted();
 }
 
-/** `1_x.sql`, or a pair `1_x.up.sql` and `1_x.down.sql` that have only the number in common; by that number. */
+/**
+ * `1_x.sql`, or a pair `1_x.up.sql` and `1_x.down.sql`, by the number in front. A way down whose slug is another belongs
+ * to the only way up of its number.
+ */
 const numbered =
   (pattern: RegExp, noTransaction: (sql: string) => boolean = () => false): Reader =>
   (files, read, passBy) => {
-    const steps = new Map<string, Step & { number: bigint }>();
+    const steps = new Map<string, Step>();
     for (const file of files) {
-      const [, stem = '', number = '', direction = 'up', extension = ''] = pattern.exec(file) ?? [];
+      const [, stem = '', direction = 'up', extension = ''] = pattern.exec(file) ?? [];
       if (!stem) {
         passBy(file);
         continue;
       }
-      const step = steps.get(number) ?? { name: stem, file, number: BigInt(number) };
-      steps.set(number, step);
+      const step = steps.get(stem) ?? { name: stem, file };
+      steps.set(stem, step);
       if (extension !== 'sql') step.foreign = extension;
       const sql = read(file);
       step[direction as 'up' | 'down'] = { sql, transaction: !noTransaction(sql) };
-      if (direction === 'up') Object.assign(step, { name: stem, file });
+      if (direction === 'up') step.file = file;
     }
-    return sorted([...steps.values()], (a, b) => compareBig(a.number, b.number));
+    for (const stray of [...steps.values()].filter(({ up }) => !up)) {
+      const ups = [...steps.values()].filter((step) => step.up && byNumber(step, stray) === 0);
+      if (ups.length !== 1 || ups[0]!.down) continue;
+      ups[0]!.down = stray.down!;
+      steps.delete(stray.name);
+    }
+    return sorted([...steps.values()], byNumber);
   };
 
 /** `NAME.sql` with a way up and one down in it. */
@@ -128,9 +137,9 @@ const READERS = {
     byNumber,
   ),
 
-  'golang-migrate': numbered(/^((\d+)_.*)\.(up|down)\.(.*)$/),
-  sqlx: numbered(/^((\d+)_.*?)(?:\.(up|down))?\.(sql)$/, (sql) => sql.startsWith('-- no-transaction')),
-  plain: numbered(/^((\d+).*?)(?:\.(up|down))?\.(sql)$/),
+  'golang-migrate': numbered(/^(\d+_.*)\.(up|down)\.(.*)$/),
+  sqlx: numbered(/^(\d+_.*?)(?:\.(up|down))?\.(sql)$/, (sql) => sql.startsWith('-- no-transaction')),
+  plain: numbered(/^(\d+.*?)(?:\.(up|down))?\.(sql)$/),
 
   atlas: halved(
     /^(.*)\.(sql)$/,
