@@ -2,7 +2,7 @@ import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
 import { mentioning } from './sql/mention.ts';
 import type { Migration } from './migration.ts';
-import { compareNames, isCalled } from './source/name.ts';
+import { isCalled, type Order } from './source/name.ts';
 import {
   describeState,
   listNames,
@@ -11,6 +11,7 @@ import {
   refuseUnrunnable,
   type Refusal,
 } from './remedy.ts';
+import { refuseReordered } from './history/reordered.ts';
 import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
 
 /** What `up` would do to one database, decided from files and history alone (engine 8). */
@@ -35,6 +36,8 @@ export interface PlanOptions {
   acceptChanged?: boolean;
   /** Go no further than this migration: a name or a version. */
   to?: string;
+  /** What the migrations are ordered by; by default their versions. */
+  order?: Order;
   /** Resume this failed or interrupted migration and do nothing else, whatever else is there. */
   only?: string;
 }
@@ -62,9 +65,9 @@ export function planUp(
   rows: readonly HistoryRow[],
   options: PlanOptions = {},
 ): Plan {
-  const entries = statesOf(migrations, rows);
-  const limit = options.to === undefined ? undefined : findMigration(migrations, options.to).name;
-  const inReach = (entry: StateEntry) => limit === undefined || compareNames(entry.name, limit) <= 0;
+  const { order = 'version' } = options;
+  const entries = statesOf(migrations, rows, order);
+  const reached = new Set(reachOf(migrations, options.to));
 
   const held = groupByState(entries.filter((entry) => REFUSED.has(entry.state)));
   const { only } = options;
@@ -88,6 +91,9 @@ export function planUp(
     const why = passes(state);
     return why === undefined ? [] : [`${why}: ${message}`];
   });
+  const reordered = refuseReordered(rows, order);
+  if (!options.force) refusals.push(...reordered);
+  else notices.push(...reordered.map(({ message }) => `--force: ${message}`));
   const future = entries.filter((entry) => entry.state === 'future').length;
   if (future)
     notices.push(
@@ -100,8 +106,8 @@ export function planUp(
   const runnable = (state: MigrationState): boolean =>
     state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
   const pending = entries
-    .filter((entry) => runnable(entry.state) && inReach(entry))
-    .flatMap((entry) => entry.migration ?? []);
+    .flatMap((entry) => (runnable(entry.state) ? (entry.migration ?? []) : []))
+    .filter((migration) => reached.has(migration));
   return {
     entries,
     pending,
@@ -128,8 +134,6 @@ export function planAfter(migrations: readonly Migration[], count: number, optio
 }
 
 function makePlanAfter(migrations: readonly Migration[], count: number, { to, only }: PlanOptions): Plan {
-  const limit = to === undefined ? undefined : findMigration(migrations, to).name;
-  const inReach = (migration: Migration) => limit === undefined || compareNames(migration.name, limit) <= 0;
   const entries = migrations
     .filter(({ withdrawn }, index) => index < count || !withdrawn)
     .map((migration, index): StateEntry => ({
@@ -139,10 +143,17 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
     }));
   // Nothing of such a history is half-done.
   const left = only === undefined ? migrations.slice(count) : [];
-  const pending = left.filter((migration) => !migration.withdrawn && inReach(migration));
+  const reached = new Set(reachOf(migrations, to));
+  const pending = left.filter((migration) => !migration.withdrawn && reached.has(migration));
   const refusals = refuseUnrunnable(pending);
   const notices = withdrawnNotices(left);
   return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
+}
+
+/** Those up to a limit, a name or a version. */
+function reachOf(migrations: readonly Migration[], to: string | undefined): readonly Migration[] {
+  if (to === undefined) return migrations;
+  return migrations.slice(0, migrations.indexOf(findMigration(migrations, to)) + 1);
 }
 
 /** Of migrations that are not applied. */
@@ -180,6 +191,8 @@ export interface DownOptions {
   steps?: number;
   /** Take back all that was applied after this one, by name or version; `0` takes back everything. */
   to?: string;
+  /** As of {@link PlanOptions}. */
+  order?: Order;
   /** Take back all of this plugin, wherever it stands in the history. */
   plugin?: string;
   /** Take back what this run applied, where nothing was applied after it. */
@@ -199,7 +212,9 @@ export function planDown(
   options: DownOptions = {},
 ): DownPlan {
   const byName = new Map(migrations.map((migration) => [migration.name, migration]));
-  const states = new Map(statesOf(migrations, rows).map((entry) => [entry.name, entry]));
+  const states = new Map(
+    statesOf(migrations, rows, options.order ?? 'version').map((entry) => [entry.name, entry]),
+  );
   const { plugin } = options;
   const applied = rows
     // What an uninstalled plugin left is taken back only when that is asked for.
@@ -337,7 +352,7 @@ function calledSo<T extends { name: string }>(all: readonly T[], wanted: string)
 }
 
 function ambiguous(wanted: string, found: readonly { name: string }[]): MpmError {
-  const names = listNames(found.map(({ name }) => name));
+  const names = found.map(({ name }) => name).join(', ');
   return new MpmError('USAGE', `--to ${wanted}: more than one migration has that version: ${names}`, {
     subject: wanted,
     hint: `Give the whole name, for example --to ${shellWord(found[0]?.name ?? '')}.`,

@@ -4,7 +4,7 @@ import type { Config } from '../config/define.ts';
 import type { MpmError } from '../errors.ts';
 import type { Migration } from '../engine/migration.ts';
 import { readPlugins } from '../tenants/folders/plugins.ts';
-import { compareNames, parseFileName } from '../engine/source/name.ts';
+import { compareNames, type Order, parseFileName } from '../engine/source/name.ts';
 import { collecting, oneError } from '../engine/source/problems.ts';
 import { findMigration } from '../engine/plan.ts';
 import { type MigrationCache, type MigrationSet, readMigrations } from '../engine/source/source.ts';
@@ -48,8 +48,9 @@ async function findOwn(tenants: string, name: string): Promise<string | undefine
 export function limitedTo(
   migrations: readonly Migration[],
   to: string | undefined,
+  order: Order,
 ): { migrations: readonly Migration[]; to?: string } {
   if (to === undefined) return { migrations };
-  const last = migrations.findLast((migration) => compareNames(migration.name, to) <= 0);
+  const last = migrations.findLast((migration) => compareNames(migration.name, to, order) <= 0);
   return last ? { migrations, to: last.name } : { migrations: [] };
 }

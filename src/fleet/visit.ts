@@ -77,7 +77,7 @@ export function visit<D>(
       try {
         const { files } = work;
         const set = files && (await tenantSet(row, files.core, context.config, files.cache));
-        const limited = limitedTo(set?.migrations ?? [], files?.to);
+        const limited = limitedTo(set?.migrations ?? [], files?.to, context.config.migrations.order);
         const { migrations, ...limit } = limited;
         const attempt = await work.visit({
           tenant: row,
@@ -126,6 +126,7 @@ function optionsFor(
   const ref = refOf(tenant);
   return {
     history: config.history,
+    order: config.migrations.order,
     pace: config.pace,
     run,
     actor: config.actor,

@@ -3,7 +3,7 @@ import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { GUARD, guard, type HistoryTable } from '../engine/history/history.ts';
-import { type Reached, selectReached } from '../engine/history/stamp.ts';
+import { type MayHaveReached, type Reached, reachedOf, selectReached } from '../engine/history/stamp.ts';
 import { isUntrusted, mayBeRead } from '../engine/history/trust.ts';
 import type { Lease } from '../postgres/lease.ts';
 import { isServerError, SQLSTATE } from '../postgres/sqlstate.ts';
@@ -63,7 +63,8 @@ export class HeadGuard {
   ): Promise<Reached> {
     const lease = await borrow();
     try {
-      const reached = await readReached(lease, this.#history(), select);
+      const found = await readReached(lease, this.#history(), select);
+      const reached = reachedOf(found, atLeast);
       const known = this.#heads.get(id) ?? new Map();
       this.#heads.set(id, known.set(atLeast, { ...reached, readAt: performance.now() }));
       return reached;
@@ -80,9 +81,9 @@ export class HeadGuard {
 }
 
 /** Only of a history that is ours (engine 34). */
-async function readReached(lease: Lease, history: HistoryTable, select: string): Promise<Reached> {
-  const [row] = await lease.own<Reached>(`${guard(mayBeRead(history), GUARD.untrusted)};\n${select}`);
-  return row ?? { head: null, there: false };
+async function readReached(lease: Lease, history: HistoryTable, select: string): Promise<MayHaveReached> {
+  const [row] = await lease.own<MayHaveReached>(`${guard(mayBeRead(history), GUARD.untrusted)};\n${select}`);
+  return row ?? { head: null, names: [] };
 }
 
 function untrusted(id: string, cause: unknown): MpmError {

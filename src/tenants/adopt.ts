@@ -4,7 +4,7 @@ import { registerTenant } from '../central/list/registry.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { requireHistory, requireWhole } from '../engine/history/lost.ts';
-import { type DatabaseState, readStampInput, readState, type ReadOptions } from '../engine/history/read.ts';
+import { type DatabaseState, readStampInput, readState, type StateOptions } from '../engine/history/read.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { lossOf, placeOf, withConnection } from '../postgres/connect.ts';
 import { checkDatabaseName } from '../postgres/database.ts';
@@ -93,7 +93,7 @@ async function inspectDatabase(config: Config, server: string, database: string)
 /** What `up` will refuse it for, with what to type. */
 async function problemsOf(
   connection: Connection,
-  options: ReadOptions,
+  options: StateOptions,
   found: DatabaseState,
 ): Promise<string[]> {
   try {

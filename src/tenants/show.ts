@@ -69,7 +69,14 @@ async function readHistory(config: Config, tenant: Tenant): Promise<NonNullable<
     applicationName: `mpm-migrate/show/${tenant.id}`,
     connectTimeout: config.pace.connectTimeout,
   };
-  const { plan, count } = await inspect(target, { migrations }, { history: config.history });
+  const { plan, count } = await inspect(
+    target,
+    { migrations },
+    {
+      history: config.history,
+      order: config.migrations.order,
+    },
+  );
   return {
     head: plan.head,
     applied: count,

@@ -44,20 +44,20 @@ const mend =
 const CLEAN: Record<string, Act> = {
   up: (url, set) => up(url, set, HOW),
   down: (url, set) => down(url, set, HOW),
-  baseline: mend(({ migrations: all }, rows) => decideBaseline(all, rows, '4_d')),
+  baseline: mend(({ migrations: all }, rows) => decideBaseline(all, rows, '4_d', 'version')),
 };
 
 /** The third stopped at its second statement. */
 const HALF: Record<string, Act> = {
   'resolve --retry': (url, set) => up(url, set, { ...HOW, only: '3_c' }),
   'resolve --rolled-back': mend(({ migrations: all }, rows) =>
-    decideResolve(all, rows, '3_c', 'rolled-back'),
+    decideResolve(all, rows, '3_c', 'rolled-back', 'version'),
   ),
 };
 
 /** Applied behind the second, though in front of it by name, is one whose file is gone. */
 const GONE: Record<string, Act> = {
-  'repair --missing': mend(({ migrations: all }, rows) => decideRepair(all, rows, 'missing', [])),
+  'repair --missing': mend(({ migrations: all }, rows) => decideRepair(all, rows, 'missing', [], 'version')),
   'up --force': (url, set) => up(url, set, { ...HOW, force: true }),
 };
 

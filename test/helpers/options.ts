@@ -3,6 +3,7 @@ import type { MigrateOptions } from '../../src/engine/apply/migrate.ts';
 /** Options of the engine that a test wants: nothing waits for long, nothing is tried again. */
 export const OPTIONS: MigrateOptions = {
   history: { schema: 'mpm_migrate', table: 'history' },
+  order: 'version',
   pace: {
     lockTimeout: 1000,
     statementTimeout: 0,

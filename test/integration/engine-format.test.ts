@@ -85,7 +85,7 @@ test('engine 57: a history of 0.1.0 is read as it is, by a role that only reads'
     reader.password = 'x';
     const set = await migrations({ ...FILES, ...THIRD });
     const before = await commentOf(url);
-    const { plan, count } = await inspect(targetOf(reader.href), set, { history: OPTIONS.history });
+    const { plan, count } = await inspect(targetOf(reader.href), set, OPTIONS);
     expect(count).toBe(2);
     expect(plan).toMatchObject({ refusals: [], pending: [{ name: '3_c' }], head: '2_b' });
     expect(await commentOf(url)).toBe(before);
@@ -201,7 +201,7 @@ test('engine 57: a newer format is refused by its number, and nothing is written
   expect(result).toMatchObject(refused);
   expect(result.error?.message).toContain('format 3');
   expect(await down(url, set)).toMatchObject(refused);
-  await expect(inspect(targetOf(url), set, { history: OPTIONS.history })).rejects.toMatchObject({
+  await expect(inspect(targetOf(url), set, OPTIONS)).rejects.toMatchObject({
     code: 'HISTORY_NEWER',
   });
   expect(await historyOf(url)).toEqual(['1_a applied', '2_b applied']);

@@ -54,7 +54,7 @@ const meters = [migration('2_m', 'meters'), migration('11_m', 'meters')];
 const solar = [migration('4_s', 'solar')];
 const all = mergeMigrations([core, meters, solar]);
 const states = (migrations: readonly Migration[], history: HistoryRow[]) =>
-  Object.fromEntries(statesOf(migrations, history).map(({ name, state }) => [name, state]));
+  Object.fromEntries(statesOf(migrations, history, 'version').map(({ name, state }) => [name, state]));
 
 describe('core and plugins in one order', () => {
   test('by number, wherever they are from', () => {

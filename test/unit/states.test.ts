@@ -82,11 +82,14 @@ describe('engine 21: every state is a word of its own, with its remedy', () => {
     ['8_head', 'applied'],
     ['9_pending', 'pending'],
   ])('%s is %s', (name, state) => {
-    expect(statesOf(migrations, rows).find((entry) => entry.name === name)?.state).toBe(state);
+    expect(statesOf(migrations, rows, 'version').find((entry) => entry.name === name)?.state).toBe(state);
   });
 
   test('applied without a file, behind the last file: future', () => {
-    expect(statesOf(migrations, future).at(-1)).toMatchObject({ name: '99_future', state: 'future' });
+    expect(statesOf(migrations, future, 'version').at(-1)).toMatchObject({
+      name: '99_future',
+      state: 'future',
+    });
   });
 
   test('the plan refuses what needs a person, each with the exact command', () => {
@@ -139,23 +142,25 @@ describe('engine 21: every state is a word of its own, with its remedy', () => {
 
 describe('engine 24, 25: what each verb changes, by state', () => {
   test('repair: of its kind only, and only what is named', () => {
-    expect(decideRepair(migrations, future, 'checksums', [])).toMatchObject([
+    expect(decideRepair(migrations, future, 'checksums', [], 'version')).toMatchObject([
       { action: 'accept', name: '3_changed' },
     ]);
-    expect(decideRepair(migrations, future, 'missing', [])).toMatchObject([
+    expect(decideRepair(migrations, future, 'missing', [], 'version')).toMatchObject([
       { action: 'forget', name: '4_missing' },
     ]);
-    expect(decideRepair(migrations, rows, 'missing', ['3_changed'])).toEqual([]);
-    expect(repairable(migrations, rows, 'checksums').map(({ name }) => name)).toEqual(['3_changed']);
+    expect(decideRepair(migrations, rows, 'missing', ['3_changed'], 'version')).toEqual([]);
+    expect(repairable(migrations, rows, 'checksums', 'version').map(({ name }) => name)).toEqual([
+      '3_changed',
+    ]);
   });
 
   test('baseline: what the history lacks up to there, whatever its state; twice is a no-op', () => {
-    const changes = decideBaseline(migrations, rows, '8_head');
+    const changes = decideBaseline(migrations, rows, '8_head', 'version');
     expect(changes).toMatchObject([{ action: 'record', name: '7_late' }]);
     const after = rowsAfter(rows, changes);
     expect(after.at(-1)).toEqual({ name: '7_late', checksum: 'v1:7_late', state: 'baseline' });
-    expect(decideBaseline(migrations, after as HistoryRow[], '8_head')).toEqual([]);
-    expect(decideBaseline(migrations, [], '2_baseline').map(({ name }) => name)).toEqual([
+    expect(decideBaseline(migrations, after as HistoryRow[], '8_head', 'version')).toEqual([]);
+    expect(decideBaseline(migrations, [], '2_baseline', 'version').map(({ name }) => name)).toEqual([
       '1_applied',
       '2_baseline',
     ]);
@@ -172,7 +177,8 @@ describe('engine 24, 25: what each verb changes, by state', () => {
     ['9_pending', 'it is pending'],
     ['10_nothing', 'there is no such migration'],
   ])('resolve %s', (name, refused) => {
-    const settle = (as: 'applied' | 'rolled-back') => () => decideResolve(migrations, rows, name, as);
+    const settle = (as: 'applied' | 'rolled-back') => () =>
+      decideResolve(migrations, rows, name, as, 'version');
     const said = (as: 'applied' | 'rolled-back') => {
       try {
         return settle(as)().map(({ action }) => action);
@@ -186,11 +192,11 @@ describe('engine 24, 25: what each verb changes, by state', () => {
   });
 
   test('engine 30: the stamp after a change is that of the rows after it', () => {
-    const accept = decideRepair(migrations, rows, 'checksums', []);
+    const accept = decideRepair(migrations, rows, 'checksums', [], 'version');
     expect(rowsAfter(rows, accept)[2]).toMatchObject({ name: '3_changed', checksum: 'v1:3_changed' });
-    const applied = decideResolve(migrations, rows, '5_failed', 'applied');
+    const applied = decideResolve(migrations, rows, '5_failed', 'applied', 'version');
     expect(rowsAfter(rows, applied)[4]).toMatchObject({ name: '5_failed', state: 'applied' });
-    const forgotten = decideResolve(migrations, rows, '6_interrupted', 'rolled-back');
+    const forgotten = decideResolve(migrations, rows, '6_interrupted', 'rolled-back', 'version');
     expect(rowsAfter(rows, forgotten).map(({ name }) => name)).not.toContain('6_interrupted');
   });
 });

@@ -3,6 +3,7 @@ import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import type { HistoryTable } from '../../engine/history/history.ts';
 import type { Migration } from '../../engine/migration.ts';
+import type { Order } from '../../engine/source/name.ts';
 import { builtInSets } from '../central.ts';
 import { builtInMigrations } from './built-in.ts';
 
@@ -10,6 +11,7 @@ import { builtInMigrations } from './built-in.ts';
 export interface CentralSet {
   set: 'ledger' | 'registry' | 'central';
   history: HistoryTable;
+  order: Order;
   migrations: readonly Migration[];
 }
 
@@ -18,6 +20,7 @@ export async function centralMigrationSets(config: Config): Promise<CentralSet[]
   const ours = builtInSets(config).map(({ set, list, history }): CentralSet => ({
     set,
     history: { ...history, owners: config.history.owners },
+    order: 'version',
     migrations: builtInMigrations(set, list),
   }));
   const clash = ours.find(
@@ -36,5 +39,5 @@ export async function centralMigrationSets(config: Config): Promise<CentralSet[]
   if (!existsSync(config.migrations.central)) return ours;
   const { readMigrations } = await import('../../engine/source/source.ts');
   const { migrations } = await readMigrations(config.migrations.central, 'central', config.migrations);
-  return [...ours, { set: 'central', history: config.history, migrations }];
+  return [...ours, { set: 'central', history: config.history, order: config.migrations.order, migrations }];
 }

@@ -35,13 +35,13 @@ export async function repairCentral(
 ): Promise<CentralRepairReport> {
   const set = (await centralMigrationSets(config)).find((each) => each.set === 'central');
   if (!set) throw noFolder(config);
-  const { migrations } = set;
+  const { migrations, order } = set;
   const migrate = { ...migrateOptions(config, set, options), migrations, write };
   const { changes } = await editHistory(centralTarget(config), migrate, (rows) => {
-    const found = repairable(migrations, rows, kind).map(({ name }) => name);
+    const found = repairable(migrations, rows, kind, order).map(({ name }) => name);
     const unmet = names.filter((name) => !found.includes(name));
     if (unmet.length) throw notSo(unmet, found, kind);
-    return decideRepair(migrations, rows, kind, names);
+    return decideRepair(migrations, rows, kind, names, order);
   });
   const { database } = describeUrl(config.central.url);
   const said = changes.map(({ action, name, why }) => ({ action, name, why }));

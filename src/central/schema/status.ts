@@ -85,6 +85,7 @@ union all select current_setting('server_version'), null, 0 order by 2 nulls fir
 async function inspectSets(config: Config, set: CentralSet): Promise<CentralSetStatus> {
   const { plan, count } = await inspect(centralTarget(config), set, {
     history: set.history,
+    order: set.order,
     central: true,
     allowNonEmpty: true,
   });

@@ -90,12 +90,13 @@ export async function centralDown(
 
 export function migrateOptions(
   config: Config,
-  { set, history }: CentralSet,
+  { set, history, order }: CentralSet,
   options: CentralOptions,
 ): MigrateOptions {
   const { to, force, signal, cancel, onMigration, onWaiting } = options;
   return {
     history,
+    order,
     pace: config.pace,
     run: 'central',
     actor: config.actor,

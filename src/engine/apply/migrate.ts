@@ -35,6 +35,7 @@ export function attemptDown(
 ): Promise<Attempt> {
   const { to, steps, ofRun, plugin, leaveLater, only, force, acceptChanged } = options;
   const depth: DownOptions = {
+    order: options.order,
     ...(to !== undefined && { to }),
     ...(steps !== undefined && { steps }),
     ...(ofRun !== undefined && { ofRun }),

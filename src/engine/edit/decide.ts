@@ -1,7 +1,7 @@
 import { MpmError } from '../../errors.ts';
 import type { Change } from './edit-history.ts';
 import type { Migration } from '../migration.ts';
-import { compareNames } from '../source/name.ts';
+import { compareNames, type Order } from '../source/name.ts';
 import { isStamped, parseStamp, stampOf } from '../history/stamp.ts';
 import { type HistoryRow, type StateEntry, statesOf } from '../history/state.ts';
 
@@ -16,9 +16,10 @@ export function repairable(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
   kind: Exclude<RepairKind, 'stamp'>,
+  order: Order,
 ): StateEntry[] {
   const wanted = kind === 'missing' ? 'missing' : 'changed';
-  return statesOf(migrations, rows).filter(({ state }) => state === wanted);
+  return statesOf(migrations, rows, order).filter(({ state }) => state === wanted);
 }
 
 /** What `repair` changes, of one kind (engine 25); of the names, those that are so here; all when none is given. */
@@ -27,8 +28,9 @@ export function decideRepair(
   rows: readonly HistoryRow[],
   kind: Exclude<RepairKind, 'stamp'>,
   names: readonly string[],
+  order: Order,
 ): Change[] {
-  return repairable(migrations, rows, kind)
+  return repairable(migrations, rows, kind, order)
     .filter(({ name }) => names.length === 0 || names.includes(name))
     .flatMap(({ name, migration }): Change[] => {
       if (kind === 'missing') return [{ action: 'forget', name, why: 'repair: its file is gone' }];
@@ -77,10 +79,11 @@ export function decideBaseline(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
   last: string,
+  order: Order,
 ): Change[] {
   const recorded = new Set(rows.map(({ name }) => name));
   return migrations
-    .filter(({ name }) => compareNames(name, last) <= 0 && !recorded.has(name))
+    .filter(({ name }) => compareNames(name, last, order) <= 0 && !recorded.has(name))
     .map((migration) => ({
       action: 'record',
       name: migration.name,
@@ -101,8 +104,9 @@ export function decideResolve(
   rows: readonly HistoryRow[],
   name: string,
   as: Resolution,
+  order: Order,
 ): Change[] {
-  requireHalfDone(migrations, rows, name);
+  requireHalfDone(migrations, rows, name, order);
   if (as === 'rolled-back')
     return [{ action: 'forget', name, why: 'resolve: a person says that it was rolled back' }];
   const migration = migrations.find((each) => each.name === name);
@@ -114,10 +118,11 @@ export function requireHalfDone(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
   name: string,
+  order: Order,
 ): void {
   const half = rows.filter(({ state }) => state === 'failed' || state === 'running').map((row) => row.name);
   if (half.includes(name)) return;
-  const state = statesOf(migrations, rows).find((entry) => entry.name === name)?.state;
+  const state = statesOf(migrations, rows, order).find((entry) => entry.name === name)?.state;
   const what = state === undefined ? 'there is no such migration' : `it is ${state}`;
   throw new MpmError('USAGE', `${name} isn't failed or interrupted here: ${what}`, {
     subject: name,

@@ -20,8 +20,8 @@ export async function rehearseDown(
   rows: readonly HistoryRow[],
   { pace, admit, ...options }: MigrateOptions & { plugin: string; leaveLater?: boolean | undefined },
 ): Promise<void> {
-  const { plugin, leaveLater = false } = options;
-  const { steps, refusals } = planDown(migrations, rows, { plugin, leaveLater });
+  const { plugin, leaveLater = false, order } = options;
+  const { steps, refusals } = planDown(migrations, rows, { plugin, leaveLater, order });
   const scripts = steps.flatMap(({ migration: { down } }) =>
     down?.kind === 'sql' && down.options.transaction ? [down] : [],
   );

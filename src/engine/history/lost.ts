@@ -10,6 +10,7 @@ import {
   readStampInput,
   readState,
   type ReadOptions,
+  type StateOptions,
   planFor,
   readRows,
 } from './read.ts';
@@ -50,7 +51,7 @@ Other supported tools: mpm-migrate baseline --help`,
  */
 export async function requireWhole(
   connection: Connection,
-  options: ReadOptions,
+  options: StateOptions,
   found: DatabaseState,
   { comment }: Pick<StampInput, 'comment'>,
 ): Promise<'whole' | 'again'> {

@@ -19,6 +19,7 @@ import {
   tableName,
 } from './history.ts';
 import type { Migration } from '../migration.ts';
+import type { Order } from '../source/name.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from '../plan.ts';
 import { COPY_SCHEMAS, reachOf } from './shape.ts';
 import { stampOf } from './stamp.ts';
@@ -36,13 +37,18 @@ export interface DatabaseState extends HistorySummary {
   emptied: boolean;
 }
 
-export interface ReadOptions extends PlanOptions {
+export interface ReadOptions extends PlanOptions, StateOptions {
+  order: Order;
+}
+
+/** Which history is read, and whether a central database may have it. */
+export interface StateOptions {
   history: HistoryTable;
   central?: boolean;
 }
 
 /** Reads where a database stands, in one message; writes nothing and takes no lock (engine 26). */
-export async function readState(connection: Connection, options: ReadOptions): Promise<DatabaseState> {
+export async function readState(connection: Connection, options: StateOptions): Promise<DatabaseState> {
   const found = await stateOf(connection, options.history);
   if (found.database !== connection.database) {
     throw new MpmError(

@@ -4,7 +4,7 @@ import { identifier, literal } from '../../postgres/quote.ts';
 import type { HistoryPosition } from './fence.ts';
 import { type HistoryTable, tableName } from './history.ts';
 import type { Script } from '../migration.ts';
-import { versionOf } from '../source/name.ts';
+import { isCalled, versionsMeant } from '../source/name.ts';
 import { fingerprintLine, type HistoryRow } from './state.ts';
 
 /** Where a history stands, readable from outside its database (engine 30). */
@@ -97,30 +97,39 @@ export function stampOf(rows: readonly Pick<HistoryRow, 'name' | 'checksum' | 's
 
 /** How far a database has come, and whether a certain migration is in it. */
 export interface Reached {
-  /** The newest one, by its name; null without any. */
+  /** The last one that was applied; null without any. */
   head: string | null;
   there: boolean;
 }
 
+/** One row of {@link selectReached}: the names are of those that may be the migration. */
+export type MayHaveReached = Pick<Reached, 'head'> & { names: string[] };
+
 /**
- * One {@link Reached}: whether the migration itself is there. A newer head does not tell, because a tenant's own
- * migrations have numbers as well, and its folder may lack what core has. The history must be there.
+ * One {@link MayHaveReached}. The history must be there.
  * @param atLeast a version, or the whole name of a migration
- * @throws MpmError USAGE when that begins with no number
+ * @throws MpmError USAGE when it is empty
  */
 export function selectReached(history: HistoryTable, atLeast: string): string {
-  const version = versionOf(atLeast);
-  if (!version) {
-    throw new MpmError('USAGE', `atLeast: ${JSON.stringify(atLeast)} isn't a version or a migration`, {
+  if (atLeast === '') {
+    throw new MpmError('USAGE', "atLeast: an empty text isn't a version or a migration", {
       hint: "For example: { atLeast: '20260820140000' }",
     });
   }
-  const table = tableName(history);
-  const settled = `state in ('applied', 'baseline')`;
-  const wanted =
-    version === atLeast
-      ? `version::pg_catalog.numeric = ${literal(version)}::pg_catalog.numeric`
-      : `name = ${literal(atLeast)}`;
-  return `select (select name from ${table} where ${settled} order by version::pg_catalog.numeric desc, name collate "C" desc limit 1) as head,
-  exists (select from ${table} where ${settled} and ${wanted}) as there`;
+  const settled = `from ${tableName(history)} where state in ('applied', 'baseline')`;
+  const versions = versionsMeant(atLeast).map((version) => `pg_catalog.btrim(${literal(version)}, '0')`);
+  const wanted = [
+    `name = ${literal(atLeast)}`,
+    ...(versions.length ? [`pg_catalog.btrim(version, '0') in (${versions.join(', ')})`] : []),
+  ];
+  return `select (select name ${settled} order by position desc limit 1) as head,
+  array(select name::pg_catalog.text ${settled} and (${wanted.join(' or ')})) as names`;
+}
+
+/**
+ * Whether the migration itself is there. A newer head does not tell, because a tenant's own migrations have numbers as well,
+ * and its folder may lack what core has.
+ */
+export function reachedOf({ head, names }: MayHaveReached, atLeast: string): Reached {
+  return { head, there: names.some((name) => isCalled(name, atLeast)) };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { upOf } from '../source/checksum.ts';
 import type { Migration } from '../migration.ts';
-import { compareNames } from '../source/name.ts';
+import { compareNames, type Order } from '../source/name.ts';
 
 /** A row of the history table (engine 20). Times are ISO 8601 in UTC, durations in ms. */
 export interface HistoryRow {
@@ -59,14 +59,19 @@ export interface StateEntry {
 export const KEPT = 'kept';
 
 /**
- * What each migration's state is, by files and history, in the order of names.
+ * What each migration's state is, by files and history, in their order.
+ * @param migrations in that order
  * `future`: applied, without a file, and behind the last file: a newer release was here.
  * `out-of-order`: not applied, and in front of one that is. A plugin's are compared with its own alone, because
  * it may be installed at any time.
  * A withdrawn one that is not applied has none.
  * `kept`: applied, of a plugin that was uninstalled, which left them.
  */
-export function statesOf(migrations: readonly Migration[], rows: readonly HistoryRow[]): StateEntry[] {
+export function statesOf(
+  migrations: readonly Migration[],
+  rows: readonly HistoryRow[],
+  order: Order,
+): StateEntry[] {
   const rowByName = new Map(rows.map((row) => [row.name, row]));
   const byName = new Map(migrations.map((migration) => [migration.name, migration]));
   const isPlugins = ({ source }: { source: string }) => source === 'plugin' || source === KEPT;
@@ -76,7 +81,7 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
   ];
   const isFuture = (row: HistoryRow) => {
     const lastFile = lastFiles[isPlugins(row) ? 1 : 0];
-    return lastFile === undefined || compareNames(row.name, lastFile) > 0;
+    return lastFile === undefined || compareNames(row.name, lastFile, order) > 0;
   };
   const lastApplied = new Map<string | undefined, string>();
   for (const row of rows) {
@@ -84,7 +89,8 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
     // Which plugin a row without a file is of is not known.
     if (!migration && isPlugins(row)) continue;
     const last = lastApplied.get(migration?.plugin);
-    if (last === undefined || compareNames(row.name, last) > 0) lastApplied.set(migration?.plugin, row.name);
+    if (last === undefined || compareNames(row.name, last, order) > 0)
+      lastApplied.set(migration?.plugin, row.name);
   }
 
   const fromFiles = migrations.flatMap((migration): StateEntry[] => {
@@ -92,7 +98,7 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
     if (row) return [{ name: migration.name, state: stateOfRow(row, migration), migration, row }];
     if (migration.withdrawn) return [];
     const last = lastApplied.get(migration.plugin);
-    const late = last !== undefined && compareNames(migration.name, last) < 0;
+    const late = last !== undefined && compareNames(migration.name, last, order) < 0;
     return [{ name: migration.name, state: late ? 'out-of-order' : 'pending', migration }];
   });
   const withoutFile = rows
@@ -101,7 +107,8 @@ export function statesOf(migrations: readonly Migration[], rows: readonly Histor
       const state = row.source === KEPT ? 'kept' : isFuture(row) ? 'future' : 'missing';
       return { name: row.name, state, row };
     });
-  return [...fromFiles, ...withoutFile].sort((a, b) => compareNames(a.name, b.name));
+  if (!withoutFile.length) return fromFiles;
+  return [...fromFiles, ...withoutFile].sort((a, b) => compareNames(a.name, b.name, order));
 }
 
 function stateOfRow(row: HistoryRow, migration: Migration): MigrationState {

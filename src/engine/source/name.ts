@@ -24,7 +24,9 @@ export function parseFileName(file: string): FileName | undefined {
  * What names are ordered by. `version`: their versions, then their slugs. `kysely`: as Kysely's migrator does.
  * `text`: code units.
  */
-export type Order = 'version' | 'kysely' | 'text';
+export type Order = (typeof ORDERS)[number];
+
+export const ORDERS = ['version', 'kysely', 'text'] as const;
 
 /** How names make an order, as the configuration says (`migrations` in it). */
 export interface Naming {
@@ -42,7 +44,7 @@ export const USUAL_NAMING: Naming = { order: 'version', sameVersion: [], unnumbe
  * The order of migrations, of which there is one for each configuration; names that are not the same are never equal.
  * A version is what the name says and nothing else: names without one come first, then all numbers, then all dates.
  */
-export function compareNames(a: string, b: string, order: Order = 'version'): number {
+export function compareNames(a: string, b: string, order: Order): number {
   if (order === 'kysely') return KYSELY.compare(a, b) || compareText(a, b);
   if (order === 'text') return compareText(a, b);
   const [one, other] = [partsOf(a), partsOf(b)];
@@ -102,6 +104,11 @@ export function compareToVersion(name: string, typed: string): number | undefine
   if (!components.length || !readings.length) return undefined;
   const compared = readings.map((reading) => compareComponents(components, reading));
   return compared.includes(0) ? 0 : compared[0];
+}
+
+/** The versions that a typed one may mean, each as {@link versionOf} writes it, but for zeros at either end. */
+export function versionsMeant(typed: string): string[] {
+  return [...new Set(readingsOf(typed).map(textOf))];
 }
 
 /** What a typed version may mean: digits are a date's to us, and a number's to Flyway. */

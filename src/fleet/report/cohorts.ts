@@ -1,7 +1,7 @@
 import type { Tenant } from '../../central/list/tenant.ts';
 import { REFUSED } from '../../errors.ts';
 import type { Inspection } from '../../engine/history/lost.ts';
-import { compareNames } from '../../engine/source/name.ts';
+import { compareNames, type Order } from '../../engine/source/name.ts';
 import { remedyFor } from '../../engine/remedy.ts';
 import type { MigrationState, StateEntry } from '../../engine/history/state.ts';
 import { idWord } from '../../shell-word.ts';
@@ -147,6 +147,11 @@ export function historyOf({ plan, rows = [] }: Inspection, tenant: Tenant): Hist
 /** Gathers in which migrations tenants differ; memory grows with the ways to differ, not with the tenants. */
 export class Matrix {
   readonly #groups = new Groups<ReadonlyMap<string, MigrationState>>();
+  readonly #order: Order;
+
+  constructor(order: Order) {
+    this.#order = order;
+  }
 
   add(tenant: TenantRef, entries: readonly StateEntry[]): void {
     const states = entries.map(({ name, state }) => [name, effective(state)] as const);
@@ -158,7 +163,7 @@ export class Matrix {
     const names = new Set(groups.flatMap(({ what }) => [...what.keys()]));
     const migrations = [...names]
       .filter((name) => groups.some(({ what }) => what.get(name) !== groups[0]?.what.get(name)))
-      .sort(compareNames);
+      .sort((a, b) => compareNames(a, b, this.#order));
     return {
       migrations,
       groups: groups.map(({ what, count, tenants }) => ({

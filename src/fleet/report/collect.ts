@@ -188,12 +188,13 @@ const NAMED = 5;
  * ends.
  */
 export function behindCore(
-  { folders }: Pick<Config, 'folders'>,
+  { folders, migrations }: Pick<Config, 'folders' | 'migrations'>,
   lacksCore: readonly string[],
   to?: string,
 ): number {
   if (folders === 'pinned') return 0;
-  return to === undefined ? lacksCore.length : lacksCore.filter((name) => compareNames(name, to) <= 0).length;
+  if (to === undefined) return lacksCore.length;
+  return lacksCore.filter((name) => compareNames(name, to, migrations.order) <= 0).length;
 }
 
 /** Who is behind core (fleet 32): how many, and the first of them. */

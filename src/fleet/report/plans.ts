@@ -1,5 +1,5 @@
 import type { Migration } from '../../engine/migration.ts';
-import { compareNames } from '../../engine/source/name.ts';
+import { compareNames, type Order } from '../../engine/source/name.ts';
 import type { Plan } from '../../engine/plan.ts';
 import { idWord } from '../../shell-word.ts';
 import { failureKey } from './collect.ts';
@@ -17,6 +17,7 @@ type Said = Omit<PlanGroup, 'count' | 'tenants' | 'pending'> & { pending: readon
 /** Gathers tenants by equal plans. */
 export class Plans {
   readonly #groups = new Groups<Said>();
+  readonly #order: Order;
   readonly counts: PlanReport['counts'] = {
     total: 0,
     current: 0,
@@ -25,6 +26,10 @@ export class Plans {
     skipped: 0,
     unreachable: 0,
   };
+
+  constructor(order: Order) {
+    this.#order = order;
+  }
 
   add({ tenant, error, reason }: TenantResult, plan: ShownPlan | undefined, outcome: PlanOutcome): void {
     this.counts.total += 1;
@@ -82,7 +87,7 @@ export class Plans {
         else planned.set(key, plannedOf(migration, count, sql));
       }
     }
-    return [...planned.values()].sort((a, b) => compareNames(a.name, b.name));
+    return [...planned.values()].sort((a, b) => compareNames(a.name, b.name, this.#order));
   }
 
   get notices(): string[] {

@@ -47,7 +47,7 @@ export async function baseline(
         if (from !== undefined)
           return decideAdoption(migrations, rows, await readTool(connection, from, table), from);
         if (nothing) return decideNothing(rows, found);
-        const changes = decideBaseline(migrations, rows, last);
+        const changes = decideBaseline(migrations, rows, last, config.migrations.order);
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');
         return changes;

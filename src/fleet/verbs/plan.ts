@@ -42,7 +42,7 @@ export async function plan(
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
   const past = { force, outOfOrder, includeHeld, acceptChanged };
-  const plans = new Plans();
+  const plans = new Plans(config.migrations.order);
   let notLooked = 0;
   const gather = (result: TenantResult, { detail: found, lacksCore }: TenantAttempt<ShownPlan>): void => {
     const outcome = outcomeOf(result);

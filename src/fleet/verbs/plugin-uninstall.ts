@@ -5,7 +5,7 @@ import { errorReport, MpmError } from '../../errors.ts';
 import { editHistory } from '../../engine/edit/edit-history.ts';
 import { attemptDown } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { compareNames } from '../../engine/source/name.ts';
+import { compareNames, type Order } from '../../engine/source/name.ts';
 import { headOf } from '../../engine/plan.ts';
 import { rehearseDown } from '../../engine/edit/rehearse-down.ts';
 import { type HistoryRow, KEPT } from '../../engine/history/state.ts';
@@ -58,7 +58,7 @@ export async function uninstallPlugin(
   const ours = new Set(its.map((migration) => migration.name));
 
   const takeBack = async ({ target, migrations, options: how }: Visit): Promise<TenantAttempt> => {
-    const all = withAll(migrations, its);
+    const all = withAll(migrations, its, config.migrations.order);
     const wanted = { ...how, plugin: name, leaveLater };
     await editHistory(target, { ...how, migrations: all, write: false }, async (rows) => {
       await rehearseDown(target, all, rows, wanted);
@@ -133,11 +133,15 @@ export async function uninstallPlugin(
 }
 
 /** A folder of its own may lack what was applied before there was one. */
-function withAll(migrations: readonly Migration[], its: readonly Migration[]): readonly Migration[] {
+function withAll(
+  migrations: readonly Migration[],
+  its: readonly Migration[],
+  order: Order,
+): readonly Migration[] {
   const there = new Set(migrations.map((migration) => migration.name));
   const lacking = its.filter((migration) => !there.has(migration.name));
   if (lacking.length === 0) return migrations;
-  return [...migrations, ...lacking].sort((a, b) => compareNames(a.name, b.name));
+  return [...migrations, ...lacking].sort((a, b) => compareNames(a.name, b.name, order));
 }
 
 function withoutFolder(config: Config, name: string, down: boolean): MpmError {

@@ -28,6 +28,7 @@ export async function repair(
   { kind, names = [], ...options }: RepairOptions,
 ): Promise<EditReport> {
   const files = await readFleetFiles(config);
+  const { order } = config.migrations;
   const repaired = new Set<string>();
   const candidates = new Set<string>();
   const report = await editHistories(
@@ -43,9 +44,9 @@ export async function repair(
           notice("no head stamp: the migrating user doesn't own the database");
           return [];
         }
-        for (const { name } of repairable(migrations, rows, kind))
+        for (const { name } of repairable(migrations, rows, kind, order))
           if (candidates.size < 5) candidates.add(name);
-        const changes = decideRepair(migrations, rows, kind, names);
+        const changes = decideRepair(migrations, rows, kind, names, order);
         for (const { name } of changes) repaired.add(name);
         return changes;
       },

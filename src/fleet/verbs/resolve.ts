@@ -41,7 +41,7 @@ export async function resolve(
       selection: { tenants: [id] },
       files,
       async decide({ migrations, rows, connection }) {
-        const changes = decideResolve(migrations, rows, name, as);
+        const changes = decideResolve(migrations, rows, name, as, config.migrations.order);
         const migration = migrations.find((each) => each.name === name);
         if (as === 'applied' && migration) await requireValidIndexes(connection, migration);
         return changes;
@@ -72,7 +72,7 @@ async function resume(
       passes: () => '--force',
       async visit({ target, migrations, options: how }) {
         const { rows = [] } = await inspect(target, { migrations }, { ...how, rows: true });
-        requireHalfDone(migrations, rows, name);
+        requireHalfDone(migrations, rows, name, config.migrations.order);
         const attempt = rows.find((row) => row.name === name)?.reverting ? attemptDown : attemptUp;
         return attempt(target, { migrations }, { ...how, only: name, resume: as });
       },

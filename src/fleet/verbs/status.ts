@@ -37,7 +37,7 @@ export async function status(
   requireSelection(selection);
   const files = await readFleetFiles(config);
   const cohorts = new Cohorts();
-  const matrix = wantsMatrix ? new Matrix() : undefined;
+  const matrix = wantsMatrix ? new Matrix(config.migrations.order) : undefined;
   const rows: StatusRow[] = [];
   const ourRows = 'builtIn' in config.tenants;
   let history: HistoryEntry[] | undefined;

@@ -72,7 +72,7 @@ async function stampedCurrent(
   if (inactiveReason(tenant) || tenantProblem(tenant, config)) return undefined;
   try {
     const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
-    const { migrations: set, ...limit } = limitedTo(migrations, files.to);
+    const { migrations: set, ...limit } = limitedTo(migrations, files.to, config.migrations.order);
     const stamped = await views.state(tenant, set, limit);
     if (typeof stamped === 'string' || stamped.plan.pending.length > 0) return undefined;
     const { head } = stamped.plan;

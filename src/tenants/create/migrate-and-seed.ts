@@ -49,6 +49,7 @@ export async function migrateAndSeed(
     const options: MigrateOptions = {
       modules,
       history: config.history,
+      order: config.migrations.order,
       pace: config.pace,
       run: 'create',
       actor: config.actor,

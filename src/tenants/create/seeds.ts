@@ -41,7 +41,9 @@ export async function readSeeds(config: Config, cache: MigrationCache): Promise<
       found.set(name, { name, version: versionOf(name), kind, file });
     }
   }
-  const migrations = [...found.values()].toSorted((a, b) => compareNames(a.name, b.name));
+  const migrations = [...found.values()].toSorted((a, b) =>
+    compareNames(a.name, b.name, config.migrations.order),
+  );
   return readListed(
     folder,
     { layout: '', migrations, passedBy: [], problems },
