@@ -8,6 +8,7 @@ export type { Fleet };
 export type {
   CentralInput,
   ConfigInput,
+  MigrationOrder,
   ServerInput,
   SessionReset,
   TenantsInput,
