@@ -54,6 +54,36 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
     ]);
   });
 
+  test('histories 1: init in a Prisma project says what it found, and has it as core', async () => {
+    const migration = 'prisma/migrations/20230101000000_init/migration.sql';
+    await mkdir(path.join(cwd, path.dirname(migration)), { recursive: true });
+    await mkdir(path.join(cwd, 'db/migrations'), { recursive: true });
+    await writeFile(path.join(cwd, 'prisma/schema.prisma'), 'model Meter {}');
+    await writeFile(path.join(cwd, 'prisma/migrations/migration_lock.toml'), 'provider = "postgresql"');
+    await writeFile(path.join(cwd, migration), 'create table meters (id int);');
+    await writeFile(path.join(cwd, 'db/migrations/1_a.sql'), '-- +goose Up\nselect 1;');
+    const { code, stdout, stderr } = await run('init');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout)
+      .toBe(`✔ Found 1 migration of Prisma in prisma/migrations (prisma/schema.prisma): core, as it lies
+    NAME/migration.sql
+✔ mpm-migrate.config.ts
+✔ migrations/central/.gitkeep
+✔ migrations/tenants/.gitkeep
+▲ Also found 1 migration of goose in db/migrations. To use that folder instead, set migrations.core to 'db/migrations' in mpm-migrate.config.ts
+
+Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
+  mpm-migrate doctor                                   reads the files, and names what can't be run
+  mpm-migrate central up                               creates the central database and its tables
+  mpm-migrate tenant adopt "Acme Ltd" --database acme  registers a database that exists
+  mpm-migrate baseline --all --from prisma             shows what Prisma has applied there; --write records it
+  mpm-migrate tenant create "Acme Ltd"                 creates a tenant and its database
+  mpm-migrate up --all                                 applies pending migrations to every tenant
+`);
+    const { stdout: found } = await run('doctor', '--json');
+    expect(found).toContain('core migrations: 1');
+  });
+
   test('init overwrites nothing', async () => {
     await writeFile(path.join(cwd, 'mpm-migrate.config.json'), '{}');
     const { code, stdout, stderr } = await run('init');

@@ -4,7 +4,8 @@ import type { InitReport } from '../../fleet/verbs/init.ts';
 export default class Init extends FleetCommand {
   static override summary = 'Create a configuration, folders, and a first migration';
 
-  static override description = 'Overwrites no files, and touches no database.';
+  static override description = `If migrations of another tool (Prisma, Drizzle, Flyway, goose, ...) are here, their folder becomes the core folder.
+Changes no files, and touches no database.`;
 
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
@@ -16,7 +17,7 @@ export default class Init extends FleetCommand {
       this.display(),
     ]);
     const report = initProject(process.cwd());
-    this.show(initText(report.files.map(shortPath), out));
+    this.show(initText(report, out, shortPath));
     return report;
   }
 }

@@ -3,20 +3,29 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/define.ts';
 import { existingConfig } from '../../config/find.ts';
+import { TOOL_NAMES, type ToolName } from '../../dialects/other-tools.ts';
+import { findMigrations, type FoundMigrations } from '../../dialects/projects.ts';
 import { MpmError } from '../../errors.ts';
 import { listFolder } from '../../engine/source/layout.ts';
 import { nextVersion } from '../../engine/source/name.ts';
 
-/** What `init` wrote: absolute paths. */
+/** What `init` found and wrote. Absolute paths, but for the folders that were found. */
 export interface InitReport {
   config: string;
   files: string[];
+  /** The folder of migrations that was there, and is core now. */
+  core?: FoundMigrations;
+  /** Others that it could have been, and those that are for another database. */
+  others: FoundMigrations[];
+  /** The tool whose history `baseline --from` can read. */
+  from?: ToolName;
 }
 
 const CONFIG = 'mpm-migrate.config.ts';
 
 /**
- * Writes a configuration, the folders and a first migration; nothing that is there is touched.
+ * Writes a configuration, the folders and a first migration; nothing that is there is touched. Migrations that are
+ * there become core where they are, whatever tool they are of, and there is no first one.
  * @throws MpmError FILE_EXISTS naming the configuration that is there
  */
 export function initProject(root: string, now = new Date()): InitReport {
@@ -28,22 +37,55 @@ export function initProject(root: string, now = new Date()): InitReport {
     });
   }
   const templates = join(packageTemplates(), 'init');
-  const core = join(root, 'migrations/core');
-  const files = new Map([[join(root, CONFIG), readFileSync(join(templates, CONFIG), 'utf8')]]);
-  if (isEmpty(core)) {
+  const own = join(root, 'migrations/core');
+  const hasOwn = !isEmpty(own);
+  const all = hasOwn ? [] : findMigrations(root);
+  const core = all.find(({ unusable }) => unusable === undefined);
+  // Where core has that name, other tools would read what lies in it as well.
+  const parent = core?.folder === 'migrations' ? 'mpm-migrate' : 'migrations';
+  const template = readFileSync(join(templates, CONFIG), 'utf8');
+  const files = new Map([[join(root, CONFIG), configFor(template, core, parent)]]);
+  if (!core && !hasOwn) {
     files.set(
-      join(core, `${nextVersion([], now)}_customers.sql`),
+      join(own, `${nextVersion([], now)}_customers.sql`),
       readFileSync(join(templates, 'first.sql'), 'utf8'),
     );
   }
   // Git keeps no empty folders.
   for (const folder of ['central', 'tenants']) {
-    const path = join(root, 'migrations', folder);
+    const path = join(root, parent, folder);
     if (isEmpty(path)) files.set(join(path, '.gitkeep'), '');
   }
   const written: string[] = [];
   for (const [path, text] of files) if (write(path, text)) written.push(path);
-  return { config: join(root, CONFIG), files: written };
+  const from = toolNamed(core?.tool);
+  return {
+    config: join(root, CONFIG),
+    files: written,
+    ...(core && { core }),
+    others: all.filter((each) => each !== core),
+    ...(from && { from }),
+  };
+}
+
+/** The template with the folders that a project has. */
+function configFor(template: string, core: FoundMigrations | undefined, parent: string): string {
+  if (!core) return template;
+  const whose = core.tool === undefined ? 'your' : `${core.tool}'s`;
+  const folder = core.folder.replace(/[\\']/g, String.raw`\$&`);
+  const text = template.replace(
+    /'migrations\/core', \/\/ .*/,
+    () => `'${folder}', // ${whose} migrations, as they lie: the schema of every tenant`,
+  );
+  if (parent === 'migrations') return text;
+  return text
+    .replace(/\/\/ (?=(?:plugins|seeds): )/g, '')
+    .replace(/(?<=(?:central|tenants|plugins|seeds|templates): ')migrations\//g, `${parent}/`);
+}
+
+function toolNamed(tool: string | undefined): ToolName | undefined {
+  const plain = (name: string) => name.toLowerCase().replace(/[^a-z]/g, '');
+  return TOOL_NAMES.find((name) => tool !== undefined && plain(name) === plain(tool));
 }
 
 function isEmpty(folder: string): boolean {
