@@ -4,14 +4,15 @@ import type { Config } from '../config/define.ts';
 import type { MpmError } from '../errors.ts';
 import type { Migration } from '../engine/migration.ts';
 import { readPlugins } from '../tenants/folders/plugins.ts';
-import { compareNames, type Order, parseFileName } from '../engine/source/name.ts';
+import { listFolder } from '../engine/source/layout.ts';
+import { compareNames, type Order } from '../engine/source/name.ts';
 import { collecting, oneError } from '../engine/source/problems.ts';
 import { findMigration } from '../engine/plan.ts';
-import { type MigrationCache, type MigrationSet, readMigrations } from '../engine/source/source.ts';
+import { type FolderSet, type MigrationCache, readMigrations } from '../engine/source/source.ts';
 
 /** What a run reads from the disk: core once, before any connection; a tenant's own folder before its own. */
 export interface FleetFiles {
-  core: MigrationSet;
+  core: FolderSet;
   cache: MigrationCache;
   /** `--to` as the name of a migration. */
   to?: string;
@@ -38,8 +39,8 @@ async function findOwn(tenants: string, name: string): Promise<string | undefine
   const folders = await readdir(tenants, { withFileTypes: true }).catch(() => []);
   for (const folder of folders) {
     if (!folder.isDirectory()) continue;
-    const files = await readdir(join(tenants, folder.name));
-    if (files.some((file) => parseFileName(file)?.name === name)) return name;
+    const { migrations } = listFolder(join(tenants, folder.name));
+    if (migrations.some((migration) => migration.name === name)) return name;
   }
   return undefined;
 }

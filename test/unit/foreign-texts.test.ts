@@ -121,6 +121,7 @@ const status: StatusReport = hostile({
 const plan: PlanReport = hostile({
   verb: 'plan',
   ...head,
+  layout: 'NAME/migration.sql',
   counts: { total: 2, pending: 1, refused: 1, current: 0, skipped: 0, unreachable: 0 },
   groups: [
     { outcome: 'pending', count: 1, tenants: [who], pending: ['1_a'], refusals: [], notices: ['n'] },

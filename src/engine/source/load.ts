@@ -1,7 +1,8 @@
-import { basename, parse } from 'node:path';
+import { parse } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { explain, importModule } from '../../module.ts';
 import { DURATION_FORM, parseDuration } from '../../pace.ts';
+import { fileLabel } from './files.ts';
 import type { MigrationOptions, ModuleScript } from '../migration.ts';
 import { type FollowText, kyselyModule } from '../module/kysely-module.ts';
 import { currentModule, ModuleCall } from '../module/module-process.ts';
@@ -43,7 +44,7 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
   const notices = [...call.notices];
   if (state) {
     notices.push(
-      `${name} runs for one tenant at a time: it keeps "${state.variable}" between calls (${basename(state.path)})`,
+      `${name} runs for one tenant at a time: it keeps "${state.variable}" between calls (${fileLabel(state.path)})`,
     );
   }
   const serial = said || state !== undefined;
@@ -101,5 +102,5 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
 }
 
 function invalid(path: string, message: string, hint: string): MpmError {
-  return new MpmError('MIGRATION_INVALID', `${basename(path)}: ${message}`, { subject: path, hint });
+  return new MpmError('MIGRATION_INVALID', `${fileLabel(path)}: ${message}`, { subject: path, hint });
 }

@@ -18,7 +18,7 @@ import { LEDGER_ROW, readRights, tryWriting } from './rights.ts';
 import { withServer } from '../../tenants/server.ts';
 import { whatIsAlike, findTemplate } from '../../tenants/create/template.ts';
 import { type Add, type Finding, quoted } from './findings.ts';
-import { judgeCentralFiles, judgePlugins, judgeFolders } from './folder-findings.ts';
+import { judgeCentralFiles, judgeCore, judgePlugins, judgeFolders } from './folder-findings.ts';
 import { judgeConnect, judgeRights, judgeSettings } from './rights-findings.ts';
 import { judgeOrphans, judgePool, judgeTenants, type Listed } from './tenant-findings.ts';
 
@@ -60,8 +60,7 @@ export async function doctor(
   };
 
   const sources = await attempt('files', () => readTenantSources(config));
-  if (sources)
-    add('files', 'ok', `core migrations: ${sources.core.migrations.length}, seeds: ${sources.seeds.length}`);
+  if (sources) judgeCore(sources, add);
   if (sources && config.templates) judgeAlike(sources, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
   const read = sources ?? { core: { folder: config.migrations.core, migrations: [] }, cache: new Map() };

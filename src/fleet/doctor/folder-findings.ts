@@ -2,12 +2,52 @@ import { centralStatus } from '../../central/schema/status.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, type MpmError } from '../../errors.ts';
-import { mergeMigrations } from '../../engine/source/source.ts';
+import type { PassedBy } from '../../engine/source/files.ts';
+import { mergeMigrations, type MigrationCache, type MigrationSet } from '../../engine/source/source.ts';
 import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
 import { folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
 import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 import type { Listed } from './tenant-findings.ts';
+
+/** How the core folder's migrations lie, and what else is in it (histories 1, 2). */
+export function judgeCore({ core, seeds }: TenantSources, add: Add): void {
+  const { migrations, layout, passedBy } = core;
+  const how = layout === '' ? '' : ` (${layout})`;
+  add('files', 'ok', `core migrations: ${migrations.length}${how}, seeds: ${seeds.length}`);
+  const foreign = migrations.flatMap(({ name, up }) =>
+    up.kind === 'foreign' ? [{ name, tool: up.tool }] : [],
+  );
+  if (foreign.length) {
+    const names = foreign.map(({ name }) => name);
+    const tools = [...new Set(foreign.map(({ tool }) => tool))].join(', ');
+    const message = `migrations of another tool, which can't be run here: ${quoted(names)}: ${tools}`;
+    const remedy = 'Before a new tenant is created, write each as SQL of the same name beside it.';
+    add('files', 'warning', message, remedy, names);
+  }
+  const [known, unknown] = [true, false].map((wanted) => passedBy.filter((each) => each.known === wanted));
+  if (known?.length)
+    add('files', 'ok', `no migrations in the core folder: ${kindsOf(known)}`, undefined, pathsOf(known));
+  if (!unknown?.length) return;
+  const message = `not run, although in the core folder: ${kindsOf(unknown)}`;
+  const remedy = 'If they are migrations, name them like the others; otherwise, move them to another folder.';
+  add('files', 'warning', message, remedy, pathsOf(unknown));
+}
+
+function pathsOf(passedBy: readonly PassedBy[]): string[] {
+  return passedBy.map(({ path }) => path);
+}
+
+/** `README.md (documentation); 1_a.mysql.sql and 3 more (for another database)`. */
+function kindsOf(passedBy: readonly PassedBy[]): string {
+  const kinds = new Set(passedBy.map(({ what }) => what));
+  return [...kinds]
+    .map((kind) => {
+      const [first, ...more] = passedBy.filter(({ what }) => what === kind);
+      return `${first?.path}${more.length ? ` and ${more.length} more` : ''} (${kind})`;
+    })
+    .join('; ');
+}
 
 /** Folders that stop their tenant, and those that are nobody's (fleet 39). */
 export function judgeFolders(config: Config, tenants: readonly Tenant[], add: Add): void {
@@ -45,7 +85,7 @@ type Attempt = <T>(about: string, work: () => Promise<T>) => Promise<T | undefin
 /** Every plugin that has a folder, that a tenant has, or that can be installed, read as `up` reads it (fleet 42). */
 export async function judgePlugins(
   config: Config,
-  { core, cache }: Pick<TenantSources, 'core' | 'cache'>,
+  { core, cache }: { core: MigrationSet; cache: MigrationCache },
   listed: Listed | undefined,
   { add, attempt }: { add: Add; attempt: Attempt },
 ): Promise<void> {

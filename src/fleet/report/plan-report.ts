@@ -49,6 +49,8 @@ export interface PlanReport {
   startedAt: string;
   durationMs: number;
   interrupted: boolean;
+  /** How the files of the core folder lie: `NAME/migration.sql, NAME.sql`. Empty without migrations. */
+  layout: string;
   counts: Record<'total' | PlanOutcome, number>;
   groups: PlanGroup[];
   /** In the order of names. */

@@ -76,6 +76,7 @@ export async function plan(
     startedAt,
     durationMs,
     interrupted,
+    layout: files.core.layout,
     counts: plans.counts,
     groups: plans.groups(),
     migrations: plans.migrations({ sql }),

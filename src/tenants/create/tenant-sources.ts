@@ -8,7 +8,7 @@ import { readFolder } from '../../engine/source/files.ts';
 import { collecting, oneError } from '../../engine/source/problems.ts';
 import { fingerprintOf } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { type MigrationCache, type MigrationSet, readMigrations } from '../../engine/source/source.ts';
+import { type FolderSet, type MigrationCache, readMigrations } from '../../engine/source/source.ts';
 import { readSeeds } from './seeds.ts';
 
 /** Migrations, and the seeds behind them. */
@@ -22,7 +22,7 @@ const FORMAT = 2;
 
 /** What a new tenant is made of, all of it read and checked. */
 export interface TenantSources {
-  core: MigrationSet;
+  core: FolderSet;
   seeds: readonly Migration[];
   cache: MigrationCache;
   /** What the template and the pool hold of it: what is in front of the first that each tenant runs for itself (fleet 45). */

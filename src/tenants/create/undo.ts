@@ -66,7 +66,7 @@ export async function undo(creation: Creation, row: Provisioning, error: unknown
   return new MpmError(known.code, known.message, {
     ...fieldsOf(known),
     aftermath: `nothing is left of it: neither the database "${row.database}" nor the row ${row.id}`,
-    hint: known.hint ?? 'Fix the cause, and then create it again.',
+    hint: known.hint ?? [...remediesOf(error), 'Fix the cause, and then create it again.'].join('\n'),
   });
 }
 
@@ -82,6 +82,12 @@ export async function keepFailed(creation: Creation, row: Provisioning, error: u
     aftermath: `tenant ${row.id} is left as ${marked ? 'failed' : 'provisioning'}`,
     hint: `Fix the cause, and then: mpm-migrate tenant create --resume ${idWord(row.id)}`,
   });
+}
+
+/** What to do about files that the plan refuses; not what is done to the tenant, of which nothing is left. */
+function remediesOf(error: unknown): string[] {
+  if (!(error instanceof MpmError) || error.code !== 'PLAN_REFUSED') return [];
+  return (error.hint ?? '').split('\n').filter((line) => line !== '' && !line.includes('{tenant}'));
 }
 
 /** In a creation, a failed migration or database is a failed creation; what passes by itself keeps its code. */

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { isMigrationFile } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
 import { idWord, shellWord } from '../../shell-word.ts';
 import { MANIFEST, type Manifest, type Owner, readManifest, writeManifest } from './manifest.ts';
 
@@ -279,7 +279,9 @@ function inPlace(folder: string, work: () => void): void {
 function isBare(path: string): boolean {
   if (!lstatSync(path, { throwIfNoEntry: false })) return true;
   requireFolder(path);
-  return !readdirSync(path).some((file) => file === MANIFEST || isMigrationFile(file));
+  if (existsSync(join(path, MANIFEST))) return false;
+  const { migrations, problems } = listFolder(path);
+  return migrations.length + problems.length === 0;
 }
 
 function requireFolder(path: string): void {

@@ -21,6 +21,7 @@ export function planText(
   const blocks = [
     ...(options.sql ? migrations.map((each) => sqlLines(each, options)) : []),
     ...shown.map((group) => groupLines(group, theme, outside, options)),
+    layoutLines(report, theme),
     noticeLines(report, theme),
     report.error ? [errorView(report.error, theme).trimEnd()] : [],
     [totalLine(report, theme), ...nextLines(report, theme)],
@@ -91,6 +92,12 @@ function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions):
   if (kind === 'module') return [header, '-- code: its SQL is known only when it runs'];
   if (kind === 'foreign') return [header, "-- another tool's: it can't be run here"];
   return [header, harmless(sql ?? '').trim() || '-- nothing: the up section is empty'];
+}
+
+/** What `create` writes needs no word. */
+function layoutLines({ layout }: PlanReport, theme: Theme): string[] {
+  const usual = layout.split(', ').every((form) => /^(?:NAME(?:\.up)?\.(?:sql|[cm]?[jt]s))?$/.test(form));
+  return usual ? [] : [theme.dim(`The core folder holds ${oneLine(layout)}`)];
 }
 
 function noticeLines(report: PlanReport, theme: Theme): string[] {
