@@ -25,6 +25,10 @@ export interface SqlScript {
   /** Where its own text lies in `text`, when the other section's is in between: the rest of `sql` is blank. */
   parts?: readonly (readonly [start: number, end: number])[];
   options: MigrationOptions;
+  /** The isolation level of its transaction, as BEGIN has it; absent: read committed. */
+  mode?: string;
+  /** The statement for which it runs outside a transaction, though nothing in the file says so (engine 41). */
+  outsideFor?: string;
 }
 
 /** A module's function of one direction. */

@@ -13,6 +13,7 @@ export const SQLSTATE = {
   readOnly: '25006',
   inFailedTransaction: '25P02',
   noActiveTransaction: '25P01',
+  invalidTermination: '2D000',
   invalidSavepoint: '3B001',
   unknownDatabase: '3D000',
   undefinedSchema: '3F000',

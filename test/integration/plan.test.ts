@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { plan } from '../../src/fleet/verbs/plan.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
+import { planText } from '../../src/ui/views/plan.ts';
+import { plain } from '../helpers/samples.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { addTenants, makeFleet } from '../helpers/fleet.ts';
 
@@ -62,6 +64,29 @@ describe('plan', () => {
       { outcome: 'pending', pending: ['2_note'], notices: [expect.stringContaining('--force')] },
     ]);
     await expect(plan(fleet.config, { all: true }, { force: true })).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
+  test('engine 41 and 42: it says what runs outside a transaction, for what, and what level a file asks for', async () => {
+    const files = {
+      'core/1_meters.sql': 'create table meters (id int);',
+      'core/2_index.sql': 'create index concurrently i on meters (id);',
+      'core/3_level.sql': 'begin isolation level serializable; select 1; commit;',
+    };
+    const fleet = await makeFleet(databases, { count: 1, files });
+    const report = await plan(fleet.config, { all: true }, { sql: true });
+    expect(report.migrations).toMatchObject([
+      { transaction: true },
+      { transaction: false, outsideFor: 'create index concurrently i on meters (id)' },
+      {
+        transaction: true,
+        sql: expect.stringMatching(/^set transaction isolation level serializable;\n\s*select 1;/),
+      },
+    ]);
+    const text = planText(report, plain(0));
+    expect(text).toContain(
+      '+ 2_index  outside a transaction, for create index concurrently i on meters (id)',
+    );
+    expect(text).toContain('a migration runs statement by statement');
   });
 
   test('a tenant’s own file of the same name is another plan; a module is named as code', async () => {

@@ -112,7 +112,10 @@ describe('engine 5: transactions', () => {
     `prepare transaction 'x';`,
     `commit prepared 'x';`,
     `rollback prepared 'x';`,
-    'begin isolation level serializable; select 1; commit;',
+    'begin read only; select 1; commit;',
+    'begin; set transaction isolation level serializable, read only; select 1; commit;',
+    `set transaction snapshot '00000003-0000001B-1'; select 1;`,
+    'set transaction isolation level serializable; vacuum;',
     'select 1; start transaction;',
     'begin; create table a (b int); commit; analyze a;',
     '-- migrate:up transaction:false\nbegin; select 1; commit;',
@@ -146,7 +149,6 @@ test('histories 13: each mistake is told at its place, as often as it is made', 
     '1_a.sql:3:3: commit would end or start a transaction in the middle of the migration',
     '1_a.sql:4:1: begin would end or start a transaction in the middle of the migration',
     '1_a.sql:6:3: commit would end or start a transaction in the middle of the migration',
-    '1_a.sql:7:1: vacuum cannot run inside a transaction',
     '1_a.sql:8:10: a psql command: \\i x',
   ]);
 });
@@ -164,23 +166,25 @@ test('histories 13: a thousand mistakes of a file are told, the first of each ki
 test.each([
   [
     '-- migrate:up transaction:false\nbegin;\nselect 1;\ncommit;',
-    'remove transaction:false: nothing',
+    'remove transaction:false, or what says the same: nothing',
     '-- migrate:up\nbegin;\nselect 1;\ncommit;',
   ],
   [
     '-- migrate:up transaction:false\nbegin isolation level serializable;\nselect 1;\ncommit;',
-    'remove transaction:false, and BEGIN and COMMIT',
-    'select 1;',
+    'remove transaction:false, or what says the same: nothing',
+    'begin isolation level serializable;\nselect 1;\ncommit;',
   ],
   [
     '-- migrate:up transaction:false\nbegin;\nvacuum a;\ncommit;',
     'remove BEGIN and COMMIT: vacuum a cannot',
     '-- migrate:up transaction:false\nvacuum a;',
   ],
+  ['begin;\nvacuum a;\ncommit;', 'remove BEGIN and COMMIT: without them', 'vacuum a;'],
+  ['-- migrate:up transaction:true\nvacuum a;', 'remove transaction:true', '-- migrate:up\nvacuum a;'],
   [
-    'begin;\nvacuum a;\ncommit;',
-    'transaction:false   as the first line of a file that holds nothing else, BEGIN and COMMIT neither',
-    '-- migrate:up transaction:false\nvacuum a;',
+    'begin isolation level serializable, read only;\nselect 1;\ncommit;',
+    'remove READ ONLY',
+    'begin isolation level serializable;\nselect 1;\ncommit;',
   ],
 ])('%j: who does what the hint says is finished', (text, hint, mended) => {
   const found = parseSqlFile('/m/1_a.sql', text).problems;
@@ -188,7 +192,7 @@ test.each([
   expect(parseSqlFile('/m/1_a.sql', mended).problems).toEqual([]);
 });
 
-describe('engine 9: what cannot run in a transaction', () => {
+describe('engine 9 and 41: what cannot run in a transaction', () => {
   test.each([
     'create index concurrently on a (b);',
     'create unique index concurrently if not exists i on a (b);',
@@ -205,15 +209,16 @@ describe('engine 9: what cannot run in a transaction', () => {
     'alter system set work_mem = 1;',
     'cluster;',
     'discard all;',
-    'begin; create index concurrently on a (b); commit;',
-  ])('%j is refused when the file is read, and transaction:false named', (text) => {
-    expect(parseSqlFile('/m/1_a.sql', text).problems).toMatchObject([
-      {
-        message: expect.stringContaining('cannot run inside a transaction'),
-        hint: expect.stringContaining('-- migrate:up transaction:false'),
-      },
-    ]);
-    if (!text.startsWith('begin')) read(`-- migrate:up transaction:false\n${text}`);
+    'alter database d set tablespace t;',
+    "create subscription s connection 'x' publication p;",
+    'alter subscription s refresh publication;',
+  ])('%j needs no marker', (text) => {
+    const { up } = read(`create table a (b int);\n${text}`);
+    expect(up).toMatchObject({ options: { transaction: false } });
+    expect(text.replace(/;$/, '').startsWith(up?.outsideFor?.replace('…', '') ?? '-')).toBe(true);
+    const marked = read(`-- migrate:up transaction:false\n${text}`).up;
+    expect(marked?.options).toEqual({ transaction: false });
+    expect(marked?.outsideFor).toBeUndefined();
   });
 
   test.each([
@@ -223,8 +228,11 @@ describe('engine 9: what cannot run in a transaction', () => {
     'cluster a using i;',
     'reindex table a;',
     'discard temp;',
+    "create subscription s connection 'x' publication p with (connect = false);",
+    'alter subscription s disable;',
+    'alter database d set work_mem = 1;',
   ])('%j runs in one', (text) => {
-    read(text);
+    expect(read(text).up?.options).toEqual({ transaction: true });
   });
 });
 

@@ -50,8 +50,14 @@ export interface BatchEntry {
   isClosing?: boolean;
 }
 
-// Explicit, because a role's default_transaction_* settings must not decide.
-export const BEGIN = 'begin isolation level read committed read write';
+const READ_COMMITTED = 'isolation level read committed';
+
+/** @param mode the isolation level: explicit, because a role's default_transaction_* settings must not decide */
+export function beginWith(mode: string = READ_COMMITTED): string {
+  return `begin ${mode} read write`;
+}
+
+export const BEGIN = beginWith();
 
 /**
  * A savepoint that is there as long as its transaction is: a migration that ends the one that it was given takes it

@@ -1,10 +1,11 @@
 import { messageOf, MpmError, type SourceExcerpt } from '../../errors.ts';
-import { databaseFields, isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { databaseFields, isServerError, type ServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { isGuard } from '../history/fence.ts';
 import { recordFailure } from '../history/history.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
 import { describeHolder, type Holder, pause } from './lock.ts';
-import type { SqlScript, Migration } from '../migration.ts';
+import type { Migration, Script, SqlScript } from '../migration.ts';
+import { OURS, OUTSIDE } from '../source/words.ts';
 import { scan } from '../sql/scan.ts';
 import { type BatchEntry, BEGIN, type MigrationContext } from './batch.ts';
 
@@ -36,8 +37,46 @@ export function failure(
     ...(server && { database: databaseFields(server) }),
     aftermath: `${excerpt || !server ? '' : stageOf(entry, place)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
-    ...(server?.hint && { hint: server.hint }),
+    ...hintOf(server, script, excerpt),
   });
+}
+
+/** What a statement needs that is refused inside a transaction (engine 41), or what the server says. */
+function hintOf(
+  server: ServerError | undefined,
+  script: Script,
+  excerpt: SourceExcerpt | undefined,
+): { hint?: string } {
+  const { code, hint, where } = server ?? {};
+  const said = hint ? { hint } : {};
+  if (code === SQLSTATE.invalidTermination) {
+    return { hint: `What commits can't run inside a transaction: ${howToRunOutside(script)}.` };
+  }
+  if (code !== SQLSTATE.activeTransaction) return said;
+  const failing = excerpt?.lines.find((line) => line.failing)?.text ?? '';
+  if (/\bset\b.*\btransaction/i.test(failing)) {
+    return {
+      hint: 'Write SET TRANSACTION as the first statement of the file: it then sets the mode of our transaction.',
+    };
+  }
+  if (where?.includes('PL/pgSQL')) {
+    return {
+      hint: "PostgreSQL can't run it inside a function or a DO block: write it as a statement of its own.",
+    };
+  }
+  return { hint: `It can't run inside a transaction: ${howToRunOutside(script)}.` };
+}
+
+/** What to write so that a script runs outside a transaction, and where. */
+function howToRunOutside(script: Script): string {
+  if (script.kind === 'module') return 'write export const config = { transaction: false }';
+  const { text, start, path } = script;
+  const own = scan(text.slice(0, start)).markers;
+  const marker = own.findLast(({ sign }) => sign.kind === 'section' || sign.kind === 'divide');
+  if (marker?.tool === 'mpm-migrate') return `write transaction:false behind ${marker.text}`;
+  const theirs = marker && OUTSIDE[marker.tool];
+  const half = /(?:^|[./\\])down\.sql$/.test(path) ? OURS.down : OURS.up;
+  return theirs ?? `write ${half} transaction:false as the first line of the file`;
 }
 
 export function connectionLost(name: string, cause: unknown): MpmError {

@@ -12,8 +12,10 @@ import {
   type HistoryTable,
   insertApplied,
   insertClaim,
+  lockTable,
   recordApplied,
   TOOK,
+  tryLock,
 } from '../history/history.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
@@ -22,7 +24,7 @@ import { inModuleTurn } from '../module/module-process.ts';
 import {
   enter,
   MOVED,
-  BEGIN,
+  beginWith,
   type MigrationContext,
   composeBatch,
   RELEASE,
@@ -34,6 +36,7 @@ import {
 } from './batch.ts';
 import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
 import { watchLocks } from './interrupt.ts';
+import { pause } from './lock.ts';
 
 /**
  * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the
@@ -155,7 +158,15 @@ function entryOf(
   const { expected, claim, finish, after } = records;
   const { opening, closing } = context.settings;
   const timeouts = setTimeouts(context.timeouts, script.options);
-  const begin = [BEGIN, ...opening, ...timeouts, context.lock.guard];
+  const mode = script.kind === 'sql' ? script.mode : undefined;
+  const begin = [
+    beginWith(mode),
+    ...opening,
+    ...timeouts,
+    // One snapshot for the whole transaction is taken by the next statement: nobody may write to the history before it ends.
+    ...(mode === undefined ? [] : [lockTable(context.history)]),
+    context.lock.guard,
+  ];
   const front = [...claim, SAVEPOINT, ...SESSION_SETTINGS];
   return {
     context,
@@ -187,6 +198,7 @@ function runBatch(
 async function runNow(
   context: MigrationContext,
   entries: readonly TransactionEntry[],
+  tries = 0,
 ): Promise<MigrationOutcome[]> {
   const [first] = entries;
   if (!first) return [];
@@ -213,6 +225,14 @@ async function runNow(
     if (error === MOVED) return [{ name: first.name, outcome: 'moved' }];
     // The server reads a whole message before it begins with it: what it cannot read need not be the first one's.
     if (unread && entries.length > 1 && !connection.lost) return await runNow(context, [first]);
+    if (!entered && isTableBusy(error, first.script) && tries < MOST_TRIES) {
+      const { rows } = await connection.raw(`select ${tryLock(history)} as free`);
+      if (!context.lock.isHeld && rows[0]?.['free'] === false)
+        return [{ name: first.name, outcome: 'locked' }];
+      // Who had it was done in between.
+      await pause(tries);
+      return await runNow(context, entries, tries + 1);
+    }
     const ends = endsOf(answered);
     const done = outcomesOf(entries, ends);
     const entry = entries[done.length];
@@ -285,6 +305,15 @@ function placeOf(entries: readonly TransactionEntry[], index: number, completed:
   const message = parts.join('');
   return { message, prefix: starts[index] ?? 0, completed };
 }
+
+/** {@link lockTable} was refused. */
+function isTableBusy(error: unknown, script: Script): boolean {
+  const locks = script.kind === 'sql' && script.mode !== undefined;
+  return locks && isServerError(error) && error.code === SQLSTATE.lockNotAvailable;
+}
+
+/** So often the table is tried for when nobody migrates: autovacuum has it for a moment. */
+const MOST_TRIES = 5;
 
 /** A history that is missing, or an older version's, is another one than was planned from. */
 function outcomeOfEntry(error: unknown): EntryOutcome | undefined {

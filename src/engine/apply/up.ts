@@ -171,11 +171,11 @@ async function apply(
   return [{ name: first.migration.name, outcome }];
 }
 
-/** Those from the first on that can be one message: SQL in transactions, at the positions that come next. */
+/** Those from the first on that can be one message: SQL in transactions like ours, at the positions that come next. */
 function fitting(pending: readonly Migration[], rows: ReadonlyMap<string, unknown>): string[] {
   let length = 0;
   const end = pending.findIndex(({ name, up }) => {
-    if (up.kind !== 'sql' || !up.options.transaction || rows.has(name)) return true;
+    if (up.kind !== 'sql' || !up.options.transaction || up.mode !== undefined || rows.has(name)) return true;
     length += up.sql.length;
     return length > MESSAGE.length;
   });

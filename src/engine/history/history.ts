@@ -56,6 +56,15 @@ export function lockGuard(history: HistoryTable): string {
   return guard(tryLock(history), GUARD.locked);
 }
 
+/**
+ * Keeps everybody else from writing to the history for the rest of the transaction, or fails at once. Unlike
+ * {@link lockGuard} it takes no snapshot, so that what is read next is the last that was committed, at any isolation
+ * level.
+ */
+export function lockTable(history: HistoryTable): string {
+  return `lock table ${tableName(history)} in share row exclusive mode nowait`;
+}
+
 /** True when nobody holds the history's lock; holds it until the transaction ends. */
 export function tryLock(history: HistoryTable): string {
   return `pg_catalog.pg_try_advisory_xact_lock(${lockKeys(history).join(', ')})`;

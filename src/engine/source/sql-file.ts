@@ -99,7 +99,14 @@ export function parseSqlFile(
     const read = readSection(section, within, text);
     // In a file with broken quoting, what looks like a statement may be none.
     if (!broken.length) complaints.push(...read.complaints);
-    file[direction] = script(path, text, source, section, [...blanks, ...read.blanks], ends);
+    const { mode, outsideFor } = read;
+    const options = outsideFor === undefined ? section.options : { ...section.options, transaction: false };
+    file[direction] = {
+      ...script(path, text, source, section, [...blanks, ...read.blanks], ends),
+      options,
+      ...(mode !== undefined && { mode }),
+      ...(outsideFor !== undefined && { outsideFor }),
+    };
   }
   file.problems = errorsOf(path, text, complaints);
   return file;
@@ -158,10 +165,10 @@ function script(
   path: string,
   text: string,
   source: string,
-  { start, end, options, parts }: Section,
+  { start, end, parts }: Section,
   blanks: readonly [start: number, end: number][],
   ends: readonly [start: number, end: number][],
-): SqlScript {
+): Omit<SqlScript, 'options'> {
   let sql = source.slice(start, end);
   const put = (from: number, to: number, first: string) => {
     if (from < start || to > end) return;
@@ -170,5 +177,5 @@ function script(
   };
   for (const [from, to] of blanks) put(from, to, '');
   for (const [from, to] of ends) put(from, to, ';');
-  return { kind: 'sql', path, text, sql, start, options, ...(parts && { parts }) };
+  return { kind: 'sql', path, text, sql, start, ...(parts && { parts }) };
 }

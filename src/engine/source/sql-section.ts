@@ -26,14 +26,19 @@ export interface Complaint {
 export interface SectionReading {
   blanks: [start: number, end: number][];
   complaints: Complaint[];
+  /** The mode of its transaction that it asks for, as BEGIN has it. */
+  mode?: string;
+  /** The statement for which it runs outside a transaction, though nothing says so (engine 41). */
+  outsideFor?: string;
 }
 
-/** Reads a section's statements for what does not go with the way in which it is run (engine 5, 9). */
+/** Reads a section's statements for what does not go with the way in which it is run (engine 5, 9, 41, 42). */
 export function readSection(
   section: Section,
   statements: readonly Statement[],
   text: string,
 ): SectionReading {
+  const { transaction } = section.options;
   const controls = statements.filter(controlsTransaction);
   const [first, last] = [statements[0], statements.at(-1)];
   const wrapped =
@@ -44,56 +49,74 @@ export function readSection(
     controls[1] === last &&
     opens(first) &&
     closes(last);
+  const inner = wrapped ? statements.slice(1, -1) : statements;
+  const outside = inner.filter((statement) => needsNoTransaction(statement, text));
+  const setting = leadingModes(inner);
 
-  if (wrapped && section.options.transaction) {
-    const modes = modesOf(first);
-    if (harmless(modes)) {
-      const inner = statements.slice(1, -1);
-      return {
-        blanks: [
-          [first.start, first.next],
-          [last.start, last.next],
-        ],
-        complaints: outsideOnly(section, inner, text, true),
-      };
-    }
+  if (wrapped && !transaction) {
+    return { blanks: [], complaints: [wrappedWithout(first, outside[0], text)] };
   }
-  if (wrapped && !section.options.transaction) {
-    return { blanks: [], complaints: [wrappedWithout(first, statements.slice(1, -1), text)] };
-  }
-  const complaints = controls.map((statement): Complaint => {
+  const complaints = wrapped
+    ? []
+    : controls.map((statement) =>
+        midway(section, shorten(text.slice(statement.start, statement.end)), statement),
+      );
+  const asking = [...(wrapped && modesOf(first) !== '' ? [first] : []), ...setting];
+  const isOutside = !transaction || (outside.length > 0 && !wrapped && !section.insisted);
+  for (const statement of asking) {
+    const problem = isOutside ? MODE_WITHOUT : modeProblem(modesOf(statement));
+    if (!problem) continue;
     const shown = shorten(text.slice(statement.start, statement.end));
-    if (wrapped) {
-      return {
-        offset: statement.start,
-        kind: 'modes',
-        message: `${shown}: a transaction with modes of its own`,
-        hint: 'remove BEGIN and COMMIT: each migration already runs in a transaction (read committed)',
-      };
-    }
-    return {
+    complaints.push({
       offset: statement.start,
-      kind: 'control',
-      message: `${shown} would end or start a transaction in the middle of the migration`,
-      hint: section.options.transaction
-        ? 'remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:' +
-          `${section.direction} transaction:false`
-        : 'remove it: with transaction:false each statement is committed separately',
-    };
-  });
-  return { blanks: [], complaints: [...complaints, ...outsideOnly(section, statements, text)] };
+      kind: 'modes',
+      message: `${shown}: ${problem.what}`,
+      hint: problem.hint,
+    });
+  }
+  if (!isOutside)
+    complaints.push(...outside.map((statement) => insideOnly(section, statement, text, wrapped === true)));
+  const unsent = [...(wrapped ? [first, last] : []), ...setting];
+  const mode = modeOf(asking.map(modesOf).join(' '));
+  const [cause] = outside;
+  return {
+    blanks: isOutside ? [] : unsent.map(({ start, next }) => [start, next]),
+    complaints,
+    ...(mode !== undefined && !isOutside && { mode }),
+    ...(transaction && isOutside && cause && { outsideFor: shorten(text.slice(cause.start, cause.end)) }),
+  };
+}
+
+function midway({ direction, options }: Section, shown: string, { start }: Statement): Complaint {
+  return {
+    offset: start,
+    kind: 'control',
+    message: `${shown} would end or start a transaction in the middle of the migration`,
+    hint: options.transaction
+      ? `remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:${direction} transaction:false`
+      : 'remove it: with transaction:false each statement is committed separately',
+  };
+}
+
+function insideOnly(section: Section, { start, end }: Statement, text: string, wrapped: boolean): Complaint {
+  return {
+    offset: start,
+    kind: 'outside',
+    message: `${shorten(text.slice(start, end))} cannot run inside a transaction`,
+    hint: wrapped
+      ? 'remove BEGIN and COMMIT: without them the file runs statement by statement, outside a transaction'
+      : `remove transaction:true behind the marker of ${section.direction}`,
+  };
 }
 
 /** What to say of BEGIN … COMMIT around a section that is to run without a transaction: one of the two is a mistake. */
-function wrappedWithout(begin: Statement, inner: readonly Statement[], text: string): Complaint {
-  const outside = inner.find((statement) => needsNoTransaction(statement, text));
-  const wrapper = harmless(modesOf(begin)) ? '' : ', and BEGIN and COMMIT with its modes as well';
+function wrappedWithout(begin: Statement, outside: Statement | undefined, text: string): Complaint {
   return {
     offset: begin.start,
-    message: `${shorten(text.slice(begin.start, begin.end))} … COMMIT around a section with transaction:false`,
+    message: `${shorten(text.slice(begin.start, begin.end))} … COMMIT around a section that runs outside a transaction`,
     hint: outside
       ? `remove BEGIN and COMMIT: ${shorten(text.slice(outside.start, outside.end))} cannot run inside a transaction`
-      : `remove transaction:false${wrapper}: nothing in it needs to run outside a transaction`,
+      : 'remove transaction:false, or what says the same: nothing in it needs to run outside a transaction',
   };
 }
 
@@ -127,33 +150,43 @@ function closes({ words }: Statement): boolean {
   return tail === '' || tail === 'and no chain';
 }
 
+/** Behind BEGIN, START TRANSACTION or SET TRANSACTION. */
 function modesOf({ words }: Statement): string {
-  return words
-    .slice(1)
-    .join(' ')
-    .replace(/^(?:work|transaction)\b ?/, '');
+  return words.join(' ').replace(/^(?:begin|start|set(?: local| session)?)(?: work| transaction)?\b ?/, '');
 }
 
-/** Transaction modes that ours has as well. */
-function harmless(modes: string): boolean {
-  return modes.replace(/isolation level read (?:un)?committed|read write|not deferrable/g, '').trim() === '';
+/** SET TRANSACTION among the SETs that a section begins with: behind a query it would come too late. */
+function leadingModes(statements: readonly Statement[]): Statement[] {
+  const end = statements.findIndex(({ words }) => words[0] !== 'set');
+  const leading = end < 0 ? statements : statements.slice(0, end);
+  return leading.filter(({ words }) => /^set (?:local |session )?transaction\b/.test(words.join(' ')));
 }
 
-function outsideOnly(
-  section: Section,
-  statements: readonly Statement[],
-  text: string,
-  wrapped = false,
-): Complaint[] {
-  if (!section.options.transaction) return [];
-  return statements
-    .filter((statement) => needsNoTransaction(statement, text))
-    .map((statement) => ({
-      offset: statement.start,
-      kind: 'outside',
-      message: `${shorten(text.slice(statement.start, statement.end))} cannot run inside a transaction`,
-      hint: `-- migrate:${section.direction} transaction:false   as the first line of a file that holds nothing else${wrapped ? ', BEGIN and COMMIT neither' : ''}`,
-    }));
+const ISOLATION = /isolation level (read committed|read uncommitted|repeatable read|serializable)/g;
+
+/** What BEGIN is to say, where it is not what it says anyway: of several levels the last counts. */
+function modeOf(modes: string): string | undefined {
+  const level = [...modes.matchAll(ISOLATION)].at(-1)?.[1];
+  return level === undefined || level.startsWith('read ') ? undefined : `isolation level ${level}`;
+}
+
+const MODE_WITHOUT = {
+  what: 'the file runs outside a transaction, so there is none to have that mode',
+  hint: 'remove it, or put what needs it into a file of its own',
+};
+
+function modeProblem(modes: string): { what: string; hint: string } | undefined {
+  if (/\bread only\b/.test(modes)) {
+    return {
+      what: 'the migration is recorded in its own transaction, which must write',
+      hint: 'remove READ ONLY',
+    };
+  }
+  if (modes.startsWith('snapshot')) {
+    return { what: 'a snapshot is of one session, and is gone with it', hint: 'remove it' };
+  }
+  const rest = modes.replace(ISOLATION, '').replace(/read write|(?:not )?deferrable/g, '');
+  return rest.trim() === '' ? undefined : { what: 'a mode that is not known', hint: 'remove it' };
 }
 
 /** Statements that PostgreSQL refuses in a transaction block whatever their arguments are. */
@@ -162,7 +195,11 @@ function needsNoTransaction({ words, start, end }: Statement, file: string): boo
   const [first] = words;
   switch (first) {
     case 'create':
-      return /^create (?:unique )?index concurrently\b|^create (?:database|tablespace)\b/.test(text);
+      return (
+        /^create (?:unique )?index concurrently\b|^create (?:database|tablespace)\b/.test(text) ||
+        (words[1] === 'subscription' &&
+          !/(?:connect|create_slot)\s*=\s*(?:false|off|0)/i.test(file.slice(start, end)))
+      );
     case 'drop':
       return /^drop (?:index concurrently|database|tablespace)\b/.test(text);
     case 'reindex':
@@ -171,7 +208,12 @@ function needsNoTransaction({ words, start, end }: Statement, file: string): boo
         /^reindex\s*\([^)]*concurrently/i.test(file.slice(start, end))
       );
     case 'alter':
-      return /^alter system\b|^alter table .*\bdetach partition .+ concurrently$/.test(text);
+      return (
+        /^alter system\b|^alter table .*\bdetach partition .+ concurrently$/.test(text) ||
+        /^alter database .*\bset tablespace\b/.test(text) ||
+        (/^alter subscription .*\b(?:refresh|(?:set|add|drop) publication)\b/.test(text) &&
+          !/refresh\s*=\s*(?:false|off|0)/i.test(file.slice(start, end)))
+      );
     case 'vacuum':
       return true;
     case 'cluster':

@@ -35,6 +35,8 @@ export interface PlannedMigration {
   kind: 'sql' | 'module' | 'foreign';
   /** False: it runs statement by statement, outside a transaction. */
   transaction: boolean;
+  /** The statement for which it does so, where the file doesn't say that it does. */
+  outsideFor?: string;
   /** For how many tenants it is pending. */
   tenants: number;
   /** What would be sent, with `sql`; of a module its code decides. */

@@ -108,7 +108,11 @@ function plannedOf(migration: Migration, tenants: number, sql: boolean): Planned
     kind: up.kind,
     transaction: up.options.transaction,
     tenants,
-    ...(sql && up.kind === 'sql' ? { sql: up.sql } : {}),
+    ...(up.kind === 'sql' && up.outsideFor !== undefined && { outsideFor: up.outsideFor }),
+    ...(sql &&
+      up.kind === 'sql' && {
+        sql: up.mode === undefined ? up.sql : `set transaction ${up.mode};\n${up.sql}`,
+      }),
   };
 }
 

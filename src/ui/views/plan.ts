@@ -16,7 +16,9 @@ export function planText(
   options: ErrorViewOptions & { sql?: boolean } = {},
 ): string {
   const { groups, migrations } = report;
-  const outside = new Set(migrations.filter((each) => !each.transaction).map(({ name }) => name));
+  const outside = new Map(
+    migrations.filter((each) => !each.transaction).map((each) => [each.name, outsideWords(each)]),
+  );
   const shown = groups.slice(0, MOST_GROUPS);
   const blocks = [
     ...(options.sql ? migrations.map((each) => sqlLines(each, options)) : []),
@@ -33,7 +35,7 @@ export function planText(
 function groupLines(
   group: PlanGroup,
   theme: Theme,
-  outside: ReadonlySet<string>,
+  outside: ReadonlyMap<string, string>,
   options: ErrorViewOptions,
 ): string[] {
   const { outcome, pending, refusals, error, reason, tenants } = group;
@@ -46,7 +48,7 @@ function groupLines(
   const body = [
     ...(reason === undefined ? wrapLines([theme.dim(names)], width) : [theme.dim(names)]),
     ...listed.map(
-      (name) => `+ ${oneLine(name)}${outside.has(name) ? theme.dim('  outside a transaction') : ''}`,
+      (name) => `+ ${oneLine(name)}${outside.has(name) ? theme.dim(`  ${outside.get(name)}`) : ''}`,
     ),
     ...(more > 0
       ? [theme.dim(`${theme.symbols.ellipsis} ${count(more)} more: use --json to list them`)]
@@ -60,6 +62,10 @@ function groupLines(
     ...hintLines(error?.hint, theme),
   ];
   return [title, ...body.map((line) => `    ${line}`)];
+}
+
+function outsideWords({ outsideFor }: PlannedMigration): string {
+  return `outside a transaction${outsideFor === undefined ? '' : `, for ${oneLine(outsideFor)}`}`;
 }
 
 function wordsOf({ outcome, pending, reason }: PlanGroup): string {
@@ -86,7 +92,7 @@ function symbolOf(outcome: PlanOutcome, { symbols, good, warn, bad, dim }: Theme
 /** SQL as it would be sent, so that it can be read, or run by hand: what is not SQL is a comment. */
 function sqlLines(migration: PlannedMigration, { shortPath }: ErrorViewOptions): string[] {
   const { name, path, tenants, kind, transaction, sql } = migration;
-  const how = transaction ? '' : ', outside a transaction';
+  const how = transaction ? '' : `, ${outsideWords(migration)}`;
   const file = oneLine(shortPath?.(path) ?? path);
   const header = `-- ${oneLine(name)}  (${file}, ${plural(tenants, 'tenant')}${how})`;
   if (kind === 'module') return [header, '-- code: its SQL is known only when it runs'];
@@ -105,8 +111,19 @@ function noticeLines(report: PlanReport, theme: Theme): string[] {
   const more = report.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.count, 0);
   return [
     ...(more > 0 ? [`${warning} ${plural(more, 'tenant')} with other plans: use --json to list them`] : []),
+    ...outsideLines(report).map((line) => `${warning} ${line}`),
     ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
     ...behindCoreLines(report, theme),
+  ];
+}
+
+/** What is not as in a transaction, where the file says nothing of it. */
+function outsideLines({ migrations }: PlanReport): string[] {
+  const found = migrations.filter(({ outsideFor }) => outsideFor !== undefined).length;
+  if (!found) return [];
+  const whole = found === 1 ? 'a migration runs' : `${count(found)} migrations run`;
+  return [
+    `${whole} statement by statement, because PostgreSQL can't run all of it in a transaction: after a failure, earlier statements are kept, and up --force resumes there`,
   ];
 }
 
