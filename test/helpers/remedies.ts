@@ -148,7 +148,9 @@ export async function parseCommand(words: readonly string[]): Promise<void> {
     const plain = word.replaceAll(/^(["'])(.*)\1$/g, '$2');
     // A selection that is put in as a whole.
     if (plain === '{}' && !takesArgs && !all[at - 1]?.startsWith('--')) return ['--all'];
-    return plain === '--help' ? [] : [plain.replaceAll(/\{\w*\}/g, '42')];
+    const flag = command.flags?.[all[at - 1]?.replace(/^--/, '') ?? ''];
+    const value = (flag?.type === 'option' && flag.options?.[0]) || '42';
+    return plain === '--help' ? [] : [plain.replaceAll(/\{\w*\}/g, value)];
   });
   const line = command.flags?.['failed']?.type === 'option' ? withBareFailed(argv) : argv;
   await Parser.parse(line, {
