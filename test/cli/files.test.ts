@@ -134,10 +134,10 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
   test('a migration after one from the future is still the last', async () => {
     await run('init');
     const core = path.join(cwd, 'migrations/core');
-    await writeFile(path.join(core, '29991231235959_later.sql'), '');
-    expect((await run('create', 'next')).stdout).toBe('migrations/core/30000101000000_next.ts\n');
-    await writeFile(path.join(core, '30000101000000000099_long.sql'), '');
-    expect((await run('create', 'more')).stdout).toBe('migrations/core/30000101000000000100_more.ts\n');
+    await writeFile(path.join(core, '20981231235959_later.sql'), '');
+    expect((await run('create', 'next')).stdout).toBe('migrations/core/20990101000000_next.ts\n');
+    await writeFile(path.join(core, '20990101000000500_long.sql'), '');
+    expect((await run('create', 'more')).stdout).toBe('migrations/core/20990101000001_more.ts\n');
   });
 
   test('templates of the user go before ours', async () => {
