@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Migration } from './migration.ts';
+import { isUnwritten } from './source/words.ts';
 import { fileLabel } from './source/files.ts';
 import type { MigrationState, StateEntry } from './history/state.ts';
 
@@ -92,7 +93,9 @@ const LONGEST = 1000;
 
 /** Whether a file is what `create` wrote, but for its spaces and line ends. */
 export function isUntouched(content: Uint8Array): boolean {
-  return content.length <= LONGEST && TEMPLATES.has(hashOf(Buffer.from(content).toString('utf8')));
+  if (content.length > LONGEST) return false;
+  const text = Buffer.from(content).toString('utf8');
+  return TEMPLATES.has(hashOf(text)) || isUnwritten(text);
 }
 
 /** SHA-256 in hex of a text without a BOM, its spaces and line ends as one space each. */

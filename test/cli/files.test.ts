@@ -136,8 +136,11 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
     const core = path.join(cwd, 'migrations/core');
     await writeFile(path.join(core, '20981231235959_later.sql'), '');
     expect((await run('create', 'next')).stdout).toBe('migrations/core/20990101000000_next.ts\n');
-    await writeFile(path.join(core, '20990101000000500_long.sql'), '');
-    expect((await run('create', 'more')).stdout).toBe('migrations/core/20990101000001_more.ts\n');
+    await writeFile(path.join(core, '20991231235959999_long.up.sql'), '');
+    await writeFile(path.join(core, '20991231235959999_long.down.sql'), '');
+    expect((await run('create', 'more')).stdout).toBe(
+      'migrations/core/20991231235960000_more.up.sql\nmigrations/core/20991231235960000_more.down.sql\n',
+    );
   });
 
   test('templates of the user go before ours', async () => {
@@ -281,7 +284,7 @@ describe('sync', () => {
     await rm(tenants(`${prefix}kivu`), { recursive: true });
     const { code, stdout, stderr } = await run('create', 'loyalty', '--tenant', 'Kivu', '--sql');
     expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^migrations/tenants/${prefix}kivu/\\d{14}_loyalty\\.sql\\n$`));
+    expect(stdout).toMatch(new RegExp(`^migrations/tenants/${prefix}kivu/2_loyalty\\.sql\\n$`));
     expect(stderr).toContain('1 core file was copied');
     expect(await readdir(tenants(`${prefix}kivu`))).toHaveLength(3);
     expect((await run('create', 'x', '--tenant', 'nobody')).code).toBe(2);

@@ -3,12 +3,12 @@ import {
   compareNames,
   compareToVersion,
   isCalled,
-  nextVersion,
   type Order,
   parseFileName,
   versionKey,
   versionOf,
 } from '../../src/engine/source/name.ts';
+import { nextName } from '../../src/engine/source/next-name.ts';
 import { clashesOf, strayOf } from '../../src/engine/source/name-rules.ts';
 
 /** The same for each run of a test: numbers from 0 to below `most`. */
@@ -250,13 +250,15 @@ describe('histories 4: a name without a number', () => {
   });
 });
 
-test('a new migration has the time as its version, and is behind all others', () => {
-  const now = new Date('2026-03-01T12:00:59Z');
-  expect(nextVersion([], now)).toBe('20260301120059');
-  expect(nextVersion(['9_a', '99999999999999_b', 'V7__x', 'init'], now)).toBe('20260301120059');
-  expect(nextVersion(['20260301120059_a'], now)).toBe('20260301120100');
-  expect(nextVersion(['2026-12-31_a'], now)).toBe('20261231000001');
-  expect(nextVersion(['20991231235959999_a'], now)).toBe('20991231235960');
-  expect(nextVersion([], now, ['2026-03-01-120059-a', '20260301120100_b'])).toBe('20260301120101');
+test('a new migration is named as the last one is, and is behind all others', () => {
+  const next = (names: string[], elsewhere: string[] = []) =>
+    nextName('x', { names, elsewhere, order: 'version', now: new Date('2026-03-01T12:00:59Z') });
+  expect(next([])).toBe('20260301120059_x');
+  expect(next(['20260301120059_a'])).toBe('20260301120100_x');
+  expect(next(['2026-12-31_a'])).toBe('2027-01-01_x');
+  expect(next(['2026-03-01_a'])).toBe('2026-03-01_x');
+  expect(next(['20991231235959_a'])).toBe('20991231235960_x');
+  expect(next(['2026_14_12_000000_a'])).toBe('2027_02_12_000001_x');
+  expect(next([], ['2026-03-01-120059-a', '20260301120100_b'])).toBe('20260301120101_x');
   expect(versionKey('2026-03-01_a')).toBe(versionKey('20260301000000_b'));
 });

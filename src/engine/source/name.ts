@@ -80,6 +80,26 @@ export function isFlyway(name: string): boolean {
   return FLYWAY.test(name);
 }
 
+/** What a name begins with before its slug. */
+export interface Lead {
+  kind: 'flyway' | 'date' | 'number';
+  /** As it is written, with what is before it: `V1_2`, `2014_10_12_000000`, `0042`. */
+  text: string;
+  /** What stands between it and the slug. */
+  separator: string;
+}
+
+/** How a name, or its last part where it is in a folder, begins; undefined where it has no version. */
+export function leadOf(name: string): Lead | undefined {
+  const flyway = FLYWAY.exec(name)?.[1];
+  if (flyway !== undefined) return { kind: 'flyway', text: `V${flyway}`, separator: '__' };
+  const date = dateOf(name);
+  const length = date?.length ?? /^\d+/.exec(name)?.[0].length;
+  if (length === undefined) return undefined;
+  const separator = /^[_-]*/.exec(name.slice(length))?.[0] || '_';
+  return { kind: date ? 'date' : 'number', text: name.slice(0, length), separator };
+}
+
 /** How many digits the name's version has, without zeros in front; of more than one number, the last of them. */
 export function digitsOf(name: string): number {
   const last = partsOf(name).components.at(-1);
@@ -285,36 +305,7 @@ export function slugOf(name: string): string {
   return slug;
 }
 
-/**
- * The version of a new migration: the time in UTC as YYYYMMDDHHMMSS; where the folder is already at or past it,
- * what follows its last one, for the new migration must be the last.
- * @param taken names in the folder
- * @param elsewhere names in folders that it may meet in a tenant: it need not be past them, but none has its version
- */
-export function nextVersion(taken: readonly string[], now: Date, elsewhere: readonly string[] = []): string {
-  const there = new Set(elsewhere.map(versionKey));
-  const last = taken.reduce((latest, name) => (compareVersions(name, latest) > 0 ? name : latest), '');
-  let version = following(last, now);
-  while (there.has(versionKey(version))) version = following(version, now);
-  return version;
-}
-
 /** Names by their versions alone: 0 where these are equal. */
 export function compareVersions(a: string, b: string): number {
   return compareComponents(partsOf(a).components, partsOf(b).components);
-}
-
-/** The next version behind the one of a name: now, or a second later than that one. */
-function following(last: string, now: Date): string {
-  const current = stamp(now);
-  if (compareVersions(current, last) > 0) return current;
-  const digits = (partsOf(last).components[0]?.digits ?? '').padEnd(14, '0').slice(0, 14);
-  const [year = 0, month = 0, ...rest] = digits.match(/^\d{4}|\d\d/g)?.map(Number) ?? [];
-  const [day, hour, minute, second = 0] = rest;
-  const next = stamp(new Date(Date.UTC(year, month - 1, day, hour, minute, second + 1)));
-  return compareVersions(next, last) > 0 ? next : String(BigInt(digits) + 1n);
-}
-
-function stamp(time: Date): string {
-  return time.toISOString().replace(/\D/g, '').slice(0, 14);
 }

@@ -19,3 +19,13 @@ export const OUTSIDE: Partial<Record<Tool, string>> = {
   tern: 'write ---- tern: disable-tx ---- on a line of its own in that section',
   liquibase: 'write runInTransaction:false behind --changeset AUTHOR:ID',
 };
+
+/** What `create` writes where the SQL goes in another tool's form. */
+export const WRITE_UP = '-- Write the SQL here.';
+export const WRITE_DOWN = '-- Write the SQL that reverts it here.';
+
+/** Whether nothing was written into such a file. */
+export function isUnwritten(text: string): boolean {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.includes(WRITE_UP) && lines.every((line) => line === '' || line.startsWith('--'));
+}

@@ -7,7 +7,7 @@ import { TOOL_NAMES, type ToolName } from '../../dialects/other-tools.ts';
 import { findMigrations, type FoundMigrations } from '../../dialects/projects.ts';
 import { MpmError } from '../../errors.ts';
 import { listFolder } from '../../engine/source/layout.ts';
-import { nextVersion } from '../../engine/source/name.ts';
+import { nextName } from '../../engine/source/next-name.ts';
 
 /** What `init` found and wrote. Absolute paths, but for the folders that were found. */
 export interface InitReport {
@@ -47,7 +47,7 @@ export function initProject(root: string, now = new Date()): InitReport {
   const files = new Map([[join(root, CONFIG), configFor(template, core, parent)]]);
   if (!core && !hasOwn) {
     files.set(
-      join(own, `${nextVersion([], now)}_customers.sql`),
+      join(own, `${nextName('customers', { names: [], order: 'version', now })}.sql`),
       readFileSync(join(templates, 'first.sql'), 'utf8'),
     );
   }
