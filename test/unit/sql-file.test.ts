@@ -94,6 +94,22 @@ describe('engine 5: transactions', () => {
     expect(sql).not.toMatch(/begin|commit;|start|end;/i);
   });
 
+  // Prisma writes each change of an enum like this, and some people every statement.
+  test.each([
+    'begin; select 1; commit; begin; select 2; commit;',
+    'select 1; begin; select 2; commit; select 3;',
+    `begin; set local work_mem = '1MB'; select 1; commit;`,
+    `begin; select 1; commit; begin work; set local work_mem = '1MB'; select 2; end;`,
+    'begin isolation level serializable; select 1; commit; begin; select 2; commit;',
+  ])('whole blocks of a file run in the one transaction of the file: %j', (text) => {
+    const { up, problems: refused } = parseSqlFile('/m/1_a.sql', text);
+    expect(refused).toEqual([]);
+    expect(up?.sql).toHaveLength(text.length);
+    expect(up?.sql).not.toMatch(/begin|commit|end/i);
+    expect(up?.sql.match(/select \d/g)).toEqual(text.match(/select \d/g));
+    expect(up?.options.transaction).toBe(true);
+  });
+
   test('each section may have its own wrapper', () => {
     const { up, down } = read(
       '-- migrate:up\nbegin;\nselect 1;\ncommit;\n-- migrate:down\nbegin;\nselect 2;\ncommit;\n',
@@ -103,7 +119,12 @@ describe('engine 5: transactions', () => {
 
   test.each([
     'select 1; commit; select 2;',
-    'begin; select 1; commit; begin; select 2; commit;',
+    'begin; select 1; commit; commit;',
+    'begin; select 1; begin; select 2; commit;',
+    'begin; select 1; commit; begin isolation level serializable; select 2; commit;',
+    'begin; select 1; commit; begin; select 2; rollback;',
+    `begin; set local work_mem = '1MB'; commit; select 2;`,
+    'begin; select 1; commit; vacuum;',
     'begin; select 1;',
     'select 1; end;',
     'begin; select 1; rollback;',
@@ -117,7 +138,7 @@ describe('engine 5: transactions', () => {
     `set transaction snapshot '00000003-0000001B-1'; select 1;`,
     'set transaction isolation level serializable; vacuum;',
     'select 1; start transaction;',
-    'begin; create table a (b int); commit; analyze a;',
+    'begin; vacuum; commit; analyze a;',
     '-- migrate:up transaction:false\nbegin; select 1; commit;',
     '-- migrate:up transaction:false\nselect 1; commit;',
   ])('refused, with line and remedy: %j', (text) => {

@@ -40,45 +40,44 @@ export function readSection(
 ): SectionReading {
   const { transaction } = section.options;
   const controls = statements.filter(controlsTransaction);
-  const [first, last] = [statements[0], statements.at(-1)];
-  const wrapped =
-    controls.length === 2 &&
-    first &&
-    last &&
-    controls[0] === first &&
-    controls[1] === last &&
-    opens(first) &&
-    closes(last);
-  const inner = wrapped ? statements.slice(1, -1) : statements;
+  const blocks = blocksOf(statements);
+  const [first] = statements;
+  const wrapped = blocks.length === 1 && blocks[0]!.length === statements.length;
+  const inBlocks = new Set(blocks.flatMap((block) => block.slice(1, -1)));
+  const inner = statements.filter((statement) => !controls.includes(statement));
   const outside = inner.filter((statement) => needsNoTransaction(statement, text));
+  const outsideBlocks = outside.filter((statement) => !inBlocks.has(statement));
   const setting = leadingModes(inner);
 
-  if (wrapped && !transaction) {
+  if (wrapped && first && !transaction) {
     return { blanks: [], complaints: [wrappedWithout(first, outside[0], text)] };
   }
-  const complaints = wrapped
-    ? []
-    : controls.map((statement) =>
-        midway(section, shorten(text.slice(statement.start, statement.end)), statement),
-      );
-  const asking = [...(wrapped && modesOf(first) !== '' ? [first] : []), ...setting];
-  const isOutside = !transaction || (outside.length > 0 && !wrapped && !section.insisted);
+  const isOutside = !transaction || (outsideBlocks.length > 0 && !section.insisted);
+  const shown = ({ start, end }: Statement): string => shorten(text.slice(start, end));
+  // In one transaction, blocks of a file's own say only what is so anyway.
+  const complaints =
+    isOutside || blocks.length === 0
+      ? controls.map((each) => midway(section, isOutside, shown(each), each))
+      : [];
+  if (!isOutside) complaints.push(...blocks.flatMap((block) => lasting(block, statements, text)));
+  const asking = [...(first && blocks[0]?.[0] === first && modesOf(first) !== '' ? [first] : []), ...setting];
   for (const statement of asking) {
     const problem = isOutside ? MODE_WITHOUT : modeProblem(modesOf(statement));
     if (!problem) continue;
-    const shown = shorten(text.slice(statement.start, statement.end));
     complaints.push({
       offset: statement.start,
       kind: 'modes',
-      message: `${shown}: ${problem.what}`,
+      message: `${shown(statement)}: ${problem.what}`,
       hint: problem.hint,
     });
   }
   if (!isOutside)
-    complaints.push(...outside.map((statement) => insideOnly(section, statement, text, wrapped === true)));
-  const unsent = [...(wrapped ? [first, last] : []), ...setting];
+    complaints.push(
+      ...outside.map((statement) => insideOnly(section, statement, text, inBlocks.has(statement))),
+    );
+  const unsent = [...controls, ...setting];
   const mode = modeOf(asking.map(modesOf).join(' '));
-  const [cause] = outside;
+  const [cause] = outsideBlocks;
   return {
     blanks: isOutside ? [] : unsent.map(({ start, next }) => [start, next]),
     complaints,
@@ -87,14 +86,48 @@ export function readSection(
   };
 }
 
-function midway({ direction, options }: Section, shown: string, { start }: Statement): Complaint {
+/**
+ * The BEGIN … COMMIT blocks, both included; none where one of the two lacks the other, ends otherwise, or has modes and
+ * isn't the first statement.
+ */
+function blocksOf(statements: readonly Statement[]): Statement[][] {
+  const blocks: Statement[][] = [];
+  let open: number | undefined;
+  for (const [at, statement] of statements.entries()) {
+    if (!controlsTransaction(statement)) continue;
+    if (open === undefined) {
+      if (!opens(statement) || (at > 0 && modesOf(statement) !== '')) return [];
+      open = at;
+    } else {
+      if (!closes(statement)) return [];
+      blocks.push(statements.slice(open, at + 1));
+      open = undefined;
+    }
+  }
+  return open === undefined ? blocks : [];
+}
+
+/** A SET LOCAL ends with its block; in one transaction it would last for what follows, too. */
+function lasting(block: readonly Statement[], statements: readonly Statement[], text: string): Complaint[] {
+  const end = block.at(-1)!.end;
+  if (!statements.some((each) => each.start >= end && !controlsTransaction(each))) return [];
+  const local = block.filter(({ words }) => words[0] === 'set' && words[1] === 'local');
+  return local.map(({ start, end: last }) => ({
+    offset: start,
+    kind: 'lasting',
+    message: `${shorten(text.slice(start, last))} ends at COMMIT, but the whole file runs in one transaction`,
+    hint: 'remove it, or put what follows COMMIT into a file of its own',
+  }));
+}
+
+function midway({ direction }: Section, isOutside: boolean, shown: string, { start }: Statement): Complaint {
   return {
     offset: start,
     kind: 'control',
     message: `${shown} would end or start a transaction in the middle of the migration`,
-    hint: options.transaction
-      ? `remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:${direction} transaction:false`
-      : 'remove it: with transaction:false each statement is committed separately',
+    hint: isOutside
+      ? 'remove it: outside a transaction each statement is committed separately'
+      : `remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:${direction} transaction:false`,
   };
 }
 
