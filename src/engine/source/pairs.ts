@@ -149,11 +149,13 @@ function withoutStrays(
   const onlyFolders = numbered.length > 0 && !numbered.some(isPlain);
   return parts.filter((part) => {
     const { name, file, version } = part;
-    if (!isPlain(part) || isKnown(name) || unnumbered.includes(name)) return true;
     const unlisted = journal.some((tag) => compareVersions(name, tag) <= 0);
-    if (unlisted) pass(file, "not in Drizzle's journal, which has newer ones: it isn't run", false);
-    const stray = onlyFolders && version === '';
-    if (!unlisted && stray) pass(file, "without a number, beside folders with one: it isn't run", false);
-    return !unlisted && !stray;
+    if (!isPlain(part) || !(unlisted || (onlyFolders && version === ''))) return true;
+    if (isKnown(name) || unnumbered.includes(name)) return true;
+    const why = unlisted
+      ? "not in Drizzle's journal, which has newer ones: it isn't run"
+      : "without a number, beside folders with one: it isn't run";
+    pass(file, why, false);
+    return false;
   });
 }
