@@ -1,23 +1,28 @@
 import { MpmError } from '../errors.ts';
 import type { Change } from '../engine/edit/edit-history.ts';
 import type { Migration } from '../engine/migration.ts';
-import { compareVersions } from '../engine/source/name.ts';
+import { type Contradiction, contradiction, settingOf } from '../engine/history/reordered.ts';
+import { compareToVersion, isFlyway, type Order, slugBehind } from '../engine/source/name.ts';
 import type { AppliedElsewhere, ToolName } from './other-tools.ts';
 import type { HistoryRow } from '../engine/history/state.ts';
 
 /**
  * Matches what the other tool applied with the files: an entry means the file that it names in full, or its version
  * where that tool keeps nothing else (engine 44).
+ * @param order what the migrations are ordered by
  * @throws MpmError ADOPTION when an applied one has no file, or more than one, or two have the same: what is not
- *   understood is not recorded
+ *   understood is not recorded; when the tool applied them in another order
  */
 export function decideAdoption(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
   applied: readonly AppliedElsewhere[],
   tool: ToolName,
+  order: Order,
 ): Change[] {
   const wanted = new Set<Migration>();
+  const pairs: [string, string][] = [];
+  let last: { name: string; rank: number } | undefined;
   const odd: string[] = [];
   for (const entry of applied) {
     const found = matching(migrations, entry);
@@ -25,6 +30,10 @@ export function decideAdoption(
     if (!found || (single && (found.length !== 1 || found.some((one) => wanted.has(one)))))
       odd.push(entry.applied);
     else for (const migration of found) wanted.add(migration);
+    const [one] = found ?? [];
+    if (!one || entry.rank === undefined) continue;
+    if (last && last.rank < entry.rank) pairs.push([last.name, one.name]);
+    last = { name: one.name, rank: entry.rank };
   }
   if (odd.length) {
     const more = odd.length > 5 ? ` and ${odd.length - 5} more` : '';
@@ -38,6 +47,8 @@ export function decideAdoption(
       },
     );
   }
+  const other = contradiction(pairs, order);
+  if (other) throw inAnotherOrder(tool, order, other);
   const recorded = new Set(rows.map(({ name }) => name));
   return migrations
     .filter((migration) => wanted.has(migration) && !recorded.has(migration.name))
@@ -49,25 +60,39 @@ export function decideAdoption(
     }));
 }
 
+function inAnotherOrder(tool: ToolName, order: Order, { first, second, was }: Contradiction): MpmError {
+  return new MpmError(
+    'ADOPTION',
+    `${tool} applied ${first} before ${second}, and migrations.order "${order}" has ${second} before ${first}`,
+    { aftermath: 'nothing was recorded here', hint: `Set in the configuration: ${settingOf(was)}` },
+  );
+}
+
 /** The files that an entry means; undefined when there is none where there must be one. */
 function matching(
   migrations: readonly Migration[],
   { name, version, words, reach, shared }: AppliedElsewhere,
 ): Migration[] | undefined {
-  if (name !== undefined) return found(migrations.filter((migration) => migration.name === name));
-  if (!version || !/^\d+$/.test(version)) return undefined;
-  const compared = (migration: Migration) => compareVersions(migration.version, version);
+  const whole = migrations.filter((migration) => migration.name === name);
+  if (whole.length || version === undefined) return found(whole);
+  // Flyway's own names have its versions; in others, parts may have become one number.
+  const said = migrations.some((migration) => isFlyway(migration.name)) ? version : digits(version);
+  const compared = ({ name: ours }: Migration) => compareToVersion(ours, said);
   const exact = migrations.filter((migration) => compared(migration) === 0);
   if (reach !== 'one') {
     if (reach === 'up-to' && exact.length === 0) return undefined;
-    return migrations.filter((migration) => compared(migration) <= 0);
+    return migrations.filter((migration) => (compared(migration) ?? 1) <= 0);
   }
   if (words === undefined) return found(exact);
-  const same = (migration: Migration) => wordsOf(migration.name.replace(/^\d+/, '')) === wordsOf(words);
+  const same = (migration: Migration) => wordsOf(slugBehind(migration.name)) === wordsOf(words);
   const named = exact.filter(same);
   if (named.length || exact.length === 0 || !shared) return found(named);
-  const day = (each: string) => each.slice(0, 8);
+  const day = (each: string) => digits(each).slice(0, 8);
   return found(migrations.filter((each) => day(each.version) === day(version) && same(each)));
+}
+
+function digits(version: string): string {
+  return version.replaceAll(/[._]/g, '');
 }
 
 function found(migrations: Migration[]): Migration[] | undefined {

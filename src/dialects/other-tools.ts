@@ -14,10 +14,12 @@ export interface AppliedElsewhere {
   reach: 'one' | 'up-to' | 'below';
   /** The file's name without its extension, where the tool keeps that. */
   name?: string;
-  /** Its digits, where the tool keeps a version. */
+  /** Its version, where the tool keeps one. */
   version?: string;
   /** What is said behind the version, where the tool keeps that too. */
   words?: string;
+  /** Greater than those of what was applied before, where the table says so. */
+  rank?: number;
   /** Two of the tool's files may share a version; here one of them must have got another number. */
   shared?: boolean;
 }
@@ -35,23 +37,38 @@ interface Tool {
 
 const EXTENSION = /\.(?:ts|mts|cts|js|mjs|cjs|sql)$/;
 
-const byName = (row: Row): AppliedElsewhere => {
-  const [name = ''] = row.map(String);
+const byName = ([written]: Row): AppliedElsewhere => {
+  const name = String(written);
   return { applied: name, reach: 'one', name: name.replace(EXTENSION, '') };
 };
+
+/** The same, in the order in which they were applied; the second column says it. */
+const inOrder = (rows: readonly Row[], rankOf: (text: string) => number): AppliedElsewhere[] =>
+  rows.map((row) => ({ ...byName(row), rank: rankOf(String(row[1])) })).toSorted((a, b) => a.rank - b.rank);
 
 const byVersion =
   (reach: AppliedElsewhere['reach']) =>
   ([version]: Row): AppliedElsewhere => ({ applied: String(version), reach, version: String(version) });
 
 const LARAVEL = /^(\d{4}_\d{2}_\d{2}_\d{6})(?:_(.*))?$/s;
-const digits = (version: string): string => version.replaceAll(/[._]/g, '');
 
 /** The tools whose fleets can be taken over, with the columns that say what is applied. */
 const TOOLS: Record<ToolName, Tool> = {
-  kysely: { table: 'kysely_migration', columns: ['name'], entries: (rows) => rows.map(byName) },
-  knex: { table: 'knex_migrations', columns: ['name'], entries: (rows) => rows.map(byName) },
-  'node-pg-migrate': { table: 'pgmigrations', columns: ['name'], entries: (rows) => rows.map(byName) },
+  kysely: {
+    table: 'kysely_migration',
+    columns: ['name', 'timestamp'],
+    entries: (rows) => inOrder(rows, Date.parse),
+  },
+  knex: {
+    table: 'knex_migrations',
+    columns: ['name', 'id'],
+    entries: (rows) => inOrder(rows, Number),
+  },
+  'node-pg-migrate': {
+    table: 'pgmigrations',
+    columns: ['name', 'id'],
+    entries: (rows) => inOrder(rows, Number),
+  },
   dbmate: {
     table: 'schema_migrations',
     columns: ['version'],
@@ -85,9 +102,7 @@ const TOOLS: Record<ToolName, Tool> = {
       rows.map((row) => {
         const entry = byName(row);
         const [, date, words = ''] = LARAVEL.exec(entry.applied) ?? [];
-        return date
-          ? { applied: entry.applied, reach: 'one', version: digits(date), words, shared: true }
-          : entry;
+        return date ? { ...entry, version: date, words, shared: true } : entry;
       }),
   },
 };
@@ -105,7 +120,7 @@ function flywayEntries(rows: readonly Row[]): AppliedElsewhere[] {
       {
         applied: `${version} ${description}`,
         reach: all ? 'below' : 'one',
-        version: digits(String(version)),
+        version: String(version),
         ...(all ? {} : { words: String(description) }),
       },
     ];

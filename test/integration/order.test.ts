@@ -5,6 +5,7 @@ import { down } from '../../src/fleet/verbs/down.ts';
 import { plan } from '../../src/fleet/verbs/plan.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { sync } from '../../src/fleet/verbs/sync.ts';
+import type { RunReport } from '../../src/fleet/report/report.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
@@ -40,7 +41,7 @@ async function historyOf(fleet: TestFleet): Promise<string[]> {
 }
 
 /** What is wrong with the only tenant, after a run. */
-function failureOf({ failures }: Awaited<ReturnType<typeof up>>): string {
+function failureOf({ failures }: Pick<RunReport, 'failures'>): string {
   const [first] = failures;
   return `${first?.error.message}\n${first?.error.hint}`;
 }
@@ -125,6 +126,28 @@ Set it back in the configuration: migrations: { order: 'kysely' }`,
     expect(failureOf(await up(config, ALL))).toContain(
       "Set it back in the configuration: migrations: { order: 'text' }",
     );
+  });
+
+  test("Kysely's table says in which order it applied them", async () => {
+    const fleet = await fleetOf(['1_a', '2_c', '10_b']);
+    const { config, tenants } = fleet;
+    await fleet.of(
+      tenants[0],
+      `create table kysely_migration (name varchar(255) primary key, timestamp varchar(255) not null);
+       insert into kysely_migration values ('1_a', '2026-01-01T00:00:00.001Z'), ('10_b', '2026-01-01T00:00:00.002Z'),
+         ('2_c', '2026-01-01T00:00:00.003Z')`,
+    );
+    const from = { from: 'kysely', write: true } as const;
+    expect(failureOf(await baseline(config, ALL, from))).toBe(
+      `kysely applied 10_b before 2_c, and migrations.order "version" has 2_c before 10_b
+Set in the configuration: migrations: { order: 'kysely' }`,
+    );
+    expect(await fleet.of(tenants[0], "select to_regclass('mpm_migrate.history') as t")).toEqual([
+      { t: null },
+    ]);
+    config.migrations.order = 'kysely';
+    expect((await baseline(config, ALL, from)).counts).toMatchObject({ changed: 1 });
+    expect(await historyOf(fleet)).toEqual(['1_a', '10_b', '2_c']);
   });
 
   test('versions are found as they are typed', async () => {

@@ -1,5 +1,5 @@
 import { compareNames, type Order, ORDERS } from '../source/name.ts';
-import { listNames, type Refusal } from '../remedy.ts';
+import type { Refusal } from '../remedy.ts';
 import type { HistoryRow } from './state.ts';
 
 /** In a run, a migration begins so soon after the one before it, in ms; what takes longer proves nothing. */
@@ -17,20 +17,43 @@ export function refuseReordered(rows: readonly HistoryRow[], order: Order): Refu
     const first = rows[index - 1];
     return first && isNext(first, second) ? [[first.name, second.name]] : [];
   });
-  const isIn = (pair: [string, string], which: Order) => compareNames(...pair, which) < 0;
-  const names = pairs.find((pair) => !isIn(pair, order));
-  if (!names) return [];
-  const was = ORDERS.find((which) => pairs.every((pair) => isIn(pair, which)));
-  if (!was) return [];
-  const [first, second] = names;
+  const found = contradiction(pairs, order);
+  if (!found) return [];
+  const { first, second, was } = found;
   return [
     {
       state: 'applied',
-      names,
-      message: `${listNames(names)} were applied here in this order, and migrations.order "${order}" has ${second} before ${first}`,
-      remedy: `Set it back in the configuration: migrations: { order: '${was}' }`,
+      names: [first, second],
+      message: `${first} and ${second} were applied here in this order, and migrations.order "${order}" has ${second} before ${first}`,
+      remedy: `Set it back in the configuration: ${settingOf(was)}`,
     },
   ];
+}
+
+/** Two migrations that were applied the other way round than an order has them, and the order that they were applied in. */
+export interface Contradiction {
+  first: string;
+  second: string;
+  was: Order;
+}
+
+/**
+ * The first of these pairs that contradicts an order, if another order is right about all of them.
+ * @param pairs of names, in the order in which they were applied
+ */
+export function contradiction(
+  pairs: readonly (readonly [string, string])[],
+  order: Order,
+): Contradiction | undefined {
+  const isIn = ([a, b]: readonly [string, string], which: Order) => compareNames(a, b, which) < 0;
+  const pair = pairs.find((each) => !isIn(each, order));
+  const was = pair && ORDERS.find((which) => pairs.every((each) => isIn(each, which)));
+  return was && { first: pair[0], second: pair[1], was };
+}
+
+/** As it stands in the configuration. */
+export function settingOf(order: Order): string {
+  return `migrations: { order: '${order}' }`;
 }
 
 /** Whether a run applied, or a baseline recorded, the second right behind the first. */

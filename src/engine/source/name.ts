@@ -70,6 +70,11 @@ export function versionOf(name: string): string {
   return partsOf(name).version;
 }
 
+/** What a name says behind its version. */
+export function slugBehind(name: string): string {
+  return partsOf(name).slug;
+}
+
 /** Equal for names of equal versions: `007_a` and `7_b`, `2023-03-30_a` and `20230330000000_b`. Empty without one. */
 export function versionKey(name: string): string {
   return keyOf(partsOf(name).components);

@@ -35,6 +35,7 @@ export async function baseline(
   if (table !== undefined && from === undefined) {
     throw new MpmError('USAGE', '--table requires --from', { hint: 'It is the table of that tool.' });
   }
+  const { order } = config.migrations;
   const nothing = to !== undefined && isNothing(to);
   const { to: last = '', ...files } = await readFleetFiles(config, nothing ? undefined : to);
   return editHistories(
@@ -45,9 +46,9 @@ export async function baseline(
       files,
       async decide({ migrations, rows, connection, found, notice }) {
         if (from !== undefined)
-          return decideAdoption(migrations, rows, await readTool(connection, from, table), from);
+          return decideAdoption(migrations, rows, await readTool(connection, from, table), from, order);
         if (nothing) return decideNothing(rows, found);
-        const changes = decideBaseline(migrations, rows, last, config.migrations.order);
+        const changes = decideBaseline(migrations, rows, last, order);
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');
         return changes;
