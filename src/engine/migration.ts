@@ -62,7 +62,7 @@ export type Source = 'core' | 'tenant' | 'central' | 'plugin';
 export interface Migration {
   /** The file's path in its folder, or that of the folder that holds just this one, without extension: the identity. */
   name: string;
-  /** The numeric prefix as written. */
+  /** What its name says its version is, as `versionOf` writes it; empty without one. */
   version: string;
   /** `v2:` and the SHA-256 in hex of `up`, and behind another colon that of `down` (engine 56). */
   checksum: string;

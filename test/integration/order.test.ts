@@ -108,6 +108,10 @@ describe('histories 3: folders of other tools run in their order, as they lie', 
 Set it back in the configuration: migrations: { order: 'kysely' }`,
     );
     expect((await plan(config, ALL)).counts).toMatchObject({ refused: 1 });
+    expect((await status(config, ALL)).tenants?.[0]).toMatchObject({
+      state: 'drifted',
+      remedies: ["Set it back in the configuration: migrations: { order: 'kysely' }"],
+    });
     expect((await up(config, ALL, { fast: true })).counts).toMatchObject({ refused: 1 });
     const forced = await up(config, { tenants: ['1'] }, { force: true });
     expect(forced.counts).toMatchObject({ current: 1 });

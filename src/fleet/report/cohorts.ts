@@ -33,7 +33,7 @@ const HALF_DONE = ['failed', 'interrupted', 'running'] as const;
 /** How a tenant stands whose history could be read. */
 export function stateOf(tenant: Tenant, { plan }: Inspection): StatusState {
   if (inactiveReason(tenant) !== undefined) return 'inactive';
-  return driftOf(plan) ? 'drifted' : plan.pending.length ? 'pending' : 'current';
+  return isDrifted(plan) ? 'drifted' : plan.pending.length ? 'pending' : 'current';
 }
 
 /** One tenant's line. */
@@ -67,7 +67,8 @@ export function rowOf(
     applied: count - HALF_DONE.reduce((sum, each) => sum + (drift?.[each] ?? 0), 0),
     pending: plan.pending.length,
     ...(lacksCore === undefined ? {} : { lacksCore }),
-    ...(drift ? { drift, remedies } : ourRows ? remediesOf(tenant) : {}),
+    ...(drift && { drift }),
+    ...(isDrifted(plan) ? { remedies } : ourRows ? remediesOf(tenant) : {}),
   };
 }
 
@@ -76,6 +77,11 @@ function remediesOf({ id, status }: Tenant): Pick<StatusRow, 'remedies'> {
   if (status === 'hold') return { remedies: [`mpm-migrate tenant release ${idWord(id)}`] };
   const half = status === 'provisioning' || status === 'failed';
   return half ? { remedies: [`mpm-migrate tenant create --resume ${idWord(id)}`] } : {};
+}
+
+/** Some migration is in a state that `up` refuses, or what is applied was applied in another order. */
+function isDrifted(plan: Inspection['plan']): boolean {
+  return driftOf(plan) !== undefined || plan.refusals.some(({ state }) => state === 'applied');
 }
 
 function driftOf({ entries, pending }: Inspection['plan']): StatusRow['drift'] {
