@@ -227,6 +227,19 @@ describe('histories 4: what is an error until the configuration lists it', () =>
     expect(await historyOf(fleet)).toEqual(names);
   });
 
+  test("what core has without a number stays a migration beside a tenant's own with one", async () => {
+    const fleet = await fleetOf(['init', 'meters']);
+    const { config, tenants } = fleet;
+    const folder = `tenants/${tenants[0]?.database}`;
+    await sync(config, ALL);
+    await add(fleet, ['5_own'], folder);
+    await up(config, ALL);
+    expect(await historyOf(fleet)).toEqual(['init', 'meters', '5_own']);
+    await add(fleet, ['schema'], folder);
+    const { failures } = await up(config, ALL);
+    expect(failures[0]?.error.message).toBe('schema.sql has no number, and other files here have one');
+  });
+
   test("a plugin's and core's are compared by the same rule", async () => {
     const fleet = await fleetOf(['20230101120000_b']);
     const { config } = fleet;

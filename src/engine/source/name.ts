@@ -45,7 +45,7 @@ export const USUAL_NAMING: Naming = { order: 'version', sameVersion: [], unnumbe
  * A version is what the name says and nothing else: names without one come first, then all numbers, then all dates.
  */
 export function compareNames(a: string, b: string, order: Order): number {
-  if (order === 'kysely') return KYSELY.compare(a, b) || compareText(a, b);
+  if (order === 'kysely') return (kysely ??= new Intl.Collator('en')).compare(a, b) || compareText(a, b);
   if (order === 'text') return compareText(a, b);
   const [one, other] = [partsOf(a), partsOf(b)];
   return (
@@ -55,8 +55,11 @@ export function compareNames(a: string, b: string, order: Order): number {
   );
 }
 
-/** Kysely compares by `localeCompare`, in whatever locale its process has: here it is always the same one. */
-const KYSELY = new Intl.Collator('en');
+/**
+ * Kysely compares by `localeCompare`, in whatever locale its process has: here it is always the same one. Made when it is
+ * needed, because that takes longer than reading a folder.
+ */
+let kysely: Intl.Collator | undefined;
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
