@@ -2,6 +2,7 @@ import { messageOf, MpmError, type SourceExcerpt } from '../../errors.ts';
 import { databaseFields, isServerError, type ServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { isGuard } from '../history/fence.ts';
 import { recordFailure } from '../history/history.ts';
+import { ownTableHint } from '../history/own-table.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
 import { describeHolder, type Holder, pause } from './lock.ts';
 import type { Migration, Script, SqlScript } from '../migration.ts';
@@ -37,22 +38,33 @@ export function failure(
     ...(server && { database: databaseFields(server) }),
     aftermath: `${excerpt || !server ? '' : stageOf(entry, place)}the migration was rolled back`,
     ...(excerpt && { excerpt }),
-    ...hintOf(server, script, excerpt),
+    ...hintOf(entry, server, excerpt),
   });
 }
 
+/** A statement, or a command's name in the server's words, and what follows. */
+export const MOVES_DATABASE = /(?:^|[\r\n])\s*alter\s+database\s(?:[^;]*\s)?set\s+tablespace\b[^;]*/i;
+
+export const BY_HAND =
+  'PostgreSQL moves a database to another tablespace only while nobody is connected to it, and a migration is. Move it by hand, connected to the database postgres';
+
 /** What a statement needs that is refused inside a transaction (engine 41), or what the server says. */
 function hintOf(
+  { script, context }: BatchEntry,
   server: ServerError | undefined,
-  script: Script,
   excerpt: SourceExcerpt | undefined,
 ): { hint?: string } {
-  const { code, hint, where } = server ?? {};
-  const said = hint ? { hint } : {};
+  if (!server) return {};
+  const { code, hint, where, message } = server;
+  const own = ownTableHint(context.history, server, script.kind === 'sql' ? script.text : undefined);
+  const said = own ?? hint;
+  if (MOVES_DATABASE.test(message)) {
+    return { hint: `${BY_HAND}. Remove it from the migration.` };
+  }
   if (code === SQLSTATE.invalidTermination) {
     return { hint: `What commits can't run inside a transaction: ${howToRunOutside(script)}.` };
   }
-  if (code !== SQLSTATE.activeTransaction) return said;
+  if (code !== SQLSTATE.activeTransaction) return said ? { hint: said } : {};
   const failing = excerpt?.lines.find((line) => line.failing)?.text ?? '';
   if (/\bset\b.*\btransaction/i.test(failing)) {
     return {

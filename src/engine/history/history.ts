@@ -201,14 +201,18 @@ function isEmptied({ schema, table }: HistoryTable): string {
       and n.nspname = ${literal(schema)} and c.relname = ${literal(table)} and d.description = ${literal(EMPTIED)})`;
 }
 
-/** Creates schema and table. To be run under the lock: twenty sessions of `create … if not exists` collide (engine 17). */
+/**
+ * Creates schema and table. Names are unique by an index alone: migrations that go over the constraints of a database
+ * leave it alone (engine 48). The primary key is one, because logical replication needs it. To be run under the
+ * lock: twenty sessions of `create … if not exists` collide (engine 17).
+ */
 export function createHistory(history: HistoryTable): string {
   const [owner] = history.owners ?? [];
   const authorization = owner === undefined ? '' : ` authorization ${identifier(owner)}`;
   return `create schema if not exists ${identifier(history.schema)}${authorization};
 create table if not exists ${tableName(history)} (
   position bigint primary key,
-  name text collate "C" not null unique,
+  name text collate "C" not null,
   version text not null,
   checksum text not null,
   state text not null check (state in ('running', 'applied', 'failed', 'baseline')),
@@ -229,7 +233,8 @@ create table if not exists ${tableName(history)} (
   statement_begun integer,
   reverting boolean not null default false,
   format smallint not null
-)${handOver(history)}`;
+);
+create unique index if not exists ${identifier(`${history.table}_name_key`)} on ${tableName(history)} (name)${handOver(history)}`;
 }
 
 /** What a history made by 0.1.0 does not have. */

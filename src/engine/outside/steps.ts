@@ -2,8 +2,10 @@ import { MpmError } from '../../errors.ts';
 import type { Result } from '../../postgres/message.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { BEGIN, type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
+import { BY_HAND, MOVES_DATABASE } from '../apply/failure.ts';
 import { pause } from '../apply/lock.ts';
 import { addProgressColumns, GUARD, guard } from '../history/history.ts';
+import { ownTableHint } from '../history/own-table.ts';
 import type { ModuleScript, Script, SqlScript } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
@@ -323,8 +325,7 @@ async function untilHad(run: StatementRun, act: () => Promise<unknown>): Promise
 }
 
 function stopped(run: StatementRun, at: Progress, error: unknown, clean = false): MpmError {
-  const { name, steps, script } = run;
-  const resume = `Then resume: mpm-migrate resolve ${name} --tenant {tenant} --retry`;
+  const { steps, script } = run;
   const step = steps?.[at.done];
   const known = error instanceof MpmError ? error : undefined;
   const excerpt = step
@@ -348,11 +349,32 @@ function stopped(run: StatementRun, at: Progress, error: unknown, clean = false)
       // A retry by the lanes would be refused as interrupted: what is kept is resumed on request only.
       cause: clean ? error : undefined,
       aftermath: clean ? 'nothing was kept' : `${place}; earlier work was kept`,
-      ...(clean ? {} : { hint: `${known?.hint ?? 'Fix the cause.'}\n${resume}` }),
+      ...hintOf(run, step, error, clean),
       ...(excerpt && { excerpt }),
       ...(server ? { database: databaseFields(server) } : known?.database && { database: known.database }),
     },
   );
+}
+
+/** What is to be done, and how it goes on; where nothing was kept, only what is not plain. */
+function hintOf(
+  run: StatementRun,
+  step: Step | undefined,
+  error: unknown,
+  clean: boolean,
+): { hint?: string } {
+  const { name, script, context } = run;
+  const command = `mpm-migrate resolve ${name} --tenant {tenant}`;
+  const server = isServerError(error) ? error : undefined;
+  const [move] = (step && MOVES_DATABASE.exec(textOf(run, step))) ?? [];
+  if (move && server?.code === SQLSTATE.objectInUse) {
+    return { hint: `${BY_HAND}:${move.replace(/\s+/g, ' ')};\nThen go on after it: ${command} --skip` };
+  }
+  const own =
+    server && ownTableHint(context.history, server, script.kind === 'sql' ? script.text : undefined);
+  if (clean) return own === undefined ? {} : { hint: own };
+  const known = error instanceof MpmError ? error.hint : undefined;
+  return { hint: `${own ?? known ?? 'Fix the cause.'}\nThen resume: ${command} --retry` };
 }
 
 function messageOf(error: unknown): string {
