@@ -54,6 +54,13 @@ describe('histories 1: migrations in folders', () => {
     ]);
   });
 
+  test('a name of 300 characters is one like any other', async () => {
+    const [folder, file] = [`1${'x'.repeat(150)}`, `2${'y'.repeat(150)}`];
+    const { fleet, mpm } = await fleetWith({ [`${folder}/${file}.sql`]: 'create table a ();' });
+    expect((await mpm('up', '--all')).code).toBe(0);
+    expect(await fleet.historyOf(fleet.tenants[0])).toEqual([`${folder}/${file}`]);
+  });
+
   test('an error in one is shown with its folder', async () => {
     const { mpm } = await fleetWith({ '1_a/migration.sql': 'select 1;\nselect * from nowhere;\n' });
     const { stdout } = await mpm('up', '--all');

@@ -318,6 +318,25 @@ describe('sync', () => {
     },
   );
 
+  test('histories 1: migrations in folders are copied, read, and removed with their folders', async () => {
+    for (const folder of ['4_d', '5']) mkdirSync(join(config.migrations.core, folder));
+    core({ '4_d/migration.sql': 'select 4;\n', '5/1_e.sql': 'select 5;\n' });
+    expect(await sync(fleet('acme'))).toMatchObject({ copied: 6, held: [] });
+    const whole = await readMigrations(config.migrations.core, 'core');
+    const names = async () => {
+      const set = await tenantSet(tenant('1', 'acme'), whole, config, new Map());
+      return set.migrations.map(({ name, source, withdrawn }) => [name, source, withdrawn ?? false]);
+    };
+    expect((await names()).slice(3)).toEqual([
+      ['4_d', 'core', false],
+      ['5/1_e', 'core', false],
+    ]);
+    rmSync(join(config.migrations.core, '4_d'), { recursive: true });
+    expect(await sync(fleet('acme'), { prune: true })).toMatchObject({ pruned: 1, held: [] });
+    expect(existsSync(path('acme', '4_d'))).toBe(false);
+    expect((await names()).at(-1)).toEqual(['5/1_e', 'core', false]);
+  });
+
   test('a file in the place of a folder is left alone, the others go on', async () => {
     await sync(fleet('acme', 'kivu'));
     core({ '4_d.sql': 'select 4;\n' });

@@ -170,11 +170,13 @@ function passBeside({ pass }: Reading, folder: string, names: readonly string[],
   }
 }
 
-/** @throws MpmError FILE_SYSTEM */
+/** A file's text; empty without a file. @throws MpmError FILE_SYSTEM */
 export function textOf(folder: string, path: string): string {
   try {
     return readFileSync(join(folder, path), 'utf8');
   } catch (error) {
+    // Where folders are put together, a file may lie in the other one.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw new MpmError('FILE_SYSTEM', `${path} cannot be read: ${(error as Error).message}`, {
       subject: join(folder, path),
       hint: 'Check its permissions.',

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   type Stats,
   statSync,
@@ -67,7 +68,7 @@ export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]
   const folders = [core, ...plugins];
   const all = folders.flatMap(({ files }) => [...files.values()]);
   const names = all.map(({ file }) => file);
-  const { problems } = arrange(core.folder, names.filter(isTopLevel), core.naming, isRead);
+  const { problems } = arrange(core.folder, names, core.naming, isRead);
   const files = new Map<string, CoreFile>();
   for (const each of all) {
     const other = files.get(each.file);
@@ -185,7 +186,7 @@ function apply(
   const tenant = { id, server, database };
   const files = [...plan.copy, ...plan.update];
   if (isNew && files.length) mkdirSync(folder, { recursive: true });
-  for (const file of plan.prune) rmSync(join(folder, file), { force: true });
+  for (const file of plan.prune) removeFile(folder, file);
   const recorded: Record<string, Copy> = { ...before.copies };
   for (const file of plan.copy) {
     const copy = plan.copies[file];
@@ -210,6 +211,13 @@ function apply(
     }
   }
   if (!isSame(plan.copies, recorded)) writeManifest(folder, { tenant, copies: plan.copies });
+}
+
+/** And its sub-folder, which would be a migration without a file. */
+function removeFile(folder: string, file: string): void {
+  rmSync(join(folder, file), { force: true });
+  if (file.includes('/') && readdirSync(dirname(join(folder, file))).length === 0)
+    rmdirSync(dirname(join(folder, file)));
 }
 
 function isSame(a: Readonly<Record<string, Copy>>, b: Readonly<Record<string, Copy>>): boolean {
