@@ -83,7 +83,7 @@ export interface ConfigInput {
     templates?: string;
     /**
      * What migrations are ordered by. `version` (default): the versions that their names begin with, then the rest.
-     * `kysely`: as Kysely's migrator does. `text`: letter by letter, as code units.
+     * `text`: letter by letter, as code units. `kysely`: as Kysely's migrator does, which is the same.
      */
     order?: MigrationOrder;
     /** Names of migrations that may have the same version, although it has fewer than eight digits. */

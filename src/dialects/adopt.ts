@@ -61,10 +61,12 @@ export function decideAdoption(
 }
 
 function inAnotherOrder(tool: ToolName, order: Order, { first, second, was }: Contradiction): MpmError {
+  // The same order by two words.
+  const its = tool === 'kysely' && was === 'text' ? 'kysely' : was;
   return new MpmError(
     'ADOPTION',
     `${tool} applied ${first} before ${second}, and migrations.order "${order}" has ${second} before ${first}`,
-    { aftermath: 'nothing was recorded here', hint: `Set in the configuration: ${settingOf(was)}` },
+    { aftermath: 'nothing was recorded here', hint: `Set in the configuration: ${settingOf(its)}` },
   );
 }
 

@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Kysely, type Migration, Migrator, PostgresDialect } from 'kysely';
+import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { openFleet } from '../../src/index.ts';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
@@ -92,11 +95,11 @@ describe('histories 3: folders of other tools run in their order, as they lie', 
   test("Kysely's, of core and a tenant's own; a later change of the order is refused", async () => {
     const fleet = await fleetOf(['1_a', '2_c', '10_b'], { order: 'kysely' });
     const { config, tenants } = fleet;
-    await up(config, ALL, { to: '10' });
-    expect(await historyOf(fleet)).toEqual(['1_a', '10_b']);
+    await up(config, ALL, { to: '1' });
+    expect(await historyOf(fleet)).toEqual(['10_b', '1_a']);
     await sync(config, ALL);
-    await add(fleet, ['3_own', '11_own'], `tenants/${tenants[0]?.database}`);
-    const order = ['1_a', '10_b', '11_own', '2_c', '3_own'];
+    await add(fleet, ['3_own', '4_own'], `tenants/${tenants[0]?.database}`);
+    const order = ['10_b', '1_a', '2_c', '3_own', '4_own'];
     await up(config, ALL);
     expect(await historyOf(fleet)).toEqual(order);
 
@@ -104,18 +107,18 @@ describe('histories 3: folders of other tools run in their order, as they lie', 
     const refused = await up(config, ALL);
     expect(refused.counts).toMatchObject({ refused: 1 });
     expect(failureOf(refused)).toBe(
-      `11_own and 2_c were applied here in this order, and migrations.order "version" has 2_c before 11_own
-Set it back in the configuration: migrations: { order: 'kysely' }`,
+      `10_b and 1_a were applied here in this order, and migrations.order "version" has 1_a before 10_b
+Set it back in the configuration: migrations: { order: 'text' }`,
     );
     expect((await plan(config, ALL)).counts).toMatchObject({ refused: 1 });
     expect((await status(config, ALL)).tenants?.[0]).toMatchObject({
       state: 'drifted',
-      remedies: ["Set it back in the configuration: migrations: { order: 'kysely' }"],
+      remedies: ["Set it back in the configuration: migrations: { order: 'text' }"],
     });
     expect((await up(config, ALL, { fast: true })).counts).toMatchObject({ refused: 1 });
     const forced = await up(config, { tenants: ['1'] }, { force: true });
     expect(forced.counts).toMatchObject({ current: 1 });
-    expect(forced.notices.join('\n')).toContain('--force: 11_own and 2_c were applied here in this order');
+    expect(forced.notices.join('\n')).toContain('--force: 10_b and 1_a were applied here in this order');
 
     config.migrations.order = 'kysely';
     expect((await up(config, ALL)).counts).toMatchObject({ current: 1 });
@@ -132,26 +135,35 @@ Set it back in the configuration: migrations: { order: 'kysely' }`,
     );
   });
 
-  test("Kysely's table says in which order it applied them", async () => {
-    const fleet = await fleetOf(['1_a', '2_c', '10_b']);
+  test("Kysely's table says in which order its migrator applied them, and order: 'kysely' is that one", async () => {
+    const names = ['1_a', '2_c', '10_b', '_x', '1_B', 'b', '2023-01-01T00-x', '2023-01-01-x', 'Ä'];
+    const fleet = await fleetOf(names, { unnumbered: ['_x', 'b', 'Ä'], sameVersion: ['1_a', '1_B'] });
     const { config, tenants } = fleet;
-    await fleet.of(
-      tenants[0],
-      `create table kysely_migration (name varchar(255) primary key, timestamp varchar(255) not null);
-       insert into kysely_migration values ('1_a', '2026-01-01T00:00:00.001Z'), ('10_b', '2026-01-01T00:00:00.002Z'),
-         ('2_c', '2026-01-01T00:00:00.003Z')`,
-    );
+    const applied: string[] = [];
+    const dialect = new PostgresDialect({
+      pool: new pg.Pool({
+        connectionString: config.central.url.replace(/[^/]*$/, tenants[0]?.database ?? ''),
+      }),
+    });
+    await using db = { kysely: new Kysely({ dialect }), [Symbol.asyncDispose]: () => db.kysely.destroy() };
+    // Of one time are those of one millisecond.
+    const migration = (name: string): Migration => ({
+      up: () => sleep(2).then(() => void applied.push(name)),
+    });
+    const all = Object.fromEntries(names.map((name) => [name, migration(name)]));
+    const migrator = new Migrator({ db: db.kysely, provider: { getMigrations: () => Promise.resolve(all) } });
+    expect((await migrator.migrateToLatest()).error).toBeUndefined();
+
     const from = { from: 'kysely', write: true } as const;
-    expect(failureOf(await baseline(config, ALL, from))).toBe(
-      `kysely applied 10_b before 2_c, and migrations.order "version" has 2_c before 10_b
-Set in the configuration: migrations: { order: 'kysely' }`,
+    expect(failureOf(await baseline(config, ALL, from))).toMatch(
+      /^kysely applied \S+ before \S+, and migrations.order "version" has .*\nSet in the configuration: migrations: { order: 'kysely' }$/,
     );
     expect(await fleet.of(tenants[0], "select to_regclass('mpm_migrate.history') as t")).toEqual([
       { t: null },
     ]);
     config.migrations.order = 'kysely';
     expect((await baseline(config, ALL, from)).counts).toMatchObject({ changed: 1 });
-    expect(await historyOf(fleet)).toEqual(['1_a', '10_b', '2_c']);
+    expect(await historyOf(fleet)).toEqual(applied);
   });
 
   test('versions are found as they are typed', async () => {

@@ -116,10 +116,10 @@ describe('histories 3: files of other tools as they lie', () => {
       'version',
       [
         ['2_c', at(3)],
-        ['1_a', at(1)],
-        ['10_b', at(2)],
+        ['1_a', at(2)],
+        ['10_b', at(1)],
       ],
-      '10_b before 2_c',
+      '10_b before 1_a',
       'kysely',
     ],
     [
@@ -140,7 +140,7 @@ describe('histories 3: files of other tools as they lie', () => {
         ['2_c.js', '10'],
       ],
       '10_b before 2_c',
-      'kysely',
+      'text',
     ],
     [
       'node-pg-migrate',

@@ -21,16 +21,13 @@ function historyOf(...runs: string[][]): HistoryRow[] {
 }
 
 const TEXT = ['10_b', '1_a', '2_c'];
-const KYSELY = ['1_a', '10_b', '2_c'];
 const VERSION = ['1_a', '2_c', '10_b'];
 
 describe('histories 3: a later change of the order', () => {
   test.each([
     [VERSION, 'kysely', 'version', '2_c and 10_b', '10_b before 2_c'],
     [VERSION, 'text', 'version', '2_c and 10_b', '10_b before 2_c'],
-    [KYSELY, 'version', 'kysely', '10_b and 2_c', '2_c before 10_b'],
     [TEXT, 'version', 'text', '10_b and 1_a', '1_a before 10_b'],
-    [TEXT, 'kysely', 'text', '10_b and 1_a', '1_a before 10_b'],
   ] as const)('%j is refused by %s', (names, order, was, both, other) => {
     for (const history of [historyOf([...names]), historyOf(['0_z'], [...names], ['99_x'])])
       expect(refuseReordered(history, order)).toMatchObject([
@@ -42,7 +39,7 @@ describe('histories 3: a later change of the order', () => {
   });
 
   test.each([
-    ['of that order', 'kysely', [KYSELY]],
+    ['of that order', 'kysely', [TEXT]],
     ['in which the orders agree', 'text', [['20230101_a', '20230102_b']]],
     // Each is applied late by a run of its own, as --out-of-order does.
     ['with late ones', 'version', [['1_a', '10_b'], ['2_c'], ['11_d']]],
@@ -71,7 +68,7 @@ describe('histories 3: a later change of the order', () => {
   });
 
   test('what a run resumed, or what came long after, proves nothing', () => {
-    const [first, second, third] = historyOf(KYSELY) as [HistoryRow, HistoryRow, HistoryRow];
+    const [first, second, third] = historyOf(['0_z', '10_b', '2_c']) as [HistoryRow, HistoryRow, HistoryRow];
     const { startedAt, finishedAt } = first;
     const resumed = { ...second, startedAt: third.finishedAt ?? '', finishedAt: third.finishedAt };
     expect(refuseReordered([first, resumed, third], 'version')).toEqual([]);

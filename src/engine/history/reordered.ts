@@ -1,4 +1,4 @@
-import { compareNames, type Order, ORDERS } from '../source/name.ts';
+import { compareNames, type Order } from '../source/name.ts';
 import type { Refusal } from '../remedy.ts';
 import type { HistoryRow } from './state.ts';
 
@@ -47,7 +47,7 @@ export function contradiction(
 ): Contradiction | undefined {
   const isIn = ([a, b]: readonly [string, string], which: Order) => compareNames(a, b, which) < 0;
   const pair = pairs.find((each) => !isIn(each, order));
-  const was = pair && ORDERS.find((which) => pairs.every((each) => isIn(each, which)));
+  const was = pair && (['version', 'text'] as const).find((which) => pairs.every((each) => isIn(each, which)));
   return was && { first: pair[0], second: pair[1], was };
 }
 

@@ -21,12 +21,11 @@ export function parseFileName(file: string): FileName | undefined {
 }
 
 /**
- * What names are ordered by. `version`: their versions, then their slugs. `kysely`: as Kysely's migrator does.
- * `text`: code units.
+ * What names are ordered by. `version`: their versions, then their slugs. `text`: code units. `kysely`: as Kysely's
+ * migrator runs them, which is by code units as well; the `localeCompare` that its documentation names only tells which of
+ * two rows of one time is the older.
  */
-export type Order = (typeof ORDERS)[number];
-
-export const ORDERS = ['version', 'kysely', 'text'] as const;
+export type Order = 'version' | 'kysely' | 'text';
 
 /** How names make an order, as the configuration says (`migrations` in it). */
 export interface Naming {
@@ -45,8 +44,7 @@ export const USUAL_NAMING: Naming = { order: 'version', sameVersion: [], unnumbe
  * A version is what the name says and nothing else: names without one come first, then all numbers, then all dates.
  */
 export function compareNames(a: string, b: string, order: Order): number {
-  if (order === 'kysely') return (kysely ??= new Intl.Collator('en')).compare(a, b) || compareText(a, b);
-  if (order === 'text') return compareText(a, b);
+  if (order !== 'version') return compareText(a, b);
   const [one, other] = [partsOf(a), partsOf(b)];
   return (
     compareComponents(one.components, other.components) ||
@@ -54,12 +52,6 @@ export function compareNames(a: string, b: string, order: Order): number {
     compareText(a, b)
   );
 }
-
-/**
- * Kysely compares by `localeCompare`, in whatever locale its process has: here it is always the same one. Made when it is
- * needed, because that takes longer than reading a folder.
- */
-let kysely: Intl.Collator | undefined;
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
