@@ -19,6 +19,8 @@ export interface Half {
   /** The database that it is for, where its name says one. */
   dialect?: 'ours' | 'other';
   transaction?: false;
+  /** The file beside it that says how it is run. */
+  beside?: string;
   placeholders?: true;
 }
 
@@ -147,18 +149,19 @@ function takePair(reading: Reading, folder: string, names: readonly string[]): v
     : names.includes('snapshot.json')
       ? ' (Drizzle)'
       : '';
-  const metadata = names.includes('metadata.toml') ? textOf(reading.folder, `${folder}/metadata.toml`) : '';
+  const path = (name: string) => `${folder}/${name}`;
+  const metadata = names.includes('metadata.toml') ? textOf(reading.folder, path('metadata.toml')) : '';
   const part = {
     name: folder,
     version: versionOf(folder),
     kind: 'sql' as const,
     form: `NAME/${up}${tool}`,
+    ...(names.includes('metadata.toml') && { beside: path('metadata.toml') }),
     ...(/^\s*run_in_transaction\s*=\s*false\b/m.test(metadata) && { transaction: false as const }),
   };
   const isPair = names.includes('down.sql');
-  if (names.includes(up))
-    reading.parts.push({ ...part, file: `${folder}/${up}`, way: isPair ? 'up' : 'both' });
-  if (isPair) reading.parts.push({ ...part, file: `${folder}/down.sql`, way: 'down' });
+  if (names.includes(up)) reading.parts.push({ ...part, file: path(up), way: isPair ? 'up' : 'both' });
+  if (isPair) reading.parts.push({ ...part, file: path('down.sql'), way: 'down' });
 }
 
 /** What a folder that is one migration holds besides. */

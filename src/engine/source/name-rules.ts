@@ -22,10 +22,9 @@ export function clashesOf<T extends { name: string }>(
 ): NameProblem<T>[] {
   const firsts = new Map<string, T>();
   return items.flatMap((second): NameProblem<T>[] => {
-    // Without a version the name stands for it: such ones clash when they are the same.
-    const key = versionKey(second.name) || second.name;
-    const first = firsts.get(key);
-    firsts.set(key, first ?? second);
+    const keys = [`name ${second.name}`, versionKey(second.name)].filter(Boolean);
+    const first = keys.map((key) => firsts.get(key)).find(Boolean);
+    for (const key of keys) if (!firsts.has(key)) firsts.set(key, second);
     if (!first) return [];
     const both = `${whereOf(first)} and ${whereOf(second)}`;
     const names = [first.name, second.name];

@@ -15,6 +15,8 @@ export interface MigrationFiles {
   tool?: string;
   /** Something beside the file says that it doesn't run in a transaction. */
   transaction?: false;
+  /** That file, which a copy of the migration needs. */
+  beside?: string;
   /** Flyway would put something in the place of `${words}`. */
   placeholders?: true;
   /** The foreign migration whose place this SQL takes. */
@@ -122,7 +124,7 @@ function migrationsOf({ folder, pass }: Reading, parts: readonly Half[]): Migrat
   for (const { file } of replaced) pass(file, `another tool's; ${sql[0]?.file} takes its place`, true);
   return parts
     .filter((part) => !replaced.includes(part))
-    .map(({ name, version, file, way, kind, tool, transaction, placeholders }): MigrationFiles => {
+    .map(({ name, version, file, way, kind, tool, transaction, beside, placeholders }): MigrationFiles => {
       const [instead] = replaced;
       return {
         name,
@@ -131,6 +133,7 @@ function migrationsOf({ folder, pass }: Reading, parts: readonly Half[]): Migrat
         file,
         ...(tool !== undefined && { tool }),
         ...(transaction === false && { transaction }),
+        ...(beside !== undefined && { beside }),
         ...(placeholders && { placeholders }),
         ...(instead && { insteadOf: instead.file }),
       };

@@ -2,17 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { isMigrationFile, readFolder } from '../../engine/source/files.ts';
-import type { MigrationFiles } from '../../engine/source/pairs.ts';
+import { readFolder } from '../../engine/source/files.ts';
+import { arrange } from '../../engine/source/layout.ts';
 import type { HistoryTable } from '../../engine/history/history.ts';
 import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { compareNames, versionOf } from '../../engine/source/name.ts';
 import { type MigrationCache, readListed } from '../../engine/source/source.ts';
 import { type DatabaseTarget, withConnection } from '../../postgres/connect.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
-
-const EXTENSION = /(?:\.up)?\.(?:sql|[mc]?[tj]s)$/;
 
 /**
  * The seeds: files like migrations, whose number is optional (those without come first, by name), that run once
@@ -22,34 +19,18 @@ const EXTENSION = /(?:\.up)?\.(?:sql|[mc]?[tj]s)$/;
 export async function readSeeds(config: Config, cache: MigrationCache): Promise<readonly Migration[]> {
   const folder = config.migrations.seeds;
   if (!existsSync(folder)) return [];
-  const { paths, problems } = readFolder(folder);
-  const files = paths.filter((path) => !path.includes('/') && isMigrationFile(path));
-  const found = new Map<string, MigrationFiles>();
-  for (const file of files.toSorted()) {
-    const name = file.replace(EXTENSION, '');
-    const problem =
-      name === file || name.endsWith('.down')
-        ? "isn't a seed: a seed is .sql, .ts, or .js, and can't be reverted"
-        : found.has(name)
-          ? `has the same name as ${found.get(name)?.file}`
-          : undefined;
-    if (problem) {
-      const options = { subject: join(folder, file), hint: 'rename it, or move it into a subfolder' };
-      problems.push(new MpmError('MIGRATION_INVALID', `${file} ${problem}`, options));
-    } else {
-      const kind = file.endsWith('.up.sql') ? 'pair' : file.endsWith('.sql') ? 'sql' : 'module';
-      found.set(name, { name, version: versionOf(name), kind, file });
-    }
+  const content = readFolder(folder);
+  const list = (sameVersion: readonly string[]) =>
+    arrange(folder, content.paths, { ...config.migrations, sameVersion }, () => true);
+  // Their numbers are an order, and no versions: two may be equal.
+  const listing = list(list([]).migrations.map(({ name }) => name));
+  const problems = [...content.problems, ...listing.problems];
+  for (const { downFile } of listing.migrations) {
+    if (downFile === undefined) continue;
+    const options = { subject: join(folder, downFile), hint: 'remove it, or move it to another folder' };
+    problems.push(new MpmError('MIGRATION_INVALID', `${downFile}: a seed can't be reverted`, options));
   }
-  const migrations = [...found.values()].toSorted((a, b) =>
-    compareNames(a.name, b.name, config.migrations.order),
-  );
-  return readListed(
-    folder,
-    { layout: '', migrations, passedBy: [], problems },
-    { sourceOf: () => 'core' },
-    cache,
-  );
+  return readListed(folder, { ...listing, problems }, { sourceOf: () => 'core' }, cache);
 }
 
 /** Runs the seeds that a database has not had, each in a transaction with its own row. A failure is in the result. */

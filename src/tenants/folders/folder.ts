@@ -160,12 +160,14 @@ function listingOf(
   // What has no number in core, or in a plugin, is a migration, whatever else is here.
   const copied = files.filter((file) => parseFileName(file)?.version === '' && isCopy(file));
   const key = [...files, '', ...copied].join('\n');
-  const known = listings.get(key);
+  // What is in these says how others are taken: names alone don't tell.
+  const byNames = !files.some((file) => /(?:^|\/)(?:metadata\.toml|_journal\.json)$/.test(file));
+  const known = byNames ? listings.get(key) : undefined;
   if (known) return known;
   const copies = new Set(copied.map((file) => parseFileName(file)?.name));
   const listing = arrange(folder, files, naming, (name) => copies.has(name));
   // A problem names its folder.
-  if (!listing.problems.length && listings.size < SHARED_MOST) listings.set(key, listing);
+  if (byNames && !listing.problems.length && listings.size < SHARED_MOST) listings.set(key, listing);
   return listing;
 }
 

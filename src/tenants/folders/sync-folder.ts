@@ -5,18 +5,18 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
-  rmdirSync,
   rmSync,
   type Stats,
   statSync,
   utimesSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { checksumOfFile } from '../../engine/source/checksum.ts';
-import { isMigrationFile } from '../../engine/source/files.ts';
-import { arrange, listFolder } from '../../engine/source/layout.ts';
-import type { Naming } from '../../engine/source/name.ts';
+import { readFolder } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
+import { compareNames, type Naming } from '../../engine/source/name.ts';
+import { clashesOf } from '../../engine/source/name-rules.ts';
 import { oneError } from '../../engine/source/problems.ts';
 import { type Supports, supportsOf } from '../../engine/module/module-state.ts';
 import {
@@ -48,14 +48,17 @@ export interface CoreFolder {
 export async function readCoreFolder(folder: string, naming: Naming, plugin?: string): Promise<CoreFolder> {
   const { migrations, problems } = listFolder(folder, naming);
   if (problems.length) throw oneError(folder, problems);
-  const names = migrations.flatMap(({ file, downFile }) =>
-    downFile === undefined ? [file] : [file, downFile],
+  const names = new Map(
+    migrations.flatMap(({ name, file, downFile, beside }) =>
+      [file, downFile, beside].flatMap((each) => (each === undefined ? [] : [[each, name] as const])),
+    ),
   );
-  const { inside, outside } = await supportsOf(folder, names);
-  const files = [...names, ...inside].map((file): [string, CoreFile] => {
+  const { inside, outside } = await supportsOf(folder, [...names.keys()]);
+  const files = [...names.keys(), ...inside].map((file): [string, CoreFile] => {
     const path = join(folder, file);
-    const own = plugin === undefined ? {} : { plugin };
-    return [file, { file, folder, checksum: checksumOfFile(path), size: statSync(path).size, ...own }];
+    const name = names.get(file);
+    const about = { ...(plugin !== undefined && { plugin }), ...(name !== undefined && { name }) };
+    return [file, { file, folder, checksum: checksumOfFile(path), size: statSync(path).size, ...about }];
   });
   return { folder, naming, files: new Map(files), outside };
 }
@@ -67,24 +70,24 @@ export async function readCoreFolder(folder: string, naming: Naming, plugin?: st
 export function withPluginFiles(core: CoreFolder, plugins: readonly CoreFolder[]): CoreFolder {
   const folders = [core, ...plugins];
   const all = folders.flatMap(({ files }) => [...files.values()]);
-  const names = all.map(({ file }) => file);
-  const { problems } = arrange(core.folder, names, core.naming, isRead);
+  const migrations = folders.flatMap(({ files }) =>
+    [...files.values()].filter(({ name }, at, list) => name !== undefined && list[at - 1]?.name !== name),
+  );
+  const named = migrations.flatMap((each) => (each.name === undefined ? [] : [{ ...each, name: each.name }]));
+  named.sort((a, b) => compareNames(a.name, b.name, core.naming.order));
+  const problems = clashesOf(named, core.naming, ({ folder, file }) => join(folder, file)).map(
+    ({ item, message, hint }) =>
+      new MpmError('MIGRATION_INVALID', message, { subject: join(item.folder, item.file), hint }),
+  );
   const files = new Map<string, CoreFile>();
   for (const each of all) {
     const other = files.get(each.file);
-    if (other && other.checksum !== each.checksum) problems.push(twoSupports(other, each));
+    const isSupport = other && each.name === undefined;
+    if (isSupport && other.checksum !== each.checksum) problems.push(twoSupports(other, each));
     files.set(each.file, each);
   }
   if (problems.length) throw oneError(core.folder, problems);
   return { ...core, files, outside: folders.flatMap(({ outside }) => outside) };
-}
-
-/** Each of the folders was read by itself: what has no number in one of them is a migration. */
-const isRead = (): boolean => true;
-
-/** What migrations import lies in sub-folders, or is no module. */
-function isTopLevel(file: string): boolean {
-  return !file.includes('/') && isMigrationFile(file);
 }
 
 function twoSupports(one: CoreFile, other: CoreFile): MpmError {
@@ -118,11 +121,12 @@ export function syncFolder(
   try {
     const present = filesOf(folder, options.dryRun === true);
     const manifest = present ? readManifest(folder) : { version: 1 as const, copies: {} };
+    // What migrations import may lie deeper than migrations do.
     for (const file of new Set([...core.files.keys(), ...Object.keys(manifest.copies)])) {
-      if (!isTopLevel(file) && existsSync(join(folder, file))) present?.add(file);
+      if (present && !present.has(file) && existsSync(join(folder, file))) present.add(file);
     }
     const inspection = inspect(folder, manifest);
-    const plan = planFolder(core, manifest, present ?? new Set(), inspection.contentOf, options);
+    const plan = planFolder(core, manifest, folder, present ?? new Set(), inspection.contentOf, options);
     if (!options.dryRun && !plan.clashes.length) {
       apply(core, folder, plan, { owner, before: manifest, isNew: present === undefined });
       inspection.confirm(plan);
@@ -138,21 +142,14 @@ export function syncFolder(
   }
 }
 
-/** The migrations in a folder, without what a killed run left; undefined when there is no folder. */
+/** The files in a folder and in those in it, without what a killed run left; undefined when there is no folder. */
 function filesOf(folder: string, lookOnly: boolean): Set<string> | undefined {
-  let all: string[];
-  try {
-    all = readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+  if (!existsSync(folder)) return undefined;
+  const { paths, passedBy } = readFolder(folder);
+  for (const path of lookOnly ? [] : [...paths, ...passedBy.map((each) => each.path)]) {
+    if (isLeftover(path.replace(/\/$/, ''))) rmSync(join(folder, path), { recursive: true, force: true });
   }
-  const files = new Set<string>();
-  for (const file of all) {
-    if (isMigrationFile(file)) files.add(file);
-    else if (!lookOnly && isLeftover(file)) rmSync(join(folder, file), { force: true });
-  }
-  return files;
+  return new Set(paths.filter((path) => !path.endsWith('/') && !path.startsWith('.')));
 }
 
 /** Says what files hold, reading only those that size and time do not vouch for. */
@@ -186,7 +183,7 @@ function apply(
   const tenant = { id, server, database };
   const files = [...plan.copy, ...plan.update];
   if (isNew && files.length) mkdirSync(folder, { recursive: true });
-  for (const file of plan.prune) removeFile(folder, file);
+  prune(folder, plan.prune);
   const recorded: Record<string, Copy> = { ...before.copies };
   for (const file of plan.copy) {
     const copy = plan.copies[file];
@@ -194,30 +191,58 @@ function apply(
   }
   // First: what is not in it would be the tenant's own, if the copying were cut off.
   if (plan.copy.length) writeManifest(folder, { tenant, copies: recorded });
-  for (const file of files) {
+  for (const group of byFolder(files)) {
     const temporary = join(folder, temporaryName());
-    if (!isTopLevel(file)) mkdirSync(dirname(join(folder, file)), { recursive: true });
     try {
-      copyFileSync(
-        join(core.files.get(file)?.folder ?? core.folder, file),
-        temporary,
-        constants.COPYFILE_FICLONE,
-      );
-      utimesSync(temporary, ...times(plan.copies[file]?.checksum ?? ''));
-      renameSync(temporary, join(folder, file));
+      // A folder without its migration would be refused: a new one comes with what is in it.
+      const place = group.folder === undefined ? folder : join(folder, group.folder);
+      const within = !existsSync(place);
+      if (within) mkdirSync(temporary);
+      for (const file of group.files) {
+        const copy = within ? join(temporary, basename(file)) : temporary;
+        copyFileSync(
+          join(core.files.get(file)?.folder ?? core.folder, file),
+          copy,
+          constants.COPYFILE_FICLONE,
+        );
+        utimesSync(copy, ...times(plan.copies[file]?.checksum ?? ''));
+        if (!within) renameSync(copy, join(folder, file));
+      }
+      if (!within) continue;
+      mkdirSync(dirname(place), { recursive: true });
+      renameSync(temporary, place);
     } catch (error) {
-      rmSync(temporary, { force: true });
+      rmSync(temporary, { recursive: true, force: true });
       throw error;
     }
   }
   if (!isSame(plan.copies, recorded)) writeManifest(folder, { tenant, copies: plan.copies });
 }
 
-/** And its sub-folder, which would be a migration without a file. */
-function removeFile(folder: string, file: string): void {
-  rmSync(join(folder, file), { force: true });
-  if (file.includes('/') && readdirSync(dirname(join(folder, file))).length === 0)
-    rmdirSync(dirname(join(folder, file)));
+/** Files together with those of the same folder. */
+function byFolder(files: readonly string[]): { folder: string | undefined; files: string[] }[] {
+  const groups = new Map<string, string[]>();
+  for (const file of files) {
+    const key = file.includes('/') ? dirname(file) : '';
+    const group = key === '' ? undefined : groups.get(key);
+    if (group) group.push(file);
+    else groups.set(key || `/${file}`, [file]);
+  }
+  return [...groups].map(([key, its]) => ({ folder: key.startsWith('/') ? undefined : key, files: its }));
+}
+
+/** Removes files, and the folders that they leave empty: such a one would be a migration without its file. */
+function prune(folder: string, files: readonly string[]): void {
+  for (const group of byFolder(files)) {
+    const path = group.folder === undefined ? undefined : join(folder, group.folder);
+    const there = path !== undefined && existsSync(path) ? readdirSync(path) : undefined;
+    const names = new Set(group.files.map((file) => basename(file)));
+    if (path !== undefined && there?.every((name) => names.has(name))) {
+      const temporary = join(folder, temporaryName());
+      renameSync(path, temporary);
+      rmSync(temporary, { recursive: true, force: true });
+    } else for (const file of group.files) rmSync(join(folder, file), { force: true });
+  }
 }
 
 function isSame(a: Readonly<Record<string, Copy>>, b: Readonly<Record<string, Copy>>): boolean {

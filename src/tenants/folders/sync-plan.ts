@@ -1,11 +1,15 @@
-import { type Naming, parseFileName, versionKey } from '../../engine/source/name.ts';
+import { arrange } from '../../engine/source/layout.ts';
+import { type Naming, versionKey } from '../../engine/source/name.ts';
 import { clashesOf } from '../../engine/source/name-rules.ts';
 import type { Copy, Manifest } from './manifest.ts';
 
 /** A file of the core folder, or of a plugin's. */
 export interface CoreFile extends Copy {
+  /** Relative to its folder, with `/`. */
   file: string;
   folder: string;
+  /** The migration that it is, or is a part of; absent: what one imports. */
+  name?: string;
 }
 
 /** What `sync` would do to one tenant's folder. File names without the folder. */
@@ -36,12 +40,14 @@ export interface SyncFlags {
 
 /**
  * Decides what becomes of a tenant's folder.
+ * @param folder the tenant's
  * @param present the files in the folder
  * @param contentOf what a file holds now; asked only for copies and for what has a core file's name
  */
 export function planFolder(
   { files: core, naming }: { files: ReadonlyMap<string, CoreFile>; naming: Naming },
   { copies: known }: Manifest,
+  folder: string,
   present: ReadonlySet<string>,
   contentOf: (file: string) => Copy,
   { prune, overwrite }: SyncFlags,
@@ -95,58 +101,46 @@ export function planFolder(
       plan.copies[file] = copy;
     }
   }
-  plan.clashes.push(...sameVersions(core, naming, present, plan));
+  plan.clashes.push(...clashesWith(core, naming, folder, present, plan));
   return plan;
 }
 
-/** Files of other names that take the number of a core file: the folder would be refused. */
-function sameVersions(
+/** The tenant's own migrations that have the name, or take the number, of one of core: the folder would be refused. */
+function clashesWith(
   core: ReadonlyMap<string, CoreFile>,
   naming: Naming,
+  folder: string,
   present: ReadonlySet<string>,
   plan: FolderPlan,
 ): FolderPlan['clashes'] {
   const pruned = new Set(plan.prune);
-  const others = named([...present].filter((file) => !core.has(file) && !pruned.has(file)));
+  const others = [...present].filter((file) => !core.has(file) && !pruned.has(file));
   if (!others.length) return [];
-  const ofCore = new Map<string, NamedFile[]>();
-  for (const file of named([...core.keys()])) {
-    const same = ofCore.get(keyOf(file));
-    if (same) same.push(file);
-    else ofCore.set(keyOf(file), [file]);
+  const ofCore = new Map<string, { name: string; file: string }[]>();
+  const coreNames = new Set<string>();
+  for (const { name, file } of core.values()) {
+    if (name === undefined || coreNames.has(name)) continue;
+    coreNames.add(name);
+    const same = ofCore.get(keyOf(name));
+    if (same) same.push({ name, file });
+    else ofCore.set(keyOf(name), [{ name, file }]);
   }
-  return others.flatMap((own) => {
-    // The other half of a pair has the same name.
-    const same = (ofCore.get(keyOf(own)) ?? []).filter((each) => !isPair(own.file, each.file));
-    const clash = same.flatMap((each) =>
-      clashesOf([each, own], naming, ({ file }) => file).map(({ hint }) => ({ core: each.file, hint })),
+  const own = arrange(folder, others, naming, () => true).migrations;
+  return own.flatMap(({ name, file }) => {
+    const clash = (ofCore.get(keyOf(name)) ?? []).flatMap((each) =>
+      clashesOf([each, { name, file }], naming, (item) => item.file).map(({ hint }) => ({
+        core: each.file,
+        hint,
+      })),
     )[0];
     if (!clash) return [];
-    const remedy = plan.stale.includes(own.file)
+    const remedy = plan.stale.includes(file)
       ? `its core file is gone: mpm-migrate sync --prune removes it`
       : clash.hint;
-    return [{ own: own.file, core: clash.core, remedy }];
+    return [{ own: file, core: clash.core, remedy }];
   });
 }
 
-interface NamedFile {
-  name: string;
-  file: string;
-}
-
-function named(files: readonly string[]): NamedFile[] {
-  return files.flatMap((file) => {
-    const name = parseFileName(file)?.name;
-    return name === undefined ? [] : [{ name, file }];
-  });
-}
-
-function keyOf({ name }: NamedFile): string {
+function keyOf(name: string): string {
   return versionKey(name) || name;
-}
-
-function isPair(one: string, other: string): boolean {
-  const [a, b] = [parseFileName(one), parseFileName(other)];
-  const halves = [a?.extension, b?.extension].toSorted().join(' ');
-  return a?.name === b?.name && halves === 'down.sql up.sql';
 }
