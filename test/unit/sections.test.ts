@@ -171,6 +171,11 @@ describe('histories 5: sections of node-pg-migrate', () => {
   });
 });
 
+test('histories 5: variables that dbmate puts in are refused', () => {
+  const [problem] = problems('-- migrate:up env:USER\ngrant select on a to {{ .USER }};');
+  expect(problem).toMatch(/1:1: dbmate puts the variable USER into the SQL.* → write its value there/);
+});
+
 describe('histories 5: sections of tern', () => {
   const marker = '---- create above / drop below ----';
 

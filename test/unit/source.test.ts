@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../src/pace.ts';
@@ -159,6 +159,28 @@ describe('a folder', () => {
     const { message, hint } = await refused();
     expect(message).toContain('1_a.sql is not UTF-8');
     expect(hint).toMatch(new RegExp(`iconv -f ${encoding} -t UTF-8 /\\S+/1_a.sql > new.sql$`));
+  });
+
+  test.each([
+    '1_a.up.sql',
+    '1_a/migration.sql',
+    '1_a/up.sql',
+    '1_a/down.sql',
+    '1_a.down.sql',
+    '2/01_a.up.sql',
+    'V1__a.sql',
+    'V1_2__a.sql',
+  ])('histories 2 and 5: so is %s, whatever tool wrote it', async (file) => {
+    for (const content of [
+      Buffer.from('\ufeff-- +goose Up\n', 'utf16le'),
+      Buffer.from("select 'caf\xe9';", 'latin1'),
+    ]) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      write({ [file.replace('down', 'up')]: 'select 1;', [file]: content });
+      const { message, hint } = await refused();
+      expect(message).toContain(`${file} is not UTF-8`);
+      expect(hint).toMatch(/^Save it as UTF-8: iconv -f (?:UTF-16|LATIN1) /);
+    }
   });
 
   test('with the same name twice names both files', async () => {

@@ -61,7 +61,7 @@ export function divide(text: string, found: Scan, kind: SqlFileKind, defaults: M
     });
   }
   const sections = divider.length
-    ? aboveAndBelow(text, divider, complaints)
+    ? aboveAndBelow(text, divider, defaults, complaints)
     : marked(text, found, of(markers, 'section'), kind, defaults, complaints);
   for (const section of sections) {
     const inside = ({ offset }: Marker) =>
@@ -147,7 +147,12 @@ function templates(text: string, { statements }: Scan, tool: Tool | undefined): 
 }
 
 /** tern's: one marker between both. */
-function aboveAndBelow(text: string, dividers: readonly Marker[], complaints: Complaint[]): Section[] {
+function aboveAndBelow(
+  text: string,
+  dividers: readonly Marker[],
+  options: MigrationOptions,
+  complaints: Complaint[],
+): Section[] {
   const [divider, second] = dividers;
   if (!divider) return [];
   if (second) {
@@ -158,8 +163,8 @@ function aboveAndBelow(text: string, dividers: readonly Marker[], complaints: Co
     });
   }
   return [
-    { direction: 'up', start: 0, end: divider.offset, options: { transaction: true } },
-    { direction: 'down', start: divider.end, end: text.length, options: { transaction: true } },
+    { direction: 'up', start: 0, end: divider.offset, options },
+    { direction: 'down', start: divider.end, end: text.length, options },
   ];
 }
 
@@ -285,6 +290,11 @@ function parseOptions(
       const ms = value === '' ? undefined : parseDuration(value);
       if (ms === undefined) complain(`${word} is not a duration`, `${key}: needs ${DURATION_FORM}`);
       else options[key === 'lock_timeout' ? 'lockTimeout' : 'statementTimeout'] = ms;
+    } else if (key === 'env') {
+      complain(
+        `dbmate puts the variable ${value} into the SQL, which is not done here`,
+        'write its value there',
+      );
     } else {
       complain(`unknown option ${key}`, KNOWN);
     }

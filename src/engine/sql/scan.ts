@@ -75,10 +75,12 @@ const ROUTINE = /^(?:c[fp]|cor[fp])/;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const WORD = /[\w$\u0080-\uffff]+/y;
 const NUMBER = /[0-9][\w$.\u0080-\uffff]*/y;
-const NOTE = /^--[ \t]*(mpm:\S.*)$/;
+const NOTE = /--[ \t]*mpm:\S[^\r\n]*/y;
 const LINE_END = /[\r\n]|$/g;
 /** No marker is longer, but those in files of Liquibase's. */
 const LONGEST_MARKER = 1000;
+/** What is in each of the others: most comments of a big file need no closer look. */
+const IN_MARKERS = /migrat|goose|tern:|above|breakpoint/i;
 /** Markers behind which another statement begins. */
 const ENDING: ReadonlySet<Sign['kind']> = new Set(['section', 'divide', 'end', 'break']);
 
@@ -145,6 +147,7 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
   const endsLine = (at: number): boolean => text.slice(at, lineEnd(at)).trim() === '';
   const markerAt = (from: number, to: number): Marker | undefined => {
     const comment = text.slice(from, to).trimEnd();
+    if (!liquibase && !IN_MARKERS.test(comment)) return undefined;
     const isFlush = from === 0 || text[from - 1] === '\n' || text[from - 1] === '\r';
     const found = signOf(comment, { startsLine: startsLine(from), isFlush, liquibase });
     if (!found) return undefined;
@@ -199,11 +202,10 @@ export function scan(text: string, each?: (statement: Statement) => void): Scan 
     }
     if (code === 45 /* - */ && text.charCodeAt(at + 1) === 45) {
       const next = lineEnd(at);
-      const note = startsLine(at)
-        ? NOTE.exec(text.slice(at, Math.min(next, at + LONGEST_MARKER)))?.[1]
-        : undefined;
-      if (note !== undefined) notes.push({ offset: at, end: next, text: note.trim() });
-      look(at, next, startsLine(at));
+      const alone = startsLine(at);
+      const note = alone ? match(NOTE, at) : undefined;
+      if (note !== undefined) notes.push({ offset: at, end: next, text: note.slice(2).trim() });
+      look(at, next, alone);
       at = next;
       continue;
     }
