@@ -47,7 +47,8 @@ export function contradiction(
 ): Contradiction | undefined {
   const isIn = ([a, b]: readonly [string, string], which: Order) => compareNames(a, b, which) < 0;
   const pair = pairs.find((each) => !isIn(each, order));
-  const was = pair && (['version', 'text'] as const).find((which) => pairs.every((each) => isIn(each, which)));
+  const was =
+    pair && (['version', 'text'] as const).find((which) => pairs.every((each) => isIn(each, which)));
   return was && { first: pair[0], second: pair[1], was };
 }
 
