@@ -221,6 +221,18 @@ describe('histories 1: layouts', () => {
     expect((await refused()).message).toMatch(/^1_a\/migration\.sql:2:1: /);
   });
 
+  test('a folder beside the migration of its name is what that one reads', () => {
+    write({ '1_a.ts': '', '1_a/01_rows.sql': '', '1_a/helper.ts': '', '2_b.sql': '', '2_b/rows.csv': '' });
+    expect(listed()).toMatchObject({
+      migrations: [
+        ['1_a', '1_a.ts'],
+        ['2_b', '2_b.sql'],
+      ],
+      passedBy: ['1_a/', '2_b/'],
+      problems: [],
+    });
+  });
+
   test('two layouts whose names meet are named, both of them', () => {
     write({ '1_a/migration.sql': '', '1_a.sql': '', '2_b/up.sql': '', '2_b.ts': '' });
     expect(listed().problems).toEqual([
@@ -430,6 +442,12 @@ describe("histories 6: other tools' migrations", () => {
     ['1_a.js', 'Knex', "throw new Error('loaded');\nexports.up = function(knex, Promise) {};"],
     ['1_a.ts', 'Knex', "import type { Knex } from 'knex';\nexport async function up(k: Knex) {}"],
     ['1_a.cjs', 'Knex', 'exports.up = knex => knex.schema'],
+    [
+      '1_a.ts',
+      'Umzug',
+      "import type { MigrationFn } from 'umzug';\nexport const up: MigrationFn = () => {};",
+    ],
+    ['1_a.js', 'db-migrate', 'exports.setup = (options) => { dbm = options.dbmigrate; };'],
     ['1_a.ts', 'TypeORM', 'export class A1 implements MigrationInterface { async up(q) {} }'],
     [
       '1_a.js',

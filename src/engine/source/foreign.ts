@@ -38,6 +38,8 @@ const BY_IMPORT: readonly [tool: string, pattern: RegExp][] = [
   ['node-pg-migrate', imports('node-pg-migrate')],
   ['Knex', imports('knex')],
   ['Sequelize', imports('sequelize(?:-typescript|-cli)?')],
+  ['Umzug', imports('umzug')],
+  ['db-migrate', /\boptions\.dbmigrate\b/],
 ];
 const BY_PARAMETER: readonly [tool: string, pattern: RegExp][] = [
   ['Knex', taking('knex')],

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { MpmError } from '../../errors.ts';
 import { isMigrationFile, type PassedBy } from './files.ts';
 import { exportsUp, foreignFile, foreignModule, onlyReexports } from './foreign.ts';
@@ -42,7 +42,9 @@ const VARIANT = new RegExp(
 
 /** A file of the folder itself, or of a numbered one in it. */
 export function takeFile(reading: Reading, path: string): void {
-  const file = basename(path);
+  const file = path.slice(path.lastIndexOf('/') + 1);
+  // Most files: of no neighbour does the name begin like that.
+  if (/^\d/.test(file) && isMigrationFile(file)) return takeMigration(reading, path);
   const flyway = flywayProblem(file);
   if (flyway) return reading.complain(path, `${path} ${flyway.what}`, flyway.hint);
   const known = KNOWN.find(([pattern]) => pattern.test(file));
@@ -63,7 +65,8 @@ export function takeFile(reading: Reading, path: string): void {
 }
 
 function takeMigration(reading: Reading, path: string): void {
-  const [whole = '', ours, others, autocommit, extension] = VARIANT.exec(path) ?? [];
+  const dots = path.indexOf('.') !== path.lastIndexOf('.');
+  const [whole = '', ours, others, autocommit, extension] = (dots && VARIANT.exec(path)) || [];
   const plain = whole ? path.slice(0, -whole.length) + extension : path;
   const undo = /^U(?=\d[\d._]*__)/.test(plain);
   const parsed = parseFileName(undo ? `V${plain.slice(1)}` : plain);
@@ -118,6 +121,10 @@ export function takeFolder(reading: Reading, folder: string, names: readonly str
       parts.push({ name: folder, version, file: path(module), way: 'both', kind: 'foreign', ...what });
     }
     passBeside(reading, folder, names, module !== undefined);
+    return;
+  }
+  if (parts.some(({ name }) => name === folder)) {
+    pass(`${folder}/`, 'beside the migration of its name', true);
     return;
   }
   if (version === '') {

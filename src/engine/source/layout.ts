@@ -71,7 +71,8 @@ export function arrange(
   const known = (name: string) => isKnown(name) || journal.includes(name);
   const { migrations, forms } = together(reading, naming, known, journal);
   const names = migrations.map(({ name }) => name);
-  for (const { message, hint } of journalProblems(journal, names)) reading.complain(JOURNAL, message, hint);
+  if (isDrizzle)
+    for (const { message, hint } of journalProblems(journal, names)) reading.complain(JOURNAL, message, hint);
   if (!migrations.length && !problems.length) checkEmpty(reading, inner);
   return { layout: layoutOf(forms, isDrizzle), migrations, passedBy, problems };
 }

@@ -102,5 +102,8 @@ export function journalProblems(journal: readonly string[], names: readonly stri
   );
   if (late < 0) return missing;
   const message = `${JOURNAL} has ${known[late]} behind ${known[late - 1]}, and their names say the opposite`;
-  return [...missing, { message, hint: 'sort its entries by their tags' }];
+  const hint = /^\d/.test(known[late] ?? '')
+    ? 'sort its entries by their tags'
+    : 'number the files and their tags in the order of the journal';
+  return [...missing, { message, hint }];
 }

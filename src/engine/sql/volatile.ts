@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
 import type { Migration } from '../migration.ts';
+import { fileLabel } from '../source/files.ts';
 import { commentEnd, escapeStringEnd } from './scan-ends.ts';
 import { scan, type Statement } from './scan.ts';
 
@@ -68,7 +68,7 @@ export function volatileOnes(migrations: readonly Migration[]): VolatileMigratio
   return migrations.flatMap((migration) => {
     const { up, path, share } = migration;
     const calls = up.kind === 'sql' ? ofScript(up.sql, tables) : up.kind === 'module' ? ofModule(path) : [];
-    const file = basename(path);
+    const file = fileLabel(path);
     return calls.length && share !== 'shared' ? [{ migration, file, calls: [...new Set(calls)] }] : [];
   });
 }
