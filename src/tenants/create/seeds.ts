@@ -17,11 +17,11 @@ import { identifier, literal } from '../../postgres/quote.ts';
  * @throws MpmError that names every problem of the folder at once
  */
 export async function readSeeds(config: Config, cache: MigrationCache): Promise<readonly Migration[]> {
-  const folder = config.migrations.seeds;
+  const { seeds: folder, order } = config.migrations;
   if (!existsSync(folder)) return [];
   const content = readFolder(folder);
   const list = (sameVersion: readonly string[]) =>
-    arrange(folder, content.paths, { ...config.migrations, sameVersion }, () => true);
+    arrange(folder, content.paths, { order, sameVersion, unnumbered: [] }, () => true);
   // Their numbers are an order, and no versions: two may be equal.
   const listing = list(list([]).migrations.map(({ name }) => name));
   const problems = [...content.problems, ...listing.problems];
