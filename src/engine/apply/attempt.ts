@@ -9,6 +9,7 @@ import type { ModuleWatch } from '../module/module-process.ts';
 import { HeldLock } from '../outside/held-lock.ts';
 import type { OutsideOptions } from '../outside/outside.ts';
 import type { Refusal } from '../remedy.ts';
+import { Carrier } from './carrier.ts';
 import { type Wait, waitForAttempt, waitForLock } from './lock.ts';
 import type { MigrationOutcome } from './transaction.ts';
 import type { Admit, MigrationContext } from './batch.ts';
@@ -90,8 +91,16 @@ export function outsideOf({ pace, resume }: MigrateOptions): OutsideOptions {
 interface Steps {
   /** Those of the names, from the first on, that are settled together. By default each by itself. */
   together?(names: readonly string[]): readonly string[];
-  /** Settles these: what became of them, up to the first that was not done. */
-  finish(context: MigrationContext, names: readonly string[]): Promise<MigrationOutcome[]>;
+  /**
+   * Settles these: what became of them, up to the first that was not done.
+   * @param begin to be called for each behind the first that does not travel with the one in front of it; false: it is not to
+   *   be begun any more
+   */
+  finish(
+    context: MigrationContext,
+    names: readonly string[],
+    begin: (name: string) => boolean,
+  ): Promise<MigrationOutcome[]>;
 }
 
 /** Runs the steps through Umzug. `again`: another runner was at work here, and may have moved the history on. */
@@ -104,6 +113,7 @@ export async function perform(
 ): Promise<'finished' | 'again'> {
   const { options } = work;
   const { run, toolVersion, actor, history, pace } = options;
+  const lock = new HeldLock(work.target, history, connection);
   const context: MigrationContext = {
     connection,
     target: work.target,
@@ -111,8 +121,9 @@ export async function perform(
     applier: { run, toolVersion, actor },
     timeouts: pace,
     settings: await connection.settingsAround(),
-    lock: new HeldLock(work.target, history, connection),
-    admit: options.admit,
+    lock,
+    carrier: new Carrier(connection),
+    admit: options.admit && admitUnder(lock, options.admit),
     foreseen: work.foreseen === 'now',
     modules: options.modules,
     notice: (text) => {
@@ -121,14 +132,23 @@ export async function perform(
   };
   const moved = new Error('another runner changed the history');
   const settled = new Map<string, MigrationOutcome>();
-  let index = 0;
+  const told = new Set<string>();
+  const tell = (name: string): void => {
+    if (told.has(name)) return;
+    told.add(name);
+    options.onMigration?.({ name, direction, index: told.size, count: names.length });
+  };
+  const begin = (name: string): boolean => {
+    if (options.signal?.aborted) return false;
+    tell(name);
+    return true;
+  };
   try {
     await execute(direction, names, async (name) => {
       if (!settled.has(name) && options.signal?.aborted) throw interrupted();
-      index += 1;
-      options.onMigration?.({ name, direction, index, count: names.length });
+      tell(name);
       const since = performance.now();
-      const end = settled.get(name) ?? (await settleFrom(names.slice(index - 1), since));
+      const end = settled.get(name) ?? (await settleFrom(names.slice(names.indexOf(name)), since));
       if ('error' in end) {
         work.open = { names: [name], direction, since };
         if (end.error instanceof MpmError && end.error.code === 'MIGRATION_ESCAPED') work.opened = true;
@@ -140,7 +160,7 @@ export async function perform(
       }
       if (options.signal?.aborted) throw interrupted();
       if (end.outcome === 'locked') {
-        await context.lock.close();
+        await lock.close();
         await waitForLock(connection, history, waitOf(options));
       }
       throw moved;
@@ -150,19 +170,33 @@ export async function perform(
     if (error === moved) return 'again';
     throw error;
   } finally {
-    await context.lock.close();
+    await lock.close();
   }
 
   async function settleFrom(next: readonly string[], since: number): Promise<MigrationOutcome> {
     const those = steps.together?.(next) ?? next.slice(0, 1);
     work.open = { names: those, direction, since };
-    const ends = await steps.finish(context, those);
+    const ends = await steps.finish(context, those, begin);
     work.open = undefined;
     for (const end of ends) settled.set(end.name, end);
     const [first] = ends;
     if (!first) throw new Error(`${next[0]} was not settled`);
     return first;
   }
+}
+
+/** ms for which an answer holds while the lock is held all the time. */
+const ADMITTED = 1000;
+
+/** Asks whenever the lock was taken anew, and once a second while it is kept. */
+function admitUnder(lock: HeldLock, admit: Admit): Admit {
+  let asked = -Infinity;
+  return async () => {
+    const now = performance.now();
+    if (lock.isHeld && asked >= lock.since && now - asked < ADMITTED) return;
+    await admit();
+    asked = now;
+  };
 }
 
 export function recordDone(

@@ -6,6 +6,7 @@ import { type Applier, type HistoryTable, copySummary, SELECT_DATABASE } from '.
 import type { MigrationOptions, Script } from '../migration.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
 import type { HeldLock } from '../outside/held-lock.ts';
+import type { Carrier } from './carrier.ts';
 import { COPY_SCHEMAS, isPlain, reachOf, selectTableRow, type TableRow } from '../history/shape.ts';
 import { guardTrusted, isExamined, noteExamined } from '../history/trust.ts';
 
@@ -29,6 +30,8 @@ export interface MigrationContext {
   settings: SettingsAround;
   /** That of the attempt, once it has come to a migration outside a transaction. */
   lock: HeldLock;
+  /** Of what a migration outside a transaction has still to record. */
+  carrier: Carrier;
   admit?: Admit | undefined;
   /** The plan was made from the head stamp: the history itself has not been read yet. */
   foreseen?: boolean | undefined;

@@ -34,6 +34,7 @@ import {
   type Timeouts,
   type BatchEntry,
 } from './batch.ts';
+import { behindCarried, NotRecorded } from './carrier.ts';
 import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
 import { watchLocks } from './interrupt.ts';
 import { pause } from './lock.ts';
@@ -59,6 +60,8 @@ interface Bounds {
   open?: string | undefined;
   /** In the transaction that ends the work: writes the head stamp. */
   after: readonly string[];
+  /** The migration whose row is the last one then, where this attempt has applied it just before. */
+  follows?: Migration | undefined;
 }
 
 /** A migration to be applied: at the next position, or on the row that an earlier attempt left. */
@@ -114,12 +117,19 @@ function entryUp(
   application: Application,
   previous?: Application,
 ): TransactionEntry {
-  const { migration, at, position, before = [], open } = application;
+  const { migration, at, position, before = [] } = application;
   const { history, applier } = context;
+  // What was begun under the lock that is kept has marked the stamp already.
+  const open = context.lock.isHeld ? undefined : application.open;
   const { name } = migration;
   const up = runnable(migration);
   const after = application.after.length || !open ? application.after : [open];
-  const expected = previous ? fenceBehind(history, application, previous) : position;
+  // While the attempt keeps the lock, its message goes on from the one before.
+  const goesOn = context.lock.isHeld && up.kind === 'sql';
+  const expected =
+    previous || goesOn
+      ? fenceBehind(history, application, previous?.migration ?? application.follows)
+      : position;
   if (typeof at !== 'number') {
     const claim = [...before, claimAgain(history, migration, at, applier)];
     return entryOf(context, name, up, { expected, claim, finish: recordApplied(history, name), after });
@@ -135,9 +145,13 @@ function entryUp(
   return entryOf(context, name, up, { expected, claim: before, finish, after });
 }
 
-/** Between two migrations of one message the last row is enough; in front of the stamp it is all rows. */
-function fenceBehind(history: HistoryTable, { position, after }: Application, previous: Application): string {
-  return after.length ? unmoved(history, position) : headIs(history, position.last, previous.migration);
+/** Between two migrations under one lock the last row is enough; in front of the stamp it is all rows. */
+export function fenceBehind(
+  history: HistoryTable,
+  { position, after }: Pick<Application, 'position' | 'after'>,
+  previous: Migration | undefined,
+): string {
+  return after.length || !previous ? unmoved(history, position) : headIs(history, position.last, previous);
 }
 
 /** What a unit does to the history: before the migration, behind it, and to what surrounds the history. */
@@ -179,7 +193,7 @@ function entryOf(
   };
 }
 
-/** The first unit of a message is entered before the message is sent. */
+/** The first unit of a message is entered before the message is sent, unless it goes on from another one. */
 interface TransactionEntry extends BatchEntry {
   begin?: readonly string[];
   position?: HistoryPosition;
@@ -204,22 +218,33 @@ async function runNow(
   if (!first) return [];
   const { connection, history } = context;
   const watch = watchLocks(context.target, shortestLockTimeout(context.timeouts, entries));
+  const { carrier, lock } = context;
   let entered = false;
+  let inFront = '';
+  let isBehind = false;
+  const answers = () => (isBehind ? (behindCarried(connection.answered) ?? []) : connection.answered);
   try {
-    await context.lock.ensure();
-    if (!first.begin || !first.position) throw new Error(`${first.name} is not the first of its message`);
-    await enter(context, first.begin, first.position);
+    await lock.ensure();
+    if (first.begin && first.position) {
+      await carrier.settle();
+      await enter(context, first.begin, first.position);
+    } else await context.admit?.();
     entered = true;
     await (first.script.kind === 'sql'
-      ? connection.run(composeBatch(entries).parts, TOOK)
+      ? carrier.inFront((carried) => {
+          isBehind = carried !== '';
+          inFront = first.begin ? '' : `${labelOf(first)}${carried}`;
+          return connection.run([inFront, ...composeBatch(entries).parts], TOOK);
+        })
       : runEntry(first, first.script));
-    const ends = endsOf(connection.answered);
+    const ends = endsOf(answers());
     // COMMIT of an aborted transaction raises no error; its command tag says ROLLBACK (engine 4).
     const aborted = entries[ends.length];
     if (aborted) throw swallowed(aborted);
     return outcomesOf(entries, ends);
   } catch (error) {
-    const answered = entered ? connection.answered : [];
+    if (error instanceof NotRecorded) throw error;
+    const answered = entered ? answers() : [];
     const unread = entered && answered.length === 0 && isServerError(error);
     await rollBack(connection);
     if (error === MOVED) return [{ name: first.name, outcome: 'moved' }];
@@ -244,13 +269,19 @@ async function runNow(
     const outcome = entered ? outcomeOf(error, history) : outcomeOfEntry(error);
     if (outcome) return [...done, { name: entry.name, outcome }];
     const completed = answered.length - 1 - (ends.at(-1)?.at ?? -1);
-    const place = entered ? placeOf(entries, done.length, completed) : undefined;
+    const place = entered ? placeOf(entries, done.length, completed, inFront) : undefined;
     const failed = error instanceof MpmError ? error : failure(error, entry, place);
     return [...done, { name: entry.name, error: withHolders(failed, await watch.stop()) }];
   } finally {
     connection.sessionChanged();
     await watch.stop();
   }
+}
+
+/** pg_stat_activity shows the first kilobyte of a message, and what stands in front of a migration here is longer. */
+function labelOf({ name, script }: BatchEntry): string {
+  const text = script.kind === 'sql' ? script.sql.slice(0, 1000).replaceAll(/\s+/g, ' ').trim() : '';
+  return `-- ${name}: ${text.slice(0, 300)}\n`;
 }
 
 function shortestLockTimeout({ lockTimeout }: Timeouts, entries: readonly TransactionEntry[]): number {
@@ -299,11 +330,11 @@ function outcomesOf(entries: readonly TransactionEntry[], ends: readonly End[]):
 }
 
 /** Where the unit's part of the message is, and how much of it was done. */
-function placeOf(entries: readonly TransactionEntry[], index: number, completed: number) {
+function placeOf(entries: readonly TransactionEntry[], index: number, completed: number, inFront: string) {
   if (entries[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
   const { parts, starts } = composeBatch(entries);
-  const message = parts.join('');
-  return { message, prefix: starts[index] ?? 0, completed };
+  const message = [inFront, ...parts].join('');
+  return { message, prefix: inFront.length + (starts[index] ?? 0), completed };
 }
 
 /** {@link lockTable} was refused. */

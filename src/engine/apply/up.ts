@@ -6,6 +6,7 @@ import { waitForLock } from './lock.ts';
 import { requireHistory } from '../history/lost.ts';
 import { type Migration, runnable } from '../migration.ts';
 import { applyOutside, halfReverted } from '../outside/outside.ts';
+import { NotRecorded } from './carrier.ts';
 import { type Plan, planAfter } from '../plan.ts';
 import { bootstrap, type DatabaseState, planFor, readState } from '../history/read.ts';
 import { openStamp, stampInputOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
@@ -124,6 +125,7 @@ async function applyAll(
     const last = lastAfter(index);
     const ends = index === pending.length - 1;
     const { fingerprint } = stampAfterUp(found, plan, migrations, index);
+    const previous = pending[index - 1];
     return {
       migration,
       at: rows.get(migration.name) ?? last + 1,
@@ -132,34 +134,88 @@ async function applyAll(
       // In each message anew: another runner may have closed it in between.
       open: index === first ? open : undefined,
       after: ends && stamp ? [stamp] : [],
+      follows: previous && !rows.has(previous.name) ? previous : undefined,
     };
   };
   let most = 1;
+  /** Those from an index on that are one message, or one migration outside a transaction. */
+  const nextOf = (first: number) => fitting(pending.slice(first, first + most), rows);
   return perform(work, connection, 'up', names, {
     together: ([name = '']) => {
       const first = names.indexOf(name);
-      return fitting(pending.slice(first, first + most), rows);
+      if (!isOutside(pending[first])) return nextOf(first);
+      // The record of its end travels with what comes next, up to one that an earlier attempt has left.
+      const end = names.findIndex((each, index) => index > first && rows.has(each));
+      return names.slice(first, end < 0 ? undefined : end);
     },
-    finish: async (context, those) => {
-      const first = names.indexOf(those[0] ?? '');
-      const batch = pending
-        .slice(first, first + those.length)
-        .map((migration, index) => applicationOf(migration, first + index, first));
-      const since = performance.now();
-      const whole = batch.length === 1 && first === pending.length - 1;
-      if (!whole || !batch[0]?.migration.up.options.transaction) work.opened = true;
-      const settled = await apply(work, context, batch);
-      const quick = performance.now() - since < MESSAGE.quick * batch.length;
-      most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
-      return settled;
+    finish: async (context, those, begin) => {
+      const from = names.indexOf(those[0] ?? '');
+      const settled: MigrationOutcome[] = [];
+      for (let first = from; first < from + those.length;) {
+        const next = nextOf(first);
+        if (first > from && !begin(next[0] ?? '')) break;
+        const batch = pending
+          .slice(first, first + next.length)
+          .map((migration, index) => applicationOf(migration, first + index, first));
+        const since = performance.now();
+        const whole = batch.length === 1 && first === pending.length - 1;
+        if (!whole || isOutside(batch[0]?.migration)) work.opened = true;
+        first += next.length;
+        const ends = await applyNext(work, context, batch, { carries: first < from + those.length });
+        settled.push(...ends);
+        if (ends.some(({ outcome }) => outcome !== 'done')) break;
+        for (const each of next) begin(each);
+        const quick = performance.now() - since < MESSAGE.quick * batch.length;
+        if (!isOutside(batch[0]?.migration)) most = quick ? Math.min(most * 4, MESSAGE.most) : 1;
+      }
+      return recorded(context, settled);
     },
   });
+}
+
+/** What became of the next ones, while the connection is there. */
+async function applyNext(
+  work: AttemptContext,
+  context: MigrationContext,
+  batch: readonly Application[],
+  how: { carries: boolean },
+): Promise<MigrationOutcome[]> {
+  try {
+    return await apply(work, context, batch, how);
+  } catch (error) {
+    if (context.connection.lost) throw error;
+    const name = error instanceof NotRecorded ? error.migration : batch[0]?.migration.name;
+    return [{ name: name ?? '', error: error instanceof NotRecorded ? error.cause : error }];
+  }
+}
+
+/** What became of them once what is carried is recorded. */
+async function recorded(
+  { carrier }: MigrationContext,
+  settled: readonly MigrationOutcome[],
+): Promise<MigrationOutcome[]> {
+  let outcomes = settled;
+  try {
+    await carrier.settle();
+  } catch (error) {
+    if (!(error instanceof NotRecorded)) throw error;
+    outcomes = [...settled, { name: error.migration, error: error.cause }];
+  }
+  // One that could not be recorded was called done before.
+  const last = outcomes.at(-1);
+  const failed = last?.outcome === undefined ? outcomes.findIndex(({ name }) => name === last?.name) : -1;
+  return failed < 0 || !last ? [...outcomes] : [...outcomes.slice(0, failed), last];
+}
+
+function isOutside(migration: Migration | undefined): boolean {
+  return migration?.up.options.transaction === false;
 }
 
 async function apply(
   work: AttemptContext,
   context: MigrationContext,
   applications: readonly Application[],
+  how: { carries: boolean },
 ): Promise<MigrationOutcome[]> {
   const { target, options } = work;
   const [first, second] = applications;
@@ -167,8 +223,9 @@ async function apply(
     return haltable(target, options.history, options.signal, () => applyInTransaction(context, applications));
   }
   if (!first || first.migration.up.options.transaction) return applyInTransaction(context, applications);
-  const outcome = await applyOutside(context, outsideOf(options), first);
-  return [{ name: first.migration.name, outcome }];
+  const since = performance.now();
+  const outcome = await applyOutside(context, outsideOf(options), first, how);
+  return [{ name: first.migration.name, outcome, durationMs: performance.now() - since }];
 }
 
 /** Those from the first on that can be one message: SQL in transactions like ours, at the positions that come next. */

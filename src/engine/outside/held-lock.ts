@@ -23,6 +23,7 @@ export class HeldLock {
   #connection: Connection | undefined;
   #again: Promise<void> | undefined;
   #closed = false;
+  #since = 0;
   /** The statement that fails unless the history is still what the attempt has made of it, where nothing else asks. */
   expects: string | undefined;
   /** Called when it was lost and cannot be had again, for who does not ask before each statement. */
@@ -37,6 +38,11 @@ export class HeldLock {
 
   get isHeld(): boolean {
     return this.#connection !== undefined;
+  }
+
+  /** Since when it is held (`performance.now()`). */
+  get since(): number {
+    return this.#since;
   }
 
   /** In front of what a transaction of the attempt does: takes the lock, or its share of it, or fails. */
@@ -77,8 +83,10 @@ export class HeldLock {
 
   #hold(connection: Connection): void {
     this.#connection = connection;
+    this.#since = performance.now();
     connection.onLost(() => {
-      if (this.#closed) return;
+      // A transaction of the attempt has its share: once that is over, whoever comes next takes the lock again.
+      if (this.#closed || this.expects === undefined) return;
       this.ensure().catch(() => this.onGone?.());
     });
   }

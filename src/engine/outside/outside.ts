@@ -16,7 +16,7 @@ import { type Step, split } from '../sql/split.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { remakeSession } from '../sql/session.ts';
 import { runSteps } from './steps.ts';
-import type { Application, Reversion, EntryOutcome } from '../apply/transaction.ts';
+import { type Application, fenceBehind, type Reversion, type EntryOutcome } from '../apply/transaction.ts';
 import { type MigrationContext, RESTORE } from '../apply/batch.ts';
 
 /** How a migration is run outside a transaction. */
@@ -37,7 +37,8 @@ export interface OutsideOptions {
 export async function applyOutside(
   context: MigrationContext,
   options: OutsideOptions,
-  { migration, at, position, before = [], open, after }: Application,
+  { migration, at, position, before = [], open, after, follows }: Application,
+  { carries = false }: { carries?: boolean } = {},
 ): Promise<EntryOutcome> {
   const { history, applier } = context;
   const leftover = typeof at === 'number' ? undefined : at;
@@ -48,7 +49,11 @@ export async function applyOutside(
     script: runnable(migration),
     reverting: false,
     leftover,
+    carries,
     position,
+    unmoved: context.lock.isHeld
+      ? fenceBehind(history, { position, after: [] }, follows)
+      : unmoved(history, position),
     was: leftover,
     before,
     open,
@@ -75,7 +80,9 @@ export async function revertOutside(
     script,
     reverting: true,
     leftover,
+    carries: false,
     position,
+    unmoved: unmoved(history, position),
     was: row,
     before,
     open,
@@ -96,8 +103,11 @@ interface Task {
   reverting: boolean;
   /** The row that an earlier attempt at the same script left. */
   leftover: HistoryRow | undefined;
-  /** What the history must be. */
+  /** Its last record goes with the next message of the attempt. */
+  carries: boolean;
+  /** What the history must be, and the statement that fails unless it is. */
   position: HistoryPosition;
+  unmoved: string;
   /** The migration's row, where it has one. */
   was: HistoryRow | undefined;
   /** What comes before the claim. */
@@ -122,16 +132,18 @@ async function workOff(task: Task): Promise<EntryOutcome> {
   let inSteps = false;
   try {
     await context.admit?.();
+    if (leftover || steps?.some(({ doubt }) => doubt)) await context.carrier.settle();
     await requireStatements(connection, script, steps ?? []);
     const done = leftover ? await resumeAt(task, leftover, steps, hashes) : 0;
     const { name } = migration;
     const { position, was } = task;
     // A module sends its statements itself: where the lock cannot be had again, it can send no more.
-    lock.onGone = script.kind === 'module' ? () => connection.cut() : undefined;
-    lock.expects = unmovedBut(history, position, { name, was, pid: connection.backendPid });
+    if (script.kind === 'module') lock.onGone = () => connection.cut();
     inSteps = true;
     return await runSteps({
       context,
+      carries: task.carries,
+      expects: unmovedBut(history, position, { name, was, pid: connection.backendPid }),
       retries: options.retries,
       name,
       script,
@@ -141,7 +153,7 @@ async function workOff(task: Task): Promise<EntryOutcome> {
       isFirst: leftover === undefined && !reverting,
       reverting,
       claim: (begun) => [
-        unmoved(history, position),
+        task.unmoved,
         ...task.before,
         task.claim({ hashes, done, begun, reverting }),
         ...open,
@@ -149,7 +161,6 @@ async function workOff(task: Task): Promise<EntryOutcome> {
       finish: task.finish,
     });
   } finally {
-    lock.expects = undefined;
     lock.onGone = undefined;
     // A session that was made again for an attempt that did not begin is nobody's.
     if (leftover && !inSteps && !connection.lost) await connection.raw(RESTORE.join(';\n'));

@@ -30,6 +30,10 @@ export interface StatementRun {
   /** Nobody has tried it before: where nothing of it was kept, its row goes. */
   isFirst: boolean;
   reverting: boolean;
+  /** Its last record goes with the next message of the attempt. */
+  carries: boolean;
+  /** The statement that fails unless the history is what it is once this is claimed. */
+  expects: string;
   /** Claims it. @param begun the number of the bare statement that comes first */
   claim(begun: number | undefined): readonly string[];
   /** Records its end. @param done how many statements the row says are done, and are */
@@ -53,7 +57,7 @@ interface Progress {
  * @throws MpmError MIGRATION_FAILED, CONNECTION_LOST: where it stopped, and what was kept
  */
 export async function runSteps(run: StatementRun): Promise<'done' | 'moved'> {
-  const { connection, lock } = run.context;
+  const { connection, lock, carrier } = run.context;
   const { script } = run;
   const at: Progress = { done: run.done, recorded: run.done, inFront: '' };
   let restored = false;
@@ -71,16 +75,41 @@ export async function runSteps(run: StatementRun): Promise<'done' | 'moved'> {
         at.done += 1;
       }
       await lock.ensure();
-      // The record asks itself.
-      lock.expects = undefined;
-      await record(run, { ...owedBy(run, at), statements: run.finish(doneOf(at)), sets: RESTORE });
-      restored = true;
-      return 'done';
     } catch (error) {
       throw await stop(run, at, error);
     }
+    const ending = { ...owedBy(run, at), statements: run.finish(doneOf(at)), sets: RESTORE };
+    // The record asks itself.
+    const onSent = (): void => void (lock.expects = undefined);
+    restored = true;
+    if (run.carries) {
+      carrier.carry({
+        name: run.name,
+        sql: recording(run, ending),
+        onSent,
+        send: () => end(run, at, ending),
+      });
+    } else {
+      onSent();
+      await end(run, at, ending);
+    }
+    return 'done';
   } finally {
     if (!connection.lost && !restored) await connection.raw(RESTORE.join(';')).catch(() => undefined);
+    connection.sessionChanged();
+  }
+}
+
+/** Records the end by itself. */
+async function end(run: StatementRun, at: Progress, ending: Recording): Promise<void> {
+  const { connection } = run.context;
+  try {
+    await record(run, ending);
+  } catch (error) {
+    const why = await stop(run, at, error);
+    if (!connection.lost) await connection.raw(RESTORE.join(';')).catch(() => undefined);
+    throw why;
+  } finally {
     connection.sessionChanged();
   }
 }
@@ -102,7 +131,7 @@ async function claim(run: StatementRun): Promise<readonly Result[] | 'moved'> {
   };
   const sent = async (): Promise<readonly Result[] | 'moved'> => {
     try {
-      return await record(run, claiming);
+      return await claimBehindCarried(run, claiming);
     } catch (error) {
       if (!isServerError(error)) throw error;
       if (error.code === SQLSTATE.uniqueViolation || error.message.includes(GUARD.moved)) return 'moved';
@@ -116,6 +145,21 @@ async function claim(run: StatementRun): Promise<readonly Result[] | 'moved'> {
     if (!isServerError(error) || error.code !== SQLSTATE.undefinedColumn) throw error;
     await connection.send(addProgressColumns(history));
     return sent();
+  }
+}
+
+async function claimBehindCarried(run: StatementRun, claiming: Recording): Promise<readonly Result[]> {
+  const { connection, carrier, lock } = run.context;
+  const sql = recording(run, claiming);
+  try {
+    const { results } = await carrier.inFront((carried) => {
+      lock.expects = run.expects;
+      return connection.raw(`${carried}${sql}`);
+    });
+    return results;
+  } catch (error) {
+    if (!connection.lost && connection.transaction !== 'idle') await connection.raw('rollback');
+    throw error;
   }
 }
 
