@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withCentral } from '../../src/central/central.ts';
+import { USUAL_NAMING } from '../../src/engine/source/name.ts';
 import type { Config } from '../../src/config/define.ts';
 import { OPTIONS } from './options.ts';
 
@@ -23,6 +24,7 @@ export function configOf(centralUrl: string, more: Partial<Config> = {}): TestCo
       tenants: join(root, 'tenants'),
       plugins: join(root, 'plugins'),
       seeds: join(root, 'seeds'),
+      ...USUAL_NAMING,
     },
     tenants: { builtIn: true },
     templates: true,

@@ -170,7 +170,8 @@ test("histories 13: what is wrong with a tenant's own files is in the report, al
   const fleet = await fleetOf();
   const { config, own, central } = fleet;
   await withOwn(fleet);
-  for (let number = 10; number < 60; number += 1) await writeFile(own(`${number}_x.sql`), '\\set x 1\ncommit;');
+  for (let number = 10; number < 60; number += 1)
+    await writeFile(own(`${number}_x.sql`), '\\set x 1\ncommit;');
   const { failures, run } = await up(config, { all: true });
   expect(failures[0]?.error.message).toMatch(/^100 problems in /);
   expect(failures[0]?.error.problems).toHaveLength(100);
