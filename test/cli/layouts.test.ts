@@ -38,9 +38,9 @@ describe('histories 1: migrations in folders', () => {
   test('are planned, applied, and named by plan and doctor', async () => {
     const { fleet, mpm } = await fleetWith({ ...PRISMA, '20240101000000_ours.sql': 'create table c ();' }, 2);
     const plan = await mpm('plan', '--all');
-    expect(plan.stdout).toContain('The core folder holds NAME/migration.sql, NAME.sql\n');
+    expect(plan.stdout).toContain('The core folder holds NAME/migration.sql (Prisma), NAME.sql\n');
     const { layout, groups } = JSON.parse((await mpm('plan', '--all', '--json')).stdout) as PlanReport;
-    expect(layout).toBe('NAME/migration.sql, NAME.sql');
+    expect(layout).toBe('NAME/migration.sql (Prisma), NAME.sql');
     const names = ['20230101000000_a', '20230101000000_b', '20240101000000_ours'];
     expect(groups[0]?.pending).toEqual(names);
     expect((await mpm('up', '--all')).code).toBe(0);
@@ -49,7 +49,7 @@ describe('histories 1: migrations in folders', () => {
     expect((await mpm('up', '--all', '--fast')).stdout).toContain('2 current');
     const { findings } = JSON.parse((await mpm('doctor', '--json')).stdout) as DoctorReport;
     expect(findings.filter(({ about }) => about === 'files').map(({ message }) => message)).toEqual([
-      'core migrations: 3 (NAME/migration.sql, NAME.sql), seeds: 0',
+      'core migrations: 3 (NAME/migration.sql (Prisma), NAME.sql), seeds: 0',
       "no migrations in the core folder: migration_lock.toml (Prisma's lock file)",
     ]);
   });

@@ -42,7 +42,7 @@ async function refused(): Promise<MpmError> {
 describe('histories 1: layouts', () => {
   test.each([
     {
-      layout: 'NAME/migration.sql',
+      layout: 'NAME/migration.sql (Prisma)',
       files: {
         'migration_lock.toml': 'provider = "postgresql"\n',
         '20230101000000_init/migration.sql': 'select 1;',
@@ -68,7 +68,7 @@ describe('histories 1: layouts', () => {
       passedBy: ['20240101000000_a/snapshot.json'],
     },
     {
-      layout: 'NAME/up.sql, NAME/up.sql (diesel)',
+      layout: 'NAME/up.sql (diesel)',
       files: {
         '00000000000000_diesel_initial_setup/up.sql': '',
         '00000000000000_diesel_initial_setup/down.sql': '',

@@ -3,7 +3,7 @@ import { MpmError } from '../../errors.ts';
 import { type PassedBy, readFolder } from './files.ts';
 import { type Reading, takeFile, takeFolder, textOf } from './halves.ts';
 import { type Naming, USUAL_NAMING } from './name.ts';
-import { JOURNAL, journalProblems, readJournal } from './neighbours.ts';
+import { JOURNAL, journalProblems, PRISMA_LOCK, readJournal } from './neighbours.ts';
 import { type MigrationFiles, together } from './pairs.ts';
 
 /** The migrations of a folder in order, what else is in it, and what is wrong with its names. */
@@ -74,7 +74,7 @@ export function arrange(
   if (isDrizzle)
     for (const { message, hint } of journalProblems(journal, names)) reading.complain(JOURNAL, message, hint);
   if (!migrations.length && !problems.length) checkEmpty(reading, inner);
-  return { layout: layoutOf(forms, isDrizzle), migrations, passedBy, problems };
+  return { layout: layoutOf(forms, isDrizzle, paths.includes(PRISMA_LOCK)), migrations, passedBy, problems };
 }
 
 function journalOf(reading: Reading): string[] {
@@ -112,11 +112,20 @@ function guessOf(names: readonly string[]): string {
   return names.some((name) => name.endsWith('.sql')) ? 'NAME.sql' : 'of whatever tool';
 }
 
-function layoutOf(forms: readonly string[], journal: boolean): string {
+/** Forms with the tool that has them, where something beside them says it. */
+function layoutOf(forms: readonly string[], isDrizzle: boolean, isPrisma: boolean): string {
   const counts = new Map<string, number>();
-  for (const form of forms) counts.set(form, (counts.get(form) ?? 0) + 1);
+  const tools = new Map<string, string>([
+    ...(isDrizzle ? [['NAME.sql', 'Drizzle'] as const] : []),
+    ...(isPrisma ? [['NAME/migration.sql', 'Prisma'] as const] : []),
+  ]);
+  for (const form of forms) {
+    const [, bare = form, tool] = /^(.*) \((.*)\)$/.exec(form) ?? [];
+    counts.set(bare, (counts.get(bare) ?? 0) + 1);
+    if (tool !== undefined && !tools.has(bare)) tools.set(bare, tool);
+  }
   return [...counts]
     .toSorted(([, a], [, b]) => b - a)
-    .map(([form]) => (journal && form === 'NAME.sql' ? `${form} (Drizzle)` : form))
+    .map(([form]) => (tools.has(form) ? `${form} (${tools.get(form)})` : form))
     .join(', ');
 }
