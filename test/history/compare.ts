@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { catalogOf } from '../helpers/catalog.ts';
 import { ask } from './psql.ts';
 
 const run = promisify(execFile);
@@ -12,11 +13,26 @@ export interface Snapshot {
   rows: string;
 }
 
-/** What a database consists of: its schema as pg_dump says it, and how many rows each table has. Without our history. */
+/**
+ * What a database consists of, without our history: its schema as pg_dump says it, or as its catalogs do where pg_dump is
+ * older than the server; and how many rows each table has.
+ */
 export async function snapshot(url: string): Promise<Snapshot> {
+  return { schema: await schemaOf(url), rows: await ask(url, COUNT_ROWS) };
+}
+
+async function schemaOf(url: string): Promise<string> {
   const options = ['--schema-only', '--no-owner', '--exclude-schema=mpm_migrate'];
-  const { stdout } = await run('pg_dump', [...options, url], { maxBuffer: 256 << 20 });
-  return { schema: withoutNoise(stdout), rows: await ask(url, COUNT_ROWS) };
+  try {
+    const { stdout } = await run('pg_dump', [...options, url], { maxBuffer: 256 << 20 });
+    return withoutNoise(stdout);
+  } catch (error) {
+    if (!/server version mismatch/.test(String(error))) throw error;
+    const lines = await catalogOf(url);
+    return lines
+      .filter((line) => !/mpm_migrate|^(?:comment of the )?database |^setting /.test(line))
+      .join('\n');
+  }
 }
 
 /** What differs, as a unified diff; undefined when nothing does. */

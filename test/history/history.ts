@@ -14,6 +14,8 @@ export interface Comparison {
   tenants: number;
   /** SQL that those migrations take for granted. */
   before?: string;
+  /** How often both sides are measured. */
+  rounds: number;
   /** Whether to revert and apply again what has a way down. */
   andDown: boolean;
   /** A folder of its own, whose mpm-migrate.config.json says where the migrations are. */
@@ -51,9 +53,11 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
 
   const names = Array.from({ length: tenants }, (_, at) => `history_${at + 1}`);
   const selection = names.flatMap((tenant) => ['--tenant', tenant]);
-  await tool.must(['central', 'up']);
-  for (const tenant of names)
+  const newTenant = async (tenant: string): Promise<void> => {
     await tool.must(['tenant', 'create', tenant, '--database', tenant], { MPM_CORE_FOLDER: empty });
+  };
+  await tool.must(['central', 'up']);
+  for (const tenant of names) await newTenant(tenant);
   const compareAll = async (step: string, expected: Snapshot): Promise<void> => {
     for (const tenant of names) {
       signal.throwIfAborted();
@@ -64,12 +68,9 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   const migrate = async (step: string, count: number, ...args: string[]): Promise<ToolResult | undefined> => {
     const result = await tool.run([...args, ...selection, '--json']);
     if (report.failed(step, result)) return undefined;
-    const slowest = Math.max(...(reportIn(result).tenants ?? []).map(({ durationMs }) => durationMs));
-    say(`  mpm-migrate, ${step}: ${count} files in ${seconds(slowest)} (the process ${seconds(result.ms)})`);
-    if (count > 0 && step === 'up' && up.ms > 0)
-      say(
-        `    ${(slowest / up.ms).toFixed(2)} × ${reference.timed}; the process ${(result.ms / up.ms).toFixed(2)} ×`,
-      );
+    say(
+      `  mpm-migrate, ${step}: ${count} files in ${seconds(slowest(result))} (the process ${seconds(result.ms)})`,
+    );
     return result;
   };
 
@@ -77,8 +78,23 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   const stopped = up.failure !== undefined;
   if (last === undefined) report.note('nothing went through, so there is nothing to compare');
   else {
-    if (!(await migrate('up', steps.length, 'up', ...(stopped ? ['--to', last] : [])))) return report.count;
+    const args = ['up', ...(stopped ? ['--to', last] : [])];
+    const result = await migrate('up', steps.length, ...args);
+    if (!result) return report.count;
     await compareAll('up', full);
+    const times = [{ ours: slowest(result), process: result.ms, theirs: up.ms }];
+    for (let round = 2; round <= comparison.rounds; round++) {
+      const theirs = await reference.again(await newDatabase(`round_${round}`));
+      const tenant = `history_round_${round}`;
+      await newTenant(tenant);
+      const ours = await tool.must([...args, '--tenant', tenant, '--json']);
+      times.push({ ours: slowest(ours), process: ours.ms, theirs });
+    }
+    const ratios = times.map(({ ours, theirs }) => ours / theirs);
+    const processes = times.map(({ process, theirs }) => process / theirs);
+    say(
+      `    ${median(ratios).toFixed(2)} × ${reference.timed}, the process ${median(processes).toFixed(2)} × (medians of ${times.length}; ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')})`,
+    );
   }
   if (stopped) {
     const rest = await tool.run(['up', ...selection, '--json']);
@@ -149,6 +165,14 @@ function reportIn({ stdout }: ToolResult): ReportJson {
   } catch {
     return {};
   }
+}
+
+function slowest(result: ToolResult): number {
+  return Math.max(...(reportIn(result).tenants ?? []).map(({ durationMs }) => durationMs));
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 }
 
 /** The errors of its JSON, else all that it wrote. */

