@@ -13,7 +13,7 @@ const databases = withDatabases();
 async function fleetWith(files: Record<string, string>, count = 1) {
   const core = Object.entries(files).map(([path, text]) => [`core/${path}`, text]);
   const fleet = await makeFleet(databases, { count, files: Object.fromEntries(core) });
-  const migrations = { core: 'core', tenants: 'tenants' };
+  const migrations = { core: 'core', tenants: 'tenants', plugins: 'plugins', seeds: 'seeds' };
   const content = { central: fleet.config.central, migrations };
   await fleet.write({ 'mpm-migrate.config.json': JSON.stringify(content) });
   const mpm = (...args: string[]) => cli(args, { cwd: fleet.config.root });
@@ -47,10 +47,19 @@ describe('histories 1: migrations in folders', () => {
     expect(await fleet.historyOf(fleet.tenants[1])).toEqual(names);
     expect(await tables(fleet, 1)).toEqual(['a', 'b', 'c']);
     expect((await mpm('up', '--all', '--fast')).stdout).toContain('2 current');
+    await fleet.write({
+      'plugins/meters/30000101000000_m/migration.sql': '',
+      'plugins/meters/README.md': '',
+      'seeds/rows.csv': '',
+      'seeds/1_s.sql': 'select 1;',
+    });
     const { findings } = JSON.parse((await mpm('doctor', '--json')).stdout) as DoctorReport;
     expect(findings.filter(({ about }) => about === 'files').map(({ message }) => message)).toEqual([
-      'core migrations: 3 (NAME/migration.sql (Prisma), NAME.sql), seeds: 0',
+      'core migrations: 3 (NAME/migration.sql (Prisma), NAME.sql), seeds: 1',
       "no migrations in the core folder: migration_lock.toml (Prisma's lock file)",
+      'not run, although in the seeds folder: rows.csv (of no kind that migrations have)',
+      'no migrations in the folder of plugin meters: README.md (documentation)',
+      'plugins: 1',
     ]);
   });
 
@@ -82,11 +91,13 @@ describe('histories 2: nothing is passed over in silence', () => {
     for (const command of ['up', 'plan', 'status']) {
       const { code, stderr } = await mpm(command, '--all');
       expect({ command, code }).toEqual({ command, code: 1 });
-      expect(stderr).toContain('no migration is in here, only migrations/ (a folder without a number)');
+      expect(stderr).toContain(
+        `no migration is in ${join(fleet.config.root, 'core')}, only migrations/ (a folder without a number)`,
+      );
       expect(stderr).toContain('if migrations/ holds the migrations (NAME/migration.sql or NAME/up.sql)');
     }
     const doctor = await mpm('doctor');
-    expect(doctor.stdout).toContain('no migration is in here');
+    expect(doctor.stdout).toContain('no migration is in ');
     expect(await tables(fleet)).toEqual([]);
   });
 

@@ -288,7 +288,7 @@ describe('histories 2: what is no migration', () => {
     write(files as unknown as Record<string, string>);
     const error = await refused();
     expect(error.code).toBe('MIGRATION_INVALID');
-    expect(error.message).toMatch(/^no migration is in here, only /);
+    expect(error.message).toMatch(/^no migration is in \/\S+, only /);
     expect(error.hint).toMatch(hint);
   });
 

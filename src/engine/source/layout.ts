@@ -86,7 +86,10 @@ function journalOf(reading: Reading): string[] {
 }
 
 /** A folder that holds something, and no migration, is not just empty: it would count as up to date. */
-function checkEmpty({ complain, passedBy }: Reading, inner: ReadonlyMap<string, readonly string[]>): void {
+function checkEmpty(
+  { folder, complain, passedBy }: Reading,
+  inner: ReadonlyMap<string, readonly string[]>,
+): void {
   const odd = passedBy.filter(({ known }) => !known);
   const [first] = odd;
   if (!first) return;
@@ -97,7 +100,7 @@ function checkEmpty({ complain, passedBy }: Reading, inner: ReadonlyMap<string, 
   const within = folders.find(([name]) => /^(?:postgres|postgresql|pg)$/.test(name)) ?? folders[0];
   complain(
     first.path,
-    `no migration is in here, only ${first.path}${more} (${first.what})`,
+    `no migration is in ${folder}, only ${first.path}${more} (${first.what})`,
     within
       ? `if ${within[0]}/ holds the migrations (${guessOf(within[1])}), set migrations.core to that folder`
       : 'a migration is NAME.sql, NAME.up.sql, NAME/migration.sql, NAME/up.sql, V1__NAME.sql, or NAME.ts, and NAME begins with a number',

@@ -60,7 +60,7 @@ export async function doctor(
   };
 
   const sources = await attempt('files', () => readTenantSources(config));
-  if (sources) judgeCore(sources, add);
+  if (sources) judgeCore(config, sources, add);
   if (sources && config.templates) judgeAlike(sources, add);
   const listed = await attempt('central', () => withCentral(config, (central) => readCentral(central, add)));
   const read = sources ?? { core: { folder: config.migrations.core, migrations: [] }, cache: new Map() };

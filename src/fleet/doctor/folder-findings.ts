@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { centralStatus } from '../../central/schema/status.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
 import { asMpmError, type MpmError } from '../../errors.ts';
 import type { PassedBy } from '../../engine/source/files.ts';
+import { listFolder } from '../../engine/source/layout.ts';
 import { mergeMigrations, type MigrationCache, type MigrationSet } from '../../engine/source/source.ts';
 import type { TenantSources } from '../../tenants/create/tenant-sources.ts';
 import { folderNameOf, TenantFolders } from '../../tenants/folders/own-folder.ts';
@@ -10,8 +12,8 @@ import { pluginFolders, readPlugin } from '../../tenants/folders/plugins.ts';
 import { type Add, addEach, quoted } from './findings.ts';
 import type { Listed } from './tenant-findings.ts';
 
-/** How the core folder's migrations lie, and what else is in it (histories 1, 2). */
-export function judgeCore({ core, seeds }: TenantSources, add: Add): void {
+/** How the core folder's migrations lie, and what else is in it and in the seeds' (histories 1, 2). */
+export function judgeCore(config: Config, { core, seeds }: TenantSources, add: Add): void {
   const { migrations, layout, passedBy } = core;
   const how = layout === '' ? '' : ` (${layout})`;
   add('files', 'ok', `core migrations: ${migrations.length}${how}, seeds: ${seeds.length}`);
@@ -25,11 +27,17 @@ export function judgeCore({ core, seeds }: TenantSources, add: Add): void {
     const remedy = 'Before a new tenant is created, write each as SQL of the same name beside it.';
     add('files', 'warning', message, remedy, names);
   }
+  judgePassedBy('the core folder', passedBy, add);
+  const { seeds: folder } = config.migrations;
+  if (existsSync(folder)) judgePassedBy('the seeds folder', listFolder(folder).passedBy, add);
+}
+
+function judgePassedBy(where: string, passedBy: readonly PassedBy[], add: Add): void {
   const [known, unknown] = [true, false].map((wanted) => passedBy.filter((each) => each.known === wanted));
   if (known?.length)
-    add('files', 'ok', `no migrations in the core folder: ${kindsOf(known)}`, undefined, pathsOf(known));
+    add('files', 'ok', `no migrations in ${where}: ${kindsOf(known)}`, undefined, pathsOf(known));
   if (!unknown?.length) return;
-  const message = `not run, although in the core folder: ${kindsOf(unknown)}`;
+  const message = `not run, although in ${where}: ${kindsOf(unknown)}`;
   const remedy = 'If they are migrations, name them like the others; otherwise, move them to another folder.';
   add('files', 'warning', message, remedy, pathsOf(unknown));
 }
@@ -95,7 +103,8 @@ export async function judgePlugins(
   let read = 0;
   for (const name of names) {
     const whole = await attempt('files', async () => {
-      const { migrations } = await readPlugin(name, config, cache);
+      const { migrations, passedBy } = await readPlugin(name, config, cache);
+      judgePassedBy(`the folder of plugin ${name}`, passedBy, add);
       return mergeMigrations([core.migrations, migrations], config.migrations);
     });
     if (whole) read += 1;

@@ -8,6 +8,7 @@ import { collecting, oneError } from '../../engine/source/problems.ts';
 import {
   mergeMigrations,
   type MigrationCache,
+  type FolderSet,
   type MigrationSet,
   readMigrations,
 } from '../../engine/source/source.ts';
@@ -16,7 +17,7 @@ import {
 interface Shared {
   /** A plugin without a folder counts as one without migrations. */
   withoutLost?: true;
-  plugins: Map<string, Promise<MigrationSet>>;
+  plugins: Map<string, Promise<FolderSet>>;
   combinations: WeakMap<readonly Migration[], Map<string, readonly Migration[]>>;
 }
 
@@ -70,7 +71,7 @@ export function pluginFolders(config: Config): string[] {
  * A plugin's migrations, read once per cache.
  * @throws MpmError FOLDER_MISSING, and as `readMigrations`
  */
-export function readPlugin(name: string, config: Config, cache: MigrationCache): Promise<MigrationSet> {
+export function readPlugin(name: string, config: Config, cache: MigrationCache): Promise<FolderSet> {
   const { plugins } = sharedOf(cache);
   let reading = plugins.get(name);
   if (!reading) {
@@ -80,14 +81,14 @@ export function readPlugin(name: string, config: Config, cache: MigrationCache):
   return reading;
 }
 
-async function read(name: string, config: Config, cache: MigrationCache): Promise<MigrationSet> {
+async function read(name: string, config: Config, cache: MigrationCache): Promise<FolderSet> {
   const folder = pluginFolder(config, name);
   try {
     return await readMigrations(folder, 'plugin', config.migrations, cache, name);
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'FOLDER_MISSING') throw error;
     const isLink = lstatSync(folder, { throwIfNoEntry: false });
-    if (sharedOf(cache).withoutLost && !isLink) return { folder, migrations: [] };
+    if (sharedOf(cache).withoutLost && !isLink) return { folder, migrations: [], layout: '', passedBy: [] };
     const [what, hint] = isLink
       ? [
           `${folder} is a link to nowhere`,
