@@ -46,6 +46,48 @@ async function fleetWith(sql: string): Promise<TestFleet> {
 }
 
 describe('baseline --from', () => {
+  test.each<{ from: ToolName; sql: string; foreign: Record<string, string>; names: string[] }>([
+    {
+      from: 'laravel',
+      sql: laravel,
+      foreign: {
+        'core/2024_01_01_000001_meters.php': '<?php return new class {};',
+        'core/2024_01_01_000002_note.php': '<?php return new class {};',
+      },
+      names: ['2024_01_01_000001_meters', '2024_01_01_000002_note'],
+    },
+    {
+      from: 'knex',
+      sql: `create table knex_migrations (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+        insert into knex_migrations (name, batch) values ('1_meters.js', 1), ('2_note.ts', 1);`,
+      foreign: {
+        'core/1_meters.js': "throw new Error('loaded'); exports.up = (knex) => knex;",
+        'core/2_note.ts': "import type { Knex } from 'knex';\nexport const up = (k: Knex) => k;",
+      },
+      names: ['1_meters', '2_note'],
+    },
+    {
+      from: 'prisma',
+      sql: prisma(),
+      foreign: {
+        'core/20240101000001_meters/migration.sql': SCHEMA,
+        'core/20240101000002_note/migration.ts': "throw new Error('loaded');",
+      },
+      names: half,
+    },
+  ])('histories 6: migrations of $from in other languages are recorded, and not run', async (each) => {
+    const { from, sql, foreign, names } = each;
+    const later = { 'core/20990101000000_later.sql': 'alter table meters add later text;' };
+    const fleet = await makeFleet(databases, { count: 2, files: { ...foreign, ...later } });
+    await fleet.of(fleet.tenants[0], `${SCHEMA}\n${sql}`);
+    const report = await baseline(fleet.config, { tenants: ['1'] }, { from, write: true });
+    expect(report.failures).toEqual([]);
+    expect(report.groups[0]?.changes.map(({ name }) => name)).toEqual(names);
+    expect(await up(fleet.config, { all: true })).toMatchObject({ counts: { migrated: 1, refused: 1 } });
+    expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['20990101000000_later']);
+    expect(await fleet.of(fleet.tenants[1], "select from pg_class where relname = 'meters'")).toEqual([]);
+  });
+
   test.each<[ToolName, string, string]>([
     ['golang-migrate', 'the last version stands for all before it', golang('20240101000002')],
     [
