@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { cli, startCli } from '../helpers/cli.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { closeGate, GATE, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -93,12 +93,14 @@ describe('up', () => {
   test('exit code 5 when another runner holds the only tenant', async () => {
     const fleet = await makeFleet(databases, {
       count: 1,
-      files: { 'core/1_slow.sql': 'select pg_sleep(1.5);' },
+      files: { 'core/1_slow.sql': GATE },
     });
     const mpm = await inFolder(fleet);
+    const gate = await closeGate(fleet.tenants[0]?.database ?? '');
     const first = mpm('up', '--all');
-    await sleeping(1);
+    await gate.reached();
     const second = await mpm('up', '--all', '--lock-wait', '200ms');
+    await gate.open();
     expect(second.code).toBe(5);
     expect((await first).code).toBe(0);
   });
@@ -107,18 +109,19 @@ describe('up', () => {
 describe('signals', () => {
   test('fleet 9: kill -9 in the middle: the dead run shows as interrupted, the next up repeats nothing and loses nothing', async () => {
     const files = {
-      'core/1_a.sql': 'create table a (); select pg_sleep(0.05);',
-      'core/2_b.sql': 'create table b (); select pg_sleep(0.1);',
+      'core/1_a.sql': 'create table a ();',
+      'core/2_b.sql': `create table b (); ${GATE}`,
     };
     const fleet = await makeFleet(databases, { count: 8, files });
     const mpm = await inFolder(fleet);
+    const gate = await closeGate(fleet.tenants[5]?.database ?? '');
     const { child, result } = await startCli(['up', '--all', '--concurrency', '2'], {
       cwd: fleet.config.root,
     });
-    await sleeping(1);
-    await sleep(150);
+    await gate.reached();
     child.kill('SIGKILL');
     await result;
+    await gate.open();
 
     const { stdout } = await mpm('run', 'list', '--json');
     expect(JSON.parse(stdout)).toMatchObject({ runs: [{ number: 1, outcome: 'interrupted' }] });

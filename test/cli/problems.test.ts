@@ -27,7 +27,9 @@ beforeAll(async () => {
     ...Object.fromEntries(numbers.map((number) => [`core/${number}_a.sql`, 'select 1;\n  commit;\n'])),
     ...Object.fromEntries(numbers.map((number) => [`core/${number}_b.down.sql`, 'select 1;'])),
     ...Object.fromEntries([1, 2, 3].map((number) => [`plugins/meters/${number}00_m.sql`, '\\i x\n'])),
-    ...Object.fromEntries([4, 5, 6].map((number) => [`plugins/tariffs/${number}00_t.sql`, 'begin; vacuum; commit;'])),
+    ...Object.fromEntries(
+      [4, 5, 6].map((number) => [`plugins/tariffs/${number}00_t.sql`, 'begin; vacuum; commit;']),
+    ),
     'seeds/1_s.sql': "select 'x",
     'seeds/2_s.sql': '-- @down\ndrop table a;',
   });

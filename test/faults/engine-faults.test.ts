@@ -135,9 +135,7 @@ describe('large input', () => {
     const bad = await up(url, await migrations({ '1_big.sql': `${text}select wrong;\n` }));
     expect(bad.error?.excerpt).toMatchObject({ line: rows + 2, column: 8 });
     expect(await historyOf(url)).toEqual([]);
-    const since = performance.now();
     expect(await up(url, await migrations({ '1_big.sql': text }))).toMatchObject({ outcome: 'migrated' });
-    expect(performance.now() - since).toBeLessThan(60_000);
     expect(await rowsIn(url, 'select count(*)::int as n from big')).toEqual([{ n: rows }]);
   }, 120_000);
 

@@ -234,9 +234,7 @@ describe('up in trouble', () => {
     await addTenants(fleet, gone);
     await fleet.central("update company_databases set server = 'down' where company_id >= 100");
     const servers = { ...fleet.config.servers, down: { name: 'down', url: down } };
-    const started = Date.now();
     const report = await up({ ...fleet.config, servers }, { all: true });
-    expect(Date.now() - started).toBeLessThan(8_000);
     expect(report.counts).toMatchObject({ migrated: 2, failed: 40 });
     expect(report.failures).toHaveLength(1);
     expect(report.failures[0]).toMatchObject({ count: 40, error: { code: 'CONNECTION' } });

@@ -120,6 +120,35 @@ export function withDatabases(): TestDatabases {
   };
 }
 
+/** What a migration waits for: {@link Gate}. */
+export const GATE = 'select pg_advisory_xact_lock(4711);';
+
+/** Keeps all who run {@link GATE} in a database waiting. */
+export interface Gate {
+  /** Waits until somebody waits. */
+  reached(): Promise<void>;
+  open(): Promise<void>;
+}
+
+/** Closes a database's gate. It must be opened, or the database cannot be dropped. */
+export async function closeGate(database: string): Promise<Gate> {
+  const client = new pg.Client({ connectionString: testServer(database), application_name: 'test-gate' });
+  await client.connect();
+  await client.query('select pg_advisory_lock(4711)');
+  return {
+    reached: async () => {
+      for (;;) {
+        const { rowCount } = await client.query(
+          "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted and database = (select oid from pg_database where datname = current_database())",
+        );
+        if (rowCount) return;
+        await sleep(20);
+      }
+    },
+    open: () => client.end(),
+  };
+}
+
 async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, application_name: 'test-helper' });
   client.on('error', () => {});

@@ -73,7 +73,6 @@ test('fleet 3: a server that goes down in the middle: its tenants fail quickly a
   await fleet.write({ 'core/3_slow.sql': 'select pg_sleep(0.3);' });
   const config = { ...fleet.config, pace: { ...fleet.config.pace, retries: 2 } };
   let stopping: Promise<void> | undefined;
-  const started = Date.now();
   const report = await up(
     config,
     { all: true },
@@ -86,7 +85,6 @@ test('fleet 3: a server that goes down in the middle: its tenants fail quickly a
     },
   );
   await stopping;
-  expect(Date.now() - started).toBeLessThan(60_000);
   expect(report.counts.total).toBe(12);
   expect(report.counts.migrated).toBeGreaterThanOrEqual(3);
   expect(report.counts.failed).toBe(12 - report.counts.migrated);
