@@ -94,7 +94,7 @@ const LAYOUTS: Record<string, Record<string, string>> = {
     '1_a.down.sql': 'drop table a;',
     '2_b.autocommit.up.sql': 'select 1;',
   },
-  'Go among SQL': { '1_a.sql': 'select 1;', '2_b.go': 'package migrations' },
+  'Go among SQL': { '1_a.go': 'package a', '1_a.sql': 'select 1;', '2_b.go': 'package migrations' },
   'without numbers': { 'apple.sql': 'select 1;', 'pear.sql': 'select 2;' },
 };
 

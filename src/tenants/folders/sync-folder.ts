@@ -49,8 +49,10 @@ export async function readCoreFolder(folder: string, naming: Naming, plugin?: st
   const { migrations, problems } = listFolder(folder, naming);
   if (problems.length) throw oneError(folder, problems);
   const names = new Map(
-    migrations.flatMap(({ name, file, downFile, beside }) =>
-      [file, downFile, beside].flatMap((each) => (each === undefined ? [] : [[each, name] as const])),
+    migrations.flatMap(({ name, file, downFile, beside, insteadOf }) =>
+      [file, downFile, beside, insteadOf].flatMap((each) =>
+        each === undefined ? [] : [[each, name] as const],
+      ),
     ),
   );
   const { inside, outside } = await supportsOf(folder, [...names.keys()]);
