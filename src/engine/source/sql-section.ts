@@ -56,9 +56,7 @@ export function readSection(
   const shown = ({ start, end }: Statement): string => shorten(text.slice(start, end));
   // In one transaction, blocks of a file's own say only what is so anyway.
   const complaints =
-    isOutside || blocks.length === 0
-      ? controls.map((each) => midway(section, isOutside, shown(each), each))
-      : [];
+    isOutside || blocks.length === 0 ? controls.map((each) => midway(isOutside, shown(each), each)) : [];
   if (!isOutside) complaints.push(...blocks.flatMap((block) => lasting(block, statements, text)));
   const asking = [...(first && blocks[0]?.[0] === first && modesOf(first) !== '' ? [first] : []), ...setting];
   for (const statement of asking) {
@@ -120,14 +118,14 @@ function lasting(block: readonly Statement[], statements: readonly Statement[], 
   }));
 }
 
-function midway({ direction }: Section, isOutside: boolean, shown: string, { start }: Statement): Complaint {
+function midway(isOutside: boolean, shown: string, { start }: Statement): Complaint {
   return {
     offset: start,
     kind: 'control',
     message: `${shown} would end or start a transaction in the middle of the migration`,
     hint: isOutside
       ? 'remove it: outside a transaction each statement is committed separately'
-      : `remove it: the whole file runs in one transaction. Use several files for several transactions; for none, add to -- migrate:${direction} transaction:false`,
+      : 'remove it: the whole file runs in one transaction. Use several files for several transactions',
   };
 }
 
