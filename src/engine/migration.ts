@@ -27,6 +27,8 @@ export interface SqlScript {
   options: MigrationOptions;
   /** The isolation level of its transaction, as BEGIN has it; absent: read committed. */
   mode?: string;
+  /** Outside a transaction: what is between its own BEGIN and COMMIT, each time, in UTF-16 units of `text`. */
+  blocks?: readonly (readonly [start: number, end: number])[];
   /** The statement for which it runs outside a transaction, though nothing in the file says so (engine 41). */
   outsideFor?: string;
 }

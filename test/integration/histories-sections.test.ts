@@ -90,6 +90,42 @@ describe('engine 41: what PostgreSQL refuses in a transaction', () => {
     );
   });
 
+  test('blocks of its own are transactions of their own there, each with its progress', async () => {
+    const { url } = await databases.create();
+    const text = `-- +migrate Up notransaction
+create table t (i int primary key, p int references t deferrable initially deferred);
+-- +migrate StatementBegin
+BEGIN;
+insert into t values (1), (2);
+savepoint s;
+insert into t values (3);
+rollback to savepoint s;
+lock table t;
+COMMIT;
+-- +migrate StatementEnd
+create index concurrently t_i on t (p);
+BEGIN;
+insert into t values (4);
+insert into t values (5, 99);
+COMMIT;
+create index concurrently t_j on t (i);
+-- +migrate Down
+`;
+    const failed = await up(url, await migrations({ '1_a.sql': text }));
+    expect(failed.error).toMatchObject({
+      message: expect.stringContaining('violates foreign key constraint'),
+      aftermath: 'it stopped at statement 4 of 5; earlier work was kept',
+    });
+    expect(await rowsIn(url, 'select i from t order by i')).toEqual([{ i: 1 }, { i: 2 }]);
+    const wrong = text.replace('(5, 99)', '(1)');
+    const second = await up(url, await migrations({ '1_a.sql': wrong }), { force: true });
+    expect(second.error?.excerpt).toMatchObject({ line: 15 });
+    const mended = await migrations({ '1_a.sql': text.replace('(5, 99)', '(5, 1)') });
+    expect((await up(url, mended, { force: true })).error).toBeUndefined();
+    expect(await rowsIn(url, 'select count(*)::int as n from t')).toEqual([{ n: 4 }]);
+    expect(await historyOf(url)).toEqual(['1_a applied']);
+  });
+
   const PROCEDURE = 'create procedure p() language plpgsql as $$ begin commit; end $$;';
 
   test.each([

@@ -110,6 +110,19 @@ describe('engine 5: transactions', () => {
     expect(up?.options.transaction).toBe(true);
   });
 
+  test.each([
+    ['-- migrate:up transaction:false\nbegin; select 1; commit;', ['select 1;']],
+    [
+      'begin; select 1; select 2; commit; vacuum; begin; select 3; end;',
+      ['select 1; select 2;', 'select 3;'],
+    ],
+  ])('outside a transaction each of its own blocks is one: %j', (text, blocks) => {
+    const { up } = read(text);
+    expect(up?.options.transaction).toBe(false);
+    expect(up?.blocks?.map(([start, end]) => text.slice(start, end).trim())).toEqual(blocks);
+    expect(up?.sql).not.toMatch(/begin|commit|end/i);
+  });
+
   test('each section may have its own wrapper', () => {
     const { up, down } = read(
       '-- migrate:up\nbegin;\nselect 1;\ncommit;\n-- migrate:down\nbegin;\nselect 2;\ncommit;\n',
@@ -124,7 +137,7 @@ describe('engine 5: transactions', () => {
     'begin; select 1; commit; begin isolation level serializable; select 2; commit;',
     'begin; select 1; commit; begin; select 2; rollback;',
     `begin; set local work_mem = '1MB'; commit; select 2;`,
-    'begin; select 1; commit; vacuum;',
+    'begin; select 1; commit; vacuum; begin;',
     'begin; select 1;',
     'select 1; end;',
     'begin; select 1; rollback;',
@@ -139,7 +152,9 @@ describe('engine 5: transactions', () => {
     'set transaction isolation level serializable; vacuum;',
     'select 1; start transaction;',
     'begin; vacuum; commit; analyze a;',
-    '-- migrate:up transaction:false\nbegin; select 1; commit;',
+    '-- migrate:up transaction:false\nbegin; vacuum; commit;',
+    '-- migrate:up transaction:false\nbegin; select 1; commit; select 2; commit;',
+    '-- migrate:up transaction:false\nbegin isolation level serializable; select 1; commit;',
     '-- migrate:up transaction:false\nselect 1; commit;',
   ])('refused, with line and remedy: %j', (text) => {
     const { problems } = parseSqlFile('/m/1_a.sql', text);
@@ -164,12 +179,13 @@ describe('engine 5: transactions', () => {
 });
 
 test('histories 13: each mistake is told at its place, as often as it is made', () => {
-  const text = `${'begin;\nselect 1;\n  commit;\n'.repeat(2)}vacuum;\n/* 🚀é */ \\i x\n`;
+  const text = `${'begin;\nselect 1;\n  commit;\n'.repeat(2)}begin;\n/* 🚀é */ \\i x\n`;
   expect(problems(text)).toEqual([
     '1_a.sql:1:1: begin would end or start a transaction in the middle of the migration',
     '1_a.sql:3:3: commit would end or start a transaction in the middle of the migration',
     '1_a.sql:4:1: begin would end or start a transaction in the middle of the migration',
     '1_a.sql:6:3: commit would end or start a transaction in the middle of the migration',
+    '1_a.sql:7:1: begin would end or start a transaction in the middle of the migration',
     '1_a.sql:8:10: a psql command: \\i x',
   ]);
 });
@@ -186,18 +202,8 @@ test('histories 13: a thousand mistakes of a file are told, the first of each ki
 
 test.each([
   [
-    '-- migrate:up transaction:false\nbegin;\nselect 1;\ncommit;',
-    'remove transaction:false, or what says the same: nothing',
-    '-- migrate:up\nbegin;\nselect 1;\ncommit;',
-  ],
-  [
-    '-- migrate:up transaction:false\nbegin isolation level serializable;\nselect 1;\ncommit;',
-    'remove transaction:false, or what says the same: nothing',
-    'begin isolation level serializable;\nselect 1;\ncommit;',
-  ],
-  [
     '-- migrate:up transaction:false\nbegin;\nvacuum a;\ncommit;',
-    'remove BEGIN and COMMIT: vacuum a cannot',
+    'remove BEGIN and COMMIT: without them',
     '-- migrate:up transaction:false\nvacuum a;',
   ],
   ['begin;\nvacuum a;\ncommit;', 'remove BEGIN and COMMIT: without them', 'vacuum a;'],

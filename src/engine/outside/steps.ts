@@ -10,6 +10,7 @@ import type { ModuleScript, Script, SqlScript } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import { locate, locateInModule } from '../sql/locate.ts';
 import type { ConcurrentIndex } from '../sql/nature.ts';
+import { scan } from '../sql/scan.ts';
 import type { Step } from '../sql/split.ts';
 import { dropInvalidIndex, foundAt, invalidIndex, lookFor, selectInvalidIndex } from './look-up.ts';
 import { forgetAttempt, recordDone, recordProgress, recordStop } from './progress.ts';
@@ -48,6 +49,8 @@ interface Progress {
   recorded: number;
   /** What stands in front of the statement in its message. */
   inFront: string;
+  /** How many statements of the message that failed were done. */
+  answered: number;
 }
 
 /**
@@ -59,7 +62,7 @@ interface Progress {
 export async function runSteps(run: StatementRun): Promise<'done' | 'moved'> {
   const { connection, lock, carrier } = run.context;
   const { script } = run;
-  const at: Progress = { done: run.done, recorded: run.done, inFront: '' };
+  const at: Progress = { done: run.done, recorded: run.done, inFront: '', answered: 0 };
   let restored = false;
   try {
     const first = await claim(run);
@@ -286,16 +289,20 @@ async function runStep(
   const { connection, history, settings } = run.context;
   const number = at.done + 1;
   // What the migration set for its session is its statements', not ours: in the rest of this message it is set aside.
-  const behind = [...settings.closing, recordDone(history, run.name, number)].join(';\n');
+  const closing = [...settings.closing, recordDone(history, run.name, number)];
+  const behind = [...closing, ...(step.isBlock ? ['commit'] : [])].join(';\n');
   const send = async (): Promise<void> => {
     const isOwed = at.recorded < at.done;
     const owed = isOwed ? `${owedRecord(run, at)};\n` : '';
-    at.inFront = `${owed}${prefixOf(run)}`;
+    at.inFront = `${owed}${step.isBlock ? `${BEGIN};\n` : ''}${prefixOf(run)}`;
     try {
       await connection.run([at.inFront, textOf(run, step), `\n;${behind}`]);
     } catch (error) {
+      at.answered = connection.answered.length;
       if (isOwed && connection.answered.some(({ command }) => command === 'COMMIT')) at.recorded = at.done;
       else if (isOwed && !connection.lost) await connection.raw('rollback');
+      if (step.isBlock && connection.transaction !== 'idle' && !connection.lost)
+        await connection.raw('rollback');
       throw error;
     }
   };
@@ -428,17 +435,18 @@ function messageOf(error: unknown): string {
     : message;
 }
 
-function locateStep(run: StatementRun, step: Step, { inFront }: Progress, error: unknown) {
+function locateStep(run: StatementRun, step: Step, { inFront, answered }: Progress, error: unknown) {
   if (run.script.kind !== 'sql') return undefined;
   const script: SqlScript = run.script;
   const text = textOf(run, step);
   const server = isServerError(error) ? error : undefined;
   const within = { ...script, sql: text, start: script.start + step.start };
+
   return locate(within, {
     message: inFront + text,
     prefix: inFront.length,
     position: server?.position,
     where: server?.where,
-    completed: 0,
+    completed: step.isBlock ? Math.max(0, answered - scan(inFront).statements.length) : 0,
   });
 }

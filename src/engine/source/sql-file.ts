@@ -99,12 +99,13 @@ export function parseSqlFile(
     const read = readSection(section, within, text);
     // In a file with broken quoting, what looks like a statement may be none.
     if (!broken.length) complaints.push(...read.complaints);
-    const { mode, outsideFor } = read;
+    const { mode, outsideFor, blocks } = read;
     const options = outsideFor === undefined ? section.options : { ...section.options, transaction: false };
     file[direction] = {
       ...script(path, text, source, section, [...blanks, ...read.blanks], ends),
       options,
       ...(mode !== undefined && { mode }),
+      ...(blocks && { blocks }),
       ...(outsideFor !== undefined && { outsideFor }),
     };
   }

@@ -30,6 +30,8 @@ export interface SectionReading {
   mode?: string;
   /** The statement for which it runs outside a transaction, though nothing says so (engine 41). */
   outsideFor?: string;
+  /** Outside a transaction: what is between its own BEGIN and COMMIT, each time. */
+  blocks?: [start: number, end: number][];
 }
 
 /** Reads a section's statements for what does not go with the way in which it is run (engine 5, 9, 41, 42). */
@@ -42,21 +44,16 @@ export function readSection(
   const controls = statements.filter(controlsTransaction);
   const blocks = blocksOf(statements);
   const [first] = statements;
-  const wrapped = blocks.length === 1 && blocks[0]!.length === statements.length;
   const inBlocks = new Set(blocks.flatMap((block) => block.slice(1, -1)));
   const inner = statements.filter((statement) => !controls.includes(statement));
   const outside = inner.filter((statement) => needsNoTransaction(statement, text));
-  const outsideBlocks = outside.filter((statement) => !inBlocks.has(statement));
+  const bare = outside.filter((statement) => !inBlocks.has(statement));
   const setting = leadingModes(inner);
 
-  if (wrapped && first && !transaction) {
-    return { blanks: [], complaints: [wrappedWithout(first, outside[0], text)] };
-  }
-  const isOutside = !transaction || (outsideBlocks.length > 0 && !section.insisted);
+  const isOutside = !transaction || (bare.length > 0 && !section.insisted);
   const shown = ({ start, end }: Statement): string => shorten(text.slice(start, end));
-  // In one transaction, blocks of a file's own say only what is so anyway.
-  const complaints =
-    isOutside || blocks.length === 0 ? controls.map((each) => midway(isOutside, shown(each), each)) : [];
+  // In one transaction, blocks of a file's own say only what is so anyway; outside one, each is a transaction.
+  const complaints = blocks.length === 0 ? controls.map((each) => midway(isOutside, shown(each), each)) : [];
   if (!isOutside) complaints.push(...blocks.flatMap((block) => lasting(block, statements, text)));
   const asking = [...(first && blocks[0]?.[0] === first && modesOf(first) !== '' ? [first] : []), ...setting];
   for (const statement of asking) {
@@ -69,17 +66,19 @@ export function readSection(
       hint: problem.hint,
     });
   }
-  if (!isOutside)
-    complaints.push(
-      ...outside.map((statement) => insideOnly(section, statement, text, inBlocks.has(statement))),
-    );
+  for (const statement of outside) {
+    const isInside = inBlocks.has(statement);
+    if (isInside || !isOutside) complaints.push(insideOnly(section, statement, text, isInside));
+  }
   const unsent = [...controls, ...setting];
   const mode = modeOf(asking.map(modesOf).join(' '));
-  const [cause] = outsideBlocks;
+  const [cause] = bare;
   return {
-    blanks: isOutside ? [] : unsent.map(({ start, next }) => [start, next]),
+    blanks: (isOutside ? controls : unsent).map(({ start, next }) => [start, next]),
     complaints,
     ...(mode !== undefined && !isOutside && { mode }),
+    ...(isOutside &&
+      blocks.length > 0 && { blocks: blocks.map((block) => [block[0]!.next, block.at(-1)!.start]) }),
     ...(transaction && isOutside && cause && { outsideFor: shorten(text.slice(cause.start, cause.end)) }),
   };
 }
@@ -137,17 +136,6 @@ function insideOnly(section: Section, { start, end }: Statement, text: string, w
     hint: wrapped
       ? 'remove BEGIN and COMMIT: without them the file runs statement by statement, outside a transaction'
       : `remove transaction:true behind the marker of ${section.direction}`,
-  };
-}
-
-/** What to say of BEGIN … COMMIT around a section that is to run without a transaction: one of the two is a mistake. */
-function wrappedWithout(begin: Statement, outside: Statement | undefined, text: string): Complaint {
-  return {
-    offset: begin.start,
-    message: `${shorten(text.slice(begin.start, begin.end))} … COMMIT around a section that runs outside a transaction`,
-    hint: outside
-      ? `remove BEGIN and COMMIT: ${shorten(text.slice(outside.start, outside.end))} cannot run inside a transaction`
-      : 'remove transaction:false, or what says the same: nothing in it needs to run outside a transaction',
   };
 }
 

@@ -32,7 +32,7 @@ export interface ConcurrentIndex {
   tableAt: number;
 }
 
-const IN_TRANSACTION: Nature = { bare: false, patient: false, trace: { kind: 'none' } };
+export const IN_TRANSACTION: Nature = { bare: false, patient: false, trace: { kind: 'none' } };
 const BARE: Nature = { ...IN_TRANSACTION, bare: true };
 const HARMLESS: Nature = { ...BARE, trace: { kind: 'harmless' } };
 const HARMLESS_IN_TRANSACTION: Nature = { ...HARMLESS, bare: false };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { MpmError } from '../../errors.ts';
 import { excerptAt, offsetOfPosition } from './locate.ts';
 import type { SqlScript } from '../migration.ts';
-import { type Nature, natureByText, natureOf, type Node } from './nature.ts';
+import { IN_TRANSACTION, type Nature, natureByText, natureOf, type Node } from './nature.ts';
 import { scan } from './scan.ts';
 import { type SessionEffect, sessionEffectOf } from './session.ts';
 
@@ -15,6 +15,8 @@ export interface Step {
   nature: Nature;
   /** What it leaves in the session. */
   effect: SessionEffect;
+  /** Statements between BEGIN and COMMIT, which are one step: they are sent in a transaction of their own. */
+  isBlock?: true;
   /** Why our parser refuses it: whether it is a statement is for the server to say (engine 62). */
   doubt?: MpmError;
 }
@@ -39,8 +41,7 @@ export async function split(script: SqlScript): Promise<Step[]> {
   const { sql } = script;
   const steps: Step[] = [];
   const add = (start: number, end: number, rest: Pick<Step, 'nature' | 'effect' | 'doubt'>) => {
-    const hash = createHash('sha256').update(sql.slice(start, end)).digest().toString('hex', 0, 8);
-    steps.push({ start, end, hash, ...rest });
+    steps.push({ start, end, hash: hashOf(sql.slice(start, end)), ...rest });
   };
   const unparsed = (start: number, text: string, bare: string, doubt?: MpmError) =>
     add(start, start + text.length, {
@@ -78,7 +79,42 @@ export async function split(script: SqlScript): Promise<Step[]> {
     const text = sql.slice(unfinished.start).trimEnd();
     unparsed(unfinished.start, text, text, syntaxError(script, unfinished.start, text, unfinished.error));
   }
-  return steps;
+  return script.blocks ? inBlocks(script, steps) : steps;
+}
+
+/** The steps of a BEGIN … COMMIT as one. */
+function inBlocks({ sql, start: offset, blocks = [] }: SqlScript, steps: readonly Step[]): Step[] {
+  const blockOf = ({ end }: Step) =>
+    blocks.find(([start, last]) => start < end + offset && end + offset <= last);
+  const merged: { step: Step; block: ReturnType<typeof blockOf> }[] = [];
+  for (const step of steps) {
+    const block = blockOf(step);
+    const before = merged.at(-1);
+    if (!block) merged.push({ step, block });
+    else if (before?.block === block) before.step = joined(sql, before.step, step);
+    else merged.push({ step: joined(sql, step, step), block });
+  }
+  return merged.map(({ step }) => step);
+}
+
+function joined(sql: string, first: Step, last: Step): Step {
+  const { start } = first;
+  const { end } = last;
+  const doubt = first.doubt ?? last.doubt;
+  const leavesNothing = [first, last].every(({ effect }) => effect.kind === 'none');
+  return {
+    start,
+    end,
+    hash: hashOf(sql.slice(start, end)),
+    nature: IN_TRANSACTION,
+    effect: leavesNothing ? { kind: 'none' } : { kind: 'lost', what: 'what BEGIN … COMMIT left', name: '' },
+    isBlock: true,
+    ...(doubt && { doubt }),
+  };
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest().toString('hex', 0, 8);
 }
 
 /** Whether our parser takes the statements; an older server may take what it refuses (engine 62). */
