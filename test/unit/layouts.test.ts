@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -407,6 +407,12 @@ describe('histories 2: what is no migration', () => {
   test("Flyway's way back needs its way there", () => {
     write({ 'V1__a.sql': '', 'U2__b.sql': '' });
     expect(listed().problems).toEqual(['U2__b.sql has no V2__b.sql']);
+  });
+
+  test.skipIf(process.getuid?.() === 0)('a folder that cannot be read is told', () => {
+    write({ '1_a.sql': '', 'lost+found/': '' });
+    chmodSync(join(folder, 'lost+found'), 0o000);
+    expect(listed()).toMatchObject({ unknown: ['lost+found/'], problems: [] });
   });
 
   test('links lead out of the folder, or in a circle, and are named', () => {

@@ -50,7 +50,15 @@ export function readFolder(folder: string): FolderContent {
 
 function readInner(content: FolderContent, folder: string, name: string): void {
   const before = content.paths.length;
-  const entries = entriesOf(join(folder, name));
+  let entries: Dirent[];
+  try {
+    entries = entriesOf(join(folder, name));
+  } catch (error) {
+    // A volume's lost+found is nobody's migration.
+    if (/^\d/.test(name)) throw error;
+    content.passedBy.push({ path: `${name}/`, what: 'a folder that cannot be read', known: false });
+    return;
+  }
   // Folders that are a migration may be called anything.
   if (MIGRATION.test(name) && !entries.some((entry) => /^(?:migration|up)\.sql$/.test(entry.name))) {
     content.problems.push(unusable(join(folder, name), name, 'is a folder, not a file'));
