@@ -56,9 +56,9 @@ describe('histories 1: migrations in folders', () => {
     const { findings } = JSON.parse((await mpm('doctor', '--json')).stdout) as DoctorReport;
     expect(findings.filter(({ about }) => about === 'files').map(({ message }) => message)).toEqual([
       'core migrations: 3 (NAME/migration.sql (Prisma), NAME.sql), seeds: 1',
-      "no migrations in the core folder: migration_lock.toml (Prisma's lock file)",
+      "in the core folder, and not a migration: migration_lock.toml (Prisma's lock file)",
       'not run, although in the seeds folder: rows.csv (of no kind that migrations have)',
-      'no migrations in the folder of plugin meters: README.md (documentation)',
+      'in the folder of plugin meters, and not a migration: README.md (documentation)',
       'plugins: 1',
     ]);
   });

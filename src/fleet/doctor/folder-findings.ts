@@ -35,7 +35,7 @@ export function judgeCore(config: Config, { core, seeds }: TenantSources, add: A
 function judgePassedBy(where: string, passedBy: readonly PassedBy[], add: Add): void {
   const [known, unknown] = [true, false].map((wanted) => passedBy.filter((each) => each.known === wanted));
   if (known?.length)
-    add('files', 'ok', `no migrations in ${where}: ${kindsOf(known)}`, undefined, pathsOf(known));
+    add('files', 'ok', `in ${where}, and not a migration: ${kindsOf(known)}`, undefined, pathsOf(known));
   if (!unknown?.length) return;
   const message = `not run, although in ${where}: ${kindsOf(unknown)}`;
   const remedy = 'If they are migrations, name them like the others; otherwise, move them to another folder.';
