@@ -28,7 +28,7 @@ beforeAll(async () => {
     ...Object.fromEntries(numbers.map((number) => [`core/${number}_b.down.sql`, 'select 1;'])),
     ...Object.fromEntries([1, 2, 3].map((number) => [`plugins/meters/${number}00_m.sql`, '\\i x\n'])),
     ...Object.fromEntries(
-      [4, 5, 6].map((number) => [`plugins/tariffs/${number}00_t.sql`, 'begin; vacuum; commit;']),
+      [4, 5, 6].map((number) => [`plugins/tariffs/${number}00_t.sql`, 'copy a from stdin;\n1\n\\.\n']),
     ),
     'seeds/1_s.sql': "select 'x",
     'seeds/2_s.sql': '-- @down\ndrop table a;',
@@ -85,7 +85,7 @@ describe('histories 13: all that is wrong with files', () => {
     expect(stderr).toMatch(/^ +core\/\d+_a.sql:2:3: commit would end or start a transaction/m);
     expect(stderr).toMatch(/^ +→ add 10_b.up.sql, or remove 10_b.down.sql$/m);
     expect(stderr).toMatch(/^ +plugins\/meters\/100_m.sql:1:1: a psql command: \\i x$/m);
-    expect(stderr).toMatch(/^ +plugins\/tariffs\/400_t.sql:1:8: vacuum cannot run/m);
+    expect(stderr).toMatch(/^ +plugins\/tariffs\/400_t.sql:1:1: COPY … FROM STDIN/m);
     expect(stderr).toMatch(/^ +… and 4\d more like this$/m);
     expect(stderr).toMatch(/^ +\d+ of 96 are shown; for all, add --json$/m);
   });

@@ -60,7 +60,7 @@ function firstScreen(folder: string, problems: readonly FileProblem[]): string[]
     if (all) all.push(problem);
     else byKind.set(kind, [problem]);
   }
-  const kinds = [...byKind.values()].map((all) => ({ all, shown: 0 }));
+  const kinds = [...byKind.values()].map((all) => ({ all: eachFileFirst(all), shown: 0 }));
   let room = LINES;
   for (let before = -1; before !== room;) {
     before = room;
@@ -84,6 +84,17 @@ function firstScreen(folder: string, problems: readonly FileProblem[]): string[]
   const shown = kinds.reduce((sum, kind) => sum + kind.shown, 0);
   if (shown < problems.length) lines.push(`  ${shown} of ${problems.length} are shown; for all, add --json`);
   return lines;
+}
+
+/** The first of each file, then the second of each, so that no file hides the others. */
+function eachFileFirst(problems: readonly FileProblem[]): FileProblem[] {
+  const counts = new Map<string, number>();
+  const placed = problems.map((problem) => {
+    const nth = (counts.get(problem.file) ?? 0) + 1;
+    counts.set(problem.file, nth);
+    return { problem, nth };
+  });
+  return placed.toSorted((a, b) => a.nth - b.nth).map(({ problem }) => problem);
 }
 
 /** What has the hint of the one before it shares its line. */

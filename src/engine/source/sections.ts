@@ -48,8 +48,8 @@ export function divide(text: string, found: Scan, kind: SqlFileKind, defaults: M
   for (const { offset, sign } of markers) {
     if (sign.kind === 'refused') complaints.push({ offset, message: sign.message, hint: sign.hint });
   }
-  if (first) complaints.push(...unbalanced(markers, first.tool));
-  complaints.push(...templates(text, found, first?.tool));
+  for (const each of first ? unbalanced(markers, first.tool) : []) complaints.push(each);
+  for (const each of templates(text, found, first?.tool)) complaints.push(each);
   const divider = of(markers, 'divide');
   const isMarked = divider.length > 0 || of(markers, 'section').length > 0;
   if (first && !isMarked && SECTIONS[first.tool] && first.sign.kind !== 'refused') {

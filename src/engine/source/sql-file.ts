@@ -94,11 +94,12 @@ export function parseSqlFile(
     const source = parts ? only(text, parts) : text;
     const own = parts ? scan(source) : found;
     const broken = own.problems.filter((problem) => problem.kind !== 'meta-command');
-    if (parts) complaints.push(...broken.map((each) => complaintOf(each, text.slice(each.offset, each.end))));
+    for (const each of parts ? broken : [])
+      complaints.push(complaintOf(each, text.slice(each.offset, each.end)));
     const within = own.statements.filter((each) => each.start >= section.start && each.start < section.end);
     const read = readSection(section, within, text);
     // In a file with broken quoting, what looks like a statement may be none.
-    if (!broken.length) complaints.push(...read.complaints);
+    for (const each of broken.length ? [] : read.complaints) complaints.push(each);
     const { mode, outsideFor, blocks } = read;
     const options = outsideFor === undefined ? section.options : { ...section.options, transaction: false };
     file[direction] = {
