@@ -140,11 +140,11 @@ describe('a folder', () => {
     expect(hint).toBe('Fix them all. No database was touched.');
   });
 
-  test('histories 13: with a file of 200,000 mistakes shows those of the others as well', async () => {
-    write({ '1_a.sql': 'commit;'.repeat(200_000), '2_b.sql': 'commit;', '3_c.sql': 'rollback;commit;' });
+  test('histories 13: with a file of 30,000 mistakes shows those of the others as well', async () => {
+    write({ '1_a.sql': 'commit;'.repeat(30_000), '2_b.sql': 'commit;', '3_c.sql': 'rollback;commit;' });
     const { message, problems = [] } = await refused();
     expect(problems).toHaveLength(1003);
-    expect(problems[999]?.message).toMatch(/^commit .* \(and 199000 more in this file\)$/);
+    expect(problems[999]?.message).toMatch(/^commit .* \(and 29000 more in this file\)$/);
     expect(message.split('\n').slice(1, 5)).toEqual([
       expect.stringMatching(/^ {2}1_a.sql:1:1: /),
       expect.stringMatching(/^ {2}2_b.sql:1:1: /),

@@ -171,13 +171,25 @@ function script(
   blanks: readonly [start: number, end: number][],
   ends: readonly [start: number, end: number][],
 ): Omit<SqlScript, 'options'> {
-  let sql = source.slice(start, end);
-  const put = (from: number, to: number, first: string) => {
-    if (from < start || to > end) return;
-    const rest = blank(sql.slice(from - start + first.length, to - start));
-    sql = sql.slice(0, from - start) + first + rest + sql.slice(to - start);
-  };
-  for (const [from, to] of blanks) put(from, to, '');
-  for (const [from, to] of ends) put(from, to, ';');
+  const isWithin = ([from, to]: readonly [number, number]) => start <= from && to <= end;
+  const blanked = replaced(source, blanks.filter(isWithin), '');
+  const sql = replaced(blanked, ends.filter(isWithin), ';').slice(start, end);
   return { kind: 'sql', path, text, sql, start, ...(parts && { parts }) };
+}
+
+/** A text of the same length, of which each range is blank but for what it begins with. */
+function replaced(
+  text: string,
+  ranges: readonly (readonly [start: number, end: number])[],
+  first: string,
+): string {
+  const pieces: string[] = [];
+  let at = 0;
+  for (const [from, to] of ranges.toSorted(([a], [b]) => a - b)) {
+    if (to <= at) continue;
+    const begin = Math.max(at, from);
+    pieces.push(text.slice(at, begin), first, blank(text.slice(begin + first.length, to)));
+    at = to;
+  }
+  return pieces.join('') + text.slice(at);
 }

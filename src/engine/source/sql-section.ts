@@ -45,7 +45,7 @@ export function readSection(
   const blocks = blocksOf(statements);
   const [first] = statements;
   const inBlocks = new Set(blocks.flatMap((block) => block.slice(1, -1)));
-  const inner = statements.filter((statement) => !controls.includes(statement));
+  const inner = statements.filter((statement) => !controlsTransaction(statement));
   const outside = inner.filter((statement) => needsNoTransaction(statement, text));
   const bare = outside.filter((statement) => !inBlocks.has(statement));
   const setting = leadingModes(inner);
@@ -54,7 +54,7 @@ export function readSection(
   const shown = ({ start, end }: Statement): string => shorten(text.slice(start, end));
   // In one transaction, blocks of a file's own say only what is so anyway; outside one, each is a transaction.
   const complaints = blocks.length === 0 ? controls.map((each) => midway(isOutside, shown(each), each)) : [];
-  if (!isOutside) complaints.push(...blocks.flatMap((block) => lasting(block, statements, text)));
+  for (const block of isOutside ? [] : blocks) complaints.push(...lasting(block, inner.at(-1), text));
   const asking = [...(first && blocks[0]?.[0] === first && modesOf(first) !== '' ? [first] : []), ...setting];
   for (const statement of asking) {
     const problem = isOutside ? MODE_WITHOUT : modeProblem(modesOf(statement));
@@ -105,14 +105,13 @@ function blocksOf(statements: readonly Statement[]): Statement[][] {
 }
 
 /** A SET LOCAL ends with its block; in one transaction it would last for what follows, too. */
-function lasting(block: readonly Statement[], statements: readonly Statement[], text: string): Complaint[] {
-  const end = block.at(-1)!.end;
-  if (!statements.some((each) => each.start >= end && !controlsTransaction(each))) return [];
+function lasting(block: readonly Statement[], last: Statement | undefined, text: string): Complaint[] {
+  if (!last || last.start < block.at(-1)!.end) return [];
   const local = block.filter(({ words }) => words[0] === 'set' && words[1] === 'local');
-  return local.map(({ start, end: last }) => ({
+  return local.map(({ start, end }) => ({
     offset: start,
     kind: 'lasting',
-    message: `${shorten(text.slice(start, last))} ends at COMMIT, but the whole file runs in one transaction`,
+    message: `${shorten(text.slice(start, end))} ends at COMMIT, but the whole file runs in one transaction`,
     hint: 'remove it, or put what follows COMMIT into a file of its own',
   }));
 }
