@@ -25,6 +25,8 @@ export interface SqlScript {
   /** Where its own text lies in `text`, when the other section's is in between: the rest of `sql` is blank. */
   parts?: readonly (readonly [start: number, end: number])[];
   options: MigrationOptions;
+  /** What its own marker says, where something else decides as well: the checksum goes by that. */
+  written?: MigrationOptions;
   /** The isolation level of its transaction, as BEGIN has it; absent: read committed. */
   mode?: string;
   /** Outside a transaction: what is between its own BEGIN and COMMIT, each time, in UTF-16 units of `text`. */

@@ -174,6 +174,19 @@ describe('a folder', () => {
     expect(hint).toMatch(new RegExp(`iconv -f ${encoding} -t UTF-8 /\\S+/1_a.sql > new.sql$`));
   });
 
+  test('engine 41, 57 and histories 5: what makes a file run outside a transaction changes its checksum only as an option of ours', async () => {
+    write({
+      '1_a.sql': 'vacuum;',
+      '2_b.sql': '-- no-transaction\nvacuum;',
+      '3_c.sql': '-- atlas:txmode none\n\nvacuum;',
+      '4_d.sql': '-- migrate:up transaction:false\nvacuum;',
+    });
+    const { migrations } = await readMigrations(folder, 'core');
+    expect(migrations.map(({ up }) => up.options.transaction)).toEqual([false, false, false, false]);
+    const [first, ...others] = migrations.map(({ checksum }) => checksum);
+    expect(others).toEqual([first, first, expect.not.stringContaining(first ?? '')]);
+  });
+
   test.each([
     '1_a.up.sql',
     '1_a/migration.sql',

@@ -29,7 +29,7 @@ const GLUED = new RegExp(`(?:${TOOL}|migration)s?(?:${DOWN}|${UP})`, 'iu');
 const CREATE_DROP = /(?:create|drop)[^\p{L}]+(?:above|below)/iu;
 /** What nobody writes but as a marker, whatever stands behind it. */
 const UNMISTAKABLE = new RegExp(
-  String.raw`^${GAP}(?:migrat(?:e|ions?)\s*[:=]\s*(?:up|down)(?!\p{L})|(?<=\+\s*)(?:goose|migrate)(?!\p{L})|liquibase formatted|changeset\s+\S+:\S)`,
+  String.raw`^${GAP}(?:migrat(?:e|ions?)\s*[:=]\s*(?:up|down)(?!\p{L})|(?<=\+\s*)(?:goose|migrate)(?!\p{L})|liquibase formatted)`,
   'iu',
 );
 const OPTION = /\b(?:transaction|lock_timeout|statement_timeout)\s*[:=]\s*\w+/gi;

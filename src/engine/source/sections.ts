@@ -66,7 +66,10 @@ export function divide(text: string, found: Scan, kind: SqlFileKind, defaults: M
   for (const section of sections) {
     const inside = ({ offset }: Marker) =>
       first?.tool !== 'tern' || (offset >= section.start && offset < section.end);
-    if (of(markers, 'outside').some(inside)) section.options = { ...section.options, transaction: false };
+    if (of(markers, 'outside').some(inside)) {
+      section.written = section.options;
+      section.options = { ...section.options, transaction: false };
+    }
     if (divider.length && kind !== 'both' && section.direction !== kind) {
       complaints.push(wrongHalf(section.direction, kind, divider[0]?.offset ?? 0, 'tern'));
     }

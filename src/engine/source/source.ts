@@ -221,8 +221,8 @@ function shareOfModule(path: string, text: string): Share | undefined {
 
 /** As it stands in the file: what is not sent counts as well, and what was only found out does not. */
 function sectionOf({ text, sql, start, parts = [[start, start + sql.length]], ...script }: SqlScript) {
-  const options = { ...script.options, ...(script.outsideFor !== undefined && { transaction: true }) };
-  return { text: parts.map(([from, to]) => text.slice(from, to)).join('\n'), options };
+  const { options, written = options } = script;
+  return { text: parts.map(([from, to]) => text.slice(from, to)).join('\n'), options: written };
 }
 
 /** @throws MpmError MIGRATION_INVALID */

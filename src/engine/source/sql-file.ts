@@ -101,10 +101,11 @@ export function parseSqlFile(
     // In a file with broken quoting, what looks like a statement may be none.
     for (const each of broken.length ? [] : read.complaints) complaints.push(each);
     const { mode, outsideFor, blocks } = read;
-    const options = outsideFor === undefined ? section.options : { ...section.options, transaction: false };
+    const { options, written = outsideFor === undefined ? undefined : options } = section;
     file[direction] = {
       ...script(path, text, source, section, [...blanks, ...read.blanks], ends),
-      options,
+      options: outsideFor === undefined ? options : { ...options, transaction: false },
+      ...(written && { written }),
       ...(mode !== undefined && { mode }),
       ...(blocks && { blocks }),
       ...(outsideFor !== undefined && { outsideFor }),

@@ -7,6 +7,8 @@ export interface Section {
   start: number;
   end: number;
   options: MigrationOptions;
+  /** What its marker says, where a switch of another tool decides as well. */
+  written?: MigrationOptions;
   /** Its marker says transaction:true. */
   insisted?: boolean;
   /** Where its text lies between `start` and `end`; absent: all of it is. */
