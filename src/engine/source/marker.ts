@@ -46,6 +46,9 @@ export function signOf(comment: string, place: CommentPlace): Pick<Marker, 'tool
   return undefined;
 }
 
+/** Characters of a file in which its first comments are. */
+const LONGEST_HEAD = 10_000;
+
 /** Markers that count at the top of a file only. */
 export function signsAtTop(text: string): Marker[] {
   const markers: Marker[] = [];
@@ -54,7 +57,7 @@ export function signsAtTop(text: string): Marker[] {
     markers.push({ offset: 0, end: line.length, text: line, tool: 'sqlx', sign: { kind: 'outside' } });
   }
   // Atlas: the comments at the top, when an empty line parts them from the statements.
-  const head = /^(?:--[^\r\n]*(?:\r?\n|$))+(?=\r?\n|$)/.exec(text)?.[0] ?? '';
+  const head = /^(?:--[^\r\n]*(?:\r?\n|$))+(?=\r?\n|$)/.exec(text.slice(0, LONGEST_HEAD))?.[0] ?? '';
   for (const found of head.matchAll(/^[ -~]*atlas:(\w+)(?: +([ -~]*))?\s*$/gm)) {
     const [line, name, value = ''] = found;
     const sign = atlasSign(name ?? '', value.trim());

@@ -102,7 +102,8 @@ function withoutHeadings(markers: readonly Marker[], kind: SqlFileKind): [Marker
   const headings = theirs.map(({ offset, end, text, sign }) => {
     return { offset, end, text, direction: sign.direction, plain: true };
   });
-  return [markers.filter((marker) => !theirs.some(({ offset }) => offset === marker.offset)), headings];
+  const taken = new Set<Marker>(theirs);
+  return [markers.filter((marker) => !taken.has(marker)), headings];
 }
 
 /** Statements that are begun and not ended, or ended and not begun. */
