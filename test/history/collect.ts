@@ -110,7 +110,8 @@ const READERS = {
     return entries.map(({ tag }) => ({
       name: tag,
       file: `${tag}.sql`,
-      up: { sql: read(`${tag}.sql`), transaction: true },
+      // It sends what is between two breakpoints by itself, so the semicolon may be missing.
+      up: { sql: read(`${tag}.sql`).replaceAll('--> statement-breakpoint', ';'), transaction: true },
     }));
   },
 

@@ -78,7 +78,9 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   const stopped = up.failure !== undefined;
   if (last === undefined) report.note('nothing went through, so there is nothing to compare');
   else {
-    const args = ['up', ...(stopped ? ['--to', last] : [])];
+    // What is there before our history is there on purpose.
+    const force = comparison.before === undefined ? [] : ['--force'];
+    const args = ['up', ...force, ...(stopped ? ['--to', last] : [])];
     const result = await migrate('up', steps.length, ...args);
     if (!result) return report.count;
     await compareAll('up', full);

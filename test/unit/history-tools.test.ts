@@ -46,11 +46,11 @@ test.each<[ToolName, Record<string, string>, string[]]>([
     'drizzle',
     {
       'meta/_journal.json': journal('0001_b', '0000_a'),
-      '0000_a.sql': 'a',
+      '0000_a.sql': 'a--> statement-breakpoint a 2',
       '0001_b.sql': 'b',
       '0001_c.sql': '',
     },
-    ['0001_b | b', '0000_a | a'],
+    ['0001_b | b', '0000_a | a; a 2'],
   ],
   [
     'goose',
