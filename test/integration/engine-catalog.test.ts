@@ -103,6 +103,10 @@ test('histories 12: a database that is to be moved to another tablespace, the st
   const set = await migrations({
     '1_move.sql': `-- to the fast disks\nalter database "${name}" set tablespace pg_default;\ncreate table t ();`,
   });
+  const { url: third } = await databases.create();
+  const move = `alter database "${new URL(third).pathname.slice(1)}"`;
+  const alone = await migrations({ '1_move.sql': `${move}\n  set tablespace pg_default` });
+  expect((await up(third, alone)).error?.hint).toContain(`postgres: ${move} set tablespace pg_default;`);
   const { error } = await up(url, set);
   expect(error?.hint).toContain(
     `connected to the database postgres: alter database "${name}" set tablespace pg_default;\nThen go on after it: mpm-migrate resolve 1_move --tenant {tenant} --skip`,

@@ -419,7 +419,9 @@ function hintOf(
   const server = isServerError(error) ? error : undefined;
   const [move] = (step && MOVES_DATABASE.exec(textOf(run, step))) ?? [];
   if (move && server?.code === SQLSTATE.objectInUse) {
-    return { hint: `${BY_HAND}:${move.replace(/\s+/g, ' ')};\nThen go on after it: ${command} --skip` };
+    return {
+      hint: `${BY_HAND}: ${move.replace(/\s+/g, ' ').trim()};\nThen go on after it: ${command} --skip`,
+    };
   }
   const own =
     server && ownTableHint(context.history, server, script.kind === 'sql' ? script.text : undefined);
