@@ -319,6 +319,7 @@ describe('engine 43: markers of other tools, and ours in another spelling', () =
     '-- [undo]',
     '-- //@UNDO',
     '-- Rollback',
+    '-- Reverse',
     '-- rollback script',
     '-- Revert:',
     '-- downgrade',

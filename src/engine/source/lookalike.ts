@@ -16,7 +16,7 @@ export interface Lookalike {
   isSentence?: boolean;
 }
 
-const DOWN = 'downs?|downgrade|undo|rollback|revert';
+const DOWN = 'downs?|downgrade|undo|rollback|revert|reverse';
 const UP = 'ups?';
 const TOOL =
   'mpm|goose|migrate|rambler|dbmate|tern|play|evolutions?|liquibase|flyway|knex|kysely|prisma|mybatis|sqitch';
