@@ -55,6 +55,9 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   const selection = names.flatMap((tenant) => ['--tenant', tenant]);
   const newTenant = async (tenant: string): Promise<void> => {
     await tool.must(['tenant', 'create', tenant, '--database', tenant], { MPM_CORE_FOLDER: empty });
+    // What is there before our history is there on purpose.
+    if (comparison.before !== undefined)
+      await tool.must(['baseline', '--tenant', tenant, '--to', '0', '--write']);
   };
   await tool.must(['central', 'up']);
   for (const tenant of names) await newTenant(tenant);
@@ -78,9 +81,7 @@ export async function compareHistory(comparison: Comparison): Promise<number> {
   const stopped = up.failure !== undefined;
   if (last === undefined) report.note('nothing went through, so there is nothing to compare');
   else {
-    // What is there before our history is there on purpose.
-    const force = comparison.before === undefined ? [] : ['--force'];
-    const args = ['up', ...force, ...(stopped ? ['--to', last] : [])];
+    const args = ['up', ...(stopped ? ['--to', last] : [])];
     const result = await migrate('up', steps.length, ...args);
     if (!result) return report.count;
     await compareAll('up', full);
