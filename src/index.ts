@@ -41,6 +41,7 @@ export type {
   StatusReport,
   StatusRow,
   StatusState,
+  VerifiedRun,
 } from './fleet/report/status-report.ts';
 export type {
   HistoryChange,
@@ -61,6 +62,10 @@ export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
+export type { VerifyOptions } from './fleet/verbs/verify.ts';
+export type { DriftGroup, VerifyReport } from './fleet/report/verify-report.ts';
+export type { Difference, FactDifference } from './engine/catalog/compare.ts';
+export type { CatalogKind, Fact } from './engine/catalog/query.ts';
 export type { Tenant, TenantClash } from './central/list/tenant.ts';
 export type { PoolStats } from './sessions/pool-choice.ts';
 export type { Session, SessionOptions, TenantId } from './sessions/sessions.ts';

@@ -33,6 +33,9 @@ export interface FleetRun {
   ask(question: WaveQuestion): Promise<boolean>;
 }
 
+/** A report of its own kind, in lines. */
+type ReportText<R> = (report: R, theme: Theme, options: { shortPath(path: string): string }) => string;
+
 /** How things are shown on one of the two streams. */
 export interface Display {
   env: DisplayEnvironment;
@@ -153,7 +156,7 @@ export abstract class FleetCommand extends Command {
   protected async runFleet<R extends RunReport>(
     flags: GlobalFlags,
     work: (run: FleetRun) => Promise<R>,
-    { ownStdout }: { ownStdout?: string } = {},
+    { ownStdout, text }: { ownStdout?: string; text?: ReportText<R> } = {},
   ): Promise<R> {
     const { runOnTerminal } = await import('./on-terminal.ts');
     const [config, display] = await Promise.all([this.settings(flags), this.display()]);
@@ -162,9 +165,12 @@ export abstract class FleetCommand extends Command {
     const report = await runOnTerminal(display, options, (run) => work({ config, ...run }));
     const { showReport } = await import('./show-report.ts');
     const command = this.githubLog?.command;
-    if (ownStdout || outputs?.takesStdout)
-      process.stderr.write(await showReport(report, { ...display, out: display.err }, command));
-    else this.show(await showReport(report, display, command));
+    const show = async (shown: Display) => {
+      const usual = await showReport(report, shown, command);
+      return text ? text(report, shown.out, { shortPath: shown.shortPath }) : usual;
+    };
+    if (ownStdout || outputs?.takesStdout) process.stderr.write(await show({ ...display, out: display.err }));
+    else this.show(await show(display));
     const { exitCodeOf } = await import('./exit-code.ts');
     process.exitCode = exitCodeOf(report);
     await this.finishOutputs(outputs, report, display);

@@ -14,7 +14,7 @@ export function exitCodeOf({ interrupted, error, counts, foldersBehind = 0, unme
     [EXIT.failed]: error !== undefined,
     [EXIT.tenantsFailed]: counts.failed + counts.refused > 0,
     [EXIT.busy]: counts.busy > 0,
-    [EXIT.found]: foldersBehind > 0 || unmet !== undefined,
+    [EXIT.found]: foldersBehind > 0 || unmet !== undefined || (counts.drifted ?? 0) > 0,
   });
 }
 

@@ -76,6 +76,7 @@ export function complete(checked: CheckedConfig, { file, leftOut, root, env, act
       connect: databases.connect ?? [],
       ...(databases.template !== undefined && { template: databases.template }),
     },
+    ...(checked.verify !== undefined && { verify: checked.verify }),
     pace: paced,
     ...(actor !== undefined && { actor }),
   };

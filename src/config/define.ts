@@ -138,6 +138,19 @@ export interface ConfigInput {
      */
     owners?: string[];
   };
+  /** For `verify`. */
+  verify?: {
+    /**
+     * What tenants may own beside what migrations make: `reports.*`, `meters.extra_*`, `index:meters_*`. A table's
+     * name means all that is part of it.
+     */
+    ignore?: string[];
+    /**
+     * The server of this configuration on which the databases are made that tenants are compared with; by default each
+     * tenant's own. Its major version must be the tenants'.
+     */
+    reference?: string;
+  };
   databases?: {
     /**
      * Roles that may connect to the databases that mpm-migrate creates; others, PUBLIC among them, may not. By default
@@ -233,6 +246,7 @@ export interface Config {
     /** Known once the central database was asked. */
     ledgerOwner?: string | undefined;
   };
+  verify?: { ignore?: readonly string[]; reference?: string };
   databases: { connect: readonly string[]; template?: string };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */

@@ -100,6 +100,10 @@ const history = {
   table: z.optional(name('table')),
   owners: z.optional(roles),
 };
+const verify = {
+  ignore: z.optional(z.array(text, { error: 'must be a list of patterns' })),
+  reference: z.optional(text),
+};
 const databases = { connect: z.optional(roles), template: z.optional(text) };
 const pace = {
   concurrency: z.optional(whole(1)),
@@ -156,6 +160,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   outOfOrder: z.optional(oneOf('refuse', 'apply')),
   folders: z.optional(oneOf('synced', 'pinned')),
   history: z.optional(z.strictObject(history)),
+  verify: z.optional(z.strictObject(verify)),
   databases: z.optional(z.strictObject(databases)),
   pace: z.optional(z.strictObject(pace)),
 });
@@ -172,6 +177,7 @@ const KEYS: Record<string, string[]> = {
   'users.columns': Object.keys(userColumns),
   sessions: Object.keys(sessions),
   history: Object.keys(history),
+  verify: Object.keys(verify),
   databases: Object.keys(databases),
   pace: Object.keys(pace),
   'waves.*': Object.keys(wave),

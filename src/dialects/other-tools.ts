@@ -107,6 +107,11 @@ const TOOLS: Record<ToolName, Tool> = {
   },
 };
 
+/** What these tools keep in a database, theirs alone: their tables, and what some lock. */
+export const TOOL_TABLES: ReadonlySet<string> = new Set(
+  Object.values(TOOLS).flatMap(({ table }) => [table, `${table}_lock`]),
+);
+
 /** Of a version that was undone or deleted the last row says so; a baseline stands for all before it. */
 function flywayEntries(rows: readonly Row[]): AppliedElsewhere[] {
   const last = new Map<string, Row>();

@@ -24,6 +24,7 @@ import type { EditReport } from './report/edit-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
 import type { RunReport } from './report/report.ts';
 import type { StatusReport } from './report/status-report.ts';
+import type { VerifyReport } from './report/verify-report.ts';
 import type { Selection } from './select.ts';
 import { type BaselineOptions, baseline } from './verbs/baseline.ts';
 import { type DownOptions, down } from './verbs/down.ts';
@@ -37,6 +38,7 @@ import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
 import { type UpOptions, up } from './verbs/up.ts';
+import { type VerifyOptions, verify } from './verbs/verify.ts';
 import type { RunOptions } from './walk.ts';
 
 /**
@@ -119,6 +121,14 @@ export class Fleet implements AsyncDisposable {
   /** Where tenants stand; reads only. Throws as {@link up}. */
   status(selection: Selection, options: StatusOptions = {}): Promise<StatusReport> {
     return this.#run(options, (rest) => status(this.#config, selection, rest));
+  }
+
+  /**
+   * Whether each tenant's schema is what the migrations in its history make; writes nothing to a tenant. Throws as
+   * {@link up}.
+   */
+  verify(selection: Selection, options: VerifyOptions = {}): Promise<VerifyReport> {
+    return this.#run(options, (rest) => verify(this.#config, selection, rest));
   }
 
   /** What {@link up} would do, tenants with equal plans together; reads only. Throws as {@link up}. */

@@ -4,7 +4,7 @@ import { HEARTBEAT, beatShard } from '../central/shards.ts';
 import { activeRuns, beat, recordTenants } from '../central/runs.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
-import { errorReport } from '../errors.ts';
+import { asMpmError, errorReport } from '../errors.ts';
 import { mergeAttempts } from '../engine/apply/migrate.ts';
 import { ModuleWatch } from '../engine/module/module-process.ts';
 import { TOOL_VERSION } from '../version.ts';
@@ -45,8 +45,8 @@ export interface Verb<D = unknown> extends TenantVerb<D> {
   known?: ((tenant: Tenant, context: WalkContext) => Promise<TenantAttempt<D> | undefined>) | undefined;
   /** Takes a tenant's end into a report of the verb's own; the walk's then is not sent to subscribers. */
   gather?(result: TenantResult, attempt: TenantAttempt<D>, tenant: Tenant, context: WalkContext): void;
-  /** False: it is no run of the ledger. */
-  recorded?: boolean;
+  /** False: it is no run of the ledger. `where it can be`: it goes on, with a notice, where the ledger is not written. */
+  recorded?: boolean | 'where it can be';
   /** Whose last run a bare `--failed` means, where that is not its own. */
   failedOf?: string;
   /** It finds out who is behind, so `--behind` goes with it. */
@@ -89,8 +89,11 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       startedAt: new Date(started).toISOString(),
     };
     const shard = options.runKey === undefined ? undefined : shardOf(selection).index;
-    const run =
-      verb.recorded === false ? null : await openRun(central, tenants, head, selection, options.runKey);
+    const mayFail = verb.recorded === 'where it can be';
+    const opening =
+      verb.recorded === false ? null : openRun(central, tenants, head, selection, options.runKey);
+    const unrecorded = mayFail ? await opening?.then(() => undefined, asMpmError) : undefined;
+    const run = unrecorded ? null : await opening;
     // From here on, what is asked of the central database is asked in turn.
     for (const { server, count } of tenants.servers) views.expect(server, count);
     const keepResults = !verb.gather && selectsByName(selection);
@@ -101,6 +104,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       report.notice(message);
       tell({ type: 'notice', message });
     };
+    if (unrecorded) notice(`Not recorded: the ledger can't be written: ${unrecorded.message}`);
     const ledger = new LedgerWriter(
       async (batch) => {
         if (run !== null) await serialize(central, () => recordTenants(central, run, batch));
@@ -174,7 +178,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       await ledger.attempt(async () => void (report.unmet = await unmetBy(central, selection, looked)));
     }
     const finish = (): RunReport => {
-      if (ledger.error) report.error ??= errorReport(ledger.error);
+      if (ledger.error && !mayFail) report.error ??= errorReport(ledger.error);
       return report.finish({ durationMs: Date.now() - started, interrupted: signal?.aborted ?? false });
     };
     await ledger.close();

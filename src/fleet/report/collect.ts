@@ -49,7 +49,7 @@ export class ReportBuilder {
 
   add(result: TenantResult): void {
     this.#counts.total += 1;
-    this.#counts[result.outcome] += 1;
+    this.#counts[result.outcome] = (this.#counts[result.outcome] ?? 0) + 1;
     if (result.reason) increase(this.#skipped, result.reason);
     for (const notice of result.notices) increase(this.#notices, notice);
     if (isFailure(result.outcome)) this.#addFailure(result);

@@ -7,11 +7,21 @@ export type TenantRef = { id: string; name: string; database: string; server: st
  * `migrated` and `reverted`: something was done. `current`: nothing to do. `pending`: looked at only, and behind.
  * `refused`: its plan was refused and it was not touched. `skipped`: not tried, `reason` says why.
  * `busy`: another runner held the lock for longer than the wait. `executed`: the statements of `exec` were run.
+ * `drifted`: its schema is not what its history says (`verify`).
  */
 export type Outcome =
-  'migrated' | 'reverted' | 'current' | 'pending' | 'refused' | 'failed' | 'busy' | 'skipped' | 'executed';
+  | 'migrated'
+  | 'reverted'
+  | 'current'
+  | 'pending'
+  | 'refused'
+  | 'failed'
+  | 'busy'
+  | 'skipped'
+  | 'executed'
+  | 'drifted';
 
-const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy']);
+const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy', 'drifted']);
 
 export function isFailure(outcome: Outcome): boolean {
   return FAILURES.has(outcome);
@@ -64,6 +74,8 @@ export interface RunCounts {
   busy: number;
   skipped: number;
   executed: number;
+  /** Only of `verify`; absent when there are none. */
+  drifted?: number;
 }
 
 /** A part of a run that was to end well before the next one began. */

@@ -91,6 +91,16 @@ export interface StatusMatrix {
   others: number;
 }
 
+/** A run of `verify`, in short. */
+export interface VerifiedRun {
+  run: number;
+  selection: string;
+  /** ISO 8601, UTC; null while it is at work. */
+  finishedAt: string | null;
+  /** By outcome: `current` are as built, `drifted` are not. */
+  counts: Record<string, number>;
+}
+
 /** What `status` found: what `--json` prints and the library returns. */
 export interface StatusReport {
   selection: string;
@@ -111,6 +121,8 @@ export interface StatusReport {
   behindCore?: TenantRef[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
   unmet?: string;
+  /** What the last `verify` found; absent when there was none. */
+  verified?: VerifiedRun;
   notices: string[];
   /** In the order of ids; absent when they were streamed (`onRow`). */
   tenants?: StatusRow[];

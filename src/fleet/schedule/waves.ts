@@ -126,5 +126,7 @@ async function skipWave({ central, finish }: WalkContext, wave: Wave, reason: st
 
 function difference(after: Readonly<RunCounts>, before: Readonly<RunCounts>): RunCounts {
   const keys = Object.keys(after) as (keyof RunCounts)[];
-  return Object.fromEntries(keys.map((key) => [key, after[key] - before[key]])) as unknown as RunCounts;
+  return Object.fromEntries(
+    keys.map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)]),
+  ) as unknown as RunCounts;
 }

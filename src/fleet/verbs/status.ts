@@ -1,4 +1,5 @@
 import type { Tenant } from '../../central/list/tenant.ts';
+import { lastRun } from '../../central/runs.ts';
 import type { Config } from '../../config/define.ts';
 import { inspect } from '../../engine/history/lost.ts';
 import { databaseMissing } from '../../postgres/connect.ts';
@@ -9,7 +10,14 @@ import type { OnEvent } from '../events.ts';
 import { readFleetFiles } from '../files.ts';
 import { compareIds, type Outcome, type TenantResult } from '../report/report.ts';
 import { type Selection, requireSelection, selectsByName } from '../select.ts';
-import type { HistoryEntry, StatusReport, StatusRow, StatusState } from '../report/status-report.ts';
+import type {
+  HistoryEntry,
+  StatusReport,
+  StatusRow,
+  StatusState,
+  VerifiedRun,
+} from '../report/status-report.ts';
+import { serialize } from '../schedule/serialize.ts';
 import type { SweepOptions } from '../schedule/sweep.ts';
 import { inactiveReason, type Visit } from '../visit.ts';
 import { walk } from '../walk.ts';
@@ -43,6 +51,7 @@ export async function status(
   let history: HistoryEntry[] | undefined;
   let stamped = 0;
   let notLooked = 0;
+  let verified: VerifiedRun | undefined;
 
   // The history of one is shown as it is, not as its stamp says.
   const isSingle = ({ tenants }: WalkContext): boolean => tenants.total === 1 && selectsByName(selection);
@@ -79,6 +88,14 @@ export async function status(
       takesBehind: true,
       tellsBehind: true,
       passes: () => true,
+      preflight: async ({ central }) => {
+        const last = await serialize(central, () => lastRun(central, 'verify'));
+        if (last) {
+          const { number: run, selection: words, finishedAt, counts } = last;
+          verified = { run, selection: words, finishedAt, counts };
+        }
+        return undefined;
+      },
       visit: (visit) => {
         const single = isSingle(visit.context);
         return inspectTenant(visit, { rows: single, stamps: !deep && !single });
@@ -101,6 +118,7 @@ export async function status(
     foldersBehind,
     ...(behindCore ? { behindCore } : {}),
     ...(unmet === undefined ? {} : { unmet }),
+    ...(verified ? { verified } : {}),
     notices: notLooked ? [`${notLooked} were not looked at`] : [],
     ...(onRow ? {} : { tenants: rows.sort((a, b) => compareIds(a.tenant.id, b.tenant.id)) }),
     ...(history ? { history } : {}),

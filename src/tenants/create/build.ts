@@ -60,8 +60,12 @@ export function newPoolName(): string {
   return `${POOLED}${randomBytes(12).toString('hex')}`;
 }
 
-/** A name that a database has until it gets a tenant's. */
+/** What `verify` compares with is called so until it is dropped. */
+const REFERENCE = /^mpm_verify_[0-9a-f]{8}_[0-9a-f]{16}$/;
+
+/** A name that a database of ours has for a while: until it gets a tenant's, or is dropped. */
 export function isUnfinishedName(name: string): boolean {
+  if (REFERENCE.test(name)) return true;
   const prefix = [NEW, COPIED, POOLED].find((each) => name.startsWith(each));
   return prefix !== undefined && /^[0-9a-f]{24}$/.test(name.slice(prefix.length));
 }

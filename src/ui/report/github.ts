@@ -71,6 +71,7 @@ const OUTCOMES: (keyof RunCounts)[] = [
   'failed',
   'refused',
   'busy',
+  'drifted',
   'skipped',
 ];
 
@@ -78,7 +79,7 @@ const OUTCOMES: (keyof RunCounts)[] = [
 export function githubSummary(report: RunReport): string {
   const { verb, run, counts, durationMs, failures } = report;
   const title = `### mpm-migrate ${verb}${run === null ? '' : `, run ${run}`}`;
-  const outcomes = OUTCOMES.filter((outcome) => counts[outcome] > 0);
+  const outcomes = OUTCOMES.filter((outcome) => (counts[outcome] ?? 0) > 0);
   const lines = [
     title,
     '',
@@ -88,7 +89,7 @@ export function githubSummary(report: RunReport): string {
       ? [
           row(outcomes),
           row(outcomes.map(() => '---:')),
-          row(outcomes.map((outcome) => count(counts[outcome]))),
+          row(outcomes.map((outcome) => count(counts[outcome] ?? 0))),
           '',
         ]
       : []),

@@ -34,8 +34,8 @@ i.tile { display: inline-block; }
 .tiles.named { gap: 6px; }
 .tiles.named .tile { width: auto; height: auto; padding: 4px 10px; font-size: 13px; line-height: 20px; border-radius: 4px; }
 .tile span { font-weight: 400; margin-left: 4px; overflow-wrap: anywhere; }
-.failed, .refused { background: var(--bad); color: var(--bad-text); }
-.failed, .refused { outline: 2px solid var(--text); outline-offset: -2px; }
+.failed, .refused, .drifted { background: var(--bad); color: var(--bad-text); }
+.failed, .refused, .drifted { outline: 2px solid var(--text); outline-offset: -2px; }
 .refused { border-radius: 8px; }
 .busy { background: var(--warn); color: var(--warn-text); }
 .migrated, .executed { background: var(--good); color: var(--good-text); }

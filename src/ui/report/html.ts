@@ -12,6 +12,7 @@ const LETTERS: Record<Outcome, string> = {
   failed: 'F',
   refused: 'R',
   busy: 'B',
+  drifted: 'D',
   migrated: 'M',
   executed: 'E',
   reverted: 'V',
@@ -57,7 +58,8 @@ export async function* htmlReport(
 
 function head(report: RunReport): string {
   const { verb, selection, run, counts, durationMs, startedAt, toolVersion, interrupted } = report;
-  const wrong = counts.failed + counts.refused + counts.busy > 0 || report.error !== undefined;
+  const wrong =
+    counts.failed + counts.refused + counts.busy + (counts.drifted ?? 0) > 0 || report.error !== undefined;
   const verdict = interrupted
     ? 'Interrupted: finished work is recorded'
     : wrong
@@ -80,10 +82,10 @@ function head(report: RunReport): string {
 }
 
 function legend({ counts }: RunReport): string {
-  const shown = outcomes().filter((outcome) => counts[outcome] > 0);
+  const shown = outcomes().filter((outcome) => (counts[outcome] ?? 0) > 0);
   const items = shown.map(
     (outcome) =>
-      `<li><i class="tile ${outcome}" aria-hidden="true">${LETTERS[outcome]}</i> <b>${count(counts[outcome])}</b> ${outcome}</li>`,
+      `<li><i class="tile ${outcome}" aria-hidden="true">${LETTERS[outcome]}</i> <b>${count(counts[outcome] ?? 0)}</b> ${outcome}</li>`,
   );
   return `<ul class="legend">${items.join('')}</ul>\n`;
 }

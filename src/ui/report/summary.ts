@@ -4,7 +4,7 @@ import type { Theme } from '../theme.ts';
 import { unmetLine } from '../views/tenant.ts';
 
 const FINE = ['executed', 'migrated', 'reverted', 'pending', 'current'] as const;
-const WRONG = ['failed', 'refused', 'busy'] as const;
+const WRONG = ['failed', 'refused', 'busy', 'drifted'] as const;
 
 /** `✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184` */
 export function summaryLine(report: RunReport, theme: Theme): string {
@@ -32,8 +32,8 @@ function numbers({ counts, verb }: RunReport, outcomes: readonly (keyof RunCount
   const word = (outcome: string) =>
     outcome === 'reverted' && verb.startsWith('plugin uninstall') ? 'uninstalled' : outcome;
   return outcomes
-    .filter((outcome) => counts[outcome] > 0)
-    .map((outcome) => `${count(counts[outcome])} ${word(outcome)}`);
+    .filter((outcome) => (counts[outcome] ?? 0) > 0)
+    .map((outcome) => `${count(counts[outcome] ?? 0)} ${word(outcome)}`);
 }
 
 function mark([first, ...rest]: string[], symbol: string, paint: (text: string) => string): string[] {

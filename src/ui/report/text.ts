@@ -121,7 +121,7 @@ function waveLines(waves: readonly WaveReport[], theme: Theme): string[] {
     const done = (Object.keys(counts) as (keyof typeof counts)[]).filter(
       (key) => key !== 'total' && counts[key],
     );
-    const numbers = done.map((key) => `${count(counts[key])} ${key}`).join('   ');
+    const numbers = done.map((key) => `${count(counts[key] ?? 0)} ${key}`).join('   ');
     const time = outcome === 'skipped' ? '' : ` in ${duration(durationMs)}`;
     return `${symbol[outcome]} wave ${padEnd(oneLine(name), widest)}  ${numbers}${time}`;
   });

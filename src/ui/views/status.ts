@@ -36,6 +36,7 @@ export function statusText(report: StatusReport, theme: Theme): string {
     report.matrix ? matrixLines(report.matrix, theme) : [],
     troubleLines(rows, theme),
     noticeLines(report, theme),
+    verifiedLines(report, theme),
     report.error ? [errorView(report.error, theme).trimEnd()] : [],
     [totalLine(report, theme), ...nextLines(report, theme)],
   ];
@@ -116,6 +117,16 @@ function noticeLines(report: StatusReport, theme: Theme): string[] {
     ...report.notices.map((notice) => `${warning} ${oneLine(notice)}`),
     ...behindCoreLines(report, theme),
   ];
+}
+
+/** What the last `verify` said, and since when. */
+function verifiedLines({ verified }: StatusReport, theme: Theme): string[] {
+  if (!verified?.finishedAt) return [];
+  const { run, selection, finishedAt, counts } = verified;
+  const drifted = counts['drifted'] ?? 0;
+  const when = `${finishedAt.slice(0, 16).replace('T', ' ')} UTC (run ${run}, ${oneLine(selection)})`;
+  const found = `${count(counts['current'] ?? 0)} as built${drifted ? `, ${count(drifted)} differ` : ''}`;
+  return [theme.dim(`Schemas verified ${when}: ${found}`)];
 }
 
 function totalLine(report: StatusReport, theme: Theme): string {

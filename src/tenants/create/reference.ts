@@ -1,0 +1,111 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { rightsOf } from '../../central/make.ts';
+import type { Config } from '../../config/define.ts';
+import {
+  type CatalogObject,
+  type CatalogOptions,
+  readCatalog,
+  readFingerprint,
+} from '../../engine/catalog/query.ts';
+import type { Migration } from '../../engine/migration.ts';
+import { compareNames } from '../../engine/source/name.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { createDatabase, dropDatabase } from '../../postgres/database.ts';
+import { literal } from '../../postgres/quote.ts';
+import { withNewDatabase, withServer } from '../server.ts';
+import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
+import { templatePrefix } from './template.ts';
+
+/** What the migrations of a history make, on a server. */
+export interface Reference {
+  fingerprint: string;
+  database: string;
+  objects: CatalogObject[];
+}
+
+/** What references are called until they are dropped; another fleet on the same server has another beginning. */
+export function referencePrefix(config: Config): string {
+  return templatePrefix(config).replace(/^mpm_template_/, 'mpm_verify_');
+}
+
+/**
+ * Applies migrations to a database of their own, reads what they made, and drops it. Whoever builds holds a lock under
+ * its name, which ends with the process: what a killed one left is dropped before.
+ * @param applied in the order in which they were applied
+ * @throws MpmError of the server, of a migration that fails there; INTERRUPTED
+ */
+export function buildReference(
+  config: Config,
+  server: string,
+  applied: readonly Migration[],
+  options: MigrateAndSeedOptions & { catalog: CatalogOptions },
+): Promise<Reference> {
+  return withServer(config, server, async (connection) => {
+    await dropLeftOver(connection, referencePrefix(config));
+    const database = `${referencePrefix(config)}${randomBytes(8).toString('hex')}`;
+    await connection.query(`select pg_catalog.pg_advisory_lock(${lockKey(database)})`);
+    await createDatabase(connection, database, rightsOf(config));
+    try {
+      const place = { server, database, purpose: 'verify' };
+      for (const migrations of inTurns(applied)) {
+        await migrateAndSeed(config, place, { migrations, seeds: [] }, options);
+      }
+      return await withNewDatabase(config, place, async (own) => ({
+        database,
+        fingerprint: await readFingerprint(own, options.catalog),
+        objects: await readCatalog(own, options.catalog),
+      }));
+    } finally {
+      if (!connection.lost) await dropDatabase(connection, database, { disconnect: true });
+    }
+  });
+}
+
+/**
+ * What the engine applies one after the other goes by names: each turn holds what is to be there at its end, so that
+ * one that was applied late is applied late.
+ */
+export function inTurns(applied: readonly Migration[]): Migration[][] {
+  const turns: Migration[][] = [];
+  let turn: Migration[] = [];
+  for (const migration of applied) {
+    const last = turn.at(-1);
+    if (last && compareNames(last.name, migration.name) > 0) {
+      turns.push(turn);
+      turn = [];
+    }
+    turn.push(migration);
+  }
+  if (turn.length) turns.push(turn);
+  return turns.map((_, at) =>
+    turns
+      .slice(0, at + 1)
+      .flat()
+      .sort((a, b) => compareNames(a.name, b.name))
+      .map(applicable),
+  );
+}
+
+/** What its database had applied is applied here, whatever has become of its file in the meantime. */
+function applicable(migration: Migration): Migration {
+  const { withdrawn: _, untouched: __, ...rest } = migration;
+  return rest;
+}
+
+async function dropLeftOver(connection: Connection, prefix: string): Promise<void> {
+  const rows = await connection.query<{ name: string }>(
+    `select datname::text as name from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, ${literal(prefix)})`,
+  );
+  for (const { name } of rows) {
+    const [free] = await connection.query<{ locked: boolean }>(
+      `select pg_catalog.pg_try_advisory_lock(${lockKey(name)}) as locked`,
+    );
+    if (!free?.locked) continue;
+    await dropDatabase(connection, name, { disconnect: true });
+    await connection.query(`select pg_catalog.pg_advisory_unlock(${lockKey(name)})`);
+  }
+}
+
+function lockKey(database: string): string {
+  return createHash('sha256').update(database).digest().readBigInt64BE(0).toString();
+}
