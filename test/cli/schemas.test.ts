@@ -38,8 +38,10 @@ test('what commands print with --json, and write with --events and --report, is 
     const { stdout } = await cli([...args, '--json'], { cwd: fleet.config.root });
     return JSON.parse(stdout);
   };
-  const [run, status, plan, exec, event] = await Promise.all(
-    ['run-report', 'status-report', 'plan-report', 'exec-report', 'run-event'].map(validator),
+  const [run, status, plan, exec, verify, event] = await Promise.all(
+    ['run-report', 'status-report', 'plan-report', 'exec-report', 'verify-report', 'run-event'].map(
+      validator,
+    ),
   );
   await json('up', '--tenant', '1', '--to', '1');
   await fleet.of(fleet.tenants[0], 'alter table meters add note text');
@@ -60,6 +62,10 @@ test('what commands print with --json, and write with --events and --report, is 
     expect(event?.(said)).toBeNull();
   }
   expect(status?.(await json('status', '--tenant', '2'))).toBeNull();
+  await fleet.of(fleet.tenants[1], 'alter table meters drop note');
+  expect(verify?.(await json('verify', '--all'))).toBeNull();
+  await fleet.of(fleet.tenants[1], 'alter table meters add note text');
+  expect(status?.(await json('status', '--all'))).toBeNull();
   expect(run?.(await json('down', '--tenant', '2'))).toBeNull();
   expect(exec?.(await json('exec', '--all', '--sql', 'select id, note from meters'))).toBeNull();
 });

@@ -4,7 +4,6 @@ import { exitCodeOf } from '../../src/cli/exit-code.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { verify } from '../../src/fleet/verbs/verify.ts';
-import { describeDifference } from '../../src/engine/catalog/compare.ts';
 import type { VerifyReport } from '../../src/fleet/report/verify-report.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { clone } from '../../src/tenants/clone.ts';
@@ -77,7 +76,7 @@ const left = () =>
 
 function said({ groups }: VerifyReport): string[] {
   return groups.map(
-    ({ count, differences }) => `${count}: ${differences.map(describeDifference).join('; ')}`,
+    ({ count, differences }) => `${count}: ${differences.map(({ message }) => message).join('; ')}`,
   );
 }
 
@@ -209,7 +208,7 @@ describe('verify', () => {
       changes.map((_, at) =>
         byId
           .get(String(at + 100))
-          ?.differences.map(describeDifference)
+          ?.differences.map(({ message }) => message)
           .join('; '),
       ),
     ).toEqual(changes.map(([, text]) => text));
@@ -221,9 +220,9 @@ describe('verify', () => {
     }
     const again = await verify(fleet.config, { all: true }, { comments: true });
     const lossy = changes.flatMap(([, text, mark]) => (mark ? [text] : []));
-    expect(again.groups.flatMap(({ differences }) => differences.map(describeDifference)).sort()).toEqual(
-      lossy.sort(),
-    );
+    expect(
+      again.groups.flatMap(({ differences }) => differences.map(({ message }) => message)).sort(),
+    ).toEqual(lossy.sort());
     expect(await left()).toEqual([]);
   }, 60_000);
 

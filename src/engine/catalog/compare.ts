@@ -9,6 +9,8 @@ export interface Difference {
   change: 'missing' | 'extra' | 'changed';
   /** Of a changed one: what differs of it. */
   facts: FactDifference[];
+  /** In one line. */
+  message: string;
 }
 
 export interface FactDifference {
@@ -52,7 +54,7 @@ export function compareCatalogs(
     return !whole || (['table', 'view'] as const).some((kind) => others.has(keyOf({ ...whole, kind })));
   };
 
-  const differences: ObjectDifference[] = [
+  const differences: Omit<ObjectDifference, 'message'>[] = [
     ...missing
       .filter((each) => !renamed.has(each) && isWhole(each, there))
       .map((each) => ({ ...about(each, 'missing'), facts: [], built: each })),
@@ -67,11 +69,11 @@ export function compareCatalogs(
   ];
   return differences
     .filter((each) => !isIgnored((each.built ?? each.found) as CatalogObject))
+    .map((each) => ({ ...each, message: describeDifference(each) }))
     .sort((a, b) => compareText(a.object, b.object) || compareText(a.kind, b.kind));
 }
 
-/** A difference in one line. */
-export function describeDifference({ kind, object, change, facts }: Difference): string {
+function describeDifference({ kind, object, change, facts }: Omit<Difference, 'message'>): string {
   const what = kind === 'column' ? object : `${kind} ${object}`;
   if (change === 'missing') return `${what} is missing`;
   if (change === 'extra') return `${what} is extra: no migration makes it`;
@@ -82,8 +84,8 @@ export function describeDifference({ kind, object, change, facts }: Difference):
 }
 
 /** What is compared, without the objects. */
-export function plainDifference({ kind, object, change, facts }: Difference): Difference {
-  return { kind, object, change, facts };
+export function plainDifference({ kind, object, change, facts, message }: Difference): Difference {
+  return { kind, object, change, facts, message };
 }
 
 const SHORT = 60;
@@ -98,7 +100,7 @@ function shown(fact: Fact): string {
   return typeof fact === 'boolean' ? (fact ? 'yes' : 'no') : fact;
 }
 
-function about(each: CatalogObject, change: Difference['change']): Omit<Difference, 'facts'> {
+function about(each: CatalogObject, change: Difference['change']): Omit<Difference, 'facts' | 'message'> {
   return { kind: each.kind, object: displayName(each), change };
 }
 

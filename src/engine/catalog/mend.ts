@@ -1,5 +1,5 @@
 import { identifier, literal } from '../../postgres/quote.ts';
-import { type ObjectDifference, describeDifference, qualified } from './compare.ts';
+import { type ObjectDifference, qualified } from './compare.ts';
 import type { CatalogObject, Fact } from './query.ts';
 
 /** In which order statements go: what others need comes first, what needs others is dropped first. */
@@ -281,9 +281,7 @@ function remove(found: CatalogObject, difference: ObjectDifference): Statement[]
       schema: `drop schema ${identifier(name)};`,
       extension: `drop extension ${identifier(name)};`,
     };
-    return [
-      comment(STEP.drop, `${describeDifference(difference)}. This loses what is in it: ${how[kind] ?? ''}`),
-    ];
+    return [comment(STEP.drop, `${difference.message}. This loses what is in it: ${how[kind] ?? ''}`)];
   }
   return sql === '' ? revoke(found, rightsOf(found)) : [{ step: STEP.drop, at: orderOfDrop(found), sql }];
 }
@@ -347,9 +345,7 @@ function alter(
     const drop = sql ? [{ step: STEP.drop, at: orderOfDrop(found), sql }] : [];
     return [...drop, ...create(built, all)];
   };
-  const unmended = (what: string): Statement[] => [
-    comment(STEP.column, `${describeDifference(difference)}: ${what}`),
-  ];
+  const unmended = (what: string): Statement[] => [comment(STEP.column, `${difference.message}: ${what}`)];
   const onlyEnabled = changed.size === 1 && changed.has('enabled');
   switch (built.kind) {
     case 'column':
@@ -433,7 +429,7 @@ function alterColumn(
   const head = `alter table ${tableOf(built)} alter column ${identifier(name)}`;
   if (changed.has('generated')) {
     const again = `alter table ${tableOf(built)} drop column ${identifier(name)}; alter table ${tableOf(built)} add column ${columnSql(built)};`;
-    return [comment(STEP.column, `${describeDifference(difference)}. This loses what is in it: ${again}`)];
+    return [comment(STEP.column, `${difference.message}. This loses what is in it: ${again}`)];
   }
   const statements: string[] = [];
   const expression = textOf(facts['default']);
@@ -450,7 +446,7 @@ function alterColumn(
     // What stands in the way of another type is set again behind it.
     const resets = found.facts['default'] !== null && keeps;
     if (resets) statements.push(`${head} drop default;`);
-    statements.push(keeps ? sql : commented(`${describeDifference(difference)}. This can lose data: ${sql}`));
+    statements.push(keeps ? sql : commented(`${difference.message}. This can lose data: ${sql}`));
     if (resets && !changed.has('default')) statements.push(`${head} set default ${expression};`);
   }
   if (changed.has('default'))

@@ -1,12 +1,7 @@
 import type { Central } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import {
-  type ObjectDifference,
-  compareCatalogs,
-  describeDifference,
-  plainDifference,
-} from '../../engine/catalog/compare.ts';
+import { type ObjectDifference, compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
 import { mendingSql } from '../../engine/catalog/mend.ts';
 import { type CatalogOptions, readCatalog, readFingerprint } from '../../engine/catalog/query.ts';
 import { requireHistory, requireWhole } from '../../engine/history/lost.ts';
@@ -132,7 +127,10 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
       if (!first) return attemptOf({ outcome: 'current', from: head, to: head });
       const error = new MpmError(
         'DRIFT',
-        drift.differences.map(describeDifference).slice(0, SAID).join('\n'),
+        drift.differences
+          .slice(0, SAID)
+          .map(({ message }) => message)
+          .join('\n'),
         {
           subject: visit.tenant.database,
           hint: 'To see all of it, and the SQL that mends it: mpm-migrate verify --tenant {tenant}',

@@ -1,4 +1,4 @@
-import { type Difference, describeDifference, type FactDifference } from '../../engine/catalog/compare.ts';
+import type { Difference, FactDifference } from '../../engine/catalog/compare.ts';
 import type { DriftGroup, VerifyReport } from '../../fleet/report/verify-report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, harmless, joinParts, duration, nameList, oneLine, plural } from '../format.ts';
@@ -41,7 +41,7 @@ function driftLines(group: DriftGroup, theme: Theme, { sql = false }: { sql?: bo
   const [first] = differences;
   const who = group.count === 1 ? tenantName(tenants[0] ?? NOBODY) : plural(group.count, 'tenant');
   const how = group.count === 1 ? 'differs' : 'differ the same way';
-  const same = differences.length === 1 && first ? `: ${oneLine(describeDifference(first))}` : '';
+  const same = differences.length === 1 && first ? `: ${oneLine(first.message)}` : '';
   const shown = sql ? differences : differences.slice(0, MOST_DIFFERENCES);
   const more = differences.length - shown.length;
   const body = [
@@ -59,7 +59,7 @@ function driftLines(group: DriftGroup, theme: Theme, { sql = false }: { sql?: bo
 const NOBODY = { id: '', name: '', database: '', server: '' };
 
 function differenceLines(difference: Difference, theme: Theme, all: boolean): string[] {
-  const line = oneLine(describeDifference(difference));
+  const line = oneLine(difference.message);
   if (!all || difference.facts.length === 0) return [line];
   return [line, ...difference.facts.flatMap((fact) => factLines(fact, theme))];
 }
