@@ -8,7 +8,7 @@ import {
   readFingerprint,
 } from '../../engine/catalog/query.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { compareNames } from '../../engine/source/name.ts';
+import { compareNames, type Order } from '../../engine/source/name.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { createDatabase, dropDatabase } from '../../postgres/database.ts';
 import { literal } from '../../postgres/quote.ts';
@@ -47,7 +47,7 @@ export function buildReference(
     await createDatabase(connection, database, rightsOf(config));
     try {
       const place = { server, database, purpose: 'verify' };
-      for (const migrations of inTurns(applied)) {
+      for (const migrations of inTurns(applied, config.migrations.order)) {
         await migrateAndSeed(config, place, { migrations, seeds: [] }, options);
       }
       return await withNewDatabase(config, place, async (own) => ({
@@ -65,12 +65,12 @@ export function buildReference(
  * What the engine applies one after the other goes by names: each turn holds what is to be there at its end, so that
  * one that was applied late is applied late.
  */
-export function inTurns(applied: readonly Migration[]): Migration[][] {
+function inTurns(applied: readonly Migration[], order: Order): Migration[][] {
   const turns: Migration[][] = [];
   let turn: Migration[] = [];
   for (const migration of applied) {
     const last = turn.at(-1);
-    if (last && compareNames(last.name, migration.name) > 0) {
+    if (last && compareNames(last.name, migration.name, order) > 0) {
       turns.push(turn);
       turn = [];
     }
@@ -81,7 +81,7 @@ export function inTurns(applied: readonly Migration[]): Migration[][] {
     turns
       .slice(0, at + 1)
       .flat()
-      .sort((a, b) => compareNames(a.name, b.name))
+      .sort((a, b) => compareNames(a.name, b.name, order))
       .map(applicable),
   );
 }
