@@ -21,7 +21,7 @@ export interface FactDifference {
   found: Fact;
 }
 
-/** A difference with the objects themselves, for who mends it. */
+/** A difference with the objects themselves, for who fixes it. */
 export interface ObjectDifference extends Difference {
   built?: CatalogObject | undefined;
   found?: CatalogObject | undefined;

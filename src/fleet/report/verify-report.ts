@@ -9,7 +9,7 @@ export interface DriftGroup {
   /** The migration applied last. */
   head: string | null;
   differences: Difference[];
-  /** What makes them as they were built, in order; what would lose data, or no statement can mend, is a comment. */
+  /** What makes them as they were built, in order; what would lose data, or no statement can fix, is a comment. */
   sql: string[];
 }
 

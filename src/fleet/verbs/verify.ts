@@ -2,7 +2,7 @@ import type { Central } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { type ObjectDifference, compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
-import { mendingSql } from '../../engine/catalog/mend.ts';
+import { fixingSql } from '../../engine/catalog/fix.ts';
 import { type CatalogOptions, readCatalog, readFingerprint } from '../../engine/catalog/query.ts';
 import { requireHistory, requireWhole } from '../../engine/history/lost.ts';
 import { type DatabaseState, readRows, readStampInput, readState } from '../../engine/history/read.ts';
@@ -104,7 +104,7 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
     for (let at = 1; ; at += 1) {
       const look = await withConnection(
         target,
-        (connection) => lookAt(connection, visit, references.catalog),
+        (connection) => readTenant(connection, visit, references.catalog),
         {
           leave: true,
         },
@@ -133,7 +133,7 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
           .join('\n'),
         {
           subject: visit.tenant.database,
-          hint: 'To see all of it, and the SQL that mends it: mpm-migrate verify --tenant {tenant}',
+          hint: 'To see all of it, and the SQL that fixes it: mpm-migrate verify --tenant {tenant}',
         },
       );
       return { ...attemptOf({ outcome: 'drifted', from: head, to: head, error }), detail: drift };
@@ -146,7 +146,7 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
 /** So many differences are in a tenant's error; all are in the report's groups. */
 const SAID = 10;
 
-async function lookAt(
+async function readTenant(
   connection: Connection,
   { migrations, options, tenant }: Visit<Drift>,
   catalog: CatalogOptions,
@@ -209,7 +209,7 @@ async function readDrift(
       const differences = compareCatalogs(reference, found, ignore).filter(
         ({ change, kind, object }) => !(change === 'extra' && kind === 'table' && TOOL_TABLES.has(object)),
       );
-      return { head: look.head, differences, sql: mendingSql(differences, reference.objects) };
+      return { head: look.head, differences, sql: fixingSql(differences, reference.objects) };
     },
     { leave: true },
   );

@@ -27,21 +27,18 @@ interface Statement {
 
 /**
  * The SQL that makes a database as it was built, in the order in which it is to be run. What would lose data, and what
- * no statement can mend, is a comment.
+ * no statement can fix, is a comment.
  * @param all what the migrations make, for what goes with a table that is missing
  */
-export function mendingSql(
-  differences: readonly ObjectDifference[],
-  all: readonly CatalogObject[],
-): string[] {
-  const statements = differences.flatMap((difference) => mend(difference, all));
+export function fixingSql(differences: readonly ObjectDifference[], all: readonly CatalogObject[]): string[] {
+  const statements = differences.flatMap((difference) => fixOne(difference, all));
   const sorted = statements.toSorted((a, b) => a.step - b.step || a.at - b.at);
   const sql = [...new Set(sorted.map((each) => each.sql))];
   const functions = statements.some(({ step }) => step === STEP.function);
   return functions ? ['set check_function_bodies = off;', ...sql] : sql;
 }
 
-function mend(difference: ObjectDifference, all: readonly CatalogObject[]): Statement[] {
+function fixOne(difference: ObjectDifference, all: readonly CatalogObject[]): Statement[] {
   const { change, built, found } = difference;
   if (change === 'missing' && built) return create(built, all);
   if (change === 'extra' && found) return remove(found, difference);
@@ -345,13 +342,13 @@ function alter(
     const drop = sql ? [{ step: STEP.drop, at: orderOfDrop(found), sql }] : [];
     return [...drop, ...create(built, all)];
   };
-  const unmended = (what: string): Statement[] => [comment(STEP.column, `${difference.message}: ${what}`)];
+  const unfixed = (what: string): Statement[] => [comment(STEP.column, `${difference.message}: ${what}`)];
   const onlyEnabled = changed.size === 1 && changed.has('enabled');
   switch (built.kind) {
     case 'column':
       return [...alterColumn(built, found, changed, difference), ...rights];
     case 'table':
-      return [...alterTable(built, changed, unmended), ...rights];
+      return [...alterTable(built, changed, unfixed), ...rights];
     case 'sequence': {
       const sql = `alter sequence ${qualified(built)} ${sequenceOptions(built)};`;
       return [
@@ -361,7 +358,7 @@ function alter(
       ];
     }
     case 'type':
-      return [...alterType(built, found, changed, unmended), ...rights];
+      return [...alterType(built, found, changed, unfixed), ...rights];
     case 'view':
       if (changed.has('columns') || changed.has('is') || built.facts['is'] === 'materialized') return again();
       return [
@@ -378,7 +375,7 @@ function alter(
     case 'constraint':
       if (changed.has('switched off') && changed.size === 1) {
         const word = built.facts['switched off'] ? 'disable' : 'enable';
-        return unmended(`alter table ${tableOf(built)} ${word} trigger all, as a superuser`);
+        return unfixed(`alter table ${tableOf(built)} ${word} trigger all, as a superuser`);
       }
       return again();
     case 'index':
@@ -395,13 +392,13 @@ function alter(
         },
       ];
     default:
-      return [...unmended('change it by hand'), ...rights];
+      return [...unfixed('change it by hand'), ...rights];
   }
 }
 
-type Unmended = (what: string) => Statement[];
+type Unfixed = (what: string) => Statement[];
 
-function alterTable(built: CatalogObject, changed: ReadonlySet<string>, unmended: Unmended): Statement[] {
+function alterTable(built: CatalogObject, changed: ReadonlySet<string>, unfixed: Unfixed): Statement[] {
   const { facts } = built;
   return [...changed].flatMap((fact) => {
     if (fact === 'row security' || fact === 'forced row security') return rowSecurity(built, [fact]);
@@ -409,7 +406,7 @@ function alterTable(built: CatalogObject, changed: ReadonlySet<string>, unmended
       const word = facts['is'] === 'unlogged' ? 'unlogged' : 'logged';
       return [{ step: STEP.column, at: 0, sql: `alter table ${qualified(built)} set ${word};` }];
     }
-    return unmended(fact === 'order of columns' ? 'no statement changes it' : 'change it by hand');
+    return unfixed(fact === 'order of columns' ? 'no statement changes it' : 'change it by hand');
   });
 }
 
@@ -459,7 +456,7 @@ function alterType(
   built: CatalogObject,
   found: CatalogObject,
   changed: ReadonlySet<string>,
-  unmended: Unmended,
+  unfixed: Unfixed,
 ): Statement[] {
   const [labels, there] = [built, found].map(({ facts }) =>
     Array.isArray(facts['labels']) ? facts['labels'] : [],
@@ -469,7 +466,7 @@ function alterType(
     changed.size === 1 &&
     changed.has('labels') &&
     there.join('\0') === labels.filter((each) => there.includes(each)).join('\0');
-  if (!onlyMore) return unmended('change it by hand');
+  if (!onlyMore) return unfixed('change it by hand');
   return labels.flatMap((label, at) => {
     if (there.includes(label)) return [];
     const before = labels[at - 1];
