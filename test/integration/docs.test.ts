@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
+import { USUAL_NAMING } from '../../src/engine/source/name.ts';
+import { readMigrations } from '../../src/engine/source/source.ts';
+import { type ErrorReport, errorReport } from '../../src/errors.ts';
 import { down } from '../../src/fleet/verbs/down.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { withDatabases } from '../helpers/database.ts';
@@ -60,6 +63,7 @@ test('every block of code in the docs is run by one of these tests', async () =>
       !isModule(block) &&
       !isSql(block) &&
       !isRole(block) &&
+      block.language !== 'json' &&
       !['js', 'sh', 'console'].includes(block.language),
   );
   // Blocks of `console` are typed by test/cli/readme.test.ts.
@@ -87,6 +91,27 @@ test('the migrations run as they stand, up and down', async () => {
   expect((await up(fleet.config, { all: true })).failures).toEqual([]);
   expect(await fleet.historyOf(fleet.tenants[0])).toHaveLength(3);
   expect((await down(fleet.config, { tenants: ['1'] }, { to: '0' })).failures).toEqual([]);
+});
+
+test('what is printed as JSON is what it is printed for', async () => {
+  const all = (await blocks()).filter(({ language }) => language === 'json');
+  const [{ error }] = all.map(({ code }) => JSON.parse(code) as { error: ErrorReport }) as [
+    { error: ErrorReport },
+  ];
+  expect(all).toHaveLength(1);
+  const folder = await project();
+  await writeFile(join(folder, '0042_status.sql'), 'select 1;\n\n\\set x 1\ncommit;\n');
+  const real = errorReport(
+    await readMigrations(folder, 'core', USUAL_NAMING).catch((thrown: unknown) => thrown),
+  );
+  const shown = error.problems?.[0];
+  expect(real.code).toBe(error.code);
+  expect(real.problems?.[0]).toEqual({
+    ...shown,
+    file: join(folder, '0042_status.sql'),
+    message: expect.stringContaining(shown?.message ?? '-'),
+    hint: expect.stringContaining(shown?.hint?.replace(' …', '') ?? '-'),
+  });
 });
 
 test('the commands are commands of this version', async () => {

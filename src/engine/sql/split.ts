@@ -91,13 +91,13 @@ function inBlocks({ sql, start: offset, blocks = [] }: SqlScript, steps: readonl
     const block = blockOf(step);
     const before = merged.at(-1);
     if (!block) merged.push({ step, block });
-    else if (before?.block === block) before.step = joined(sql, before.step, step);
-    else merged.push({ step: joined(sql, step, step), block });
+    else if (before?.block === block) before.step = spanning(sql, before.step, step);
+    else merged.push({ step: spanning(sql, step, step), block });
   }
   return merged.map(({ step }) => step);
 }
 
-function joined(sql: string, first: Step, last: Step): Step {
+function spanning(sql: string, first: Step, last: Step): Step {
   const { start } = first;
   const { end } = last;
   const doubt = first.doubt ?? last.doubt;
