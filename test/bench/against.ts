@@ -49,7 +49,7 @@ function alter(fleet: BenchFleet): () => Promise<string> {
   let number = 0;
   return async () => {
     number += 1;
-    const name = `20300101000000${String(number).padStart(4, '0')}_add`;
+    const name = `20300101000000${String(number).padStart(3, '0')}_add`;
     await writeFile(
       join(fleet.cwd, `migrations/core/${name}.sql`),
       `alter table customer_0 add column extra_${number} text;\n`,

@@ -17,7 +17,7 @@ const bench: Bench = {
       number += 1;
       const file = join(
         fleet.cwd,
-        `migrations/core/20300101000000${String(number).padStart(4, '0')}_add.sql`,
+        `migrations/core/20300101000000${String(number).padStart(3, '0')}_add.sql`,
       );
       await writeFile(file, `alter table customer_0 add column extra_${number} text;\n`);
       return mpm(['up', ...selection, '--json'], fleet);
