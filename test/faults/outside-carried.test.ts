@@ -170,3 +170,29 @@ test('engine 60, 47: the lock is taken again for what comes behind in a transact
   expect(await running).toMatchObject({ outcome: 'migrated', to: '5_i' });
   expect(await idsOf(url)).toEqual([3, 4]);
 });
+
+test('engine 11, 47: an invalid index of another name is left alone, and one of the same name is made anew', async () => {
+  const { url } = await databases.create();
+  await up(url, await migrations(TABLE));
+  await rowsIn(url, 'insert into t values (1), (1)');
+  for (const name of ['left_over', 'i'])
+    await rowsIn(url, `create unique index concurrently ${name} on t (id)`).catch(() => undefined);
+  const set = await migrations({
+    ...TABLE,
+    '2_i.sql': `${OUTSIDE}create index concurrently i on t (note);\ninsert into t values (2);\ncreate index concurrently j on t (note);`,
+    '3_k.sql': `${OUTSIDE}create index concurrently k on t (note);`,
+    '4_t.sql': 'insert into t values (4);',
+  });
+  expect(await up(url, set)).toMatchObject({ outcome: 'migrated', to: '4_t' });
+  expect(await idsOf(url)).toEqual([1, 1, 2, 4]);
+  const indexes = await rowsIn<{ name: string; valid: boolean }>(
+    url,
+    "select indexrelid::regclass::text as name, indisvalid as valid from pg_index where indrelid = 't'::regclass order by 1",
+  );
+  expect(indexes.map(({ name, valid }) => `${name} ${valid}`)).toEqual([
+    'i true',
+    'j true',
+    'k true',
+    'left_over false',
+  ]);
+});

@@ -78,7 +78,8 @@ export function tryLock(history: HistoryTable): string {
 export function lockAttempt(history: HistoryTable): string[] {
   const keepers = `pg_catalog.pg_try_advisory_xact_lock(${keepersKeys(history).join(', ')})`;
   return [
-    guard(`${tryShare(history)} and ${keepers}`, GUARD.locked),
+    // Two at once: the one without the keepers' lock must not be in the other's way with a share.
+    guard(`case when ${keepers} then ${tryShare(history)} end`, GUARD.locked),
     'savepoint alone',
     lockGuard(history),
     'rollback to savepoint alone',
@@ -92,7 +93,8 @@ export function lockGuardShared(history: HistoryTable): string {
 
 /** True when nobody migrates this database; who else only writes to it may have it as well. Until the transaction ends. */
 export function tryLockShared(history: HistoryTable): string {
-  return `(${tryShare(history)} and pg_catalog.pg_try_advisory_xact_lock_shared(${keepersKeys(history).join(', ')}))`;
+  const keepers = `pg_catalog.pg_try_advisory_xact_lock_shared(${keepersKeys(history).join(', ')})`;
+  return `(case when ${keepers} then ${tryShare(history)} else false end)`;
 }
 
 function tryShare(history: HistoryTable): string {
@@ -293,9 +295,14 @@ export function insertClaim(
   migration: Migration,
   position: number | string,
   applier: Applier,
+  /** Values of columns beside. */
+  more: Readonly<Record<string, string>> = {},
 ): string {
-  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, tool_version, run_id, database_user, actor, source, format)
-values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)}, ${FORMAT})`;
+  const [columns, values] = [Object.keys(more), Object.values(more)].map((all) =>
+    all.map((each) => `, ${each}`).join(''),
+  );
+  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, tool_version, run_id, database_user, actor, source, format${columns})
+values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)}, ${FORMAT}${values})`;
 }
 
 /**

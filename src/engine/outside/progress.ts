@@ -18,8 +18,11 @@ import type { HistoryRow } from '../history/state.ts';
  */
 
 /** This backend, as the row names it. */
-const OURS = `backend_pid = pg_catalog.pg_backend_pid(),
-  backend_start = (select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a limit 1)`;
+const OURS = {
+  backend_pid: 'pg_catalog.pg_backend_pid()',
+  backend_start:
+    '(select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a limit 1)',
+};
 
 /** How a script is going to be worked off. */
 export interface StatementProgress {
@@ -30,10 +33,21 @@ export interface StatementProgress {
   reverting: boolean;
 }
 
-function progressColumns({ hashes, done, begun, reverting }: StatementProgress): string {
-  const list = hashes.map(literal).join(', ');
-  return `statements = ${hashes.length}, statements_done = ${done}, statement_hashes = array[${list}]::text[],
-  statement_begun = ${begun ?? 'null'}, reverting = ${reverting}, ${OURS}`;
+function progressValues({ hashes, done, begun, reverting }: StatementProgress): Record<string, string> {
+  return {
+    statements: String(hashes.length),
+    statements_done: String(done),
+    statement_hashes: `array[${hashes.map(literal).join(', ')}]::text[]`,
+    statement_begun: begun === undefined ? 'null' : String(begun),
+    reverting: String(reverting),
+    ...OURS,
+  };
+}
+
+function progressColumns(progress: StatementProgress): string {
+  return Object.entries(progressValues(progress))
+    .map(([column, value]) => `${column} = ${value}`)
+    .join(', ');
 }
 
 /** Inserts the row of a migration that is tried for the first time. */
@@ -44,8 +58,7 @@ export function claimFirst(
   applier: Applier,
   progress: StatementProgress,
 ): string {
-  return `${insertClaim(history, migration, position, applier)};
-update ${tableName(history)} set ${progressColumns(progress)} where name = ${literal(migration.name)}`;
+  return insertClaim(history, migration, position, applier, progressValues(progress));
 }
 
 /** The row as it was read, and that no backend of an earlier attempt is at work. */

@@ -3,6 +3,7 @@ import type { Result } from '../../postgres/message.ts';
 import { databaseFields, isServerError, isTransient, SQLSTATE } from '../../postgres/sqlstate.ts';
 import { BEGIN, type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
 import { BY_HAND, MOVES_DATABASE } from '../apply/failure.ts';
+import { behindCarried } from '../apply/carrier.ts';
 import { pause } from '../apply/lock.ts';
 import { addProgressColumns, GUARD, guard } from '../history/history.ts';
 import { ownTableHint } from '../history/own-table.ts';
@@ -12,7 +13,7 @@ import { locate, locateInModule } from '../sql/locate.ts';
 import type { ConcurrentIndex } from '../sql/nature.ts';
 import { scan } from '../sql/scan.ts';
 import type { Step } from '../sql/split.ts';
-import { dropInvalidIndex, foundAt, invalidIndex, lookFor, selectInvalidIndex } from './look-up.ts';
+import { dropInvalidIndex, foundAt, hasInvalid, invalidIndex, lookFor } from './look-up.ts';
 import { forgetAttempt, recordDone, recordProgress, recordStop } from './progress.ts';
 
 /** A script in work outside a transaction. */
@@ -189,22 +190,37 @@ function recording({ context }: StatementRun, what: Recording): string {
     // What the migration set for its session says which relations it means; in the rest it is set aside.
     ...(tables.length ? [lookFor(tables)] : []),
     ...context.settings.closing,
-    ...(valid ? [guard(`not exists (${selectInvalidIndex(valid, oidOf(valid))})`, GUARD.invalid)] : []),
+    ...(valid ? [guard(`not ${hasInvalid(oidOf(valid))}`, GUARD.invalid)] : []),
     ...statements,
-    ...(coming ? [selectInvalidIndex(coming, oidOf(coming))] : []),
+    ...(coming ? [`select ${hasInvalid(oidOf(coming))} as ${INVALID}`] : []),
     ...sets,
     'commit',
   ].join(';\n');
 }
 
+/** Says of a table that it has an invalid index. */
+const INVALID = 'mpm_migrate_invalid';
+
+/** @throws InvalidIndex */
 async function record(run: StatementRun, what: Recording): Promise<readonly Result[]> {
   const { connection } = run.context;
+  const { valid } = what;
   try {
     const { results } = await connection.raw(recording(run, what));
     return results;
   } catch (error) {
     if (!connection.lost) await connection.raw('rollback');
-    throw error;
+    if (!valid || !isServerError(error) || !error.message.includes(GUARD.invalid)) throw error;
+  }
+  const invalid = await invalidIndex(connection, valid);
+  if (invalid !== undefined) throw new InvalidIndex(invalid);
+  // Another index of that table.
+  return record(run, { ...what, valid: undefined });
+}
+
+class InvalidIndex extends Error {
+  constructor(index: string) {
+    super(`index ${index} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
   }
 }
 
@@ -229,14 +245,11 @@ async function stop(run: StatementRun, at: Progress, error: unknown): Promise<Mp
   const isOver = error instanceof MpmError && error.code === 'INTERRUPTED';
   let why = error;
   try {
-    if (isInvalid(error)) throw error;
-    await recordOwed(run, at);
+    if (!(error instanceof InvalidIndex)) await recordOwed(run, at);
   } catch (owed) {
-    if (isInvalid(owed)) {
-      why = await invalid(run, at);
-      at.done = at.recorded;
-    }
+    if (owed instanceof InvalidIndex) why = owed;
   }
+  if (why instanceof InvalidIndex) at.done = at.recorded;
   // Nothing more is sent, but that the last one is done: the row is still this backend's.
   if (isOver) return stopped(run, at, why);
   // Nothing was kept: as if it had never been tried.
@@ -245,16 +258,6 @@ async function stop(run: StatementRun, at: Progress, error: unknown): Promise<Mp
   const mark = clean ? forgetAttempt(history, run.name) : recordStop(history, run.name, message);
   await connection.query(mark);
   return stopped(run, at, why, clean);
-}
-
-function isInvalid(error: unknown): boolean {
-  return isServerError(error) && error.message.includes(GUARD.invalid);
-}
-
-async function invalid(run: StatementRun, at: Progress): Promise<Error> {
-  const { valid } = owedBy(run, at);
-  const name = valid && (await invalidIndex(run.context.connection, valid));
-  return new Error(`index ${name ?? ''} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
 }
 
 async function runOutside({ name, context }: StatementRun, script: ModuleScript): Promise<void> {
@@ -299,11 +302,15 @@ async function runStep(
       await connection.run([at.inFront, textOf(run, step), `\n;${behind}`]);
     } catch (error) {
       at.answered = connection.answered.length;
-      if (isOwed && connection.answered.some(({ command }) => command === 'COMMIT')) at.recorded = at.done;
-      else if (isOwed && !connection.lost) await connection.raw('rollback');
-      if (step.isBlock && connection.transaction !== 'idle' && !connection.lost)
-        await connection.raw('rollback');
-      throw error;
+      if (connection.lost) throw error;
+      if (!isOwed || behindCarried(connection.answered)) {
+        at.recorded = at.done;
+        if (step.isBlock && connection.transaction !== 'idle') await connection.raw('rollback');
+        throw error;
+      }
+      await connection.raw('rollback');
+      await recordOwed(run, at);
+      return send();
     }
   };
   try {
@@ -337,7 +344,8 @@ async function runBare(
     }));
   at.recorded = at.done;
   at.inFront = '';
-  if (trace.kind === 'index') await dropInvalidIndex(connection, trace, results);
+  const isThere = results.some(({ rows }) => rows[0]?.[INVALID] === true);
+  if (trace.kind === 'index' && isThere) await dropInvalidIndex(connection, trace);
   await connection.run([textOf(run, step)]);
 }
 
