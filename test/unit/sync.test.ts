@@ -2,12 +2,14 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -347,6 +349,14 @@ describe('sync', () => {
       held: [{ error: { code: 'TENANT_FOLDER' } }],
     });
     expect(readFileSync(path('acme'), 'utf8')).toBe('mine');
+  });
+
+  test('fleet 39: a link to nowhere in the place of a copy is made a copy again', async () => {
+    await sync(fleet('acme'));
+    rmSync(path('acme', '1_a.sql'));
+    symlinkSync('/nowhere/1_a.sql', path('acme', '1_a.sql'));
+    expect(await sync(fleet('acme'))).toMatchObject({ held: [], copied: 1 });
+    expect(lstatSync(path('acme', '1_a.sql')).isFile()).toBe(true);
   });
 
   test('an interrupt begins no further folder', async () => {
