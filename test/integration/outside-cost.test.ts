@@ -32,7 +32,7 @@ test('engine 47: a bare statement costs two round trips, and an attempt one conn
   expect([few.connections, many.connections]).toEqual([2, 2]);
 });
 
-test('engine 47: so do migrations of one bare statement each, and what lies between them costs one round trip', async () => {
+test('histories 18, engine 47: so do migrations of one bare statement each, and what lies between them costs one round trip', async () => {
   const filesOf = (count: number, textOf: (index: number) => string) =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index + 2}_m.sql`, textOf(index)]));
   const outside = (index: number) => OUTSIDE + indexOf(index);
