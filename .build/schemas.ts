@@ -17,6 +17,7 @@ const DOCUMENTS = {
   'status-report': 'StatusReport',
   'plan-report': 'PlanReport',
   'exec-report': 'ExecReport',
+  'gate-report': 'GateReport',
   'verify-report': 'VerifyReport',
   'run-event': 'RunEvent',
 };

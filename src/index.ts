@@ -62,6 +62,8 @@ export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
+export type { GateOptions } from './fleet/verbs/gate.ts';
+export type { GateReport, Straggler } from './fleet/report/gate-report.ts';
 export type { VerifyOptions } from './fleet/verbs/verify.ts';
 export type { DriftGroup, VerifyReport } from './fleet/report/verify-report.ts';
 export type { Difference, FactDifference } from './engine/catalog/compare.ts';

@@ -1,5 +1,6 @@
 import { EXIT, worstExit } from '../errors.ts';
 import type { EditReport } from '../fleet/report/edit-report.ts';
+import type { GateReport } from '../fleet/report/gate-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
 import type { RunReport } from '../fleet/report/report.ts';
 import type { StatusReport } from '../fleet/report/status-report.ts';
@@ -37,6 +38,16 @@ export function syncExitCode(report: SyncReport, { check }: { check: boolean }):
     [EXIT.interrupted]: report.interrupted,
     [EXIT.tenantsFailed]: !check && held,
     [EXIT.found]: report.unmet !== undefined || (check && (held || outOfDate)),
+  });
+}
+
+/** The exit code of `gate`. */
+export function gateExitCode({ interrupted, error, counts, open }: GateReport): number {
+  return worstExit({
+    [EXIT.interrupted]: interrupted,
+    [EXIT.failed]: error !== undefined,
+    [EXIT.tenantsFailed]: counts.unreachable > 0,
+    [EXIT.found]: !open,
   });
 }
 

@@ -21,6 +21,7 @@ import { move, type MoveInput } from '../tenants/move/move.ts';
 import { type DoctorReport, doctor } from './doctor/doctor.ts';
 import { type OnEvent, guardEvents } from './events.ts';
 import type { EditReport } from './report/edit-report.ts';
+import type { GateReport } from './report/gate-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
 import type { RunReport } from './report/report.ts';
 import type { StatusReport } from './report/status-report.ts';
@@ -31,6 +32,7 @@ import { type DownOptions, down } from './verbs/down.ts';
 import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
+import { gate, type GateOptions } from './verbs/gate.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
 import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
@@ -129,6 +131,11 @@ export class Fleet implements AsyncDisposable {
    */
   verify(selection: Selection, options: VerifyOptions = {}): Promise<VerifyReport> {
     return this.#run(options, (rest) => verify(this.#config, selection, rest));
+  }
+
+  /** Whether all tenants that {@link up} takes have a migration; reads only. Throws as {@link up}; USAGE when no file has it. */
+  gate(selection: Selection, options: GateOptions): Promise<GateReport> {
+    return this.#run(options, (rest) => gate(this.#config, selection, rest));
   }
 
   /** What {@link up} would do, tenants with equal plans together; reads only. Throws as {@link up}. */

@@ -38,10 +38,16 @@ test('what commands print with --json, and write with --events and --report, is 
     const { stdout } = await cli([...args, '--json'], { cwd: fleet.config.root });
     return JSON.parse(stdout);
   };
-  const [run, status, plan, exec, verify, event] = await Promise.all(
-    ['run-report', 'status-report', 'plan-report', 'exec-report', 'verify-report', 'run-event'].map(
-      validator,
-    ),
+  const [run, status, plan, exec, verify, gate, event] = await Promise.all(
+    [
+      'run-report',
+      'status-report',
+      'plan-report',
+      'exec-report',
+      'verify-report',
+      'gate-report',
+      'run-event',
+    ].map(validator),
   );
   await json('up', '--tenant', '1', '--to', '1');
   await fleet.of(fleet.tenants[0], 'alter table meters add note text');
@@ -63,6 +69,7 @@ test('what commands print with --json, and write with --events and --report, is 
   }
   expect(status?.(await json('status', '--tenant', '2'))).toBeNull();
   await fleet.of(fleet.tenants[1], 'alter table meters drop note');
+  expect(gate?.(await json('gate', '--at-least', '2'))).toBeNull();
   expect(verify?.(await json('verify', '--all'))).toBeNull();
   await fleet.of(fleet.tenants[1], 'alter table meters add note text');
   expect(status?.(await json('status', '--all'))).toBeNull();

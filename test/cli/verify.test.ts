@@ -67,3 +67,25 @@ The SQL that fixes it:  mpm-migrate verify --tenant 1
   expect(await mpm('verify')).toMatchObject({ code: 3 });
   await databases.query(`alter database ${fleet.tenants[3]?.database} allow_connections true`);
 });
+
+test('confidence 8: gate as text, and its exit codes', async () => {
+  const fleet = await makeFleet(databases, { count: 3 });
+  const content = { central: fleet.config.central, migrations: { core: 'core', tenants: 'tenants' } };
+  await fleet.write({ 'mpm-migrate.config.json': JSON.stringify(content) });
+  const mpm = (...args: string[]) => cli(args, { cwd: fleet.config.root });
+  await mpm('up', '--tenant', '1');
+  await fleet.central("update company_databases set status = 'hold', reason = 'audit' where company_id = 3");
+  const shut = await mpm('gate', '--at-least', '2');
+  expect(shut.code).toBe(4);
+  expect(steady(shut.stdout)).toBe(`› company-2  lacks 1_meters, without migrations
+
+– company-3  doesn't count: on hold: audit
+
+✖ not all have 2_note: 1 of 2   › 1 behind   1 don't count   0.0s
+`);
+  await mpm('up', '--all');
+  const open = await mpm('gate', '--at-least', '2', '--wait', '1s');
+  expect(open.code).toBe(0);
+  expect(steady(open.stdout)).toContain('✔ all have 2_note: 2 tenants');
+  expect((await mpm('gate', '--at-least', 'none')).code).toBe(2);
+});
