@@ -139,6 +139,7 @@ export class ProgressState {
 
 const DOING: Record<string, [now: string, then: string]> = {
   up: ['Migrating', 'Migrated'],
+  verify: ['Verifying', 'Verified'],
   down: ['Reverting', 'Reverted'],
   status: ['Checking', 'Checked'],
   exec: ['Running SQL on', 'Ran SQL on'],
