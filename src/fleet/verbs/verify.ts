@@ -1,6 +1,6 @@
 import type { Central } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
-import { MpmError } from '../../errors.ts';
+import { type ErrorCode, MpmError } from '../../errors.ts';
 import { type ObjectDifference, compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
 import { fixingSql } from '../../engine/catalog/fix.ts';
 import { type CatalogOptions, readCatalog, readFingerprint } from '../../engine/catalog/query.ts';
@@ -93,6 +93,8 @@ interface Look {
   applied: Migration[];
   head: string | null;
   fingerprint: string;
+  /** The server's major version. */
+  version: number;
 }
 
 /** So many times a tenant is looked at again that a run moves on meanwhile. */
@@ -111,6 +113,13 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
       );
       const { head } = look;
       const reference = await references.of(visit.tenant.server, look);
+      if (reference.version !== look.version) {
+        const versions = `it is on PostgreSQL ${look.version}, and verify.reference on ${reference.version}`;
+        throw new MpmError('NOT_COMPARABLE', `can't be compared: ${versions}`, {
+          subject: visit.tenant.database,
+          hint: 'In the configuration, name a server of the same version as verify.reference, or none.',
+        });
+      }
       if (reference.fingerprint === look.fingerprint)
         return attemptOf({ outcome: 'current', from: head, to: head });
       const drift = await references.drift(reference, look, () =>
@@ -159,7 +168,8 @@ async function readTenant(
       ? migrations.slice(0, found.count)
       : appliedOf(await readRows(connection, options.history), migrations, tenant.database);
   const head = applied.at(-1)?.name ?? null;
-  return { found, applied, head, fingerprint: await readFingerprint(connection, catalog) };
+  const { version } = connection;
+  return { found, applied, head, version, fingerprint: await readFingerprint(connection, catalog) };
 }
 
 /** The files of a history's rows, in their order. @throws MpmError NOT_COMPARABLE where they are not known any more */
@@ -290,10 +300,20 @@ class References {
   }
 }
 
+/** What passes, or is the connection's fault: the next tenant tries again. */
+const PASSING: readonly ErrorCode[] = [
+  'BUSY',
+  'COMMIT_UNKNOWN',
+  'CONNECTION',
+  'CONNECTION_LOST',
+  'DATABASE_IN_USE',
+  'INTERRUPTED',
+  'LOCK_TIMEOUT',
+  'PASSWORD',
+  'UNKNOWN_SERVER',
+];
+
 /** It is the migrations' fault, or of what the login may do: it is the same for the next tenant. */
 function isAbout(error: unknown): boolean {
-  return (
-    error instanceof MpmError &&
-    ['MIGRATION_FAILED', 'PROVISION_FAILED', 'NOT_COMPARABLE'].includes(error.code)
-  );
+  return error instanceof MpmError && !PASSING.includes(error.code);
 }

@@ -21,6 +21,8 @@ export interface Reference {
   fingerprint: string;
   database: string;
   objects: CatalogObject[];
+  /** The server's major version. */
+  version: number;
 }
 
 /** What references are called until they are dropped; another fleet on the same server has another beginning. */
@@ -52,6 +54,7 @@ export function buildReference(
       }
       return await withNewDatabase(config, place, async (own) => ({
         database,
+        version: own.version,
         fingerprint: await readFingerprint(own, options.catalog),
         objects: await readCatalog(own, options.catalog),
       }));
