@@ -70,7 +70,7 @@ async function checkOnce(
   const { order } = config.migrations;
   const isUpTo = (name: string): boolean => compareNames(name, atLeast, order) <= 0;
   const core = config.folders === 'pinned' ? [] : files.core.migrations.filter(({ name }) => isUpTo(name));
-  const report = await walk<Standing>(
+  const report = await walk<Readiness>(
     config,
     {
       name: 'gate',
@@ -120,15 +120,15 @@ async function checkOnce(
 }
 
 /** What a tenant lacks; nothing when it is there. */
-interface Standing {
+interface Readiness {
   stamped: boolean;
   lacks?: string;
 }
 
 async function find(
-  { tenant, target, migrations, options, context }: Visit<Standing>,
+  { tenant, target, migrations, options, context }: Visit<Readiness>,
   { core, isUpTo }: { core: readonly Migration[]; isUpTo(name: string): boolean },
-): Promise<TenantAttempt<Standing>> {
+): Promise<TenantAttempt<Readiness>> {
   const stamped = await context.views.state(tenant, migrations, options);
   if (stamped === 'missing') throw databaseMissing(target);
   const isStamped = typeof stamped === 'object';
