@@ -1,29 +1,29 @@
 import { identifier, literal } from '../../postgres/quote.ts';
 import { type ObjectDifference, qualified } from './compare.ts';
-import type { CatalogObject, Fact } from './query.ts';
-
-/** In which order statements go: what others need comes first, what needs others is dropped first. */
-const STEP = {
-  schema: 1,
-  type: 2,
-  drop: 3,
-  table: 4,
-  column: 5,
-  function: 6,
-  view: 7,
-  key: 8,
-  constraint: 9,
-  part: 10,
-  rights: 11,
-  comment: 12,
-} as const;
-
-interface Statement {
-  step: number;
-  /** Within the step. */
-  at: number;
-  sql: string;
-}
+import {
+  create,
+  columnSql,
+  sequenceOptions,
+  ownedBy,
+  createView,
+  createFunction,
+  enabled,
+  rowSecurity,
+} from './create-sql.ts';
+import type { CatalogObject } from './query.ts';
+import { rightsOf, changeRights, revoke } from './rights-sql.ts';
+import {
+  STEP,
+  type Statement,
+  routineWord,
+  signature,
+  tableOf,
+  commentSql,
+  textOf,
+  ended,
+  comment,
+  commented,
+} from './sql-words.ts';
 
 /**
  * The SQL that makes a database as it was built, in the order in which it is to be run. What would lose data, and what
@@ -44,226 +44,6 @@ function fixOne(difference: ObjectDifference, all: readonly CatalogObject[]): St
   if (change === 'extra' && found) return remove(found, difference);
   return built && found ? alter(built, found, difference, all) : [];
 }
-
-// --- create ---
-
-function create(built: CatalogObject, all: readonly CatalogObject[]): Statement[] {
-  const { kind, name, oid, facts } = built;
-  const text = (fact: string): string => textOf(facts[fact]);
-  const one = (step: number, sql: string): Statement[] => [{ step, at: oid, sql: ended(sql) }];
-  switch (kind) {
-    case 'schema':
-      return [...one(STEP.schema, `create schema ${identifier(name)}`), ...rightsFrom(built, all)];
-    case 'extension':
-      return one(STEP.schema, `create extension ${identifier(name)} schema ${identifier(text('schema'))}`);
-    case 'collation':
-      return one(STEP.type, createCollation(built));
-    case 'type':
-      return [...createType(built), ...rightsFrom(built, all)];
-    case 'sequence':
-      return [
-        ...one(STEP.type, `create sequence ${qualified(built)} ${sequenceOptions(built)}`),
-        ...ownedBy(built),
-        ...rightsFrom(built, all),
-      ];
-    case 'table':
-      return createTable(built, all);
-    case 'column':
-      return [
-        ...one(STEP.column, `alter table ${tableOf(built)} add column ${columnSql(built)}`),
-        ...rightsFrom(built, all),
-      ];
-    case 'view':
-      return [...one(STEP.view, createView(built)), ...partsOf(built, all), ...rightsFrom(built, all)];
-    case 'function':
-      return [...one(STEP.function, createFunction(built)), ...rightsFrom(built, all)];
-    case 'constraint':
-      return one(
-        stepOfConstraint(built),
-        `alter table ${tableOf(built)} add constraint ${identifier(name)} ${text('definition')}`,
-      );
-    case 'index':
-      return one(STEP.part, text('definition'));
-    case 'trigger':
-    case 'rule':
-      return [...one(STEP.part, text('definition')), ...enabled(built)];
-    case 'policy':
-      return one(STEP.part, createPolicy(built));
-    case 'event trigger':
-      return [...one(STEP.part, createEventTrigger(built)), ...enabled(built)];
-    case 'default privileges':
-      return rightsFrom(built, all);
-    case 'comment':
-      return one(STEP.comment, commentSql(built, text('text')));
-  }
-}
-
-function createTable(built: CatalogObject, all: readonly CatalogObject[]): Statement[] {
-  const { facts, oid } = built;
-  const columns = all
-    .filter((each) => each.kind === 'column' && isPartOf(each, built))
-    .toSorted((a, b) => a.oid - b.oid);
-  const key = textOf(facts['partition key']);
-  const sql = `create ${facts['is'] === 'unlogged' ? 'unlogged ' : ''}table ${qualified(built)} (
-  ${columns.map(columnSql).join(',\n  ')}
-)${key ? ` partition by ${key}` : ''}`;
-  if (facts['is'] === 'foreign' || facts['inherits'] !== null) {
-    return [comment(STEP.table, `${qualified(built)} is a foreign table, or inherits: create it by hand`)];
-  }
-  const sequences = all.filter((each) => {
-    const owner = each.kind === 'sequence' ? each.facts['owned by'] : null;
-    return Array.isArray(owner) && owner[0] === built.schema && owner[1] === built.name;
-  });
-  return [
-    { step: STEP.table, at: oid, sql: ended(sql) },
-    ...sequences.flatMap((each) => create(each, all)),
-    ...partsOf(built, all),
-    ...columns.flatMap((each) => rightsFrom(each, all)),
-    ...rowSecurity(built),
-    ...rightsFrom(built, all),
-  ];
-}
-
-/** What is made behind a relation, and goes with it. */
-function partsOf(relation: CatalogObject, all: readonly CatalogObject[]): Statement[] {
-  return all
-    .filter((each) => each.kind !== 'column' && isPartOf(each, relation))
-    .flatMap((each) => create(each, all));
-}
-
-function isPartOf({ schema, parent }: CatalogObject, relation: CatalogObject): boolean {
-  return schema === relation.schema && parent === relation.name;
-}
-
-function columnSql({ name, facts }: CatalogObject): string {
-  const { type, identity, generated } = facts;
-  const usual = textOf(facts['default']);
-  return [
-    identifier(name),
-    textOf(type),
-    ...(identity ? [`generated ${textOf(identity)} as identity`] : []),
-    ...(generated ? [generatedSql(textOf(generated))] : []),
-    ...(usual ? [`default ${usual}`] : []),
-    ...(facts['not null'] ? ['not null'] : []),
-  ].join(' ');
-}
-
-function generatedSql(text: string): string {
-  const [, expression = '', kind = 'stored'] = /^(.*) (stored|virtual)$/s.exec(text) ?? [];
-  return `generated always as (${expression}) ${kind}`;
-}
-
-function createCollation(built: CatalogObject): string {
-  const { facts } = built;
-  const provider = { c: 'libc', i: 'icu', b: 'builtin' }[textOf(facts['provider'])] ?? 'libc';
-  const locale = literal(textOf(facts['locale']));
-  const place =
-    provider === 'libc'
-      ? `lc_collate = ${locale}, lc_ctype = ${literal(textOf(facts['ctype']))}`
-      : `locale = ${locale}`;
-  const rules = facts['rules'] ? `, rules = ${literal(textOf(facts['rules']))}` : '';
-  const loose = facts['deterministic'] ? '' : ', deterministic = false';
-  return `create collation ${qualified(built)} (provider = ${provider}, ${place}${loose}${rules})`;
-}
-
-function createType(built: CatalogObject): Statement[] {
-  const { facts, oid } = built;
-  const list = (fact: string): string[] => (Array.isArray(facts[fact]) ? facts[fact] : []);
-  const bodies: Record<string, () => string> = {
-    enum: () => `type ${qualified(built)} as enum (${list('labels').map(literal).join(', ')})`,
-    composite: () => `type ${qualified(built)} as (${list('columns').join(', ')})`,
-    range: () => `type ${qualified(built)} as range (subtype = ${textOf(facts['subtype'])})`,
-    domain: () =>
-      [
-        `domain ${qualified(built)} as ${textOf(facts['base'])}`,
-        ...(facts['default'] ? [`default ${textOf(facts['default'])}`] : []),
-        ...(facts['not null'] ? ['not null'] : []),
-        ...list('constraints').map((each) => `constraint ${each}`),
-      ].join(' '),
-  };
-  const body = bodies[textOf(facts['is'])];
-  return body ? [{ step: STEP.type, at: oid, sql: ended(`create ${body()}`) }] : [];
-}
-
-function sequenceOptions({ facts }: CatalogObject): string {
-  const text = (fact: string): string => textOf(facts[fact]);
-  return `as ${text('type')} increment ${text('increment')} minvalue ${text('minimum')} maxvalue ${text('maximum')} start ${text('start')} cache ${text('cache')}${facts['cycle'] ? ' cycle' : ' no cycle'}`;
-}
-
-function ownedBy(built: CatalogObject): Statement[] {
-  const owner = built.facts['owned by'];
-  const column = Array.isArray(owner) ? owner.map(identifier).join('.') : 'none';
-  return [{ step: STEP.constraint, at: 0, sql: `alter sequence ${qualified(built)} owned by ${column};` }];
-}
-
-function createView(built: CatalogObject, { replace = false } = {}): string {
-  const { facts } = built;
-  const options = Array.isArray(facts['options']) ? ` with (${facts['options'].join(', ')})` : '';
-  const query = textOf(facts['query']).replace(/;\s*$/, '');
-  const what = facts['is'] === 'materialized' ? 'materialized view' : 'view';
-  return `create ${replace ? 'or replace ' : ''}${what} ${qualified(built)}${options} as ${query}`;
-}
-
-function createFunction(built: CatalogObject): string {
-  const { facts } = built;
-  const definition = textOf(facts['definition']);
-  if (facts['is'] !== 'aggregate') return definition;
-  const { sfunc, stype, final, combine, initial } = JSON.parse(definition) as Record<string, string>;
-  const parts = [
-    `sfunc = ${sfunc}`,
-    `stype = ${stype}`,
-    ...(final ? [`finalfunc = ${final}`] : []),
-    ...(combine ? [`combinefunc = ${combine}`] : []),
-    ...(initial === undefined ? [] : [`initcond = ${literal(initial)}`]),
-  ];
-  return `create aggregate ${signature(built)} (${parts.join(', ')})`;
-}
-
-function createPolicy(built: CatalogObject): string {
-  const { name, facts } = built;
-  const roles = Array.isArray(facts['roles']) ? facts['roles'].join(', ') : 'public';
-  return [
-    `create policy ${identifier(name)} on ${tableOf(built)} as ${facts['permissive'] ? 'permissive' : 'restrictive'}`,
-    `for ${textOf(facts['command'])} to ${roles}`,
-    ...(facts['using'] === null ? [] : [`using (${textOf(facts['using'])})`]),
-    ...(facts['check'] === null ? [] : [`with check (${textOf(facts['check'])})`]),
-  ].join(' ');
-}
-
-function createEventTrigger({ name, facts }: CatalogObject): string {
-  const tags = Array.isArray(facts['tags']) ? ` when tag in (${facts['tags'].map(literal).join(', ')})` : '';
-  return `create event trigger ${identifier(name)} on ${textOf(facts['event'])}${tags} execute function ${textOf(facts['function'])}()`;
-}
-
-function enabled(built: CatalogObject, { always = false } = {}): Statement[] {
-  const how = textOf(built.facts['enabled']);
-  if (how === 'yes' && !always) return [];
-  const word =
-    { yes: 'enable', no: 'disable', 'on a replica': 'enable replica', always: 'enable always' }[how] ??
-    'enable';
-  const name = identifier(built.name);
-  const sql =
-    built.kind === 'event trigger'
-      ? `alter event trigger ${name} ${word}`
-      : `alter table ${tableOf(built)} ${word} ${built.kind} ${name}`;
-  return [{ step: STEP.rights, at: 0, sql: ended(sql) }];
-}
-
-function rowSecurity(built: CatalogObject, facts = ['row security', 'forced row security']): Statement[] {
-  const words: Record<string, [on: string, off: string]> = {
-    'row security': ['enable', 'disable'],
-    'forced row security': ['force', 'no force'],
-  };
-  // A new table has neither.
-  const isNew = facts.length > 1;
-  return facts.flatMap((fact) => {
-    const word = words[fact]?.[built.facts[fact] ? 0 : 1];
-    if (!word || (isNew && !built.facts[fact])) return [];
-    return [{ step: STEP.rights, at: 0, sql: `alter table ${qualified(built)} ${word} row level security;` }];
-  });
-}
-
-// --- remove ---
 
 function remove(found: CatalogObject, difference: ObjectDifference): Statement[] {
   const { kind, name } = found;
@@ -325,8 +105,6 @@ function orderOfDrop({ kind, facts, oid }: CatalogObject): number {
   const later = kind === 'constraint' && !textOf(facts['definition']).startsWith('FOREIGN KEY') ? 0.5 : 0;
   return (rank + later + 1) * 2 ** 33 - oid;
 }
-
-// --- alter ---
 
 function alter(
   built: CatalogObject,
@@ -475,125 +253,4 @@ function alterType(
       { step: STEP.type, at, sql: `alter type ${qualified(built)} add value ${literal(label)} ${place};` },
     ];
   });
-}
-
-// --- rights ---
-
-function rightsOf({ facts }: CatalogObject): string[] {
-  const rights = facts['privileges'];
-  return Array.isArray(rights) ? rights : [];
-}
-
-const GIVEN_TO: Partial<Record<CatalogObject['kind'], string>> = {
-  schema: 'schemas',
-  table: 'tables',
-  view: 'tables',
-  sequence: 'sequences',
-  function: 'functions',
-  type: 'types',
-};
-
-/** Of a new object, which has what PostgreSQL gives it, and what default privileges do. */
-function rightsFrom(built: CatalogObject, all: readonly CatalogObject[]): Statement[] {
-  const usual = { function: ['public EXECUTE'], type: ['public USAGE'] }[built.kind as string] ?? [];
-  const given = all.filter(
-    ({ kind, name, schema }) =>
-      kind === 'default privileges' &&
-      name === GIVEN_TO[built.kind] &&
-      (schema === '' || schema === built.schema),
-  );
-  if (given.length === 0) return setRights(built, usual);
-  // What is given need not be what was usual: all is said.
-  const wanted = rightsOf(built);
-  const unwanted = [...usual, ...given.flatMap(rightsOf)].filter((right) => !wanted.includes(right));
-  return [...revoke(built, unwanted), ...setRights(built, [])];
-}
-
-function changeRights(built: CatalogObject, found: CatalogObject): Statement[] {
-  return setRights(built, rightsOf(found));
-}
-
-function revoke(found: CatalogObject, rights: readonly string[]): Statement[] {
-  return setRights({ ...found, facts: { ...found.facts, privileges: [] } }, rights);
-}
-
-function setRights(built: CatalogObject, there: readonly string[]): Statement[] {
-  const wanted = rightsOf(built);
-  const statement = (right: string, verb: 'grant' | 'revoke'): Statement => {
-    const [, who = '', what = '', option = ''] = /^(.*?) ([A-Z]+)( WITH GRANT OPTION)?$/s.exec(right) ?? [];
-    const [head, target] = placeOfRights(built);
-    const end = verb === 'grant' ? `to ${who}${option ? ' with grant option' : ''}` : `from ${who}`;
-    const columns = built.kind === 'column' ? ` (${identifier(built.name)})` : '';
-    const sql = `${head}${verb} ${what.toLowerCase()}${columns} on ${target} ${end};`;
-    return { step: STEP.rights, at: verb === 'revoke' ? 1 : 2, sql };
-  };
-  return [
-    ...there.filter((right) => !wanted.includes(right)).map((right) => statement(right, 'revoke')),
-    ...wanted.filter((right) => !there.includes(right)).map((right) => statement(right, 'grant')),
-  ];
-}
-
-/** What stands in front of GRANT, and what it is on. */
-function placeOfRights(built: CatalogObject): [head: string, target: string] {
-  const { kind, schema, name, facts } = built;
-  if (kind === 'default privileges') {
-    const where = schema ? `in schema ${identifier(schema)} ` : '';
-    return [`alter default privileges ${where}`, name];
-  }
-  if (kind === 'schema') return ['', `schema ${identifier(name)}`];
-  if (kind === 'function')
-    return ['', `${routineWord(built)} ${signature(built)}`.replace(/^aggregate/, 'function')];
-  if (kind === 'type') return ['', `${facts['is'] === 'domain' ? 'domain' : 'type'} ${qualified(built)}`];
-  if (kind === 'sequence') return ['', `sequence ${qualified(built)}`];
-  return ['', `table ${kind === 'column' ? tableOf(built) : qualified(built)}`];
-}
-
-// --- words ---
-
-function routineWord({ facts }: CatalogObject): string {
-  const is = textOf(facts['is']);
-  return is === 'procedure' || is === 'aggregate' ? is : 'function';
-}
-
-/** Its name stands in front of its arguments, which are SQL already. */
-function signature({ schema, name, facts }: CatalogObject): string {
-  const args = `(${textOf(facts['arguments'])})`;
-  return `${identifier(schema)}.${identifier(name.slice(0, -args.length))}${args}`;
-}
-
-function stepOfConstraint({ facts }: CatalogObject): number {
-  return /^(?:PRIMARY KEY|UNIQUE)/.test(textOf(facts['definition'])) ? STEP.key : STEP.constraint;
-}
-
-function tableOf({ schema, parent }: CatalogObject): string {
-  return qualified({ schema, name: parent });
-}
-
-/** Its name is `table column public.meters.note`: what it is, and where. */
-function commentSql({ name }: CatalogObject, text: string | null): string {
-  const [, kind = '', identity = ''] =
-    /^(table column|view column|materialized view|table constraint|\S+) (.*)$/s.exec(name) ?? [];
-  const word = kind.replace(/^(?:table|view) /, '');
-  return `comment on ${word} ${identity} is ${literal(text)}`;
-}
-
-function textOf(fact: Fact | undefined): string {
-  return typeof fact === 'string' ? fact : '';
-}
-
-function ended(sql: string): string {
-  const text = sql.trimEnd();
-  return text.endsWith(';') ? text : `${text};`;
-}
-
-function comment(step: number, text: string): Statement {
-  return { step, at: 0, sql: commented(text) };
-}
-
-/** Whatever is in the names: no line of it is SQL. */
-function commented(text: string): string {
-  return text
-    .split(/[\r\n]+/)
-    .map((line) => `-- ${line}`)
-    .join('\n');
 }

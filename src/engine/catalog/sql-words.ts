@@ -1,0 +1,74 @@
+import { identifier, literal } from '../../postgres/quote.ts';
+import { qualified } from './compare.ts';
+import type { CatalogObject, Fact } from './query.ts';
+
+/** In which order statements go: what others need comes first, what needs others is dropped first. */
+export const STEP = {
+  schema: 1,
+  type: 2,
+  drop: 3,
+  table: 4,
+  column: 5,
+  function: 6,
+  view: 7,
+  key: 8,
+  constraint: 9,
+  part: 10,
+  rights: 11,
+  comment: 12,
+} as const;
+
+export interface Statement {
+  step: number;
+  /** Within the step. */
+  at: number;
+  sql: string;
+}
+
+export function routineWord({ facts }: CatalogObject): string {
+  const is = textOf(facts['is']);
+  return is === 'procedure' || is === 'aggregate' ? is : 'function';
+}
+
+/** Its name stands in front of its arguments, which are SQL already. */
+export function signature({ schema, name, facts }: CatalogObject): string {
+  const args = `(${textOf(facts['arguments'])})`;
+  return `${identifier(schema)}.${identifier(name.slice(0, -args.length))}${args}`;
+}
+
+export function stepOfConstraint({ facts }: CatalogObject): number {
+  return /^(?:PRIMARY KEY|UNIQUE)/.test(textOf(facts['definition'])) ? STEP.key : STEP.constraint;
+}
+
+export function tableOf({ schema, parent }: CatalogObject): string {
+  return qualified({ schema, name: parent });
+}
+
+/** Its name is `table column public.meters.note`: what it is, and where. */
+export function commentSql({ name }: CatalogObject, text: string | null): string {
+  const [, kind = '', identity = ''] =
+    /^(table column|view column|materialized view|table constraint|\S+) (.*)$/s.exec(name) ?? [];
+  const word = kind.replace(/^(?:table|view) /, '');
+  return `comment on ${word} ${identity} is ${literal(text)}`;
+}
+
+export function textOf(fact: Fact | undefined): string {
+  return typeof fact === 'string' ? fact : '';
+}
+
+export function ended(sql: string): string {
+  const text = sql.trimEnd();
+  return text.endsWith(';') ? text : `${text};`;
+}
+
+export function comment(step: number, text: string): Statement {
+  return { step, at: 0, sql: commented(text) };
+}
+
+/** Whatever is in the names: no line of it is SQL. */
+export function commented(text: string): string {
+  return text
+    .split(/[\r\n]+/)
+    .map((line) => `-- ${line}`)
+    .join('\n');
+}
