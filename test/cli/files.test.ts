@@ -66,7 +66,7 @@ Set central.url in mpm-migrate.config.ts, or MPM_CENTRAL_URL. Then:
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout)
       .toBe(`✔ Found 1 migration of Prisma in prisma/migrations (prisma/schema.prisma): core, as it lies
-    NAME/migration.sql
+    NAME/migration.sql (Prisma)
 ✔ mpm-migrate.config.ts
 ✔ migrations/central/.gitkeep
 ✔ migrations/tenants/.gitkeep
