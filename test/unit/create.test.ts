@@ -232,4 +232,11 @@ describe('histories 8: create follows the folder', () => {
     const { migrations } = await readMigrations(config.migrations.core, 'core', config.migrations);
     expect(migrations).toHaveLength(5);
   });
+
+  test('a folder that cannot be read gets no file', async () => {
+    await expect(beside({ 'R__views.sql': SQL, '1_a.sql': SQL })).rejects.toMatchObject({
+      code: 'MIGRATION_INVALID',
+    });
+    expect(readdirSync(join(cwd, 'migrations/core')).toSorted()).toEqual(['1_a.sql', 'R__views.sql']);
+  });
 });

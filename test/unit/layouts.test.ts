@@ -169,15 +169,15 @@ describe('histories 1: layouts', () => {
       passedBy: ['flyway.conf'],
     },
     {
-      layout: 'NAME.sql (Drizzle)',
+      layout: 'NAME.ts, NAME.sql (Drizzle)',
       files: {
         'brave_a.sql': '',
         'meta/_journal.json': '{"dialect":"postgresql","entries":[{"tag":"brave_a"}]}',
-        '1_x.sql': '',
+        '1_x.ts': '',
       },
       migrations: [
         ['brave_a', 'brave_a.sql'],
-        ['1_x', '1_x.sql'],
+        ['1_x', '1_x.ts'],
       ],
       passedBy: ['meta/'],
     },
@@ -377,23 +377,54 @@ describe('histories 2: what is no migration', () => {
       '0000_a.sql': '',
       '0001_b.sql': '',
       '0001_stray.sql': '',
-      '0002_ours.sql': '',
+      '0002_ours.ts': '',
       'meta/_journal.json': '{"dialect":"postgresql","entries":[{"tag":"0000_a"},{"tag":"0001_b"}]}',
     });
     expect(listed()).toMatchObject({
       migrations: [
         ['0000_a', '0000_a.sql'],
         ['0001_b', '0001_b.sql'],
-        ['0002_ours', '0002_ours.sql'],
+        ['0002_ours', '0002_ours.ts'],
       ],
       unknown: ['0001_stray.sql'],
       problems: [],
     });
+    // Run now, it would count as a stray when the journal gets a newer one.
+    write({ '0003_new.sql': '' });
+    expect(listed().problems).toEqual(["0003_new.sql is not in Drizzle's journal"]);
     rmSync(folder, { recursive: true });
     write({ '2023-01-01-000000_a/up.sql': '', 'data.sql': '' });
     expect(listed()).toMatchObject({ unknown: ['data.sql'], problems: [] });
     write({ '2023-01-02-000000_b.sql': '' });
     expect(listed().problems).toEqual(['data.sql has no number, and other files here have one']);
+  });
+
+  test.each([
+    ['1_a.up.sql', '2_c.DOWN.sql'],
+    ['2_c.up.sql', '2_c.Down.sql'],
+    ['1_a.sql', '1_a.undo.sql'],
+    ['1_a.sql', '2_a.down.v2.sql'],
+    ['1_a_up.sql', '1_a_down.sql'],
+    ['20240101000000-a-up.sql', '20240101000000-a-down.sql'],
+  ])('a way back that would run as a migration is refused: beside %s, %s', (up, down) => {
+    write({ [up]: 'create table a ();', [down]: 'drop table a;' });
+    expect(listed().problems[0]).toBe(
+      `${down} is called like the way back of a migration, and would run as one`,
+    );
+  });
+
+  test('what only ends in such a word is a migration', () => {
+    write({ '1_a.sql': '', '2_shut_down.sql': '', '3_undo.sql': '' });
+    expect(listed()).toMatchObject({ problems: [], unknown: [] });
+  });
+
+  test("a folder of Flyway's in the folder, and names that can't be shown, are refused", () => {
+    write({ 'V1__a.sql': '', 'sub/V3__s.sql': '', 'V4__\u202es.sql': '', 'V5__\u001b[31m.sql': '' });
+    expect(listed().problems.toSorted()).toEqual([
+      "V4__\\u202es.sql: its name has a character that can't be shown",
+      "V5__\\u001b[31m.sql: its name has a character that can't be shown",
+      'sub/V3__s.sql is in a folder of its own',
+    ]);
   });
 
   test('a folder that is a migration may have any name', () => {

@@ -8,6 +8,8 @@ import { parseDuration } from '../../src/pace.ts';
 import { MpmError } from '../../src/errors.ts';
 import { checksumOf, checksumOfSections } from '../../src/engine/source/checksum.ts';
 import { USUAL_NAMING } from '../../src/engine/source/name.ts';
+import { readTenantSources } from '../../src/tenants/create/tenant-sources.ts';
+import { configOf } from '../helpers/central.ts';
 import { readMigrations } from '../../src/engine/source/source.ts';
 
 let folder: string;
@@ -67,6 +69,17 @@ describe('a folder', () => {
     expect(String(error)).toContain('2_b.sql is a broken link');
     expect(String(error)).toContain('3_c.sql is a broken link');
     expect(String(error)).toContain('4_d.sql is a folder, not a file');
+  });
+
+  test('fleet 47: a link that leads to itself is named where a tenant is made as well', async () => {
+    write({ '1_a.sql': 'select 1;' });
+    symlinkSync('2_b.sql', join(folder, '2_b.sql'));
+    const config = configOf('postgres://localhost/central');
+    config.migrations.core = folder;
+    await expect(readTenantSources(config, { recall: true })).rejects.toMatchObject({
+      code: 'MIGRATION_INVALID',
+      message: '2_b.sql is a broken link',
+    });
   });
 
   test('that is missing names the remedy', async () => {

@@ -40,6 +40,13 @@ const VARIANT = new RegExp(
   String.raw`(?:\.(?:(postgres|postgresql|pg)|(${OTHERS})))?(\.autocommit)?((?:\.(?:up|down))?\.sql)$`,
 );
 
+/** Controls, and what turns the direction of writing. */
+const UNSHOWABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** A file of the folder itself, or of a numbered one in it. */
 export function takeFile(reading: Reading, path: string): void {
   const file = path.slice(path.lastIndexOf('/') + 1);
@@ -47,6 +54,10 @@ export function takeFile(reading: Reading, path: string): void {
   if (/^\d/.test(file) && isMigrationFile(file)) return takeMigration(reading, path);
   const flyway = flywayProblem(file);
   if (flyway) return reading.complain(path, `${path} ${flyway.what}`, flyway.hint);
+  if (UNSHOWABLE.test(path)) {
+    const shown = [...path].map((each) => (UNSHOWABLE.test(each) ? escaped(each) : each)).join('');
+    return reading.complain(path, `${shown}: its name has a character that can't be shown`, 'rename it');
+  }
   const known = KNOWN.find(([pattern]) => pattern.test(file));
   if (known) reading.pass(path, known[1], true);
   const problem = path === PRISMA_LOCK ? lockProblem(textOf(reading.folder, path)) : undefined;
@@ -128,6 +139,12 @@ export function takeFolder(reading: Reading, folder: string, names: readonly str
     return;
   }
   if (version === '') {
+    const flyway = names.find((name) => isFlyway(name) && name.endsWith('.sql'));
+    if (flyway !== undefined && parts.length > 0) {
+      const hint =
+        'Flyway reads folders in folders: move it into the folder itself, or set migrations.core to that one';
+      return complain(path(flyway), `${path(flyway)} is in a folder of its own`, hint);
+    }
     const like = names.some((name) => /^\d|\.sql$|^V\d.*__|^migration_lock\.toml$/.test(name));
     pass(`${folder}/`, 'a folder without a number', !like);
     return;

@@ -1,7 +1,7 @@
 import { foreignModule } from './foreign.ts';
 import { type Half, type Reading, textOf } from './halves.ts';
-import { compareNames, compareVersions, type Naming } from './name.ts';
-import { clashesOf, strayOf } from './name-rules.ts';
+import { compareNames, compareVersions, isFlyway, type Naming } from './name.ts';
+import { clashesOf, type NameProblem, strayOf } from './name-rules.ts';
 
 /** One migration in a folder: its file, and its second one when it is a pair. Paths relative to the folder, with `/`. */
 export interface MigrationFiles {
@@ -38,12 +38,33 @@ export function together(
   const found = ups.flatMap((parts) => migrationsOf(reading, parts));
   found.sort((a, b) => compareNames(a.name, b.name, naming.order));
   for (const { item, message, hint } of [
+    ...waysBackIn(found),
     ...strayOf(found, naming, isKnown),
     ...clashesOf(found, naming, ({ file }) => file),
   ])
     complain(item.file, message, hint);
   pairUp(reading, found, downs);
   return { migrations: found, forms: ups.flat().map(({ form }) => form) };
+}
+
+const WAY_BACK = 'down|undo|rollback|revert';
+const DOTTED = new RegExp(String.raw`\.(?:${WAY_BACK})(?:\.|$)`, 'i');
+const ENDING = new RegExp(`[-_](?:${WAY_BACK})$`, 'i');
+
+/** SQL that is called like the way back of another one, and would run as a migration. */
+function waysBackIn(found: readonly MigrationFiles[]): NameProblem<MigrationFiles>[] {
+  return found.flatMap((item) => {
+    const { name, file, kind } = item;
+    if (kind !== 'sql' || isFlyway(name)) return [];
+    const isDotted = DOTTED.test(name);
+    if (!isDotted && !ENDING.test(name)) return [];
+    const beside = found.some((each) => each !== item && compareVersions(each.name, name) === 0);
+    if (!isDotted && !beside) return [];
+    const bare = name.replace(DOTTED, '').replace(ENDING, '');
+    const message = `${file} is called like the way back of a migration, and would run as one`;
+    const hint = `name the pair ${bare}.up.sql and ${bare}.down.sql, or move the file to another folder`;
+    return [{ item, message, hint }];
+  });
 }
 
 /** A way back belongs to the migration of its name, else to the only one of its version, as golang-migrate has it. */
@@ -142,7 +163,7 @@ function migrationsOf({ folder, pass }: Reading, parts: readonly Half[]): Migrat
 
 /** Without SQL files that the tool of this folder doesn't run: Drizzle's journal is silent of them, or all else are folders. */
 function withoutStrays(
-  { parts, pass }: Reading,
+  { parts, pass, complain }: Reading,
   { unnumbered }: Naming,
   isKnown: (name: string) => boolean,
   journal: readonly string[],
@@ -152,10 +173,15 @@ function withoutStrays(
   const onlyFolders = numbered.length > 0 && !numbered.some(isPlain);
   return parts.filter((part) => {
     const { name, file, version } = part;
-    const unlisted = journal.some((tag) => compareVersions(name, tag) <= 0);
-    if (!isPlain(part) || !(unlisted || (onlyFolders && version === ''))) return true;
-    if (isKnown(name) || unnumbered.includes(name)) return true;
-    const why = unlisted
+    if (!isPlain(part) || isKnown(name) || unnumbered.includes(name)) return true;
+    const isOld = journal.some((tag) => compareVersions(name, tag) <= 0);
+    if (journal.length > 0 && !isOld) {
+      const hint = `add an entry with the tag ${name}, as drizzle-kit generate --custom does, or move the file to another folder`;
+      complain(file, `${file} is not in Drizzle's journal`, hint);
+      return true;
+    }
+    if (!isOld && !(onlyFolders && version === '')) return true;
+    const why = isOld
       ? "not in Drizzle's journal, which has newer ones: it isn't run"
       : "without a number, beside folders with one: it isn't run";
     pass(file, why, false);

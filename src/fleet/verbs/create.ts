@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/define.ts';
+import { oneError } from '../../engine/source/problems.ts';
 import { addToJournal } from '../../engine/source/journal.ts';
 import { type FolderListing, listFolder } from '../../engine/source/layout.ts';
 import {
@@ -13,6 +14,7 @@ import {
   versionKey,
   versionOf,
 } from '../../engine/source/name.ts';
+import { JOURNAL } from '../../engine/source/neighbours.ts';
 import { type NewFiles, newFilesIn, type Sections, textFor } from '../../engine/source/new-files.ts';
 import { nextName } from '../../engine/source/next-name.ts';
 import { MpmError } from '../../errors.ts';
@@ -40,7 +42,7 @@ export interface CreatedMigration {
 
 /**
  * Writes a new migration in the form of the folder's last one, from a template.
- * @throws MpmError MIGRATION_NAME, FILE_EXISTS, FILE_SYSTEM; for a tenant also UNKNOWN_TENANT, TENANT_FOLDER
+ * @throws MpmError MIGRATION_NAME, FILE_EXISTS, FILE_SYSTEM; MIGRATION_INVALID for what is wrong with names in the folder; for a tenant also UNKNOWN_TENANT, TENANT_FOLDER
  */
 export async function createMigration(
   config: Config,
@@ -54,7 +56,7 @@ export async function createMigration(
       ? { folder: central ? config.migrations.central : config.migrations.core, copied: 0 }
       : await folderOfTenant(config, tenant);
   const naming = central ? USUAL_NAMING : config.migrations;
-  const listing = listingOf(folder, naming);
+  const listing = await wholeListing(folder, naming);
   const same = listing.migrations.find(({ name }) => parseFileName(`${name}.sql`)?.slug === slug);
   if (same) {
     throw new MpmError('FILE_EXISTS', `${same.file} has that name already`, {
@@ -99,6 +101,19 @@ function textsOf(config: Config, form: NewFiles, slug: string): (name: string, s
   if (!ours) return (name, sections) => textFor(form, sections, name);
   const template = readTemplate(config, `migration.${form.kind}`);
   return (name) => fill(template, { name, slug, version: versionOf(name) });
+}
+
+/**
+ * @throws MpmError MIGRATION_INVALID for what is wrong with names: nobody could say that the new one is the last
+ */
+async function wholeListing(folder: string, naming: Naming): Promise<FolderListing> {
+  for (let tries = 0; ; tries += 1) {
+    const listing = listingOf(folder, naming);
+    if (!listing.problems.length) return listing;
+    // Another process may be about to write the entry of the file that it has just written.
+    if (tries >= 40 || !existsSync(join(folder, JOURNAL))) throw oneError(folder, listing.problems);
+    await sleep(50);
+  }
 }
 
 function listingOf(folder: string, naming: Naming): FolderListing {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, type Stats } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Config } from '../../config/define.ts';
 import { suggest } from '../../config/environment.ts';
@@ -93,11 +93,20 @@ function stateOf(folder: string): string {
   return [...paths, ...problems.map(({ subject = '' }) => relative(folder, subject))]
     .toSorted()
     .map((file) => {
-      const stat = statSync(join(folder, file), { throwIfNoEntry: false });
+      const stat = statOf(join(folder, file));
       // Of the times that of change is enough: nobody can set it back.
       return `${file} ${stat?.ino} ${stat?.size} ${stat?.ctimeMs}`;
     })
     .join('\n');
+}
+
+/** Undefined for what a link doesn't lead to, which reading the folder tells. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readContent(config: Config): Promise<Content> {
