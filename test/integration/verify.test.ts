@@ -3,6 +3,7 @@ import { withCentral } from '../../src/central/central.ts';
 import { exitCodeOf } from '../../src/cli/exit-code.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
+import { repair } from '../../src/fleet/verbs/repair.ts';
 import { verify } from '../../src/fleet/verbs/verify.ts';
 import type { VerifyReport } from '../../src/fleet/report/verify-report.ts';
 import { withDatabases } from '../helpers/database.ts';
@@ -349,6 +350,11 @@ describe('verify', () => {
       ['NOT_COMPARABLE', "can't be compared: 9_newer has no file any more, or a newer release applied it"],
     ]);
     expect(exitCodeOf(report)).toBe(3);
+    // The remedy, as it is printed.
+    const changed = report.failures.find(({ error }) => error.message.endsWith('after it was applied'));
+    expect(changed?.error.hint).toContain('mpm-migrate repair 2_note --tenant 1 --checksums --write');
+    await repair(fleet.config, { tenants: ['1'] }, { kind: 'checksums', names: ['2_note'], write: true });
+    expect((await verify(fleet.config, { tenants: ['1'] })).counts).toMatchObject({ current: 1, failed: 0 });
   });
 
   test('confidence 7: late and missing ones are applied as the tenant applied them', async () => {

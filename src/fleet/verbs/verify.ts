@@ -8,7 +8,7 @@ import { requireHistory, requireWhole } from '../../engine/history/lost.ts';
 import { type DatabaseState, readRows, readStampInput, readState } from '../../engine/history/read.ts';
 import { fingerprintOf, isUnchanged } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { listNames } from '../../engine/remedy.ts';
+import { listNames, remedyFor } from '../../engine/remedy.ts';
 import { withConnection } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { databaseError } from '../../postgres/sqlstate.ts';
@@ -179,9 +179,12 @@ function appliedOf(
   subject: string,
 ): Migration[] {
   const byName = new Map(migrations.map((migration) => [migration.name, migration]));
-  const refuse = (names: string[], why: string, hint: string): void => {
+  const refuse = (names: string[], why: string, hint: string | undefined): void => {
     if (names.length === 0) return;
-    throw new MpmError('NOT_COMPARABLE', `can't be compared: ${listNames(names)} ${why}`, { subject, hint });
+    throw new MpmError('NOT_COMPARABLE', `can't be compared: ${listNames(names)} ${why}`, {
+      subject,
+      ...(hint === undefined ? {} : { hint }),
+    });
   };
   const named = (rule: (row: (typeof rows)[number], file: Migration | undefined) => boolean): string[] =>
     rows.filter((row) => rule(row, byName.get(row.name))).map(({ name }) => name);
@@ -195,11 +198,8 @@ function appliedOf(
     'has no file any more, or a newer release applied it',
     'Use the files with which it was migrated last, or put the file back.',
   );
-  refuse(
-    named((row, file) => file !== undefined && !isUnchanged(row.checksum, file)),
-    'was changed after it was applied',
-    'Put the file back as it was, or accept the change: mpm-migrate repair --checksums --tenant {tenant}',
-  );
+  const changed = named((row, file) => file !== undefined && !isUnchanged(row.checksum, file));
+  refuse(changed, 'was changed after it was applied', remedyFor('changed', changed));
   return rows.flatMap(({ name }) => byName.get(name) ?? []);
 }
 
