@@ -5,7 +5,8 @@ import { type DatabaseTarget, withConnection } from '../postgres/connect.ts';
 import { databaseFields, isConnectionLoss, isServerError } from '../postgres/sqlstate.ts';
 import { SESSION_SETTINGS } from '../postgres/settings.ts';
 import { excerptAt, offsetOfPosition } from './sql/locate.ts';
-import { type HistoryTable, tryLockShared } from './history/history.ts';
+import { type HistoryTable } from './history/history.ts';
+import { tryLockShared } from './history/lock-sql.ts';
 import { type Wait, waitForLock } from './apply/lock.ts';
 import { type Admit, BEGIN, setTimeouts, type Timeouts } from './apply/batch.ts';
 

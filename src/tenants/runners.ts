@@ -2,7 +2,7 @@ import { tenantProblem } from '../central/list/problem.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
-import { tryLock } from '../engine/history/history.ts';
+import { tryLock } from '../engine/history/lock-sql.ts';
 import { describeHolder, holderOfLock, pause } from '../engine/apply/lock.ts';
 import { connect } from '../postgres/connect.ts';
 import type { Connection } from '../postgres/connection.ts';

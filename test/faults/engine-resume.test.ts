@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lockKeys } from '../../src/engine/history/history.ts';
+import { lockKeys } from '../../src/engine/history/lock-sql.ts';
 import { inspect } from '../../src/engine/history/lost.ts';
 import { readMigrations } from '../../src/engine/source/source.ts';
 import { connect } from '../../src/postgres/connect.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'rolldown';
 import { afterAll } from 'vitest';
-import type { DownOptions } from '../../src/engine/plan.ts';
+import type { DownOptions } from '../../src/engine/plan-down.ts';
 import { type Attempt, attemptDown, attemptUp, type MigrateOptions } from '../../src/engine/apply/migrate.ts';
 import { readMigrations, type MigrationSet } from '../../src/engine/source/source.ts';
 import { withConnection } from '../../src/postgres/connect.ts';

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { lockKeys } from '../../src/engine/history/history.ts';
+import { lockKeys } from '../../src/engine/history/lock-sql.ts';
 
 /** Is at work in a database, as a runner is there, until it is let go: whoever wants to write there waits. */
 export async function holdHistoryLock(url: string): Promise<{ letGo(): Promise<void> }> {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { MpmError } from '../../src/errors.ts';
 import { editHistory } from '../../src/engine/edit/edit-history.ts';
-import { tryLock } from '../../src/engine/history/history.ts';
+import { tryLock } from '../../src/engine/history/lock-sql.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { down, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';
 import { OPTIONS, targetOf } from '../helpers/options.ts';

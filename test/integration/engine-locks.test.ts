@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withRetries, attemptUp } from '../../src/engine/apply/migrate.ts';
-import { lockAttempt, lockGuardShared, tryLock, tryLockShared } from '../../src/engine/history/history.ts';
+import { lockAttempt, lockGuardShared, tryLock, tryLockShared } from '../../src/engine/history/lock-sql.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { backendDoing, historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';

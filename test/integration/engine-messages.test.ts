@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { haltable } from '../../src/engine/apply/interrupt.ts';
-import { lockKeys } from '../../src/engine/history/history.ts';
+import { lockKeys } from '../../src/engine/history/lock-sql.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { historyOf, migrations, rowsIn, up, withFolders } from '../helpers/engine.ts';

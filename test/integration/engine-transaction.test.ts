@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { withDatabases } from '../helpers/database.ts';
 import { parseStamp } from '../../src/engine/history/stamp.ts';
-import { tryLock } from '../../src/engine/history/history.ts';
+import { tryLock } from '../../src/engine/history/lock-sql.ts';
 import { connect } from '../../src/postgres/connect.ts';
 import {
   backendDoing,

@@ -11,7 +11,7 @@ import type { OutsideOptions } from '../outside/outside.ts';
 import type { Refusal } from '../remedy.ts';
 import { Carrier } from './carrier.ts';
 import { type Wait, waitForAttempt, waitForLock } from './lock.ts';
-import type { MigrationOutcome } from './transaction.ts';
+import type { MigrationOutcome } from './outcomes.ts';
 import type { Admit, MigrationContext } from './batch.ts';
 
 /** How one database is to be migrated. */

@@ -1,14 +1,14 @@
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import type { Connection, SettingsAround } from '../../postgres/connection.ts';
-import { parseSummary } from '../history/summary.ts';
 import type { HistoryPosition } from '../history/fence.ts';
-import { type Applier, type HistoryTable, copySummary, SELECT_DATABASE } from '../history/history.ts';
+import { type Applier, type HistoryTable, SELECT_DATABASE, copySummary } from '../history/history.ts';
+import { COPY_SCHEMAS, type TableRow, isPlain, reachOf, selectTableRow } from '../history/shape.ts';
+import { parseSummary } from '../history/summary.ts';
+import { guardTrusted, isExamined, noteExamined } from '../history/trust.ts';
 import type { MigrationOptions, Script } from '../migration.ts';
 import type { ModuleWatch } from '../module/module-process.ts';
 import type { HeldLock } from '../outside/held-lock.ts';
 import type { Carrier } from './carrier.ts';
-import { COPY_SCHEMAS, isPlain, reachOf, selectTableRow, type TableRow } from '../history/shape.ts';
-import { guardTrusted, isExamined, noteExamined } from '../history/trust.ts';
 
 /** Times in ms; 0 means none. */
 export interface Timeouts {
@@ -156,4 +156,10 @@ export async function enter(
   const same = found.last === position.last && found.fingerprint === position.fingerprint;
   if (!same || database !== connection.database) throw MOVED;
   await context.admit?.();
+}
+
+/** The first unit of a message is entered before the message is sent, unless it goes on from another one. */
+export interface TransactionEntry extends BatchEntry {
+  begin?: readonly string[];
+  position?: HistoryPosition;
 }

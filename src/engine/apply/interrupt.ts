@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type DatabaseTarget, withConnection } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { literal } from '../../postgres/quote.ts';
-import { type HistoryTable, lockKeys } from '../history/history.ts';
+import { type HistoryTable } from '../history/history.ts';
+import { lockKeys } from '../history/lock-sql.ts';
 import { type Holder, holdersBlocking } from './lock.ts';
 
 /**

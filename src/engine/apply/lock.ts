@@ -4,14 +4,8 @@ import { redact } from '../../secrets.ts';
 import { bounded } from '../../text.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { literal } from '../../postgres/quote.ts';
-import {
-  AT_WORK,
-  type HistoryTable,
-  JOIN_PROGRESS,
-  lockKeys,
-  tableName,
-  tryLock,
-} from '../history/history.ts';
+import { AT_WORK, type HistoryTable, JOIN_PROGRESS, tableName } from '../history/history.ts';
+import { lockKeys, tryLock } from '../history/lock-sql.ts';
 
 /** Who is in the way: one backend, as pg_stat_activity shows it. */
 export interface Holder {

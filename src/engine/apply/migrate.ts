@@ -8,7 +8,7 @@ import { connectionLost } from './failure.ts';
 import { cancellable } from './interrupt.ts';
 import { waitForLock } from './lock.ts';
 import type { Migration } from '../migration.ts';
-import type { DownOptions } from '../plan.ts';
+import type { DownOptions } from '../plan-down.ts';
 import { readRows } from '../history/read.ts';
 import { closeStamp } from '../history/restamp.ts';
 import { goUp } from './up.ts';

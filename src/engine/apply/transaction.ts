@@ -1,54 +1,49 @@
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import type { Result } from '../../postgres/message.ts';
 import { SESSION_SETTINGS } from '../../postgres/settings.ts';
-import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { headIs, type HistoryPosition, unmoved } from '../history/fence.ts';
+import { SQLSTATE, isServerError } from '../../postgres/sqlstate.ts';
+import { type HistoryPosition, headIs, unmoved } from '../history/fence.ts';
 import {
+  type HistoryTable,
+  TOOK,
   claimAgain,
   claimDown,
   deleteReverted,
-  GUARD,
-  type HistoryTable,
   insertApplied,
   insertClaim,
-  lockTable,
   recordApplied,
-  TOOK,
-  tryLock,
 } from '../history/history.ts';
+import { lockTable, tryLock } from '../history/lock-sql.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
-import { type Migration, type ModuleScript, runnable, type Script } from '../migration.ts';
+import { type Migration, type ModuleScript, type Script, runnable } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
 import {
-  enter,
+  type BatchEntry,
   MOVED,
-  beginWith,
   type MigrationContext,
-  composeBatch,
   RELEASE,
   RESTORE,
   SAVEPOINT,
-  setTimeouts,
   type Timeouts,
-  type BatchEntry,
+  type TransactionEntry,
+  beginWith,
+  composeBatch,
+  enter,
+  setTimeouts,
 } from './batch.ts';
-import { behindCarried, NotRecorded } from './carrier.ts';
-import { recordEscape, escaped, failure, swallowed, withHolders } from './failure.ts';
+import { NotRecorded, behindCarried } from './carrier.ts';
+import { escaped, failure, recordEscape, swallowed, withHolders } from './failure.ts';
 import { watchLocks } from './interrupt.ts';
 import { pause } from './lock.ts';
-
-/**
- * `done`, or why nothing was done: `locked`, another runner is at work here; `moved`, another runner changed the
- * history since it was read.
- */
-export type EntryOutcome = 'done' | 'locked' | 'moved';
-
-/** What became of one migration. */
-export type MigrationOutcome =
-  | { name: string; outcome: EntryOutcome; durationMs?: number | undefined }
-  | { name: string; outcome?: never; error: unknown };
+import {
+  type MigrationOutcome,
+  endsOf,
+  isEscape,
+  outcomeOf,
+  outcomeOfEntry,
+  outcomesOf,
+} from './outcomes.ts';
 
 /** What one migration does to the history's surroundings. */
 interface Bounds {
@@ -193,12 +188,6 @@ function entryOf(
   };
 }
 
-/** The first unit of a message is entered before the message is sent, unless it goes on from another one. */
-interface TransactionEntry extends BatchEntry {
-  begin?: readonly string[];
-  position?: HistoryPosition;
-}
-
 /** Before its transaction begins: one that waits holds no lock of a database meanwhile. */
 function runBatch(
   context: MigrationContext,
@@ -302,33 +291,6 @@ async function runEntry(entry: BatchEntry, script: ModuleScript): Promise<void> 
   for (const notice of notices) context.notice(notice);
 }
 
-/** A migration's COMMIT among the results of a message: its index, and how long the migration took (ms). */
-interface End {
-  at: number;
-  took: number | undefined;
-}
-
-/** Every COMMIT that has the row of a migration before it; another one is the migration's own (engine 5). */
-function endsOf(results: readonly Result[]): End[] {
-  const ends: End[] = [];
-  let row: Record<string, unknown> | undefined;
-  for (const [at, { command, rows }] of results.entries()) {
-    const last = rows.at(-1);
-    if (last && TOOK in last) row = last;
-    if (command !== 'COMMIT' || !row) continue;
-    const took = row[TOOK];
-    ends.push({ at, took: typeof took === 'number' ? took : undefined });
-    row = undefined;
-  }
-  return ends;
-}
-
-function outcomesOf(entries: readonly TransactionEntry[], ends: readonly End[]): MigrationOutcome[] {
-  return entries
-    .slice(0, ends.length)
-    .map(({ name }, index) => ({ name, outcome: 'done', durationMs: ends[index]?.took }));
-}
-
 /** Where the unit's part of the message is, and how much of it was done. */
 function placeOf(entries: readonly TransactionEntry[], index: number, completed: number, inFront: string) {
   if (entries[index]?.script.kind !== 'sql') return { message: '', prefix: 0, completed };
@@ -345,26 +307,6 @@ function isTableBusy(error: unknown, script: Script): boolean {
 
 /** So often the table is tried for when nobody migrates: autovacuum has it for a moment. */
 const MOST_TRIES = 5;
-
-/** A history that is missing, or an older version's, is another one than was planned from. */
-function outcomeOfEntry(error: unknown): EntryOutcome | undefined {
-  if (!isServerError(error)) return undefined;
-  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
-  const other: string[] = [SQLSTATE.undefinedColumn, SQLSTATE.undefinedTable, SQLSTATE.undefinedSchema];
-  return other.includes(error.code) ? 'moved' : undefined;
-}
-
-function outcomeOf(error: unknown, history: HistoryTable): EntryOutcome | undefined {
-  if (!isServerError(error)) return undefined;
-  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.locked)) return 'locked';
-  if (error.code === SQLSTATE.invalidText && error.message.includes(GUARD.moved)) return 'moved';
-  const ours = error.schema === history.schema && error.table === history.table;
-  return error.code === SQLSTATE.uniqueViolation && ours ? 'moved' : undefined;
-}
-
-function isEscape(error: unknown): error is MpmError {
-  return error instanceof MpmError && error.code === 'MIGRATION_ESCAPED';
-}
 
 async function rollBack(connection: Connection): Promise<void> {
   if (connection.lost) return;

@@ -12,7 +12,8 @@ import { bootstrap, type DatabaseState, planFor, readState } from '../history/re
 import { openStamp, stampInputOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
 import { parseStamp, type Stamp, stampOf } from '../history/stamp.ts';
 import { isOld, takeOver, takeOverInPassing } from '../history/takeover.ts';
-import { type Application, applyInTransaction, type MigrationOutcome } from './transaction.ts';
+import { type Application, applyInTransaction } from './transaction.ts';
+import { type MigrationOutcome } from './outcomes.ts';
 import type { MigrationContext } from './batch.ts';
 import {
   attemptAtWork,

@@ -9,11 +9,11 @@ import {
   guard,
   type HistoryTable,
   insertClaim,
-  lockGuard,
   markEmptied,
   tableName,
   unmarkEmptied,
 } from '../history/history.ts';
+import { lockGuard } from '../history/lock-sql.ts';
 import { selectAttempts, waitForAttempt, waitForLock } from '../apply/lock.ts';
 import type { Migration } from '../migration.ts';
 import { bootstrap, type DatabaseState, readStampInput, readRows, readState } from '../history/read.ts';

@@ -2,7 +2,7 @@ import { MpmError } from '../../errors.ts';
 import { type DatabaseTarget, withConnection } from '../../postgres/connect.ts';
 import { SESSION_SETTINGS } from '../../postgres/settings.ts';
 import { isServerError, isTransient } from '../../postgres/sqlstate.ts';
-import { planDown } from '../plan.ts';
+import { planDown } from '../plan-down.ts';
 import type { Migration, SqlScript } from '../migration.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { BEGIN, RESTORE, setTimeouts } from '../apply/batch.ts';

@@ -10,7 +10,6 @@ import {
   GUARD,
   guard,
   type HistoryTable,
-  lockGuard,
   type StampInput,
   SELECT_DATABASE,
   selectContents,
@@ -18,6 +17,7 @@ import {
   selectRows,
   tableName,
 } from './history.ts';
+import { lockGuard } from './lock-sql.ts';
 import type { Migration } from '../migration.ts';
 import type { Order } from '../source/name.ts';
 import { type Plan, type PlanOptions, planAfter, planUp } from '../plan.ts';

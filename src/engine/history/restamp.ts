@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
 import { isGuard, nobodyElse, unmoved } from './fence.ts';
-import { lockGuard, type StampInput } from './history.ts';
+import { type StampInput } from './history.ts';
+import { lockGuard } from './lock-sql.ts';
 import { requireWhole } from './lost.ts';
 import type { Script } from '../migration.ts';
 import { type DatabaseState, readStampInput, readState } from './read.ts';

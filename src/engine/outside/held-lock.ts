@@ -3,7 +3,8 @@ import { connect, type DatabaseTarget } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isServerError } from '../../postgres/sqlstate.ts';
 import { isGuard } from '../history/fence.ts';
-import { GUARD, type HistoryTable, lockAttempt, lockGuard, lockGuardShared } from '../history/history.ts';
+import { GUARD, type HistoryTable } from '../history/history.ts';
+import { lockAttempt, lockGuard, lockGuardShared } from '../history/lock-sql.ts';
 import { guardTrusted, isUntrusted, noteExamined, refuseUntrusted } from '../history/trust.ts';
 
 /** `locked`: another runner has it; `moved`: whose the history is changed, and it is to be looked at anew. */

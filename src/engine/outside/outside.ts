@@ -16,7 +16,8 @@ import { type Step, split } from '../sql/split.ts';
 import type { HistoryRow } from '../history/state.ts';
 import { remakeSession } from '../sql/session.ts';
 import { runSteps } from './steps.ts';
-import { type Application, fenceBehind, type Reversion, type EntryOutcome } from '../apply/transaction.ts';
+import { type Application, fenceBehind, type Reversion } from '../apply/transaction.ts';
+import { type EntryOutcome } from '../apply/outcomes.ts';
 import { type MigrationContext, RESTORE } from '../apply/batch.ts';
 
 /** How a migration is run outside a transaction. */

@@ -1,58 +1,18 @@
 import { MpmError } from '../../errors.ts';
 import type { Result } from '../../postgres/message.ts';
-import { databaseFields, isServerError, isTransient, SQLSTATE } from '../../postgres/sqlstate.ts';
-import { BEGIN, type MigrationContext, RESTORE, setTimeouts } from '../apply/batch.ts';
-import { BY_HAND, MOVES_DATABASE } from '../apply/failure.ts';
+import { SQLSTATE, isServerError, isTransient } from '../../postgres/sqlstate.ts';
+import { BEGIN, RESTORE, setTimeouts } from '../apply/batch.ts';
 import { behindCarried } from '../apply/carrier.ts';
 import { pause } from '../apply/lock.ts';
-import { addProgressColumns, GUARD, guard } from '../history/history.ts';
-import { ownTableHint } from '../history/own-table.ts';
-import type { ModuleScript, Script, SqlScript } from '../migration.ts';
+import { GUARD, addProgressColumns } from '../history/history.ts';
+import type { ModuleScript } from '../migration.ts';
 import { inModuleTurn } from '../module/module-process.ts';
-import { locate, locateInModule } from '../sql/locate.ts';
-import type { ConcurrentIndex } from '../sql/nature.ts';
-import { scan } from '../sql/scan.ts';
 import type { Step } from '../sql/split.ts';
-import { dropInvalidIndex, foundAt, hasInvalid, invalidIndex, lookFor } from './look-up.ts';
+import { dropInvalidIndex } from './look-up.ts';
 import { forgetAttempt, recordDone, recordProgress, recordStop } from './progress.ts';
-
-/** A script in work outside a transaction. */
-export interface StatementRun {
-  context: MigrationContext;
-  /** Of a step that fails for what passes by itself. */
-  retries: number;
-  name: string;
-  script: Script;
-  /** None of a module, which is one step by itself. */
-  steps: readonly Step[] | undefined;
-  /** How many steps an earlier attempt has done. */
-  done: number;
-  /** No earlier attempt has left anything: the session is as it came. */
-  isNew: boolean;
-  /** Nobody has tried it before: where nothing of it was kept, its row goes. */
-  isFirst: boolean;
-  reverting: boolean;
-  /** Its last record goes with the next message of the attempt. */
-  carries: boolean;
-  /** The statement that fails unless the history is what it is once this is claimed. */
-  expects: string;
-  /** Claims it. @param begun the number of the bare statement that comes first */
-  claim(begun: number | undefined): readonly string[];
-  /** Records its end. @param done how many statements the row says are done, and are */
-  finish(done: { was: number; now: number }): readonly string[];
-}
-
-/** How far a run has come. */
-interface Progress {
-  /** How many steps are done. */
-  done: number;
-  /** And in the history's row: that a bare one is done is recorded with what comes next. */
-  recorded: number;
-  /** What stands in front of the statement in its message. */
-  inFront: string;
-  /** How many statements of the message that failed were done. */
-  answered: number;
-}
+import { INVALID, InvalidIndex, type Recording, owedBy, record, recordOwed, recording } from './record.ts';
+import { type Progress, type StatementRun, doneOf, textOf } from './statement-run.ts';
+import { stopped } from './stopped.ts';
 
 /**
  * Claims a script, runs it from its first open step on, each step with the record of its progress, and leaves the session
@@ -105,7 +65,7 @@ export async function runSteps(run: StatementRun): Promise<'done' | 'moved'> {
 }
 
 /** Records the end by itself. */
-async function end(run: StatementRun, at: Progress, ending: Recording): Promise<void> {
+export async function end(run: StatementRun, at: Progress, ending: Recording): Promise<void> {
   const { connection } = run.context;
   try {
     await record(run, ending);
@@ -118,12 +78,8 @@ async function end(run: StatementRun, at: Progress, ending: Recording): Promise<
   }
 }
 
-function doneOf({ done, recorded }: Progress): { was: number; now: number } {
-  return { was: recorded, now: done };
-}
-
 /** @returns what the server said when it was claimed, with its first statement begun if that one is bare */
-async function claim(run: StatementRun): Promise<readonly Result[] | 'moved'> {
+export async function claim(run: StatementRun): Promise<readonly Result[] | 'moved'> {
   const { connection, history } = run.context;
   const step = run.steps?.[run.done];
   const isBare = step ? step.nature.bare : run.script.kind === 'module' && run.done === 0;
@@ -165,77 +121,6 @@ async function claimBehindCarried(run: StatementRun, claiming: Recording): Promi
     if (!connection.lost && connection.transaction !== 'idle') await connection.raw('rollback');
     throw error;
   }
-}
-
-/** A transaction that records, in one message. */
-interface Recording {
-  /** What comes first in it. */
-  front?: readonly string[];
-  /** Indexes: that of a statement that is done, which must be valid; that of one to come, which must not be there invalid. */
-  valid?: ConcurrentIndex | undefined;
-  coming?: ConcurrentIndex | undefined;
-  statements: readonly string[];
-  /** What comes last in it, for the session. */
-  sets?: readonly string[];
-}
-
-function recording({ context }: StatementRun, what: Recording): string {
-  const { front = [], valid, coming, statements, sets = [] } = what;
-  const indexes = [valid, coming].flatMap((index) => index ?? []);
-  const oidOf = (index: ConcurrentIndex) => foundAt(indexes.indexOf(index));
-  const tables = indexes.map(({ table }) => table);
-  return [
-    BEGIN,
-    ...front,
-    // What the migration set for its session says which relations it means; in the rest it is set aside.
-    ...(tables.length ? [lookFor(tables)] : []),
-    ...context.settings.closing,
-    ...(valid ? [guard(`not ${hasInvalid(oidOf(valid))}`, GUARD.invalid)] : []),
-    ...statements,
-    ...(coming ? [`select ${hasInvalid(oidOf(coming))} as ${INVALID}`] : []),
-    ...sets,
-    'commit',
-  ].join(';\n');
-}
-
-/** Says of a table that it has an invalid index. */
-const INVALID = 'mpm_migrate_invalid';
-
-/** @throws InvalidIndex */
-async function record(run: StatementRun, what: Recording): Promise<readonly Result[]> {
-  const { connection } = run.context;
-  const { valid } = what;
-  try {
-    const { results } = await connection.raw(recording(run, what));
-    return results;
-  } catch (error) {
-    if (!connection.lost) await connection.raw('rollback');
-    if (!valid || !isServerError(error) || !error.message.includes(GUARD.invalid)) throw error;
-  }
-  const invalid = await invalidIndex(connection, valid);
-  if (invalid !== undefined) throw new InvalidIndex(invalid);
-  // Another index of that table.
-  return record(run, { ...what, valid: undefined });
-}
-
-class InvalidIndex extends Error {
-  constructor(index: string) {
-    super(`index ${index} is invalid: an earlier CREATE INDEX CONCURRENTLY failed`);
-  }
-}
-
-/** What of the step that was done last is to be looked at when it is recorded. */
-function owedBy({ steps }: StatementRun, { done, recorded }: Progress): Pick<Recording, 'valid'> {
-  const trace = done > recorded ? steps?.[done - 1]?.nature.trace : undefined;
-  return trace?.kind === 'index' ? { valid: trace } : {};
-}
-
-/** Records what is done. */
-async function recordOwed(run: StatementRun, at: Progress): Promise<void> {
-  if (at.done === at.recorded) return;
-  const statements = [recordProgress(run.context.history, run.name, doneOf(at))];
-  await record(run, { ...owedBy(run, at), statements });
-  at.recorded = at.done;
 }
 
 /** What is recorded where it stopped; the error that says so. */
@@ -361,10 +246,6 @@ function timeoutsOf({ script: { options } }: StatementRun, { nature }: Step): st
   return [`set lock_timeout = ${lockTimeout}`, `set statement_timeout = ${statementTimeout}`];
 }
 
-function textOf({ script }: StatementRun, { start, end }: Step): string {
-  return (script as SqlScript).sql.slice(start, end);
-}
-
 /** What a step is sent behind. */
 function prefixOf({ context, script }: StatementRun): string {
   return `${setTimeouts(context.timeouts, script.options).join(';\n')};\n`;
@@ -381,82 +262,4 @@ async function untilHad(run: StatementRun, act: () => Promise<unknown>): Promise
       await pause(tried + 4);
     }
   }
-}
-
-function stopped(run: StatementRun, at: Progress, error: unknown, clean = false): MpmError {
-  const { steps, script } = run;
-  const step = steps?.[at.done];
-  const known = error instanceof MpmError ? error : undefined;
-  const excerpt = step
-    ? locateStep(run, step, at, error)
-    : script.kind === 'module'
-      ? (known?.excerpt ?? locateInModule(script, error))
-      : undefined;
-  const server = isServerError(error) ? error : undefined;
-  const place = step
-    ? `it stopped at statement ${at.done + 1} of ${steps?.length}`
-    : steps
-      ? 'it stopped behind its last statement'
-      : 'it stopped halfway';
-  const lost = run.context.connection.lost !== undefined;
-  const message = messageOf(error);
-  return new MpmError(
-    lost ? 'CONNECTION_LOST' : known?.code === 'INTERRUPTED' ? known.code : 'MIGRATION_FAILED',
-    lost ? `the connection was lost while ${run.name} ran: ${message}` : message,
-    {
-      migration: run.name,
-      // A retry by the lanes would be refused as interrupted: what is kept is resumed on request only.
-      cause: clean ? error : undefined,
-      aftermath: clean ? 'nothing was kept' : `${place}; earlier work was kept`,
-      ...hintOf(run, step, error, clean),
-      ...(excerpt && { excerpt }),
-      ...(server ? { database: databaseFields(server) } : known?.database && { database: known.database }),
-    },
-  );
-}
-
-/** What is to be done, and how it goes on; where nothing was kept, only what is not plain. */
-function hintOf(
-  run: StatementRun,
-  step: Step | undefined,
-  error: unknown,
-  clean: boolean,
-): { hint?: string } {
-  const { name, script, context } = run;
-  const command = `mpm-migrate resolve ${name} --tenant {tenant}`;
-  const server = isServerError(error) ? error : undefined;
-  const [move] = (step && MOVES_DATABASE.exec(textOf(run, step))) ?? [];
-  if (move && server?.code === SQLSTATE.objectInUse) {
-    return {
-      hint: `${BY_HAND}: ${move.replace(/\s+/g, ' ').trim()};\nThen go on after it: ${command} --skip`,
-    };
-  }
-  const own =
-    server && ownTableHint(context.history, server, script.kind === 'sql' ? script.text : undefined);
-  if (clean) return own === undefined ? {} : { hint: own };
-  const known = error instanceof MpmError ? error.hint : undefined;
-  return { hint: `${own ?? known ?? 'Fix the cause.'}\nThen resume: ${command} --retry` };
-}
-
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.includes(GUARD.moved)
-    ? 'the history was changed meanwhile: this attempt no longer holds it'
-    : message;
-}
-
-function locateStep(run: StatementRun, step: Step, { inFront, answered }: Progress, error: unknown) {
-  if (run.script.kind !== 'sql') return undefined;
-  const script: SqlScript = run.script;
-  const text = textOf(run, step);
-  const server = isServerError(error) ? error : undefined;
-  const within = { ...script, sql: text, start: script.start + step.start };
-
-  return locate(within, {
-    message: inFront + text,
-    prefix: inFront.length,
-    position: server?.position,
-    where: server?.where,
-    completed: step.isBlock ? Math.max(0, answered - scan(inFront).statements.length) : 0,
-  });
 }

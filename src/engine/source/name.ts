@@ -1,4 +1,3 @@
-import { MpmError } from '../../errors.ts';
 const EXTENSIONS = /\.(?:up\.sql|down\.sql|sql|d\.ts|ts|mts|cts|js|mjs|cjs)$/;
 
 /** A migration's file name taken apart. */
@@ -154,6 +153,7 @@ interface Parts {
 }
 
 const known = new Map<string, Parts>();
+
 const KNOWN_MOST = 20_000;
 
 /** A name taken apart; remembered, because each comparison of a sort asks for it. */
@@ -170,8 +170,10 @@ const FLYWAY = /^V(\d+(?:[._]\d+)*)__(.*)$/s;
 
 /** Year, month and day, with separators; whether the calendar has that day is not asked. */
 const DASHED = /^_?(\d{4})([-_.])(\d\d)\2(\d\d)(?!\d)/;
+
 /** The same without separators, and up to the millisecond. */
 const PLAIN = /^_?((?:19|20)(?:\d{6}|\d{10}|\d{12}|\d{15}))(?!\d)/;
+
 /** The time of day behind it: in one group, or in two or more of two digits each. */
 const TIME = /^[-_.T](\d{4,9}|\d\d(?:[-_.:]\d\d){1,2}(?:[-_.]\d{3,6})?)Z?(?![0-9A-Za-z])/;
 
@@ -277,32 +279,6 @@ function tokensOf(slug: string): readonly string[] {
 
 function isDigit(token: string): boolean {
   return token >= '0' && token < ':';
-}
-
-/**
- * The slug of a new migration: spaces become underscores.
- * @throws MpmError MIGRATION_NAME
- */
-export function slugOf(name: string): string {
-  const refuse = (why: string, hint: string) =>
-    new MpmError('MIGRATION_NAME', `${JSON.stringify(name)} can't be a migration's name: ${why}`, {
-      subject: name,
-      hint,
-    });
-  const slug = name.trim().replace(/\s+/g, '_');
-  const example = 'For example: mpm-migrate create add_meter_status';
-  if (slug === '') throw refuse('it is empty', example);
-  if (/[/\\]/.test(slug) || slug.includes('..')) {
-    throw refuse(
-      'it contains a path',
-      `Use only the name; --central and --tenant 42 choose the folder. ${example}`,
-    );
-  }
-  if (/\.(?:sql|[mc]?[jt]s)$/i.test(slug))
-    throw refuse('it has an extension', 'Omit it; --sql creates a SQL file.');
-  if (!/^[A-Za-z0-9_-]+$/.test(slug)) throw refuse('use only letters, digits, _, and -', example);
-  if (slug.length > 100) throw refuse('it is longer than 100 characters', 'Use a shorter name.');
-  return slug;
 }
 
 /** Names by their versions alone: 0 where these are equal. */

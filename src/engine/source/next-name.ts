@@ -1,5 +1,5 @@
 import { MpmError } from '../../errors.ts';
-import { compareNames, compareVersions, type Lead, leadOf, type Order, versionKey } from './name.ts';
+import { type Lead, type Order, compareNames, compareVersions, leadOf, versionKey } from './name.ts';
 
 /** What a new name goes by. */
 export interface NameSource {
@@ -85,4 +85,30 @@ function digitsOf(time: Date): string {
 function dated(lead: Lead, digits: string): Lead {
   let at = 0;
   return { ...lead, text: lead.text.replace(/\d/g, () => digits[at++] ?? '0') };
+}
+
+/**
+ * The slug of a new migration: spaces become underscores.
+ * @throws MpmError MIGRATION_NAME
+ */
+export function slugOf(name: string): string {
+  const refuse = (why: string, hint: string) =>
+    new MpmError('MIGRATION_NAME', `${JSON.stringify(name)} can't be a migration's name: ${why}`, {
+      subject: name,
+      hint,
+    });
+  const slug = name.trim().replace(/\s+/g, '_');
+  const example = 'For example: mpm-migrate create add_meter_status';
+  if (slug === '') throw refuse('it is empty', example);
+  if (/[/\\]/.test(slug) || slug.includes('..')) {
+    throw refuse(
+      'it contains a path',
+      `Use only the name; --central and --tenant 42 choose the folder. ${example}`,
+    );
+  }
+  if (/\.(?:sql|[mc]?[jt]s)$/i.test(slug))
+    throw refuse('it has an extension', 'Omit it; --sql creates a SQL file.');
+  if (!/^[A-Za-z0-9_-]+$/.test(slug)) throw refuse('use only letters, digits, _, and -', example);
+  if (slug.length > 100) throw refuse('it is longer than 100 characters', 'Use a shorter name.');
+  return slug;
 }

@@ -9,14 +9,13 @@ import {
   compareNames,
   type Naming,
   parseFileName,
-  slugOf,
   USUAL_NAMING,
   versionKey,
   versionOf,
 } from '../../engine/source/name.ts';
+import { slugOf, nextName } from '../../engine/source/next-name.ts';
 import { JOURNAL } from '../../engine/source/neighbours.ts';
 import { type NewFiles, newFilesIn, type Sections, textFor } from '../../engine/source/new-files.ts';
-import { nextName } from '../../engine/source/next-name.ts';
 import { MpmError } from '../../errors.ts';
 import { fill, readTemplate } from './init.ts';
 
