@@ -75,6 +75,22 @@ describe('status', () => {
     expect(await fleet.central('select count(*)::int as n from mpm_migrate.runs')).toEqual(runs);
   });
 
+  test('engine 26: works for a role that may not read the ledger', async () => {
+    const fleet = await makeFleet(databases, { count: 1 });
+    const role = `${databases.prefix}narrow`;
+    await databases.query(`create role ${role} login password 'secret'`);
+    await fleet.central(`grant usage on schema mpm_migrate to ${role};
+      grant select on all tables in schema public, mpm_migrate to ${role}; revoke all on mpm_migrate.runs from ${role}`);
+    onTestFinished(async () => {
+      await fleet.central(`drop owned by ${role}`);
+      await databases.query(`drop role ${role}`);
+    });
+    const { href } = Object.assign(new URL(fleet.config.central.url), { username: role, password: 'secret' });
+    const report = await status({ ...fleet.config, central: { url: href } }, { all: true });
+    expect(report.error).toBeUndefined();
+    expect(report.counts).toMatchObject({ total: 1, pending: 1 });
+  });
+
   test('of a single tenant the whole history is shown', async () => {
     const fleet = await makeFleet(databases, { count: 2 });
     await up({ ...fleet.config, actor: 'ci' }, { tenants: ['1'] }, { to: '1' });

@@ -89,7 +89,8 @@ export async function status(
       tellsBehind: true,
       passes: () => true,
       preflight: async ({ central }) => {
-        const last = await serialize(central, () => lastRun(central, 'verify'));
+        // Who may not read the ledger is told of the tenants all the same.
+        const last = await serialize(central, () => lastRun(central, 'verify')).catch(() => undefined);
         if (last) {
           const { number: run, selection: words, finishedAt, counts } = last;
           verified = { run, selection: words, finishedAt, counts };
