@@ -1,6 +1,6 @@
 import { MpmError } from '../../errors.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { isServerError, SQLSTATE } from '../../postgres/sqlstate.ts';
+import { firstRefused } from '../../postgres/only-parse.ts';
 import { type HistoryPosition, unmoved, unmovedBut } from '../history/fence.ts';
 import { lookUp } from './look-up.ts';
 import { type Migration, runnable, type Script } from '../migration.ts';
@@ -169,8 +169,7 @@ async function workOff(task: Task): Promise<EntryOutcome> {
 }
 
 /**
- * What our parser refuses is asked of the server before anything is run: in a transaction that has failed it only parses
- * (PostgreSQL manual, Appendix A: 42601, or 25P02 for what it would run).
+ * What our parser refuses is asked of the server before anything is run.
  * @throws MpmError MIGRATION_INVALID at the place of what the server refuses as well
  */
 async function requireStatements(
@@ -180,23 +179,9 @@ async function requireStatements(
 ): Promise<void> {
   const doubted = steps.filter(({ doubt }) => doubt);
   if (script.kind !== 'sql' || doubted.length === 0) return;
-  const codeOf = async (sql: string): Promise<string | undefined> => {
-    try {
-      await connection.raw(sql);
-      return undefined;
-    } catch (error) {
-      return isServerError(error) ? error.code : Promise.reject(error as Error);
-    }
-  };
-  await connection.raw('begin');
-  await codeOf('rollback to savepoint mpm_migrate');
-  try {
-    for (const { start, end, doubt } of doubted) {
-      if ((await codeOf(script.sql.slice(start, end))) !== SQLSTATE.inFailedTransaction) throw doubt;
-    }
-  } finally {
-    if (!connection.lost) await connection.raw('rollback');
-  }
+  const texts = doubted.map(({ start, end }) => script.sql.slice(start, end));
+  const refused = await firstRefused(connection, texts);
+  if (refused !== undefined) throw doubted[refused]?.doubt;
 }
 
 /** How many statements are done, from the row, and from the catalogs where the row does not know. */

@@ -36,7 +36,7 @@ export const IN_TRANSACTION: Nature = { bare: false, patient: false, trace: { ki
 const BARE: Nature = { ...IN_TRANSACTION, bare: true };
 const HARMLESS: Nature = { ...BARE, trace: { kind: 'harmless' } };
 const HARMLESS_IN_TRANSACTION: Nature = { ...HARMLESS, bare: false };
-const PATIENT: Nature = { ...HARMLESS, patient: true };
+export const PATIENT: Nature = { ...HARMLESS, patient: true };
 
 /**
  * What PostgreSQL refuses inside a transaction, as far as the parser sees it (engine 40). Of the rest the server says

@@ -3,6 +3,7 @@ import { MpmError } from '../../errors.ts';
 import { excerptAt, offsetOfPosition } from './locate.ts';
 import type { SqlScript } from '../migration.ts';
 import { IN_TRANSACTION, type Nature, natureByText, natureOf, type Node } from './nature.ts';
+import { plainConcurrent } from './plain-concurrent.ts';
 import { scan } from './scan.ts';
 import { type SessionEffect, sessionEffectOf } from './session.ts';
 
@@ -36,6 +37,26 @@ const LONGEST = 256 * 1024;
  * (engine 45). The parser is loaded only when it is needed.
  */
 export async function split(script: SqlScript): Promise<Step[]> {
+  return lone(script) ?? parsed(script);
+}
+
+/** The step of a script that is nothing but a plain CREATE or DROP INDEX CONCURRENTLY. */
+function lone({ sql, blocks }: SqlScript): Step[] | undefined {
+  if (sql.length > LONGEST) return undefined;
+  const { statements, problems } = scan(sql);
+  const [only, second] = statements;
+  if (!only || second || problems.length > 0 || blocks) return undefined;
+  const start = startOf(sql, 0);
+  const known = plainConcurrent(
+    sql.slice(only.start, only.end),
+    Buffer.byteLength(sql.slice(start, only.start)),
+  );
+  if (!known) return undefined;
+  const end = start + sql.slice(start, only.next > only.end ? only.next - 1 : sql.length).trimEnd().length;
+  return [{ start, end, hash: hashOf(sql.slice(start, end)), ...known }];
+}
+
+async function parsed(script: SqlScript): Promise<Step[]> {
   const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
   const { sql } = script;
@@ -115,19 +136,6 @@ function spanning(sql: string, first: Step, last: Step): Step {
 
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest().toString('hex', 0, 8);
-}
-
-/** Whether our parser takes the statements; an older server may take what it refuses (engine 62). */
-export async function parses(sql: string): Promise<boolean> {
-  if (sql.length > LONGEST) return true;
-  const { loadModule, parseSync } = await import('libpg-query');
-  await loadModule();
-  try {
-    parseSync(sql);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Where the statement behind `at` begins, with the comments in front of it. */

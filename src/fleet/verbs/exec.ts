@@ -1,12 +1,13 @@
 import type { Config } from '../../config/define.ts';
 import { requirePlainStatements } from '../../engine/sql/plain-statements.ts';
-import { parses } from '../../engine/sql/split.ts';
 import { runStatements } from '../../engine/statements.ts';
 import type { ResultTable } from '../../postgres/message.ts';
+import { firstRefused } from '../../postgres/only-parse.ts';
 import { SQLSTATE, sqlstateOf } from '../../postgres/sqlstate.ts';
 import { attemptOf, refOf, skipped } from '../attempt.ts';
 import type { RunReport, TenantRef } from '../report/report.ts';
 import { type Selection, requireSelection } from '../select.ts';
+import { serialize } from '../schedule/serialize.ts';
 import { type RunOptions, walk } from '../walk.ts';
 
 export interface ExecOptions extends RunOptions {
@@ -45,7 +46,7 @@ export async function exec(
   const { write = false, source = 'the statements', onRows, ...runOptions } = options;
   requireSelection(selection);
   requirePlainStatements(sql, source, { write });
-  const one = (await parses(sql)) ? undefined : new OneFirst();
+  let one: OneFirst | undefined;
   const gathered: TenantRows[] = [];
   const deliver = onRows ?? ((rows: TenantRows) => gathered.push(rows));
   const report = await walk(
@@ -54,6 +55,12 @@ export async function exec(
       name: 'exec',
       selection,
       recorded: write,
+      // Another version may take what the central server refuses.
+      preflight: async ({ central }) => {
+        const refused = await serialize(central, () => firstRefused(central.connection, [sql]));
+        one = refused === undefined ? undefined : new OneFirst();
+        return undefined;
+      },
       // Reading does no harm to one that is on hold.
       passes: ({ status }) => (status === 'hold' && !write) || undefined,
       visit: async ({ tenant, target, options: { signal, onWaiting, admit } }) => {
