@@ -122,18 +122,30 @@ function coarseKey(error: ErrorReport): string {
 /** A message without what differs from tenant to tenant: its own names, and numbers. */
 function normalised(message: string, { name, database, id }: TenantRef): string {
   const own = [database, name, id].filter((word) => /\D/.test(word)).sort((a, b) => b.length - a.length);
-  const withoutNames = own.reduce(
-    (text, word) => (text.includes(word) ? text.replaceAll(wholeWord(word), '…') : text),
-    message,
-  );
-  return withoutNames.replaceAll(/\d+/g, '#');
+  return own.reduce(withoutWord, message).replaceAll(/\d+/g, '#');
 }
 
 /** A tenant called "a" must not take the letter out of every word. */
-function wholeWord(word: string): RegExp {
-  const escaped = word.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
-  return new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'gu');
+function withoutWord(text: string, word: string): string {
+  let result = '';
+  let behind = 0;
+  let at = text.indexOf(word);
+  while (at >= 0) {
+    const end = at + word.length;
+    const isWhole =
+      !ENDS_IN_WORD.test(text.slice(Math.max(0, at - 2), at)) &&
+      !BEGINS_IN_WORD.test(text.slice(end, end + 2));
+    if (isWhole) {
+      result += `${text.slice(behind, at)}…`;
+      behind = end;
+    }
+    at = text.indexOf(word, isWhole ? end : at + 1);
+  }
+  return result + text.slice(behind);
 }
+
+const ENDS_IN_WORD = /[\p{L}\p{N}_]$/u;
+const BEGINS_IN_WORD = /^[\p{L}\p{N}_]/u;
 
 /** Counts a text; one that would be the 101st of its kind is counted with the rest. */
 function increase(counts: Map<string, number>, text: string): void {
