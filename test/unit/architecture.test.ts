@@ -13,7 +13,7 @@ const DOORS: Record<string, string[]> = {
   cosmiconfig: ['config/load.ts'],
   zod: ['config/'],
   umzug: ['engine/apply/attempt.ts'],
-  'libpg-query': ['engine/sql/split.ts'],
+  'libpg-query': ['engine/sql/parse.ts'],
   pg: ['postgres/', 'sessions/'],
   'pg-connection-string': ['postgres/'],
   kysely: ['postgres/', 'engine/module/'],
