@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { centralUp } from '../../src/central/schema/up.ts';
 import type { Config } from '../../src/config/define.ts';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { fillPool } from '../../src/tenants/create/pool.ts';
 import { provision, resumeProvision } from '../../src/tenants/create/provision.ts';
 import { configOf, type TestConfig } from '../helpers/central.ts';
@@ -15,6 +14,7 @@ import { type CliResult, cli, startCli } from '../helpers/cli.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { historyOf, rowsIn } from '../helpers/engine.ts';
 import { startProxy } from '../helpers/proxy.ts';
+import { startServer } from '../helpers/server.ts';
 
 withDatabases();
 
@@ -46,7 +46,7 @@ interface Place {
 }
 
 async function place(settings: Record<string, string> = {}): Promise<Place> {
-  const server = await startEmbedded({ settings: { max_connections: '200', ...settings } });
+  const server = await startServer({ settings: { max_connections: '200', ...settings } });
   onTestFinished(() => server.stop());
   const cwd = await mkdtemp(path.join(tmpdir(), 'mpm-creation-'));
   onTestFinished(() => rm(cwd, { recursive: true, force: true }));

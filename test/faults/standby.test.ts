@@ -3,10 +3,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { centralUp } from '../../src/central/schema/up.ts';
 import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { configOf } from '../helpers/central.ts';
 import { folderOf, withFolders } from '../helpers/engine.ts';
+import { startServer } from '../helpers/server.ts';
 import { startStandby } from '../helpers/standby.ts';
 
 withFolders();
@@ -14,7 +14,7 @@ withFolders();
 test.skipIf(!existsSync('/proc/self/cmdline'))(
   'fleet 26, engine 49: a hot standby is told from its original, and takes nothing that is to be written',
   async () => {
-    const primary = await startEmbedded();
+    const primary = await startServer();
     onTestFinished(() => primary.stop());
     const central = new URL(primary.url);
     central.pathname = '/central';

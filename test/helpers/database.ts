@@ -70,7 +70,8 @@ export function withDatabases(): TestDatabases {
     number += 1;
     const name = `${prefix}${number}_${label}`.slice(0, 63);
     const from = template === undefined ? '' : ` template ${pg.escapeIdentifier(template)}`;
-    await query(`create database ${pg.escapeIdentifier(name)}${from}`);
+    // A copy of files: written through the log, it takes three times as long.
+    await query(`create database ${pg.escapeIdentifier(name)}${from} strategy file_copy`);
     return adopt(name);
   };
 

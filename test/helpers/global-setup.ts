@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import type { EmbeddedServer } from '../../src/postgres/embedded/embedded.ts';
+import { cheapLogins, startServer } from './server.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -26,10 +26,9 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     project.provide('testServer', given);
     return undefined;
   }
-  const bin = process.env['MPM_TEST_SERVER_BIN'];
   const settings = { max_connections: '200', max_prepared_transactions: '8' };
   const shared = (place.mpmTestServer ??= {
-    server: startEmbedded({ settings, ...(bin ? { bin } : {}) }),
+    server: start(settings),
     users: 0,
   });
   shared.users += 1;
@@ -40,4 +39,10 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     place.mpmTestServer = undefined;
     await (await shared.server).stop();
   };
+}
+
+async function start(settings: Record<string, string>): Promise<EmbeddedServer> {
+  const server = await startServer({ settings });
+  await cheapLogins(server.url);
+  return server;
 }

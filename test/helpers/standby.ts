@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import type { EmbeddedServer } from '../../src/postgres/embedded/embedded.ts';
+import { startServer } from './server.ts';
 
 const run = promisify(execFile);
 
 /** A hot standby of a server, from a copy of its files; it follows nobody. The server is stopped and started for it. */
 export async function startStandby(of: EmbeddedServer): Promise<EmbeddedServer> {
-  const standby = await startEmbedded();
+  const standby = await startServer();
   try {
     const [start, startStandby] = [await stop(of), await stop(standby)];
     const data = join(standby.dir, 'data');

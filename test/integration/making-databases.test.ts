@@ -5,7 +5,6 @@ import type { Config } from '../../src/config/define.ts';
 import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import { localeClause } from '../../src/postgres/database.ts';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { drainPool, fillPool } from '../../src/tenants/create/pool.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { listTemplates } from '../../src/tenants/create/template.ts';
@@ -13,6 +12,7 @@ import { withServer } from '../../src/tenants/server.ts';
 import { configOf, identified } from '../helpers/central.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { folderOf, historyOf, rowsIn, withFolders } from '../helpers/engine.ts';
+import { startServer } from '../helpers/server.ts';
 
 const databases = withDatabases();
 withFolders();
@@ -149,7 +149,7 @@ test('fleet 46: databases of the pool that the server no longer takes are not ha
 });
 
 test('fleet 46: a session in template1 keeps nobody from making databases, which have the encoding and the locale of template1', async () => {
-  await using server = await startEmbedded();
+  await using server = await startServer();
   const of = (database: string): string => server.url.replace(/\/postgres$/, `/${database}`);
   await rowsIn(server.url, 'alter database template1 is_template false');
   await rowsIn(server.url, 'drop database template1');

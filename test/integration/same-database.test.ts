@@ -8,9 +8,9 @@ import { clone } from '../../src/tenants/clone.ts';
 import { drop } from '../../src/tenants/drop.ts';
 import { move } from '../../src/tenants/move/move.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
+import { startServer } from '../helpers/server.ts';
 
 const databases = withDatabases();
 
@@ -118,7 +118,7 @@ test('fleet 26: nobody adopts, clones or creates a database that another tenant 
 });
 
 test('fleet 26: a server that cannot be asked holds back only its database names; one that is another does not', async () => {
-  await using other = await startEmbedded();
+  await using other = await startServer();
   const { config, shared, central, tenants } = await twoNames();
   const away: Config = {
     ...config,

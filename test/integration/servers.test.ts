@@ -4,17 +4,17 @@ import type { RunEvent } from '../../src/fleet/events.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import { type EmbeddedServer, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import type { EmbeddedServer } from '../../src/postgres/embedded/embedded.ts';
 import { withDatabases } from '../helpers/database.ts';
 import { addTenants, makeFleet, type TestFleet } from '../helpers/fleet.ts';
+import { startServer } from '../helpers/server.ts';
 
 const databases = withDatabases();
 let small: EmbeddedServer;
 
 beforeAll(async () => {
-  const bin = process.env['MPM_TEST_SERVER_BIN'];
   const settings = { max_connections: '8', superuser_reserved_connections: '0' };
-  small = await startEmbedded({ settings, ...(bin ? { bin } : {}) });
+  small = await startServer({ settings });
 }, 90_000);
 afterAll(() => small.stop());
 
