@@ -18,6 +18,7 @@ const DOCUMENTS = {
   'plan-report': 'PlanReport',
   'exec-report': 'ExecReport',
   'gate-report': 'GateReport',
+  'adopt-report': 'AdoptReport',
   'verify-report': 'VerifyReport',
   'run-event': 'RunEvent',
 };

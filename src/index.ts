@@ -80,6 +80,10 @@ export type { ProvisionOptions, ProvisionReport } from './tenants/create/creatio
 export type { ProvisionInput } from './tenants/create/provision.ts';
 export type { Finding } from './fleet/doctor/findings.ts';
 export type { DoctorReport } from './fleet/doctor/doctor.ts';
+export type { AdoptTenantsInput, AdoptTenantsOptions } from './fleet/verbs/adopt.ts';
+export type { DatabaseNames } from './fleet/verbs/adopt-names.ts';
+export type { AdoptedDatabase, AdoptReport } from './fleet/report/adopt-report.ts';
+export type { DatabaseContents } from './tenants/adoptable.ts';
 export type { AdoptInput } from './tenants/adopt.ts';
 export type { TenantChange } from './tenants/change.ts';
 export type { CloneInput } from './tenants/clone.ts';

@@ -23,15 +23,25 @@ export async function openStatements({
       hint: "For example: --sql 'select count(*) from meters'",
     });
   }
-  if (file === '-') {
-    const sql = utf8Of(await buffer(process.stdin), undefined, { name: 'stdin', code: 'USAGE' });
-    return { sql, source: 'stdin' };
-  }
+  return { sql: await textOf(file, '--file'), source: file === '-' ? 'stdin' : file };
+}
+
+/** The lines of a file that say something; `-` is stdin. */
+export async function namesIn(file: string): Promise<string[]> {
+  const text = await textOf(file, '--list');
+  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+}
+
+/** What a flag's file holds; `-` is stdin. @throws MpmError USAGE */
+async function textOf(file: string, flag: string): Promise<string> {
+  if (file === '-') return utf8Of(await buffer(process.stdin), undefined, { name: 'stdin', code: 'USAGE' });
   const content = await readFile(file).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message.replace(/, open .*/, '') : String(error);
-    throw new MpmError('USAGE', `--file ${file} cannot be read: ${reason}`, { hint: 'Nothing was started.' });
+    throw new MpmError('USAGE', `${flag} ${file} cannot be read: ${reason}`, {
+      hint: 'Nothing was started.',
+    });
   });
-  return { sql: utf8Of(content, file, { name: `--file ${file}`, code: 'USAGE' }), source: file };
+  return utf8Of(content, file, { name: `${flag} ${file}`, code: 'USAGE' });
 }
 
 /** Prints rows as they come on the stdout of this moment; slower readers hold the lanes. */

@@ -1,4 +1,5 @@
 import { EXIT, worstExit } from '../errors.ts';
+import type { AdoptReport } from '../fleet/report/adopt-report.ts';
 import type { EditReport } from '../fleet/report/edit-report.ts';
 import type { GateReport } from '../fleet/report/gate-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
@@ -70,5 +71,14 @@ export function editExitCode({ counts, interrupted, error, unmet }: EditReport):
     [EXIT.tenantsFailed]: counts.failed > 0,
     [EXIT.busy]: counts.busy > 0,
     [EXIT.found]: unmet !== undefined,
+  });
+}
+
+/** The exit code of `tenant adopt` with many databases; one that is left out is no failure. */
+export function adoptExitCode({ counts, interrupted, error }: AdoptReport): number {
+  return worstExit({
+    [EXIT.interrupted]: interrupted,
+    [EXIT.failed]: error !== undefined,
+    [EXIT.tenantsFailed]: counts.failed > 0,
   });
 }

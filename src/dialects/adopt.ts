@@ -70,6 +70,11 @@ function inAnotherOrder(tool: ToolName, order: Order, { first, second, was }: Co
   );
 }
 
+/** Whether any of what the other tool applied is one of these files. */
+export function isAdoptable(migrations: readonly Migration[], applied: readonly AppliedElsewhere[]): boolean {
+  return applied.some((entry) => matching(migrations, entry) !== undefined);
+}
+
 /** The files that an entry means; undefined when there is none where there must be one. */
 function matching(
   migrations: readonly Migration[],

@@ -145,6 +145,11 @@ export const TOOL_NAMES = [
 
 export type ToolName = (typeof TOOL_NAMES)[number];
 
+/** What a tool calls its table where nobody said otherwise. */
+export function tableOf(name: ToolName): string {
+  return TOOLS[name].table;
+}
+
 const MOST_BYTES = 16 * 1024 * 1024;
 
 /**

@@ -20,6 +20,7 @@ import { drop, type DropOptions } from '../tenants/drop.ts';
 import { move, type MoveInput } from '../tenants/move/move.ts';
 import { type DoctorReport, doctor } from './doctor/doctor.ts';
 import { type OnEvent, guardEvents } from './events.ts';
+import type { AdoptReport } from './report/adopt-report.ts';
 import type { EditReport } from './report/edit-report.ts';
 import type { GateReport } from './report/gate-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
@@ -27,6 +28,7 @@ import type { RunReport } from './report/report.ts';
 import type { StatusReport } from './report/status-report.ts';
 import type { VerifyReport } from './report/verify-report.ts';
 import type { Selection } from './select.ts';
+import { type AdoptTenantsInput, type AdoptTenantsOptions, adoptTenants } from './verbs/adopt.ts';
 import { type BaselineOptions, baseline } from './verbs/baseline.ts';
 import { type DownOptions, down } from './verbs/down.ts';
 import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
@@ -186,6 +188,14 @@ export class Fleet implements AsyncDisposable {
   /** Registers a database that exists. @throws MpmError DATABASE_MISSING, DATABASE_EXISTS, TENANT_EXISTS, … */
   adopt(input: AdoptInput, options: ChangeOptions = {}): Promise<TenantChange> {
     return this.#run(options, (rest) => adoptDatabase(this.#config, input, rest));
+  }
+
+  /**
+   * Registers many databases that exist; only shows what it would do without `write`.
+   * @throws MpmError USAGE, UNKNOWN_SERVER; as {@link up} for files
+   */
+  adoptTenants(input: AdoptTenantsInput, options: AdoptTenantsOptions = {}): Promise<AdoptReport> {
+    return this.#run(options, (rest) => adoptTenants(this.#config, input, rest));
   }
 
   /** Creates a tenant with a copy of another one's database. Throws as {@link provision}, and DATABASE_IN_USE. */

@@ -59,7 +59,7 @@ export async function refuseNamesakes(
  * The one of these tenants whose database is this one; undefined when it is nobody's.
  * @throws MpmError when one of them cannot be asked
  */
-async function findSharing(
+export async function findSharing(
   config: Config,
   { server, database }: Location,
   namesakes: readonly Namesake[],

@@ -10,6 +10,7 @@ const TALL: Record<string, number> = {
   repair: 32,
   exec: 28,
   plan: 28,
+  'tenant adopt': 31,
   'tenant create': 28,
   'tenant move': 28,
 };

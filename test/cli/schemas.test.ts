@@ -38,7 +38,7 @@ test('what commands print with --json, and write with --events and --report, is 
     const { stdout } = await cli([...args, '--json'], { cwd: fleet.config.root });
     return JSON.parse(stdout);
   };
-  const [run, status, plan, exec, verify, gate, event] = await Promise.all(
+  const [run, status, plan, exec, verify, gate, adopt, event] = await Promise.all(
     [
       'run-report',
       'status-report',
@@ -46,6 +46,7 @@ test('what commands print with --json, and write with --events and --report, is 
       'exec-report',
       'verify-report',
       'gate-report',
+      'adopt-report',
       'run-event',
     ].map(validator),
   );
@@ -73,6 +74,8 @@ test('what commands print with --json, and write with --events and --report, is 
   expect(verify?.(await json('verify', '--all'))).toBeNull();
   await fleet.of(fleet.tenants[1], 'alter table meters add note text');
   expect(status?.(await json('status', '--all'))).toBeNull();
+  const list = ['--databases', `${databases.prefix}*`, '--also', 'empty'];
+  expect(adopt?.(await json('tenant', 'adopt', ...list))).toBeNull();
   expect(run?.(await json('down', '--tenant', '2'))).toBeNull();
   expect(exec?.(await json('exec', '--all', '--sql', 'select id, note from meters'))).toBeNull();
 });

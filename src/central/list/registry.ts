@@ -210,3 +210,19 @@ where t.database = $1 and t.server <> $2 and t.id::text <> $3 order by t.id`,
     throw await listingError(error, listing);
   }
 }
+
+/** Those of these databases that tenants have already, on any server. @throws MpmError CENTRAL_INVALID */
+export async function findRegistered(
+  listing: Listing,
+  databases: readonly string[],
+): Promise<(Namesake & Pick<Tenant, 'database'>)[]> {
+  try {
+    return await listing.connection.application.prepared<Namesake & Pick<Tenant, 'database'>>(
+      `select t.id::text as id, coalesce(t.name, '') as name, t.server, t.database from ${listingOf(listing.config.tenants)} t
+where t.database = any($1) order by t.id`,
+      [databases],
+    );
+  } catch (error) {
+    throw await listingError(error, listing);
+  }
+}

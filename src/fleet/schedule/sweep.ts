@@ -95,7 +95,8 @@ async function* from(tenants: readonly Tenant[]): AsyncGenerator<Tenant> {
   yield* tenants;
 }
 
-async function concurrencyOf(
+/** How many lanes a server gets: as given, or by the connections that it has free. */
+export async function concurrencyOf(
   config: Config,
   { server: name, count }: Survey['servers'][number],
   concurrency: number | undefined,

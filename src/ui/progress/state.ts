@@ -148,6 +148,7 @@ const DOING: Record<string, [now: string, then: string]> = {
   baseline: ['Recording', 'Recorded'],
   resolve: ['Resolving', 'Resolved'],
   sync: ['Copying to', 'Copied to'],
+  adopt: ['Looking into', 'Looked into'],
   'plugin install': ['Installing', 'Installed'],
   'plugin uninstall': ['Uninstalling', 'Uninstalled'],
 };

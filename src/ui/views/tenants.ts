@@ -3,7 +3,7 @@ import { idWord } from '../../shell-word.ts';
 import type { TenantChange } from '../../tenants/change.ts';
 import type { ProvisionReport } from '../../tenants/create/creation.ts';
 import type { TenantDetails } from '../../tenants/show.ts';
-import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
+import { bytesOf, count, duration, nameList, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView } from './error.ts';
 
@@ -69,12 +69,6 @@ function historyRows({
     ['at', head ? `${oneLine(head)}  (${plural(applied, 'migration')}${from})` : 'no migrations'],
     ['pending', behind],
   ];
-}
-
-function bytesOf(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const step = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(1024)));
-  return `${(bytes / 1024 ** step).toFixed(step > 1 ? 1 : 0)} ${units[step]}`;
 }
 
 /** A tenant that was just made ready. */
