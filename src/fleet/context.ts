@@ -1,4 +1,5 @@
 import type { Central } from '../central/central.ts';
+import type { PastTimes } from '../central/past-times.ts';
 import type { Config } from '../config/define.ts';
 import type { ModuleWatch } from '../engine/module/module-process.ts';
 import type { ReportBuilder } from './report/collect.ts';
@@ -14,6 +15,8 @@ export interface WalkContext {
   /** The run's number as the history and application_name carry it. */
   run: string;
   tenants: Survey;
+  /** Of a verb that begins with those that took long, where some did. */
+  past: PastTimes | undefined;
   signal?: AbortSignal | undefined;
   cancel?: AbortSignal | undefined;
   views: ServerViews;

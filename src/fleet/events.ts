@@ -11,8 +11,16 @@ export type RunEvent =
       selection: string;
       /** Only tenants with something to do are selected: of the others nothing is reported. */
       behind?: true;
+      /** Where some are known to take long: ms of each server's tenants, one after the other. */
+      expectedMs?: Record<string, number>;
     }
-  | { type: 'tenant-started'; at: number; tenant: TenantRef }
+  | {
+      type: 'tenant-started';
+      at: number;
+      tenant: TenantRef;
+      /** As long as it took the last time, or one like it, in ms; where some are known to take long. */
+      expectedMs?: number;
+    }
   | {
       type: 'migration-started';
       at: number;

@@ -2,6 +2,7 @@ import { setImmediate as soon } from 'node:timers/promises';
 import { withCentral } from '../central/central.ts';
 import { HEARTBEAT, beatShard } from '../central/shards.ts';
 import { activeRuns, beat, recordTenants } from '../central/runs.ts';
+import { pastTimes } from '../central/past-times.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import type { Config } from '../config/define.ts';
 import { asMpmError, errorReport } from '../errors.ts';
@@ -24,7 +25,7 @@ import {
   selectsByName,
 } from './select.ts';
 import { ServerViews } from './schedule/server-view.ts';
-import { type Survey, type SweepOptions, survey, sweep } from './schedule/sweep.ts';
+import { expectedTimes, type Survey, type SweepOptions, survey, sweep, timeOf } from './schedule/sweep.ts';
 import { serialize } from './schedule/serialize.ts';
 import { unmetBy } from './unmet.ts';
 import { visit, type TenantVerb } from './visit.ts';
@@ -55,6 +56,8 @@ export interface Verb<D = unknown> extends TenantVerb<D> {
   tellsBehind?: boolean;
   /** In `canary` and the waves of the configuration; these not where tenants are named. */
   inWaves?: boolean;
+  /** Tenants that took long the last time are begun first, within a wave and on each server. */
+  longestFirst?: boolean;
   /** Looks at the whole selection before anything is done to it; a text: why nothing is done to anybody. */
   preflight?: ((context: WalkContext) => Promise<Preflight | undefined>) | undefined;
 }
@@ -82,6 +85,9 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
   return withCentral(config, async (central) => {
     const tenants = await survey(central, selection, failedOf);
     const views = new ServerViews(central);
+    const past =
+      verb.longestFirst && tenants.total > 1 ? await pastTimes(central, name, tenants.total) : undefined;
+    const expectedMs = past && (await expectedTimes(central, tenants, past));
     const head = {
       verb: name,
       selection: describeSelection(selection),
@@ -121,6 +127,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       config: central.config,
       run: String(run ?? name),
       tenants,
+      past,
       signal,
       cancel,
       views,
@@ -149,7 +156,15 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
 
     const { selection: words } = head;
     const behind = selection.behind ? { behind: true as const } : {};
-    tell({ type: 'run-started', run, verb: name, total: tenants.total, selection: words, ...behind });
+    tell({
+      type: 'run-started',
+      run,
+      verb: name,
+      total: tenants.total,
+      selection: words,
+      ...behind,
+      ...(expectedMs && { expectedMs }),
+    });
     // Who else is at it (fleet 10) is worth a notice and not a wait: the first tenants are begun before.
     const tellOthers = async (own: number): Promise<void> => {
       await soon();
@@ -213,7 +228,7 @@ async function runTenants<D>(
   stop: Preflight | undefined,
   options: RunOptions,
 ): Promise<void> {
-  const { central, views } = context;
+  const { central, views, past } = context;
   const end = async (tenant: Tenant, attempt: TenantAttempt<D>, attempts: number): Promise<void> => {
     if (stop?.reported.has(tenant.id)) return;
     if (verb.tellsBehind && attempt.lacksCore) context.report.behind.add(attempt.tenant ?? tenant);
@@ -233,7 +248,7 @@ async function runTenants<D>(
   await sweep<D>(
     central,
     tenants,
-    { ...options, views, sift: verb.known && sift },
+    { ...options, views, past, sift: verb.known && sift },
     {
       attempt: (tenant, before) => (stop ? Promise.resolve(skipped(stop.reason)) : attempt(tenant, before)),
       onRetry: (tenant, { error }, retryInMs) => {
@@ -247,7 +262,11 @@ async function runTenants<D>(
 
   async function attempt(tenant: Tenant, before: TenantAttempt<D> | undefined): Promise<TenantAttempt<D>> {
     const started = Date.now();
-    context.tell({ type: 'tenant-started', tenant: refOf(tenant) });
+    context.tell({
+      type: 'tenant-started',
+      tenant: refOf(tenant),
+      ...(past && { expectedMs: timeOf(past, tenant) }),
+    });
     const now = mergeAttempts(before, await visit(tenant, context, verb, before));
     return { ...now, durationMs: (before?.durationMs ?? 0) + Date.now() - started };
   }

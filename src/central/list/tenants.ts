@@ -18,9 +18,10 @@ interface Row extends Omit<Tenant, 'database' | 'reason' | 'clash' | 'labels' | 
   plugins: unknown;
 }
 
-/** Of one server, so many at a time. */
+/** Of one server, or of these ids alone; so many at a time. */
 export interface Paging {
   server?: string;
+  ids?: readonly string[];
   pageSize?: number;
 }
 
@@ -41,7 +42,7 @@ export async function* streamTenants(listing: Listing, filter: TenantFilter): As
 export function pagesOfTenants(
   listing: Listing,
   filter: TenantFilter,
-  { server, pageSize = PAGE }: Paging = {},
+  { server, ids, pageSize = PAGE }: Paging = {},
 ): () => Promise<Tenant[] | undefined> {
   let once: { filters: TenantFilter[]; clashes: Clashes } | undefined;
   let after: string | undefined;
@@ -49,7 +50,11 @@ export function pagesOfTenants(
   return async () => {
     if (ended) return undefined;
     once ??= {
-      filters: [await resolveFilter(listing, filter), ...(server === undefined ? [] : [{ server }])],
+      filters: [
+        await resolveFilter(listing, filter),
+        ...(server === undefined ? [] : [{ server }]),
+        ...(ids === undefined ? [] : [{ ids }]),
+      ],
       clashes: await findClashes(listing),
     };
     const { filters, clashes } = once;

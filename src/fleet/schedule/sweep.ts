@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Central } from '../../central/central.ts';
 import type { TenantFilter } from '../../central/list/filter.ts';
-import { countTenants, pagesOfTenants } from '../../central/list/tenants.ts';
+import { countTenants, pagesOfTenants, type Paging } from '../../central/list/tenants.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
+import type { PastTimes } from '../../central/past-times.ts';
 import type { Config } from '../../config/define.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
 import { type LaneHandler, runLanes } from './lanes.ts';
@@ -53,6 +54,8 @@ export async function sweep<D>(
   { filter, servers, total }: Survey,
   options: SweepOptions & {
     views?: ServerViews | undefined;
+    /** Those that took long are begun first (confidence 5). */
+    past?: PastTimes | undefined;
     /** Settles those that need no attempt; the others go through the lanes. */
     sift?: ((page: readonly Tenant[]) => Promise<readonly Tenant[]>) | undefined;
   },
@@ -71,7 +74,7 @@ export async function sweep<D>(
     name: server,
     tenants: streamSerialized(
       central,
-      once(pagesOfTenants(central, filter, { server, pageSize })),
+      once(longestFirst(central, filter, { server, pageSize }, options.past)),
       options.sift,
     ),
     concurrency: Math.min(count, await concurrencyOf(config, { server, count }, options.concurrency, views)),
@@ -89,6 +92,43 @@ export async function sweep<D>(
     maxFailures,
     stopped,
   });
+}
+
+/** Pages of tenants, of which the first one holds those that took long. */
+function longestFirst(
+  central: Central,
+  filter: TenantFilter,
+  paging: Paging,
+  past: PastTimes | undefined,
+): () => Promise<Tenant[] | undefined> {
+  const next = pagesOfTenants(central, filter, paging);
+  let first = past && [...past.longest.keys()];
+  return async () => {
+    if (!past || !first) return next();
+    const page = await pagesOfTenants(central, filter, { ...paging, ids: first, pageSize: first.length })();
+    first = undefined;
+    return page?.sort((a, b) => timeOf(past, b) - timeOf(past, a));
+  };
+}
+
+/** Ms that a tenant will take, as far as is known. */
+export function timeOf({ longest, typical }: PastTimes, { id }: Pick<Tenant, 'id'>): number {
+  return longest.get(id) ?? typical;
+}
+
+/** Ms of each server's tenants, one after the other. */
+export async function expectedTimes(
+  central: Central,
+  { filter, servers }: Survey,
+  past: PastTimes,
+): Promise<Record<string, number>> {
+  const ids = [...past.longest.keys()];
+  const sums = new Map(servers.map(({ server, count }) => [server, count * past.typical]));
+  const long = (await pagesOfTenants(central, filter, { ids, pageSize: ids.length })()) ?? [];
+  for (const tenant of long) {
+    sums.set(tenant.server, (sums.get(tenant.server) ?? 0) + timeOf(past, tenant) - past.typical);
+  }
+  return Object.fromEntries(sums);
 }
 
 async function* from(tenants: readonly Tenant[]): AsyncGenerator<Tenant> {

@@ -52,6 +52,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
       takesBehind: true,
       tellsBehind: true,
       inWaves: true,
+      longestFirst: true,
       known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
       preflight: strict ? (context) => inspectFirst(context, work, runOptions) : undefined,
     },

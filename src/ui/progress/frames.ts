@@ -2,7 +2,7 @@ import { Canvas } from './canvas.ts';
 import { oneLine } from '../format.ts';
 import { frame } from './frame.ts';
 import { waveLine } from './lines.ts';
-import { Eta, ProgressState, type Progress, type ProgressOptions } from './state.ts';
+import { Eta, ProgressState, timeLeft, type Progress, type ProgressOptions } from './state.ts';
 
 /** A run that ends sooner paints nothing, and does not load what paints. */
 const QUIET_MS = 150;
@@ -27,10 +27,8 @@ export function startFrames(options: ProgressOptions): Progress {
 
   const nextFrame = () => {
     const at = now() - started;
-    const { done, total } = state;
-    eta.note(at, done);
-    const left =
-      total === null || state.stopping ? undefined : eta.left({ at, done, total, running: state.lanes.size });
+    eta.note(at, state.done);
+    const left = timeLeft(state, eta, at);
     const { columns = 80, rows = 24 } = stream;
     return frame(state, theme, { columns, rows, now: at, left, tick: tick++ });
   };

@@ -8,6 +8,7 @@ import {
   ProgressState,
   type Progress,
   type ProgressOptions,
+  timeLeft,
 } from './state.ts';
 
 /** So many tenants that fail the same way are named as they fail; the others are counted. */
@@ -29,8 +30,7 @@ export function startLines({ write, theme, failureKey, clock: now }: ProgressOpt
   const beat = () => {
     const at = now() - started;
     const { done, total, failed } = state;
-    const left =
-      total === null || state.stopping ? undefined : eta.left({ at, done, total, running: state.lanes.size });
+    const left = timeLeft(state, eta, at);
     const share = total
       ? `${count(done)}/${count(total)} (${Math.floor((done / total) * 100)}%)`
       : `${count(done)} done`;

@@ -4,6 +4,7 @@ import type { TenantRef, TenantResult } from '../../fleet/report/report.ts';
 import { oneLine, widthOf } from '../format.ts';
 import type { DisplayEnvironment, Theme } from '../theme.ts';
 import { tenantName } from '../views/tenant.ts';
+import { ExpectedWork } from './expected.ts';
 
 /** A tenant in work. Times in ms since the run's start. */
 export interface Lane {
@@ -41,6 +42,8 @@ export class ProgressState {
   widestName = 0;
   stopping = false;
   finished = false;
+  /** Of a run whose tenants are known to be uneven. */
+  expected: ExpectedWork | undefined;
   readonly lanes = new Map<string, Lane>();
   readonly failures = new Map<string, FailureLine>();
   readonly #retrying = new Set<string>();
@@ -52,12 +55,14 @@ export class ProgressState {
 
   /** Takes an event in; returns the failure when it is one. */
   take(event: RunEvent): FailureLine | undefined {
+    this.expected?.take(event);
     switch (event.type) {
       case 'run-started':
         this.verb = event.verb;
         this.selection = event.selection;
         this.run = event.run;
         this.total = event.total;
+        if (event.expectedMs) this.expected = new ExpectedWork(event.expectedMs);
         return undefined;
       case 'tenant-started':
         this.#start(event.tenant, event.at);
@@ -166,6 +171,8 @@ export function doing({
 
 /** How often the number of finished tenants is noted, and for how many ms back a rate is taken. */
 const STEP = 250;
+/** Ms at the start in which nothing is said. */
+const SILENT = 2_000;
 const SHORTEST_WINDOW = 5_000;
 const LONGEST_WINDOW = 60_000;
 
@@ -191,12 +198,19 @@ export class Eta {
   left(now: { at: number; done: number; total: number; running: number }): number | undefined {
     const { at, done, total, running } = now;
     const remaining = total - done;
-    if (at < 2_000 || done < Math.max(5, running) || remaining <= running) return undefined;
+    if (at < SILENT || done < Math.max(5, running) || remaining <= running) return undefined;
     const window = Math.min(LONGEST_WINDOW, Math.max(SHORTEST_WINDOW, at / 3));
     const from = this.#samples.findLast((sample) => sample.at <= at - window) ?? this.#samples[0];
     if (!from || at - from.at < 1_000 || done - from.done < 3) return undefined;
     return (remaining * (at - from.at)) / (done - from.done);
   }
+}
+
+/** Ms left of a run at a time since its start, in ms, if it can be said. */
+export function timeLeft(state: ProgressState, eta: Eta, at: number): number | undefined {
+  const { done, total, lanes, expected, stopping } = state;
+  if (total === null || stopping) return undefined;
+  return expected && at >= SILENT ? expected.left(at) : eta.left({ at, done, total, running: lanes.size });
 }
 
 /** `about 10s left`, rounder the further away it is; takes ms. */
