@@ -100,6 +100,11 @@ export function shareOf(text: string): Share | undefined {
   return word === 'per-tenant' || word === 'shared' ? word : undefined;
 }
 
+/** @param text a comment from `mpm:` on: what `lint` reads, and a run doesn't */
+export function isForLint(text: string): boolean {
+  return /^mpm:allow(?![\w-])/.test(text);
+}
+
 export type Direction = 'up' | 'down';
 
 /** What `up` runs of a migration; the plan has refused a foreign one before. */

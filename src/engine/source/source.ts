@@ -13,6 +13,7 @@ import {
   type SqlScript,
   type Share,
   SHARE_HINT,
+  isForLint,
   shareOf,
 } from '../migration.ts';
 import { compareNames, type Naming, USUAL_NAMING } from './name.ts';
@@ -209,7 +210,8 @@ function placeholderProblems(path: string, text: string): MpmError[] {
 
 /** @throws MpmError MIGRATION_INVALID */
 function shareOfModule(path: string, text: string): Share | undefined {
-  const said = [...text.matchAll(/^[ \t]*\/\/[ \t]*(mpm:\S+)/gm)].map(([, note = '']) => note);
+  const notes = [...text.matchAll(/^[ \t]*\/\/[ \t]*(mpm:\S+)/gm)].map(([, note = '']) => note);
+  const said = notes.filter((note) => !isForLint(note));
   const shares = new Set(said.map(shareOf));
   if (shares.size <= 1 && !shares.has(undefined)) return [...shares][0];
   const message = `${fileLabel(path)}: ${said.join(' and ')}: no marker`;

@@ -2,7 +2,14 @@ import { MpmError } from '../../errors.ts';
 import { excerptsOf } from '../sql/locate.ts';
 import { fileLabel } from './files.ts';
 import { instead, type Lookalike } from './lookalike.ts';
-import { type MigrationOptions, type SqlScript, type Share, SHARE_HINT, shareOf } from '../migration.ts';
+import {
+  type MigrationOptions,
+  type SqlScript,
+  type Share,
+  SHARE_HINT,
+  isForLint,
+  shareOf,
+} from '../migration.ts';
 import { scan, type ScanProblem } from '../sql/scan.ts';
 import { divide, type SqlFileKind } from './sections.ts';
 import type { Tool } from './sign.ts';
@@ -76,6 +83,7 @@ export function parseSqlFile(
 
   const file: SqlFile = { problems: [] };
   for (const { offset, text: said } of notes) {
+    if (isForLint(said)) continue;
     const share = shareOf(said);
     if (share && file.share !== undefined && file.share !== share) {
       complaints.push({ offset, message: `${said} contradicts mpm:${file.share}`, hint: 'keep one of them' });
@@ -85,7 +93,7 @@ export function parseSqlFile(
         offset,
         kind: 'note',
         message: `${shorten(said)} is not a marker`,
-        hint: SHARE_HINT,
+        hint: `${SHARE_HINT}; for lint: -- mpm:allow RULE reason`,
       });
     }
   }

@@ -1,0 +1,129 @@
+import { fieldsOf, relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
+import { identifier } from '../../postgres/quote.ts';
+import type { Remark } from '../finding.ts';
+import type { Context, Rule } from '../rule.ts';
+import { isNew, merged, sqlName } from '../rule.ts';
+import type { Statement } from '../statements.ts';
+
+const LATER = '-- in a later migration, once no release that runs uses it:\n';
+
+function locked(table: string): NonNullable<Remark['lock']> {
+  return { mode: 'ACCESS EXCLUSIVE', table };
+}
+
+/** What is dropped of a kind, without what this migration made, and what IF EXISTS passes by. */
+function droppedOf({ kind, node }: Statement, type: string, context: Context): string[][] {
+  if (kind !== 'DropStmt' || node['removeType'] !== type) return [];
+  return ((node['objects'] ?? []) as unknown[]).map(textsOf).filter((parts) => {
+    const name = relationNamed(parts);
+    const isAbsent = node['missing_ok'] === true && !context.schema.table(name);
+    return !isNew(name, context) && !(type === 'OBJECT_TABLE' && isAbsent);
+  });
+}
+
+const dropTable: Rule = {
+  id: 'drop-table',
+  severity: 'error',
+  hazard: 'The rows are lost, and each release that still uses the table fails from then on.',
+  statement(statement, context) {
+    return droppedOf(statement, 'OBJECT_TABLE', context).map((parts) => {
+      const name = relationNamed(parts);
+      return {
+        message: `drops the table ${relationText(name)}`,
+        lock: locked(relationText(name)),
+        safe: `${LATER}drop table ${sqlName(name)};`,
+      };
+    });
+  },
+};
+
+const dropColumn: Rule = {
+  id: 'drop-column',
+  severity: 'error',
+  hazard: "The column's values are lost, and each release that still uses it fails from then on.",
+  statement({ kind, node }, context) {
+    if (kind !== 'AlterTableStmt' || node['objtype'] !== 'OBJECT_TABLE') return [];
+    const table = relationOf(node['relation']);
+    if (isNew(table, context)) return [];
+    const known = context.schema.table(table);
+    const remarks = fieldsOf(node['cmds']).flatMap(({ subtype, name, missing_ok: orNot }) => {
+      if (subtype !== 'AT_DropColumn') return [];
+      const column = String(name);
+      if (orNot && known && !known.columns.has(column)) return [];
+      return {
+        message: `drops the column ${relationText(table)}.${column}`,
+        lock: locked(relationText(table)),
+        safe: `${LATER}alter table ${sqlName(table)} drop column ${identifier(column)};`,
+      };
+    });
+    return merged(remarks);
+  },
+};
+
+const rename: Rule = {
+  id: 'rename',
+  severity: 'error',
+  hazard: 'Each release that runs still uses the old name, and fails from the moment of the rename on.',
+  statement({ kind, node }, context) {
+    const { renameType, relationType, subname, newname, newschema } = node as Record<string, string>;
+    if (kind !== 'RenameStmt' && kind !== 'AlterObjectSchemaStmt') return [];
+    if (!node['relation']) return [];
+    const type = kind === 'RenameStmt' ? renameType : node['objectType'];
+    const isColumn = type === 'OBJECT_COLUMN' && relationType !== 'OBJECT_TYPE';
+    if (!isColumn && !/^OBJECT_(?:TABLE|VIEW|MATVIEW)$/.test(String(type))) return [];
+    const name = relationOf(node['relation']);
+    if (isNew(name, context)) return [];
+    const table = sqlName(name);
+    const what = isColumn ? `the column ${relationText(name)}.${subname}` : relationText(name);
+    const message =
+      newschema === undefined ? `renames ${what} to ${newname}` : `moves ${what} to the schema ${newschema}`;
+    return [
+      {
+        message,
+        lock: locked(relationText(name)),
+        safe: isColumn
+          ? `alter table ${table} add column ${identifier(newname ?? '')} …;
+-- write both, fill the rows that are there, read the new one; once no release that runs uses the old one:
+alter table ${table} drop column ${identifier(subname ?? '')};`
+          : `alter table ${table} rename to ${identifier(newname ?? '…')};
+-- in the same migration: the old name goes on working
+create view ${table} as select * from ${identifier(newname ?? '…')};`,
+      },
+    ];
+  },
+};
+
+const cascade: Rule = {
+  id: 'cascade',
+  severity: 'error',
+  hazard:
+    'CASCADE also drops or empties what the statement does not name, which may differ from tenant to tenant.',
+  statement(statement, context) {
+    const { kind, node } = statement;
+    const isDrop = kind === 'DropStmt' || kind === 'TruncateStmt';
+    const ofTable = kind === 'AlterTableStmt' && !isNew(relationOf(node['relation']), context);
+    const commands = ofTable ? fieldsOf(node['cmds']) : [];
+    const isCascade = (isDrop ? [node] : commands).some(({ behavior }) => behavior === 'DROP_CASCADE');
+    if (!isCascade) return [];
+    const names =
+      kind === 'TruncateStmt'
+        ? ((node['relations'] ?? []) as unknown[]).map(relationOf)
+        : ((node['objects'] ?? []) as unknown[]).map((each) => relationNamed(textsOf(each)));
+    const isAbsent = node['removeType'] === 'OBJECT_TABLE' && node['missing_ok'] === true;
+    const affected = names.filter(
+      (name) => !isNew(name, context) && !(isAbsent && !context.schema.table(name)),
+    );
+    if (isDrop && affected.length === 0) return [];
+    return [
+      {
+        message:
+          kind === 'TruncateStmt'
+            ? 'TRUNCATE … CASCADE empties each table that refers to it, too'
+            : 'CASCADE drops all that depends on it, too',
+        safe: '-- without CASCADE: name what depends on it, and drop that first',
+      },
+    ];
+  },
+};
+
+export const CONTRACT_RULES = [dropTable, dropColumn, rename, cascade];

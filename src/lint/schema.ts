@@ -1,0 +1,338 @@
+import type { Facts } from '../engine/sql/effects/answer.ts';
+import {
+  columnType,
+  type ColumnType,
+  fieldsOf,
+  isSerial,
+  opened,
+  relationNamed,
+  relationOf,
+  type RelationName,
+  textsOf,
+} from '../engine/sql/effects/tree.ts';
+import type { Node } from '../engine/sql/nature.ts';
+
+type Fields = Record<string, unknown>;
+
+export interface Column {
+  type: ColumnType;
+  notNull: boolean;
+}
+
+export interface Constraint {
+  name?: string | undefined;
+  kind: 'check' | 'foreign' | 'primary' | 'unique' | 'exclusion' | 'not-null';
+  columns: readonly string[];
+  /** Of a check: the columns of which it says that they are not null. */
+  notNull: readonly string[];
+  isValid: boolean;
+}
+
+export interface Index {
+  name?: string | undefined;
+  /** Its columns, in order; an expression is ''. */
+  columns: readonly string[];
+  isPartial: boolean;
+}
+
+export interface Table {
+  name: RelationName;
+  columns: Map<string, Column>;
+  constraints: Constraint[];
+  indexes: Index[];
+  /** Names of its triggers, policies and rules. */
+  parts: Set<string>;
+  isPartitioned: boolean;
+  isTemporary: boolean;
+  /** The file that made it. */
+  madeIn: object;
+}
+
+/**
+ * What migrations make, as far as their statements show it, one after the other: tables with columns, constraints and
+ * indexes; functions, domains, enum types. What DO blocks and functions make is not seen.
+ */
+export class Schema implements Facts {
+  readonly #tables = new Map<string, Table>();
+  /** The volatility of functions by their names: overloads count together. */
+  readonly #functions = new Map<string, boolean>();
+  /** Whether a type is a domain with a constraint. */
+  readonly #types = new Map<string, boolean>();
+
+  table(name: RelationName): Table | undefined {
+    return this.#tables.get(keyOf(name));
+  }
+
+  typeOf(relation: RelationName, column: string): ColumnType | undefined {
+    return this.table(relation)?.columns.get(column)?.type;
+  }
+
+  isNotNull(
+    relation: RelationName,
+    { columns, index }: { columns?: readonly string[]; index?: string },
+  ): boolean | undefined {
+    const table = this.table(relation);
+    if (!table) return undefined;
+    const names = columns ?? table.indexes.find(({ name }) => name === index)?.columns;
+    if (!names) return undefined;
+    const known = names.map((name) => {
+      const column = table.columns.get(name);
+      if (column?.notNull) return true;
+      const isSaid = table.constraints.some(({ notNull, isValid }) => isValid && notNull.includes(name));
+      return isSaid ? true : column && false;
+    });
+    return known.includes(undefined) ? undefined : known.every(Boolean);
+  }
+
+  isVolatile(name: string): boolean | undefined {
+    return this.#functions.get(name);
+  }
+
+  isConstrained({ name }: ColumnType): boolean | undefined {
+    return this.#types.get(name.split('.').at(-1) ?? '');
+  }
+
+  /** The table of an index. */
+  tableOfIndex({ schema, name }: RelationName): Table | undefined {
+    return [...this.#tables.values()].find(
+      (table) =>
+        (schema === undefined || schema === (table.name.schema ?? 'public')) &&
+        table.indexes.some((index) => index.name === name),
+    );
+  }
+
+  /** Whether a trigger, policy or rule of a table was made. */
+  hasPart(table: RelationName, part: string): boolean {
+    return this.table(table)?.parts.has(part) ?? false;
+  }
+
+  /** Takes a statement in. @param file what is remembered as the maker of its tables */
+  apply(statement: Node, file: object): void {
+    const [kind, node] = opened(statement);
+    switch (kind) {
+      case 'CreateStmt':
+        this.#create(node, file);
+        break;
+      case 'CreateTableAsStmt': {
+        const { rel } = (node['into'] ?? {}) as { rel?: Fields };
+        if (rel) this.#add(rel, file);
+        break;
+      }
+      case 'SelectStmt': {
+        const { rel } = (node['intoClause'] ?? {}) as { rel?: Fields };
+        if (rel) this.#add(rel, file);
+        break;
+      }
+      case 'CreateSchemaStmt':
+        for (const each of (node['schemaElts'] ?? []) as Node[]) this.apply(each, file);
+        break;
+      case 'AlterTableStmt': {
+        const table = this.table(relationOf(node['relation']));
+        if (table) for (const each of fieldsOf(node['cmds'])) alter(table, each);
+        break;
+      }
+      case 'IndexStmt':
+        this.table(relationOf(node['relation']))?.indexes.push({
+          name: node['idxname'] as string | undefined,
+          columns: fieldsOf(node['indexParams']).map(({ name }) => String(name ?? '')),
+          isPartial: node['whereClause'] !== undefined,
+        });
+        break;
+      case 'CreateTrigStmt':
+      case 'CreatePolicyStmt':
+      case 'RuleStmt': {
+        const name = node['trigname'] ?? node['policy_name'] ?? node['rulename'];
+        this.table(relationOf(node['relation'] ?? node['table']))?.parts.add(String(name));
+        break;
+      }
+      case 'DropStmt':
+        this.#drop(node);
+        break;
+      case 'RenameStmt':
+        this.#rename(node);
+        break;
+      case 'CreateFunctionStmt': {
+        const name = textsOf(node['funcname']).at(-1) ?? '';
+        const volatility = fieldsOf(node['options']).find(({ defname }) => defname === 'volatility');
+        const said = JSON.stringify(volatility ?? '');
+        this.#functions.set(name, !/immutable|stable/.test(said));
+        break;
+      }
+      case 'CreateDomainStmt': {
+        const name = textsOf(node['domainname']).at(-1) ?? '';
+        this.#types.set(name, node['constraints'] !== undefined);
+        break;
+      }
+      case 'CreateEnumStmt':
+        this.#types.set(textsOf(node['typeName']).at(-1) ?? '', false);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #add(relation: Fields, file: object): Table {
+    const name = relationOf(relation);
+    const table: Table = {
+      name,
+      columns: new Map(),
+      constraints: [],
+      indexes: [],
+      parts: new Set(),
+      isPartitioned: false,
+      isTemporary: relation['relpersistence'] === 't',
+      madeIn: file,
+    };
+    this.#tables.set(keyOf(name), table);
+    return table;
+  }
+
+  #create(node: Fields, file: object): void {
+    const name = relationOf(node['relation']);
+    if (node['if_not_exists'] && this.table(name)) return;
+    const table = this.#add(node['relation'] as Fields, file);
+    table.isPartitioned = node['partspec'] !== undefined;
+    for (const element of (node['tableElts'] ?? []) as unknown[]) {
+      const [kind, fields] = opened(element);
+      if (kind === 'ColumnDef') addColumn(table, fields);
+      if (kind === 'Constraint') addConstraint(table, fields);
+      if (kind === 'TableLikeClause') this.#copy(this.table(relationOf(fields['relation'])), table);
+    }
+    for (const parent of (node['inhRelations'] ?? []) as unknown[])
+      this.#copy(this.table(relationOf(parent)), table);
+  }
+
+  #copy(from: Table | undefined, to: Table): void {
+    for (const [name, column] of from?.columns ?? []) to.columns.set(name, { ...column });
+  }
+
+  #drop(node: Fields): void {
+    const objects = ((node['objects'] ?? []) as unknown[]).map((each) => relationNamed(textsOf(each)));
+    if (node['removeType'] === 'OBJECT_TABLE') for (const name of objects) this.#tables.delete(keyOf(name));
+    if (node['removeType'] !== 'OBJECT_INDEX') return;
+    for (const index of objects) {
+      const table = this.tableOfIndex(index);
+      if (table) table.indexes = table.indexes.filter(({ name }) => index.name !== name);
+    }
+  }
+
+  #rename(node: Fields): void {
+    const { renameType, subname, newname } = node as Record<string, string>;
+    if (!node['relation']) return;
+    const name = relationOf(node['relation']);
+    const table = this.table(name);
+    if (renameType === 'OBJECT_INDEX') {
+      const index = this.tableOfIndex(name)?.indexes.find((each) => each.name === name.name);
+      if (index) index.name = newname;
+    } else if (renameType === 'OBJECT_TABLE' && table) {
+      this.#tables.delete(keyOf(name));
+      table.name = { ...name, name: newname! };
+      this.#tables.set(keyOf(table.name), table);
+    } else if (renameType === 'OBJECT_COLUMN' && table) {
+      const column = table.columns.get(subname!);
+      table.columns.delete(subname!);
+      if (column) table.columns.set(newname!, column);
+      const renamed = (names: readonly string[]) => names.map((each) => (each === subname ? newname! : each));
+      for (const each of table.indexes) each.columns = renamed(each.columns);
+      for (const each of table.constraints) {
+        each.columns = renamed(each.columns);
+        each.notNull = renamed(each.notNull);
+      }
+    } else if (renameType === 'OBJECT_TABCONSTRAINT' && table) {
+      for (const each of [...table.constraints, ...table.indexes])
+        if (each.name === subname) each.name = newname;
+    }
+  }
+}
+
+function keyOf({ schema = 'public', name }: RelationName): string {
+  return `${schema}.${name}`;
+}
+
+function addColumn(table: Table, fields: Fields): void {
+  const name = String(fields['colname']);
+  const constraints = fieldsOf(fields['constraints']);
+  const isRequired = constraints.some(({ contype }) =>
+    /_(?:NOTNULL|PRIMARY|IDENTITY)$/.test(String(contype)),
+  );
+  const notNull = isRequired || isSerial(fields['typeName']);
+  if (table.columns.has(name)) return;
+  table.columns.set(name, { type: columnType(fields['typeName']), notNull });
+  for (const each of constraints) addConstraint(table, each, name);
+}
+
+const KINDS: Record<string, Constraint['kind']> = {
+  CONSTR_CHECK: 'check',
+  CONSTR_FOREIGN: 'foreign',
+  CONSTR_PRIMARY: 'primary',
+  CONSTR_UNIQUE: 'unique',
+  CONSTR_EXCLUSION: 'exclusion',
+  CONSTR_NOTNULL: 'not-null',
+};
+
+function addConstraint(table: Table, fields: Fields, column?: string): void {
+  const kind = KINDS[String(fields['contype'])];
+  if (!kind || (kind === 'not-null' && column !== undefined)) return;
+  const index = table.indexes.find(({ name }) => name !== undefined && name === fields['indexname']);
+  const named = textsOf(fields['keys'] ?? fields['fk_attrs']);
+  const columns = index?.columns ?? (named.length ? named : column === undefined ? [] : [column]);
+  const name = fields['conname'] as string | undefined;
+  const isValid = fields['skip_validation'] !== true;
+  const notNull = kind === 'check' ? notNullIn(fields['raw_expr']) : kind === 'not-null' ? columns : [];
+  table.constraints.push({ name, kind, columns, notNull, isValid });
+  if (kind === 'primary' || kind === 'unique') {
+    if (!index) table.indexes.push({ name, columns, isPartial: false });
+    else if (name !== undefined) index.name = name;
+  }
+  if (kind === 'primary' || (kind === 'not-null' && isValid)) {
+    for (const each of columns) {
+      const known = table.columns.get(each);
+      if (known) known.notNull = true;
+    }
+  }
+}
+
+/** The columns that an expression says to be not null: `a is not null and …`. */
+function notNullIn(expression: unknown): string[] {
+  const [kind, fields] = opened(expression);
+  if (kind === 'BoolExpr' && fields['boolop'] === 'AND_EXPR')
+    return ((fields['args'] ?? []) as unknown[]).flatMap(notNullIn);
+  const [of, { fields: names }] = opened(fields['arg']);
+  const isColumn = kind === 'NullTest' && fields['nulltesttype'] === 'IS_NOT_NULL' && of === 'ColumnRef';
+  return isColumn ? textsOf(names).slice(-1) : [];
+}
+
+function alter(table: Table, command: Fields): void {
+  const { subtype, name, def } = command;
+  const [, fields] = opened(def);
+  const column = table.columns.get(String(name));
+  switch (subtype) {
+    case 'AT_AddColumn':
+      addColumn(table, fields);
+      break;
+    case 'AT_DropColumn':
+      table.columns.delete(String(name));
+      table.indexes = table.indexes.filter(({ columns }) => !columns.includes(String(name)));
+      table.constraints = table.constraints.filter(({ columns }) => !columns.includes(String(name)));
+      break;
+    case 'AT_AlterColumnType':
+      if (column) column.type = columnType(fields['typeName']);
+      break;
+    case 'AT_SetNotNull':
+    case 'AT_DropNotNull':
+      if (column) column.notNull = subtype === 'AT_SetNotNull';
+      break;
+    case 'AT_AddConstraint':
+      addConstraint(table, fields);
+      break;
+    case 'AT_ValidateConstraint':
+      for (const each of table.constraints) if (each.name === name) each.isValid = true;
+      break;
+    case 'AT_DropConstraint':
+      table.constraints = table.constraints.filter((each) => each.name !== name);
+      table.indexes = table.indexes.filter((each) => each.name !== name);
+      break;
+    default:
+      break;
+  }
+}
