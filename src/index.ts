@@ -22,6 +22,7 @@ export type { ConnectionConfig, ConnectionRequest } from './postgres/address.ts'
 export type { DatabaseErrorFields, ErrorCode, ErrorReport, FileProblem, SourceExcerpt } from './errors.ts';
 export type { OnEvent, RunEvent } from './fleet/events.ts';
 export type {
+  GrownTool,
   AppliedMigration,
   FailureGroup,
   Outcome,

@@ -248,7 +248,7 @@ export const SELECT_LEDGER_OWNER = `select pg_catalog.pg_get_userbyid(n.nspowner
     when c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid) then pg_catalog.format('%s has a rule', c.relname)
     else pg_catalog.format('%s belongs to "%s", or has triggers that are not its own', c.relname, pg_catalog.pg_get_userbyid(c.relowner)) end
   from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'v', 'm', 'f', 'p')
-    and c.relname in ('runs', 'run_tenants', 'run_parts', 'pool', '${LEDGER_HISTORY.table}', 'registry_history') and (
+    and c.relname in ('runs', 'run_tenants', 'run_parts', 'tool_histories', 'pool', '${LEDGER_HISTORY.table}', 'registry_history') and (
       c.relkind <> 'r' or c.relrowsecurity
       or c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid)
       or c.relowner <> n.nspowner and not ${isSuperuser('c.relowner')} and pg_catalog.pg_get_userbyid(c.relowner) <> session_user

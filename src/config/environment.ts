@@ -150,7 +150,10 @@ function edits(from: string, to: string): number {
 
 const RESERVED_SCHEMA = /^(?:pg_.*|information_schema)$/;
 /** Tables of the ledger, which in the central database stand beside the history. */
-const LEDGER = { schema: 'mpm_migrate', tables: ['runs', 'run_tenants', 'run_parts', 'pool'] };
+const LEDGER = {
+  schema: 'mpm_migrate',
+  tables: ['runs', 'run_tenants', 'run_parts', 'tool_histories', 'pool'],
+};
 
 /** Why the history cannot have a schema or table of this name; undefined when it can. */
 export function historyNameProblem(value: unknown, part: 'schema' | 'table'): string | undefined {

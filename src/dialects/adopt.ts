@@ -75,6 +75,12 @@ export function isAdoptable(migrations: readonly Migration[], applied: readonly 
   return applied.some((entry) => matching(migrations, entry) !== undefined);
 }
 
+/** How many migrations the other tool has applied: those that are files, and those without one. */
+export function countApplied(migrations: readonly Migration[], applied: readonly AppliedElsewhere[]): number {
+  const files = applied.map((entry) => matching(migrations, entry) ?? [entry.applied]);
+  return new Set(files.flat()).size;
+}
+
 /** The files that an entry means; undefined when there is none where there must be one. */
 function matching(
   migrations: readonly Migration[],

@@ -2,13 +2,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
 import { isServerError } from '../postgres/sqlstate.ts';
 import { MpmError } from '../errors.ts';
-import { type AppliedElsewhere, readTool, tableOf, TOOL_NAMES, type ToolName } from './other-tools.ts';
-
-/** Another tool's history, as it is in a database. */
-export interface ToolHistory {
-  tool: ToolName;
-  applied: AppliedElsewhere[];
-}
+import { readTool, tableOf, TOOL_NAMES, type ToolHistory } from './other-tools.ts';
 
 /**
  * The tool that migrated this database until now, by the table that it keeps; undefined without one.
@@ -22,12 +16,12 @@ where c.relname in (${names.map(literal).join(', ')}) and c.relkind in ('r', 'p'
   );
   const there = new Set(rows.map(({ name }) => name));
   for (const tool of TOOL_NAMES.filter((name) => there.has(tableOf(name)))) {
-    const applied = await readTool(connection, tool).catch((error: unknown) => {
+    const found = await readTool(connection, tool).catch((error: unknown) => {
       // It has other columns: another tool's, or the product's own.
       if (error instanceof MpmError && isServerError(error.cause)) return undefined;
       throw error;
     });
-    if (applied) return { tool, applied };
+    if (found) return found;
   }
   return undefined;
 }

@@ -24,6 +24,19 @@ export interface AppliedElsewhere {
   shared?: boolean;
 }
 
+/** Another tool's history, as it is in a database. */
+export interface ToolHistory {
+  tool: ToolName;
+  place: TablePlace;
+  applied: AppliedElsewhere[];
+}
+
+/** Where a table is; as the catalog has both names. */
+export interface TablePlace {
+  schema: string;
+  table: string;
+}
+
 type Row = readonly (string | null)[];
 
 interface Tool {
@@ -158,16 +171,12 @@ const MOST_BYTES = 16 * 1024 * 1024;
  * @param table where its table is, when that is not its default: `name` or `schema.name`
  * @throws MpmError ADOPTION when its table is not there, is not such a table, or says that a migration failed
  */
-export async function readTool(
-  connection: Connection,
-  name: ToolName,
-  table?: string,
-): Promise<AppliedElsewhere[]> {
+export async function readTool(connection: Connection, name: ToolName, table?: string): Promise<ToolHistory> {
   const tool = TOOLS[name];
   const shown = table ?? tool.table;
   try {
-    const rows = await readRows(connection, tool, shown, name);
-    return entriesOf(name, rows);
+    const { place, rows } = await readRows(connection, shown, name);
+    return { tool: name, place, applied: entriesOf(name, rows) };
   } catch (error) {
     if (!connection.lost && connection.transaction !== 'idle') await connection.query('rollback');
     if (!isServerError(error) || !error.code.startsWith('42')) throw error;
@@ -191,7 +200,28 @@ export function entriesOf(name: ToolName, rows: readonly Row[]): AppliedElsewher
   });
 }
 
-async function readRows(connection: Connection, tool: Tool, shown: string, name: ToolName): Promise<Row[]> {
+function copyOf(name: ToolName, { schema, table }: TablePlace): string {
+  const columns = TOOLS[name].columns.map(identifier).join(', ');
+  return `copy ${identifier(schema)}.${identifier(table)} (${columns}) to stdout`;
+}
+
+/** Reads the table again where it was, as a part of another message; fails when it has grown beyond such a table's size. */
+export function copyAgain(name: ToolName, place: TablePlace): string {
+  const table = literal(`${identifier(place.schema)}.${identifier(place.table)}`);
+  const size = `pg_catalog.pg_table_size(${table}::pg_catalog.regclass)`;
+  return `select 1 / (case when ${size} > ${MOST_BYTES} then 0 else 1 end); ${copyOf(name, place)}`;
+}
+
+/** What {@link copyAgain} returned. @throws MpmError ADOPTION as {@link entriesOf} */
+export function parseAgain(name: ToolName, copied: string): AppliedElsewhere[] {
+  return entriesOf(name, parseCopyRows(copied));
+}
+
+async function readRows(
+  connection: Connection,
+  shown: string,
+  name: ToolName,
+): Promise<{ place: TablePlace; rows: Row[] }> {
   const [table = '', schema] = shown.split('.').toReversed();
   const where = `n.nspname ${schema === undefined ? "!~ '^pg_|^information_schema$'" : `= ${literal(schema)}`}`;
   const places = await connection.query<{ schema: string; bytes: string }>(
@@ -216,8 +246,7 @@ order by n.nspname <> 'public', n.nspname`,
       hint: 'Record the last applied migration instead: mpm-migrate baseline --tenant {tenant} --to NAME',
     });
   }
-  const { copied } = await connection.send(
-    `copy ${identifier(place.schema)}.${identifier(table)} (${tool.columns.map(identifier).join(', ')}) to stdout; commit`,
-  );
-  return parseCopyRows(copied[0] ?? '');
+  const found = { schema: place.schema, table };
+  const { copied } = await connection.send(`${copyOf(name, found)}; commit`);
+  return { place: found, rows: parseCopyRows(copied[0] ?? '') };
 }

@@ -6,6 +6,7 @@ import type { ReportBuilder } from './report/collect.ts';
 import type { Unstamped } from './events.ts';
 import type { TenantResult } from './report/report.ts';
 import type { ServerViews } from './schedule/server-view.ts';
+import type { ToolWatch } from './tool-watch.ts';
 import type { Survey } from './schedule/sweep.ts';
 
 /** What a verb's visits have in common. */
@@ -21,6 +22,8 @@ export interface WalkContext {
   cancel?: AbortSignal | undefined;
   views: ServerViews;
   modules: ModuleWatch;
+  /** Of tools whose histories were taken over; only where the verb tells whether they have gone on. */
+  tools?: ToolWatch | undefined;
   report: ReportBuilder;
   /** Sends an event to subscribers. */
   tell(event: Unstamped): void;

@@ -3,6 +3,9 @@ import { editHistory, type Change } from '../engine/edit/edit-history.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { DatabaseState } from '../engine/history/read.ts';
 import type { HistoryRow } from '../engine/history/state.ts';
+import type { Central } from '../central/central.ts';
+import { asMpmError } from '../errors.ts';
+import type { Tenant } from '../central/list/tenant.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { attemptOf, type TenantAttempt } from './attempt.ts';
 import type { OnEvent } from './events.ts';
@@ -26,6 +29,7 @@ export interface EditCase {
   rows: readonly HistoryRow[];
   connection: Connection;
   found: DatabaseState;
+  tenant: Tenant;
   /** To be said in the report, though it is no error. */
   notice(text: string): void;
 }
@@ -36,6 +40,8 @@ export interface EditVerb {
   selection: Selection;
   files: FleetFiles;
   decide(history: EditCase): Change[] | Promise<Change[]>;
+  /** What is done beside it, once a tenant's history is as it was decided. */
+  written?(tenant: Tenant, central: Central): Promise<void>;
 }
 
 /** So many results of a selection by name are kept. */
@@ -44,7 +50,7 @@ const MOST_RESULTS = 1000;
 /** Changes the history of every selected tenant, one transaction each (engine 25). Throws as `walk`. */
 export async function editHistories(
   config: Config,
-  { name, selection, files, decide }: EditVerb,
+  { name, selection, files, decide, written }: EditVerb,
   { write = false, ...options }: EditOptions,
 ): Promise<EditReport> {
   const byName = selectsByName(selection);
@@ -60,11 +66,17 @@ export async function editHistories(
       recorded: false,
       // Who names a tenant that is on hold means it: mending is often why it is held.
       passes: ({ status }) => (byName && status === 'hold') || undefined,
-      async visit({ target, migrations, options: how, notice }) {
+      async visit({ tenant, target, migrations, options: how, notice, context }) {
         const notices = new Set<string>();
         const edit = await editHistory(target, { ...how, write, migrations }, (rows, connection, found) =>
-          decide({ migrations, rows, connection, found, notice: (text) => void notices.add(text) }),
+          decide({ migrations, rows, connection, found, tenant, notice: (text) => void notices.add(text) }),
         );
+        if (write) {
+          // The history is written: what is done beside it doesn't undo that.
+          await written?.(tenant, context.central).catch((error: unknown) => {
+            notices.add(`the ledger can't be written: ${asMpmError(error).message}`);
+          });
+        }
         for (const text of notices) notice(text);
         const detail = edit.changes.map(({ action, name: what, why }) => ({ action, name: what, why }));
         const outcome = detail.length === 0 ? 'current' : edit.written ? 'migrated' : 'pending';

@@ -83,7 +83,12 @@ export function visit<D>(
           tenant: row,
           target: targetOf(row, context.config, context.run),
           migrations,
-          options: { ...optionsFor(row, context, work.past ?? {}), ...limit, admit },
+          options: {
+            ...optionsFor(row, context, work.past ?? {}),
+            ...limit,
+            admit,
+            rider: context.tools?.riderOf(row, set?.migrations ?? []),
+          },
           context,
           before: earlier,
           notice: (text) => void notices.push(text),

@@ -29,6 +29,7 @@ import { expectedTimes, type Survey, type SweepOptions, survey, sweep, timeOf } 
 import { serialize } from './schedule/serialize.ts';
 import { unmetBy } from './unmet.ts';
 import { visit, type TenantVerb } from './visit.ts';
+import { grownText, ToolWatch } from './tool-watch.ts';
 import { planWaves, runWaves, type WaveOptions } from './schedule/waves.ts';
 
 export interface RunOptions extends SweepOptions, WaveOptions {
@@ -54,6 +55,8 @@ export interface Verb<D = unknown> extends TenantVerb<D> {
   takesBehind?: boolean;
   /** Tenants whose folders lack core migrations are told, and end it with 4 (fleet 32). */
   tellsBehind?: boolean;
+  /** Other tools that have gone on migrating are told (histories 11). */
+  tellsTools?: boolean;
   /** In `canary` and the waves of the configuration; these not where tenants are named. */
   inWaves?: boolean;
   /** Tenants that took long the last time are begun first, within a wave and on each server. */
@@ -132,6 +135,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       cancel,
       views,
       modules,
+      tools: verb.tellsTools ? await ToolWatch.open(central) : undefined,
       report,
       tell,
       finish: async (result) => {
@@ -180,6 +184,8 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       clearInterval(heart);
     }
     await telling;
+    report.grown = context.tools?.list() ?? [];
+    for (const grown of report.grown) notice(`${grownText(grown)}. To take that in: ${grown.remedy}`);
     // Nobody was worked on: that may be what was asked for, or a selection that is not what it seems.
     const { total, skipped: passed } = report.counts;
     if (total === passed && !report.error && !signal?.aborted) {

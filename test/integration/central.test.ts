@@ -50,6 +50,7 @@ test('central up creates the database that is missing, its tables and the ledger
     'mpm_migrate.run_parts',
     'mpm_migrate.run_tenants',
     'mpm_migrate.runs',
+    'mpm_migrate.tool_histories',
     'public.companies',
     'public.company_databases',
     'public.company_plugins',

@@ -110,6 +110,7 @@ set local idle_in_transaction_session_timeout = 0;
 delete from public.company_plugins where company_id = ${literal(id)};
 delete from public.company_databases where company_id = ${literal(id)};
 delete from public.companies where id = ${literal(id)};
+delete from mpm_migrate.tool_histories where tenant_id = ${literal(id)};
 set constraints all immediate`);
     await meanwhile();
     await connection.query('commit');

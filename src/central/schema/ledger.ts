@@ -90,11 +90,25 @@ create trigger forget_run_tenants after delete on mpm_migrate.runs
   referencing old table as gone for each statement execute function mpm_migrate.forget_run_tenants();
 `;
 
+const tools = `-- Other tools' histories that were taken over: whether one has gone on since is seen by what it said then.
+create table mpm_migrate.tool_histories (
+  tenant_id text primary key,
+  tool text not null,
+  schema_name text not null,
+  table_name text not null,
+  -- How many migrations it had applied.
+  applied integer not null,
+  digest text not null,
+  read_at timestamptz not null default clock_timestamp()
+);
+`;
+
 /** The ledger's schema, in order; always there. */
 export const LEDGER: readonly BuiltIn[] = [
   { name: '0001_runs', sql: runs },
   { name: '0002_run_parts', sql: parts },
   { name: '0003_lighter', sql: lighter },
+  { name: '0004_tool_histories', sql: tools },
 ];
 
 /** Kept apart from `mpm_migrate.history`, which is the product's own central migrations'. */

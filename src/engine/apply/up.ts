@@ -82,7 +82,7 @@ async function foresee(
   const { options } = work;
   const before = work.foreseen;
   work.foreseen = 'once';
-  if (before || options.stamp === false || options.only !== undefined) return undefined;
+  if (before || options.stamp === false || options.only !== undefined || options.rider) return undefined;
   const { comment, owner } = (await options.stampInput?.(Infinity)) ?? { comment: null, owner: false };
   const stamp = owner ? parseStamp(comment) : undefined;
   if (!stamp?.count || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return undefined;

@@ -41,15 +41,23 @@ export interface ReadOptions extends PlanOptions, StateOptions {
   order: Order;
 }
 
+/** What is read in the same message as the history; nobody is told that it can't be. */
+export interface Rider {
+  /** Its last statement is a COPY to stdout, its only one. */
+  sql: string;
+  take(copied: string): void;
+}
+
 /** Which history is read, and whether a central database may have it. */
 export interface StateOptions {
   history: HistoryTable;
   central?: boolean;
+  rider?: Rider | undefined;
 }
 
 /** Reads where a database stands, in one message; writes nothing and takes no lock (engine 26). */
 export async function readState(connection: Connection, options: StateOptions): Promise<DatabaseState> {
-  const found = await stateOf(connection, options.history);
+  const found = await stateOf(connection, options.history, { rider: options.rider });
   if (found.database !== connection.database) {
     throw new MpmError(
       'WRONG_DATABASE',
@@ -70,13 +78,19 @@ export async function readState(connection: Connection, options: StateOptions): 
   return found;
 }
 
+/** An older version's table, and what is read with it. */
+interface ReadHow {
+  old?: boolean;
+  rider?: Rider | undefined;
+}
+
 async function stateOf(
   connection: Connection,
   history: HistoryTable,
-  how: { old?: boolean } = {},
+  how: ReadHow = {},
 ): Promise<DatabaseState> {
   const read = await copyOf(connection, history, how);
-  if (read === 'older') return stateOf(connection, history, { old: true });
+  if (read === 'older') return stateOf(connection, history, { ...how, old: true });
   if (read !== 'missing' && read.count > 0) {
     return { ...read, bootstrapped: true, objects: [], emptied: false };
   }
@@ -100,19 +114,25 @@ type Contents = Pick<DatabaseState, 'database' | 'central' | 'bootstrapped' | 'o
 async function copyOf(
   connection: Connection,
   history: HistoryTable,
-  how: { old?: boolean },
+  how: ReadHow,
 ): Promise<(HistorySummary & { database: string }) | 'missing' | 'older'> {
   try {
     const { results, copied } = await connection.send(
-      [SELECT_DATABASE, COPY_SCHEMAS, copySummary(history, how)].join(';\n'),
+      [SELECT_DATABASE, COPY_SCHEMAS, copySummary(history, how), ...(how.rider ? [how.rider.sql] : [])].join(
+        ';\n',
+      ),
     );
-    const [schemas = '', summary = ''] = copied;
+    const [schemas = '', summary = '', ridden] = copied;
+    if (ridden !== undefined) how.rider?.take(ridden);
     // A table in a schema of ours, in which nobody else can create one, is ours.
     if (reachOf(connection, history, schemas) === 'unsure') {
       await connection.query(guard(mayBeRead(history), GUARD.untrusted));
     }
     return { ...parseSummary(summary), database: String(results[0]?.rows[0]?.['database']) };
   } catch (error) {
+    // Which of the two it is about doesn't show.
+    if (how.rider && isServerError(error) && !connection.lost)
+      return copyOf(connection, history, { ...how, rider: undefined });
     if (isUntrusted(error)) await refuseUntrusted(connection, history);
     if (!isServerError(error)) throw error;
     if (error.code === SQLSTATE.undefinedColumn && !how.old) return 'older';

@@ -20,6 +20,7 @@ import { whatIsAlike, findTemplate } from '../../tenants/create/template.ts';
 import { type Add, type Finding, quoted } from './findings.ts';
 import { judgeCentralFiles, judgeCore, judgePlugins, judgeFolders } from './folder-findings.ts';
 import { judgeConnect, judgeRights, judgeSettings } from './rights-findings.ts';
+import { judgeTools } from './tool-findings.ts';
 import { judgeOrphans, judgePool, judgeTenants, type Listed } from './tenant-findings.ts';
 
 /** What `doctor --json` prints. */
@@ -89,6 +90,7 @@ export async function doctor(
     judgePool(listed, servers, add);
     judgeSettings(listed, servers, aliases.groups, add);
     await attempt('servers', () => judgeConnect(listed, servers, aliases.groups, add));
+    await attempt('tenants', () => judgeTools(config, add, { signal }));
     await attempt('tenants', () => judgeOrphans(listed, servers, aliases, sources, add));
   }
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;

@@ -7,6 +7,7 @@ import {
   compareIds,
   isFailure,
   type FailureGroup,
+  type GrownTool,
   type RunCounts,
   type RunReport,
   type TenantRef,
@@ -33,6 +34,7 @@ export class ReportBuilder {
   readonly #notices = new Map<string, number>();
   readonly behind = new BehindCore();
   unmet: string | undefined;
+  grown: readonly GrownTool[] = [];
   waves: WaveReport[] | undefined;
   /** Somebody said that nothing more is to be started. */
   stopped = false;
@@ -75,6 +77,7 @@ export class ReportBuilder {
         .sort((a, b) => b.count - a.count),
       notices: [...this.#notices].map(([text, count]) => (count > 1 ? `${text} (${count} tenants)` : text)),
       ...this.behind.said,
+      ...(this.grown.length ? { grown: this.grown } : {}),
       ...(this.unmet === undefined ? {} : { unmet: this.unmet }),
       ...(this.waves ? { waves: this.waves } : {}),
       ...(this.#results ? { tenants: this.#results.toSorted(byId) } : {}),

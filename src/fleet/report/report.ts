@@ -87,6 +87,20 @@ export interface WaveReport {
   durationMs: number;
 }
 
+/** Another tool that has gone on migrating since its history was taken over: there are two masters (histories 11). */
+export interface GrownTool {
+  tool: string;
+  /** How many migrations it has applied since, at all of these tenants; 0 where its table only changed. */
+  applied: number;
+  /** The first time at which one of these histories was taken over: ISO 8601, UTC. */
+  since: string;
+  count: number;
+  /** The first five. */
+  tenants: TenantRef[];
+  /** The command that takes it in. */
+  remedy: string;
+}
+
 /** The report of one run: what `--json` prints and the library returns. */
 export interface RunReport {
   /** The run's number in the ledger; null when nothing was recorded (a reading verb, or no ledger). */
@@ -111,6 +125,8 @@ export interface RunReport {
   behindCore?: TenantRef[];
   /** Every tenant's result, only for selections by name (`--tenant`): a fleet's go to the ledger and `--events`. */
   tenants?: TenantResult[];
+  /** Other tools that have gone on since their histories were taken over; absent when none has. */
+  grown?: readonly GrownTool[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
   unmet?: string;
   /** Set when the run itself could not do all its work, for instance when the ledger could not be written. */

@@ -1,6 +1,6 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { MigrationState } from '../../engine/history/state.ts';
-import type { TenantRef } from './report.ts';
+import type { GrownTool, TenantRef } from './report.ts';
 
 /**
  * `current`: nothing to do. `pending`: `up` would run something. `drifted`: `up` would refuse it (changed,
@@ -119,6 +119,8 @@ export interface StatusReport {
   foldersBehind: number;
   /** The first five of them; absent when there are none. */
   behindCore?: TenantRef[];
+  /** Other tools that have gone on since their histories were taken over; absent when none has. */
+  grown?: readonly GrownTool[];
   /** What is wrong with the selection: it names a label that nobody has, or only tenants that are on hold. */
   unmet?: string;
   /** What the last `verify` found; absent when there was none. */

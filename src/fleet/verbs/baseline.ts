@@ -3,6 +3,9 @@ import { MpmError } from '../../errors.ts';
 import { decideAdoption } from '../../dialects/adopt.ts';
 import { decideBaseline, decideNothing, isNothing } from '../../engine/edit/decide.ts';
 import { readTool, type ToolName } from '../../dialects/other-tools.ts';
+import { type KnownTool, rememberTool } from '../../central/tools.ts';
+import { serialize } from '../schedule/serialize.ts';
+import { knownToolOf } from '../tool-watch.ts';
 import { readFleetFiles } from '../files.ts';
 import type { EditReport } from '../report/edit-report.ts';
 import { editHistories, type EditOptions } from '../edit-histories.ts';
@@ -38,20 +41,30 @@ export async function baseline(
   const { order } = config.migrations;
   const nothing = to !== undefined && isNothing(to);
   const { to: last = '', ...files } = await readFleetFiles(config, nothing ? undefined : to);
+  const known = new Map<string, Omit<KnownTool, 'since'>>();
   return editHistories(
     config,
     {
       name: 'baseline',
       selection,
       files,
-      async decide({ migrations, rows, connection, found, notice }) {
-        if (from !== undefined)
-          return decideAdoption(migrations, rows, await readTool(connection, from, table), from, order);
+      async decide({ migrations, rows, connection, found, tenant, notice }) {
+        if (from !== undefined) {
+          const history = await readTool(connection, from, table);
+          const changes = decideAdoption(migrations, rows, history.applied, from, order);
+          known.set(tenant.id, knownToolOf(history, migrations));
+          return changes;
+        }
         if (nothing) return decideNothing(rows, found);
         const changes = decideBaseline(migrations, rows, last, order);
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');
         return changes;
+      },
+      async written({ id }, central) {
+        const tool = known.get(id);
+        known.delete(id);
+        if (tool) await serialize(central, () => rememberTool(central, id, tool));
       },
     },
     options,

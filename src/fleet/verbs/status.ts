@@ -87,6 +87,7 @@ export async function status(
       recorded: false,
       takesBehind: true,
       tellsBehind: true,
+      tellsTools: true,
       passes: () => true,
       preflight: async ({ central }) => {
         // Who may not read the ledger is told of the tenants all the same.
@@ -99,13 +100,16 @@ export async function status(
       },
       visit: (visit) => {
         const single = isSingle(visit.context);
-        return inspectTenant(visit, { rows: single, stamps: !deep && !single });
+        const { context, tenant } = visit;
+        const stamps = !deep && !single && !context.tools?.has(tenant);
+        return inspectTenant(visit, { rows: single, stamps });
       },
       gather,
     },
     options,
   );
   const { toolVersion, startedAt, durationMs, interrupted, foldersBehind, behindCore, unmet, error } = report;
+  const { grown, notices } = report;
   return {
     selection: report.selection,
     toolVersion,
@@ -118,9 +122,10 @@ export async function status(
     ...(matrix ? { matrix: matrix.list() } : {}),
     foldersBehind,
     ...(behindCore ? { behindCore } : {}),
+    ...(grown ? { grown } : {}),
     ...(unmet === undefined ? {} : { unmet }),
     ...(verified ? { verified } : {}),
-    notices: notLooked ? [`${notLooked} were not looked at`] : [],
+    notices: [...notices, ...(notLooked ? [`${notLooked} were not looked at`] : [])],
     ...(onRow ? {} : { tenants: rows.sort((a, b) => compareIds(a.tenant.id, b.tenant.id)) }),
     ...(history ? { history } : {}),
     ...(error ? { error } : {}),

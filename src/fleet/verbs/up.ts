@@ -51,6 +51,7 @@ export async function up(config: Config, selection: Selection, options: UpOption
       selection,
       takesBehind: true,
       tellsBehind: true,
+      tellsTools: true,
       inWaves: true,
       longestFirst: true,
       known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
