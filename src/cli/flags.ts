@@ -51,6 +51,13 @@ export const selectionFlagsButBehind = {
 
 const time = (description: string) => Flags.string({ description, helpValue: '5s', helpGroup: 'pace' });
 
+export const lagFlag = {
+  'max-lag': Flags.string({
+    description: 'Start no more tenants while a replica lags more',
+    helpValue: '30s',
+  }),
+};
+
 /** How fast and how patient: what the configuration says under `pace`, for this once. */
 export const paceFlags = {
   concurrency: Flags.string({
@@ -100,6 +107,11 @@ export function pastFrom(flags: PastFlags) {
     ...(flags['include-held'] ? { includeHeld: true } : {}),
     ...(flags['accept-changed'] ? { acceptChanged: true } : {}),
   };
+}
+
+/** What the lag flag says, in the library's words. */
+export function lagFrom({ 'max-lag': maxLag }: { 'max-lag'?: string | undefined }) {
+  return maxLag === undefined ? {} : { maxLag };
 }
 
 /** What else is written down of it. */

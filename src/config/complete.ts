@@ -165,7 +165,7 @@ function centralOf(
 
 function serverOf(
   name: string,
-  { url, directUrl, connection, maxConnections }: NonNullable<CheckedConfig['servers']>[string],
+  { url, directUrl, connection, maxConnections, maxLag }: NonNullable<CheckedConfig['servers']>[string],
   { root, env, timeLimit }: UrlOrigin,
 ): Config['servers'][string] {
   const key = `servers.${name}`;
@@ -183,5 +183,6 @@ function serverOf(
       : address(url ?? '', `${key}.url`),
     ...(directUrl !== undefined && { directUrl: address(directUrl, `${key}.directUrl`) }),
     ...(maxConnections !== undefined && { maxConnections }),
+    ...(maxLag !== undefined && { maxLag: parseDuration(maxLag) ?? 0 }),
   };
 }

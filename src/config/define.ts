@@ -22,6 +22,8 @@ export interface ServerInput {
   connection?: ConnectionFunction;
   /** At most so many connections of ours at once; by default a quarter of what is free, never above 32. */
   maxConnections?: number;
+  /** No further tenant starts while a streaming replica is further behind. */
+  maxLag?: Duration;
 }
 
 /** How to reach the central database: `url` or `connection`. */
@@ -216,7 +218,10 @@ export interface Config {
     /** What tells this fleet from any other one; known once the central database was opened. */
     identity?: string;
   };
-  servers: Record<string, { name: string; url: Address; directUrl?: Address; maxConnections?: number }>;
+  servers: Record<
+    string,
+    { name: string; url: Address; directUrl?: Address; maxConnections?: number; maxLag?: number }
+  >;
   migrations: {
     core: string;
     central: string;

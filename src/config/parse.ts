@@ -57,6 +57,7 @@ const server = {
   directUrl: z.optional(url),
   connection: z.optional(connection),
   maxConnections: z.optional(whole(1)),
+  maxLag: z.optional(duration),
 };
 const columns = {
   id: text,

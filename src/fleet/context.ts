@@ -5,6 +5,7 @@ import type { ModuleWatch } from '../engine/module/module-process.ts';
 import type { ReportBuilder } from './report/collect.ts';
 import type { Unstamped } from './events.ts';
 import type { TenantResult } from './report/report.ts';
+import type { ReplicaLag } from './schedule/replica-lag.ts';
 import type { ServerViews } from './schedule/server-view.ts';
 import type { ToolWatch } from './tool-watch.ts';
 import type { Survey } from './schedule/sweep.ts';
@@ -21,6 +22,7 @@ export interface WalkContext {
   signal?: AbortSignal | undefined;
   cancel?: AbortSignal | undefined;
   views: ServerViews;
+  lag: ReplicaLag;
   modules: ModuleWatch;
   /** Of tools whose histories were taken over; only where the verb tells whether they have gone on. */
   tools?: ToolWatch | undefined;

@@ -24,6 +24,7 @@ import {
   requireSelection,
   selectsByName,
 } from './select.ts';
+import { maxLagOf, ReplicaLag } from './schedule/replica-lag.ts';
 import { ServerViews } from './schedule/server-view.ts';
 import { expectedTimes, type Survey, type SweepOptions, survey, sweep, timeOf } from './schedule/sweep.ts';
 import { serialize } from './schedule/serialize.ts';
@@ -83,6 +84,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
   requireSelection(selection);
   if (!verb.takesBehind) refuseBehind(selection, name);
   failureBudget(options.maxFailures, 0);
+  const maxLag = maxLagOf(options.maxLag);
   if (options.canary !== undefined) amountOf('--canary', options.canary, 0);
   const started = Date.now();
   return withCentral(config, async (central) => {
@@ -114,6 +116,8 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       tell({ type: 'notice', message });
     };
     if (unrecorded) notice(`Not recorded: the ledger can't be written: ${unrecorded.message}`);
+    const watched = verb.recorded !== false && !mayFail ? tenants.servers.map(({ server }) => server) : [];
+    const lag = new ReplicaLag(central.config, watched, maxLag, notice);
     const ledger = new LedgerWriter(
       async (batch) => {
         if (run !== null) await serialize(central, () => recordTenants(central, run, batch));
@@ -134,6 +138,7 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
       signal,
       cancel,
       views,
+      lag,
       modules,
       tools: verb.tellsTools ? await ToolWatch.open(central) : undefined,
       report,
@@ -177,11 +182,13 @@ export async function walk<D>(config: Config, verb: Verb<D>, options: RunOptions
     };
     const telling = run === null ? undefined : ledger.attempt(() => tellOthers(run));
     try {
+      await lag.begin();
       await runAll(context, verb, options);
     } catch (error) {
       report.error ??= errorReport(error);
     } finally {
       clearInterval(heart);
+      await lag.end();
     }
     await telling;
     report.grown = context.tools?.list() ?? [];
@@ -234,7 +241,7 @@ async function runTenants<D>(
   stop: Preflight | undefined,
   options: RunOptions,
 ): Promise<void> {
-  const { central, views, past } = context;
+  const { central, views, past, lag } = context;
   const end = async (tenant: Tenant, attempt: TenantAttempt<D>, attempts: number): Promise<void> => {
     if (stop?.reported.has(tenant.id)) return;
     if (verb.tellsBehind && attempt.lacksCore) context.report.behind.add(attempt.tenant ?? tenant);
@@ -254,7 +261,7 @@ async function runTenants<D>(
   await sweep<D>(
     central,
     tenants,
-    { ...options, views, past, sift: verb.known && sift },
+    { ...options, views, past, holds: (server) => lag.holds(server), sift: verb.known && sift },
     {
       attempt: (tenant, before) => (stop ? Promise.resolve(skipped(stop.reason)) : attempt(tenant, before)),
       onRetry: (tenant, { error }, retryInMs) => {

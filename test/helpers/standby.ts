@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -9,8 +9,11 @@ import { startServer } from './server.ts';
 
 const run = promisify(execFile);
 
-/** A hot standby of a server, from a copy of its files; it follows nobody. The server is stopped and started for it. */
-export async function startStandby(of: EmbeddedServer): Promise<EmbeddedServer> {
+/**
+ * A hot standby of a server, from a copy of its files. The server is stopped and started for it.
+ * @param name what it calls itself where it follows the server; it follows nobody without
+ */
+export async function startStandby(of: EmbeddedServer, name?: string): Promise<EmbeddedServer> {
   const standby = await startServer();
   try {
     const [start, startStandby] = [await stop(of), await stop(standby)];
@@ -19,6 +22,11 @@ export async function startStandby(of: EmbeddedServer): Promise<EmbeddedServer> 
     await rm(data, { recursive: true });
     await run('cp', ['-a', join(of.dir, 'data'), data]);
     await writeFile(join(data, 'standby.signal'), '');
+    if (name !== undefined) {
+      const { hostname, port, username, password } = new URL(of.url);
+      const info = `host=${hostname} port=${port} user=${username} password=${password} application_name=${name}`;
+      await appendFile(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${info}'\n`);
+    }
     await chown(join(data, 'standby.signal'), uid, gid);
     start();
     startStandby();

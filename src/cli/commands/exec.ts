@@ -1,6 +1,13 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { outputFlags, paceFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
+import {
+  lagFlag,
+  lagFrom,
+  outputFlags,
+  paceFlags,
+  selectionFlagsButBehind,
+  selectionFrom,
+} from '../flags.ts';
 import type { ExecReport } from '../../fleet/verbs/exec.ts';
 
 export default class Exec extends FleetCommand {
@@ -30,6 +37,7 @@ transaction, and the run is recorded in the ledger.`;
       exclusive: ['fail-fast'],
     }),
     'fail-fast': Flags.boolean({ description: 'Same as --max-failures 1' }),
+    ...lagFlag,
     ...paceFlags,
     ...outputFlags,
   };
@@ -45,7 +53,7 @@ transaction, and the run is recorded in the ledger.`;
       async ({ config, onEvent, signal, cancel }) => {
         const { exec } = await import('../../fleet/verbs/exec.ts');
         const { write, 'max-failures': maxFailures, 'fail-fast': failFast } = flags;
-        const limits = { failFast, ...(maxFailures === undefined ? {} : { maxFailures }) };
+        const limits = { failFast, ...(maxFailures === undefined ? {} : { maxFailures }), ...lagFrom(flags) };
         const following = { onEvent, signal, cancel, ...(rows ? { onRows: rows.take } : {}) };
         const done = await exec(config, selection, sql, { source, write, ...limits, ...following });
         await rows?.end();

@@ -1,6 +1,15 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { outputFlags, paceFlags, selectionFlags, selectionFrom, pastFlags, pastFrom } from '../flags.ts';
+import {
+  lagFlag,
+  lagFrom,
+  outputFlags,
+  paceFlags,
+  selectionFlags,
+  selectionFrom,
+  pastFlags,
+  pastFrom,
+} from '../flags.ts';
 import type { PlanReport } from '../../fleet/report/plan-report.ts';
 import type { RunReport } from '../../fleet/report/report.ts';
 
@@ -46,6 +55,7 @@ the command again to continue where it ended.`;
       description: 'Make slices with the same key one run',
       helpValue: 'KEY',
     }),
+    ...lagFlag,
     ...paceFlags,
     ...outputFlags,
   };
@@ -81,6 +91,7 @@ the command again to continue where it ended.`;
         ...(pause ? { beforeWave: ask } : {}),
         ...(to === undefined ? {} : { to }),
         ...(maxFailures === undefined ? {} : { maxFailures }),
+        ...lagFrom(flags),
       });
     });
   }

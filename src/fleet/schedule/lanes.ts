@@ -25,6 +25,8 @@ export interface LaneOptions<D> {
   backoff(attempt: number): number;
   /** So many failures, and nothing more is started. */
   maxFailures: number;
+  /** Whether a server's tenants have to wait; asked again and again. */
+  holds?: ((server: string) => boolean) | undefined;
   /** Nothing is started from the beginning. */
   stopped?: StopReason | undefined;
   signal?: AbortSignal | undefined;
@@ -45,6 +47,8 @@ interface Brake {
 
 /** So many tenants may wait for another attempt per server before no new ones are taken: memory stays flat. */
 const MOST_WAITING = 1000;
+/** ms after which a server that holds its tenants is asked again. */
+const HELD = 250;
 /** ms that a server may refuse connections before its tenants are given up: not yet reached, reached before. */
 const PATIENCE = { unseen: 2_000, seen: 30_000 };
 
@@ -76,6 +80,7 @@ export async function runLanes<D>(options: LaneOptions<D>): Promise<StopReason |
 class ServerLanes<D> {
   readonly #options: LaneOptions<D>;
   readonly #brake: Brake;
+  readonly #name: string;
   readonly #stream: AsyncIterator<Tenant>;
   #limit: Limit;
   #active = 0;
@@ -92,6 +97,7 @@ class ServerLanes<D> {
   constructor(server: LaneOptions<D>['servers'][number], options: LaneOptions<D>, brake: Brake) {
     this.#options = options;
     this.#brake = brake;
+    this.#name = server.name;
     this.#stream = server.tenants[Symbol.asyncIterator]();
     this.#limit = limitOf(server.concurrency);
   }
@@ -105,6 +111,7 @@ class ServerLanes<D> {
       const pause = this.#pausedUntil - Date.now();
       if (this.#active >= Math.floor(this.#limit.allowed)) await this.#changed();
       else if (pause > 0) await this.#changed(pause);
+      else if (this.#options.holds?.(this.#name)) await this.#changed(HELD);
       else if (!(await this.#startNext())) break;
     }
     while (this.#active > 0) await this.#changed();

@@ -5,6 +5,7 @@ import { countTenants, pagesOfTenants, type Paging } from '../../central/list/te
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { PastTimes } from '../../central/past-times.ts';
 import type { Config } from '../../config/define.ts';
+import type { Duration } from '../../pace.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
 import { type LaneHandler, runLanes } from './lanes.ts';
 import { defaultConcurrency, failureBudget } from './limit.ts';
@@ -26,6 +27,8 @@ export interface SweepOptions {
   maxFailures?: number | string;
   /** The same as `maxFailures: 1`. */
   failFast?: boolean;
+  /** Ms, or text like `30s`: no further tenant of a server starts while a streaming replica of it is further behind. */
+  maxLag?: Duration;
   /** Aborted: start nothing more, let each tenant finish the migration that it is in. */
   signal?: AbortSignal | undefined;
   /** Aborted: cancel the statements that run, which rolls them back (fleet 6). */
@@ -56,6 +59,8 @@ export async function sweep<D>(
     views?: ServerViews | undefined;
     /** Those that took long are begun first (confidence 5). */
     past?: PastTimes | undefined;
+    /** Whether a server's tenants have to wait. */
+    holds?: ((server: string) => boolean) | undefined;
     /** Settles those that need no attempt; the others go through the lanes. */
     sift?: ((page: readonly Tenant[]) => Promise<readonly Tenant[]>) | undefined;
   },
@@ -79,7 +84,8 @@ export async function sweep<D>(
     ),
     concurrency: Math.min(count, await concurrencyOf(config, { server, count }, options.concurrency, views)),
   }));
-  const how = { work, retries: config.pace.retries, backoff, signal: options.signal };
+  const { holds, signal } = options;
+  const how = { work, retries: config.pace.retries, backoff, holds, signal };
   const maxFailures = options.failFast ? 1 : failureBudget(options.maxFailures, total);
   const stopped = await runLanes({ ...how, servers: await Promise.all(lanes), maxFailures });
   if (total === 0 || Object.keys(config.servers).length < 2) return;
