@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { collect, guessTool, type ToolName, TOOLS } from './collect.ts';
+import { checkDrift } from './drift.ts';
 import { compareHistory } from './history.ts';
 import { serverPrograms } from './programs.ts';
 
@@ -21,6 +22,7 @@ const USAGE = `npm run test:history -- DIR [--tool NAME] [options]
   --tenants  how many; default 1
   --rounds   how often both sides are measured; default 1
   --no-down  only up
+  --verify   instead: change each object once, and see whether \`verify\` would find it, and mend it
   --verbose  names every file that the tool passes by`;
 
 async function main(): Promise<number> {
@@ -36,6 +38,7 @@ async function main(): Promise<number> {
       without: { type: 'string', multiple: true, default: [] },
       config: { type: 'string', multiple: true, default: [] },
       'no-down': { type: 'boolean', default: false },
+      verify: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
   });
@@ -70,12 +73,26 @@ async function main(): Promise<number> {
       settings: Object.fromEntries(values.set.map(pair)),
     });
     say(`  PostgreSQL ${server.version}`);
+    const before = values.before !== undefined && { before: await readFile(values.before, 'utf8') };
+    if (values.verify) {
+      await using newer = values.embedded ? undefined : await startEmbedded();
+      const count = await checkDrift({
+        project,
+        serverUrl: server.url,
+        ...before,
+        ...(newer && { newer }),
+        verbose: values.verbose,
+        signal: end.signal,
+        say,
+      });
+      return sayFindings(count);
+    }
     const findings = await compareHistory({
       tool,
       folder,
       collected,
       tenants,
-      ...(values.before !== undefined && { before: await readFile(values.before, 'utf8') }),
+      ...before,
       rounds: Number(values.rounds),
       andDown: !values['no-down'] && (tool === 'kysely' || downs > 0),
       project,
@@ -83,11 +100,16 @@ async function main(): Promise<number> {
       signal: end.signal,
       say,
     });
-    say(findings === 0 ? 'Nothing differs.' : `${findings} ${findings === 1 ? 'finding' : 'findings'}.`);
-    return findings === 0 ? 0 : 1;
+    return sayFindings(findings);
   } finally {
     await rm(project, { recursive: true, force: true });
   }
+}
+
+/** @returns the exit code */
+function sayFindings(findings: number): number {
+  say(findings === 0 ? 'Nothing differs.' : `${findings} ${findings === 1 ? 'finding' : 'findings'}.`);
+  return findings === 0 ? 0 : 1;
 }
 
 /** The folder as it lies, or a copy that lacks something. */
