@@ -47,18 +47,29 @@ export async function checkDrift(check: DriftCheck): Promise<number> {
     findings += await migrate(check, url, 'new');
     await restore(check, url);
     const there = await read(urlOf(url, TENANT));
-    findings += sayFalse(`a dump, restored on PostgreSQL ${version}`, there, await read(urlOf(url, 'restored')), say);
+    findings += sayFalse(
+      `a dump, restored on PostgreSQL ${version}`,
+      there,
+      await read(urlOf(url, 'restored')),
+      say,
+    );
   }
   return findings + (await changeEach(check, built));
 }
 
-async function migrate({ project, before, say }: DriftCheck, serverUrl: string, label: string): Promise<number> {
+async function migrate(
+  { project, before, say }: DriftCheck,
+  serverUrl: string,
+  label: string,
+): Promise<number> {
   const tool = new Tool(project, urlOf(serverUrl, 'micro_power_manager'));
   await mkdir(join(project, 'none'), { recursive: true });
   await ask(serverUrl, `create database ${TEMPLATE} template template0`);
   if (before !== undefined) await ask(urlOf(serverUrl, TEMPLATE), before);
   await tool.must(['central', 'up']);
-  await tool.must(['tenant', 'create', TENANT, '--database', TENANT], { MPM_CORE_FOLDER: join(project, 'none') });
+  await tool.must(['tenant', 'create', TENANT, '--database', TENANT], {
+    MPM_CORE_FOLDER: join(project, 'none'),
+  });
   if (before !== undefined) await tool.must(['baseline', '--tenant', TENANT, '--to', '0', '--write']);
   await tool.must(['up', '--all', '--json']);
   const { code, stdout } = await tool.run(['verify', '--comments', '--json']);
@@ -74,28 +85,54 @@ async function restore({ serverUrl, project }: DriftCheck, to: string): Promise<
   const file = join(project, 'dump.sql');
   await run('pg_dump', ['--file', file, urlOf(serverUrl, TENANT)]);
   await ask(to, 'create database restored template template0');
-  await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file, urlOf(to, 'restored')], { maxBuffer: 64 << 20 });
+  await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file, urlOf(to, 'restored')], {
+    maxBuffer: 64 << 20,
+  });
 }
 
-function compare(built: readonly CatalogObject[], found: readonly CatalogObject[], other = TENANT): ObjectDifference[] {
+function compare(
+  built: readonly CatalogObject[],
+  found: readonly CatalogObject[],
+  other = TENANT,
+): ObjectDifference[] {
   return compareCatalogs({ database: TENANT, objects: built }, { database: other, objects: found });
 }
 
-function sayFalse(where: string, built: readonly CatalogObject[], found: readonly CatalogObject[], say: DriftCheck['say']): number {
+function sayFalse(
+  where: string,
+  built: readonly CatalogObject[],
+  found: readonly CatalogObject[],
+  say: DriftCheck['say'],
+): number {
   const differences = compare(built, found, 'restored');
   say(`  ${where}: ${differences.length === 0 ? 'no difference' : `${differences.length} differences`}`);
-  for (const { message, facts } of differences) say(`    ✖ ${message}${facts.map(({ built: one, found: two }) => `\n      + ${String(one)}\n      - ${String(two)}`).join('')}`);
+  for (const { message, facts } of differences)
+    say(
+      `    ✖ ${message}${facts.map(({ built: one, found: two }) => `\n      + ${String(one)}\n      - ${String(two)}`).join('')}`,
+    );
   return differences.length;
 }
 
-type Outcome = 'not possible' | 'not compared, as listed' | 'missed' | 'found, and taken back' | 'found; a comment says how' | 'found; the SQL fails' | 'found; the SQL leaves some';
+type Outcome =
+  | 'not possible'
+  | 'not compared, as listed'
+  | 'missed'
+  | 'found, and taken back'
+  | 'found; a comment says how'
+  | 'found; the SQL fails'
+  | 'found; the SQL leaves some';
 
 const FINDINGS: readonly Outcome[] = ['missed', 'found; the SQL fails', 'found; the SQL leaves some'];
 
-async function changeEach({ serverUrl, say, signal, verbose }: DriftCheck, built: readonly CatalogObject[]): Promise<number> {
+async function changeEach(
+  { serverUrl, say, signal, verbose }: DriftCheck,
+  built: readonly CatalogObject[],
+): Promise<number> {
   const counts = new Map<string, Map<Outcome, number>>();
   await withConnection(targetOf(urlOf(serverUrl, TENANT)), async (connection) => {
-    await connection.query('set allow_system_table_mods = on; create schema if not exists other_schema; drop schema other_schema');
+    await connection.query(
+      'set allow_system_table_mods = on; create schema if not exists other_schema; drop schema other_schema',
+    );
     const changes = await connection.query<Change>(LIST_CHANGES);
     say(`  ${changes.length} changes of ${built.length} objects`);
     for (const change of changes) {
@@ -103,15 +140,24 @@ async function changeEach({ serverUrl, say, signal, verbose }: DriftCheck, built
       const { outcome, told } = await changeOne(connection, change, built);
       const kinds = counts.get(change.kind) ?? new Map<Outcome, number>();
       counts.set(change.kind, kinds.set(outcome, (kinds.get(outcome) ?? 0) + 1));
-      if (FINDINGS.includes(outcome)) say(`    ✖ ${change.kind} ${change.object}, ${change.what}: ${outcome}\n${told}`);
+      if (FINDINGS.includes(outcome))
+        say(`    ✖ ${change.kind} ${change.object}, ${change.what}: ${outcome}\n${told}`);
       else if (verbose) say(`    ${change.kind} ${change.object}, ${change.what}: ${outcome} ${told}`);
     }
   });
-  for (const [kind, outcomes] of counts) say(`  ${kind}: ${[...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join('; ')}`);
-  return [...counts.values()].reduce((sum, kinds) => sum + FINDINGS.reduce((all, each) => all + (kinds.get(each) ?? 0), 0), 0);
+  for (const [kind, outcomes] of counts)
+    say(`  ${kind}: ${[...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join('; ')}`);
+  return [...counts.values()].reduce(
+    (sum, kinds) => sum + FINDINGS.reduce((all, each) => all + (kinds.get(each) ?? 0), 0),
+    0,
+  );
 }
 
-async function changeOne(connection: Connection, { sql, listed }: Change, built: readonly CatalogObject[]): Promise<{ outcome: Outcome; told: string }> {
+async function changeOne(
+  connection: Connection,
+  { sql, listed }: Change,
+  built: readonly CatalogObject[],
+): Promise<{ outcome: Outcome; told: string }> {
   await connection.query('begin');
   try {
     try {
@@ -121,18 +167,25 @@ async function changeOne(connection: Connection, { sql, listed }: Change, built:
     }
     const differences = compare(built, await readCatalog(connection, CATALOG));
     const said = differences.map(({ message }) => `      ${message}`).join('\n');
-    if (differences.length === 0) return { outcome: listed ? 'not compared, as listed' : 'missed', told: `      ${sql}` };
+    if (differences.length === 0)
+      return { outcome: listed ? 'not compared, as listed' : 'missed', told: `      ${sql}` };
     const fix = fixingSql(differences, built).join('\n');
     try {
       await connection.query(fix);
     } catch (error) {
       const commented = fix.includes('\n-- ') || fix.startsWith('-- ');
-      return { outcome: commented ? 'found; a comment says how' : 'found; the SQL fails', told: `${said}\n      ${sql}\n${fix}\n${messageOf(error)}` };
+      return {
+        outcome: commented ? 'found; a comment says how' : 'found; the SQL fails',
+        told: `${said}\n      ${sql}\n${fix}\n${messageOf(error)}`,
+      };
     }
     const left = compare(built, await readCatalog(connection, CATALOG));
     if (left.length === 0) return { outcome: 'found, and taken back', told: '' };
     const commented = fix.includes('\n-- ') || fix.startsWith('-- ');
-    return { outcome: commented ? 'found; a comment says how' : 'found; the SQL leaves some', told: `${said}\n      ${sql}\n${fix}\n${left.map(({ message }) => `      left: ${message}`).join('\n')}` };
+    return {
+      outcome: commented ? 'found; a comment says how' : 'found; the SQL leaves some',
+      told: `${said}\n      ${sql}\n${fix}\n${left.map(({ message }) => `      left: ${message}`).join('\n')}`,
+    };
   } finally {
     await connection.query('rollback');
   }

@@ -1,28 +1,22 @@
-import { identifier, literal } from '../../postgres/quote.ts';
-import { type ObjectDifference, qualified } from './compare.ts';
-import {
-  create,
-  columnSql,
-  sequenceOptions,
-  ownedBy,
-  createView,
-  createFunction,
-  enabled,
-  rowSecurity,
-} from './create-sql.ts';
+import { identifier } from '../../postgres/quote.ts';
+import { alterColumn, alterTable, alterType } from './alter-sql.ts';
+import { displayName, type ObjectDifference, qualified } from './compare.ts';
+import { create } from './create-sql.ts';
+import { createView, enabled, functionSql, ownedBy, sequenceOptions } from './object-sql.ts';
 import type { CatalogObject } from './query.ts';
+import { renameBack } from './rename.ts';
 import { rightsOf, changeRights, revoke } from './rights-sql.ts';
 import {
   STEP,
   type Statement,
+  comment,
+  commentSql,
+  ended,
+  ownName,
   routineWord,
   signature,
   tableOf,
-  commentSql,
   textOf,
-  ended,
-  comment,
-  commented,
 } from './sql-words.ts';
 
 /**
@@ -31,10 +25,15 @@ import {
  * @param all what the migrations make, for what goes with a table that is missing
  */
 export function fixingSql(differences: readonly ObjectDifference[], all: readonly CatalogObject[]): string[] {
-  const statements = differences.flatMap((difference) => fixOne(difference, all));
+  const { statements: renames, rest } = renameBack(differences);
+  const statements = [
+    ...renames,
+    ...rest.flatMap((difference) => fixOne(difference, all)),
+    ...moved(rest, all),
+  ];
   const sorted = statements.toSorted((a, b) => a.step - b.step || a.at - b.at);
   const sql = [...new Set(sorted.map((each) => each.sql))];
-  const functions = statements.some(({ step }) => step === STEP.function);
+  const functions = rest.some(({ kind, change }) => kind === 'function' && change !== 'extra');
   return functions ? ['set check_function_bodies = off;', ...sql] : sql;
 }
 
@@ -43,6 +42,22 @@ function fixOne(difference: ObjectDifference, all: readonly CatalogObject[]): St
   if (change === 'missing' && built) return create(built, all);
   if (change === 'extra' && found) return remove(found, difference);
   return built && found ? alter(built, found, difference, all) : [];
+}
+
+/** A column that is added comes behind the others. */
+function moved(differences: readonly ObjectDifference[], all: readonly CatalogObject[]): Statement[] {
+  const missing = new Set(
+    differences.flatMap(({ change, built }) => (change === 'missing' && built ? [built] : [])),
+  );
+  const isBefore = (one: CatalogObject, other: CatalogObject): boolean =>
+    one.schema === other.schema && one.parent === other.parent && one.oid < other.oid;
+  return all.flatMap((column) => {
+    if (column.kind !== 'column' || !missing.has(column)) return [];
+    if (!all.some((each) => each.kind === 'column' && isBefore(column, each) && !missing.has(each)))
+      return [];
+    const text = `${displayName(column)} comes behind the other columns of its table: no statement changes their order`;
+    return [comment(STEP.column, text)];
+  });
 }
 
 function remove(found: CatalogObject, difference: ObjectDifference): Statement[] {
@@ -60,7 +75,8 @@ function remove(found: CatalogObject, difference: ObjectDifference): Statement[]
     };
     return [comment(STEP.drop, `${difference.message}. This loses what is in it: ${how[kind] ?? ''}`)];
   }
-  return sql === '' ? revoke(found, rightsOf(found)) : [{ step: STEP.drop, at: orderOfDrop(found), sql }];
+  const step = kind === 'function' ? STEP.lateDrop : STEP.drop;
+  return sql === '' ? revoke(found, rightsOf(found)) : [{ step, at: orderOfDrop(found), sql }];
 }
 
 /** Undefined: it may hold data. Empty: it is rights, which are revoked. */
@@ -118,7 +134,7 @@ function alter(
   const again = (): Statement[] => {
     const sql = dropSql(found);
     const drop = sql ? [{ step: STEP.drop, at: orderOfDrop(found), sql }] : [];
-    return [...drop, ...create(built, all)];
+    return [...drop, ...create(built, all), ...commentsOf(built, all)];
   };
   const unfixed = (what: string): Statement[] => [comment(STEP.column, `${difference.message}: ${what}`)];
   const onlyEnabled = changed.size === 1 && changed.has('enabled');
@@ -145,7 +161,7 @@ function alter(
       ];
     case 'function':
       if (changed.has('returns') || changed.has('is') || built.facts['is'] === 'aggregate') return again();
-      return [{ step: STEP.function, at: built.oid, sql: ended(createFunction(built)) }, ...rights];
+      return [...functionSql(built), ...rights];
     case 'trigger':
     case 'rule':
     case 'event trigger':
@@ -174,83 +190,21 @@ function alter(
   }
 }
 
-type Unfixed = (what: string) => Statement[];
-
-function alterTable(built: CatalogObject, changed: ReadonlySet<string>, unfixed: Unfixed): Statement[] {
-  const { facts } = built;
-  return [...changed].flatMap((fact) => {
-    if (fact === 'row security' || fact === 'forced row security') return rowSecurity(built, [fact]);
-    if (fact === 'is' && facts['is'] !== 'foreign') {
-      const word = facts['is'] === 'unlogged' ? 'unlogged' : 'logged';
-      return [{ step: STEP.column, at: 0, sql: `alter table ${qualified(built)} set ${word};` }];
-    }
-    return unfixed(fact === 'order of columns' ? 'no statement changes it' : 'change it by hand');
-  });
-}
-
-/** Types between which nothing is lost that the server does not refuse to lose. */
-const KEEPING: readonly RegExp[] = [
-  /^(?:smallint|integer|bigint)$/,
-  /^(?:text|character varying(?:\(\d+\))?)( collate .*)?$/,
-];
-
-function alterColumn(
-  built: CatalogObject,
-  found: CatalogObject,
-  changed: ReadonlySet<string>,
-  difference: ObjectDifference,
-): Statement[] {
-  const { facts, name } = built;
-  const head = `alter table ${tableOf(built)} alter column ${identifier(name)}`;
-  if (changed.has('generated')) {
-    const again = `alter table ${tableOf(built)} drop column ${identifier(name)}; alter table ${tableOf(built)} add column ${columnSql(built)};`;
-    return [comment(STEP.column, `${difference.message}. This loses what is in it: ${again}`)];
-  }
-  const statements: string[] = [];
-  const expression = textOf(facts['default']);
-  if (changed.has('identity')) {
-    if (found.facts['identity']) statements.push(`${head} drop identity;`);
-    if (facts['identity']) statements.push(`${head} add generated ${textOf(facts['identity'])} as identity;`);
-  }
-  if (changed.has('type')) {
-    const [to, from] = [textOf(facts['type']), textOf(found.facts['type'])];
-    const plain = (type: string) => type.replace(/ collate .*$/s, '');
-    const keeps = plain(to) === plain(from) || KEEPING.some((family) => family.test(to) && family.test(from));
-    // Without a word a column takes the collation of its type.
-    const sql = `${head} type ${to};`;
-    // What stands in the way of another type is set again behind it.
-    const resets = found.facts['default'] !== null && keeps;
-    if (resets) statements.push(`${head} drop default;`);
-    statements.push(keeps ? sql : commented(`${difference.message}. This can lose data: ${sql}`));
-    if (resets && !changed.has('default')) statements.push(`${head} set default ${expression};`);
-  }
-  if (changed.has('default'))
-    statements.push(expression ? `${head} set default ${expression};` : `${head} drop default;`);
-  if (changed.has('not null')) statements.push(`${head} ${facts['not null'] ? 'set' : 'drop'} not null;`);
-  return statements.map((sql, at) => ({ step: STEP.column, at, sql }));
-}
-
-function alterType(
-  built: CatalogObject,
-  found: CatalogObject,
-  changed: ReadonlySet<string>,
-  unfixed: Unfixed,
-): Statement[] {
-  const [labels, there] = [built, found].map(({ facts }) =>
-    Array.isArray(facts['labels']) ? facts['labels'] : [],
-  );
-  if (!labels || !there) return [];
-  const onlyMore =
-    changed.size === 1 &&
-    changed.has('labels') &&
-    there.join('\0') === labels.filter((each) => there.includes(each)).join('\0');
-  if (!onlyMore) return unfixed('change it by hand');
-  return labels.flatMap((label, at) => {
-    if (there.includes(label)) return [];
-    const before = labels[at - 1];
-    const place = before === undefined ? `before ${literal(there[0] ?? '')}` : `after ${literal(before)}`;
-    return [
-      { step: STEP.type, at, sql: `alter type ${qualified(built)} add value ${literal(label)} ${place};` },
-    ];
-  });
+/** What is made again has lost its comments: those whose name ends as its own, where arguments may follow. */
+function commentsOf(built: CatalogObject, all: readonly CatalogObject[]): Statement[] {
+  const name = ownName(built);
+  const place =
+    built.parent && built.kind !== 'index'
+      ? `${name} on ${built.schema}.${built.parent}`
+      : `${built.schema}.${name}`;
+  return all
+    .filter(
+      (each) =>
+        each.kind === 'comment' &&
+        each.name
+          .replaceAll('"', '')
+          .replace(/\(.*\)$/s, '')
+          .endsWith(` ${place}`),
+    )
+    .flatMap((each) => create(each, all));
 }

@@ -6,16 +6,19 @@ import type { CatalogObject, Fact } from './query.ts';
 export const STEP = {
   schema: 1,
   type: 2,
-  drop: 3,
-  table: 4,
-  column: 5,
-  function: 6,
+  rename: 3,
+  drop: 4,
+  /** Tables and functions, in the order in which they were created: each may need the other. */
+  made: 5,
+  column: 6,
   view: 7,
   key: 8,
   constraint: 9,
   part: 10,
   rights: 11,
-  comment: 12,
+  /** Of extra functions, when nothing uses them any more. */
+  lateDrop: 12,
+  comment: 13,
 } as const;
 
 export interface Statement {
@@ -31,9 +34,18 @@ export function routineWord({ facts }: CatalogObject): string {
 }
 
 /** Its name stands in front of its arguments, which are SQL already. */
-export function signature({ schema, name, facts }: CatalogObject): string {
-  const args = `(${textOf(facts['arguments'])})`;
-  return `${identifier(schema)}.${identifier(name.slice(0, -args.length))}${args}`;
+export function signature(routine: CatalogObject): string {
+  return `${identifier(routine.schema)}.${identifier(ownName(routine))}(${textOf(routine.facts['arguments'])})`;
+}
+
+/** Of a function without its arguments. */
+export function ownName({ kind, name, facts }: CatalogObject): string {
+  return kind === 'function' ? name.slice(0, -`(${textOf(facts['arguments'])})`.length) : name;
+}
+
+/** A function whose body is SQL, and not text: what is in it must be there. */
+export function isParsed({ kind, facts }: CatalogObject): boolean {
+  return kind === 'function' && facts['is'] !== 'aggregate' && !/\nAS /.test(textOf(facts['definition']));
 }
 
 export function stepOfConstraint({ facts }: CatalogObject): number {
