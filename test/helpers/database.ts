@@ -11,7 +11,8 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, inject } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
+import { place } from './worker-setup.ts';
 
 export interface TestDatabase {
   name: string;
@@ -35,9 +36,9 @@ export interface TestDatabases {
   waitFor(condition: string): Promise<void>;
 }
 
-/** The URL of the run's server, as superuser; of another of its databases when named. */
+/** The URL of this worker's server, as superuser; of another of its databases when named. */
 export function testServer(database?: string): string {
-  const url = new URL(inject('testServer'));
+  const url = new URL(place.mpmWorkerServer ?? '');
   if (database !== undefined) url.pathname = `/${encodeURIComponent(database)}`;
   return url.href;
 }
@@ -55,8 +56,13 @@ export function withDatabases(): TestDatabases {
   };
   let number = 0;
 
-  const query: TestDatabases['query'] = async <Row extends object>(text: string, database?: string) =>
-    withClient(testServer(database), async (client) => (await client.query<Row>(text)).rows);
+  const kept = keptClient();
+  const query: TestDatabases['query'] = async <Row extends object>(text: string, database?: string) => {
+    const use = async (client: pg.Client): Promise<Row[]> => (await client.query<Row>(text)).rows;
+    return database === undefined && !OF_THE_SESSION.test(text)
+      ? kept.with(use)
+      : withClient(testServer(database), use);
+  };
   const adopt = (name: string): TestDatabase => {
     const drop = async (): Promise<void> => {
       await query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
@@ -108,6 +114,7 @@ export function withDatabases(): TestDatabases {
       ...running.map((child) => `the process ${child}`),
       ...warnings.map((warning) => `the warning: ${warning}`),
     ];
+    await kept.end();
     if (left.length > 0) throw new Error(`This test file left behind\n  ${left.join('\n  ')}`);
   });
 
@@ -147,6 +154,39 @@ export async function closeGate(database: string): Promise<Gate> {
       }
     },
     open: () => client.end(),
+  };
+}
+
+/** What would be left in a session for the next query. */
+const OF_THE_SESSION = /\b(?:set|begin|temp|temporary|prepare|listen|load|pg_advisory_lock|set_config)\b/i;
+
+/** A connection to the database `postgres`, kept for the next query; one more while it is busy. */
+function keptClient(): { with<T>(use: (client: pg.Client) => Promise<T>): Promise<T>; end(): Promise<void> } {
+  let kept: Promise<pg.Client> | undefined;
+  let busy = false;
+  const open = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: testServer(), application_name: 'test-helper' });
+    const forget = (): void => {
+      kept = undefined;
+    };
+    client.on('error', forget);
+    await client.connect().catch((error: unknown) => {
+      forget();
+      throw error;
+    });
+    return client;
+  };
+  return {
+    with: async (use) => {
+      if (busy) return withClient(testServer(), use);
+      busy = true;
+      try {
+        return await use(await (kept ??= open()));
+      } finally {
+        busy = false;
+      }
+    },
+    end: async () => (await kept)?.end(),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import type { EmbeddedServer } from '../../src/postgres/embedded/embedded.ts';
-import { cheapLogins, startServer } from './server.ts';
+import { startSharedServer } from './server.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -17,8 +17,8 @@ interface Shared {
 const place = globalThis as { mpmTestServer?: Shared | undefined };
 
 /**
- * One PostgreSQL server for the whole run: that of MPM_TEST_DATABASE_URL (a superuser's URL), else one that is
- * started here, of the programs in MPM_TEST_SERVER_BIN if set.
+ * The first worker's PostgreSQL server: that of MPM_TEST_DATABASE_URL (a superuser's URL), else one that is started here,
+ * of the programs in MPM_TEST_SERVER_BIN if set. The other workers start their own: worker-setup.ts.
  */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const given = process.env['MPM_TEST_DATABASE_URL'];
@@ -26,11 +26,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     project.provide('testServer', given);
     return undefined;
   }
-  const settings = { max_connections: '200', max_prepared_transactions: '8' };
-  const shared = (place.mpmTestServer ??= {
-    server: start(settings),
-    users: 0,
-  });
+  const shared = (place.mpmTestServer ??= { server: startSharedServer(), users: 0 });
   shared.users += 1;
   project.provide('testServer', (await shared.server).url);
   return async () => {
@@ -39,10 +35,4 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     place.mpmTestServer = undefined;
     await (await shared.server).stop();
   };
-}
-
-async function start(settings: Record<string, string>): Promise<EmbeddedServer> {
-  const server = await startServer({ settings });
-  await cheapLogins(server.url);
-  return server;
 }

@@ -1,4 +1,6 @@
 import { statfsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import pg from 'pg';
 import {
   type EmbeddedOptions,
@@ -10,7 +12,7 @@ const MEMORY = '/dev/shm';
 const ROOM = 4 * 2 ** 30;
 
 /** Where a server's folder is in memory, if there is room: on a disk, making a database takes ten times as long. */
-export function memoryFolder(): string | undefined {
+function memoryFolder(): string | undefined {
   try {
     const { bavail, bsize } = statfsSync(MEMORY);
     return bavail * bsize >= ROOM ? MEMORY : undefined;
@@ -26,24 +28,37 @@ export async function startServer(options: EmbeddedOptions = {}): Promise<Embedd
   return startEmbedded({ ...(dir ? { dir } : {}), ...(bin ? { bin } : {}), ...options });
 }
 
-/**
- * Makes logins cheap, that of the superuser in this URL and of roles made later: by default, a client hashes its password
- * 4,096 times for each connection. PostgreSQL 15 knows no other number.
- */
-export async function cheapLogins(url: string): Promise<void> {
+/** The server that a worker's tests share. */
+export async function startSharedServer(): Promise<EmbeddedServer> {
+  const server = await startServer({ settings: { max_connections: '200', max_prepared_transactions: '8' } });
+  await makeCheap(server);
+  return server;
+}
+
+/** What thousands of connections and databases would pay for each time. */
+async function makeCheap({ dir, url }: EmbeddedServer): Promise<void> {
+  const file = join(dir, 'data/pg_hba.conf');
+  const rules = await readFile(file, 'utf8');
+  await writeFile(file, `host all postgres 127.0.0.1/32 trust\n${rules}`);
+  await asSuperuser(url, async (client) => {
+    const { rows } = await client.query<{ version: number }>(
+      "select current_setting('server_version_num')::int as version",
+    );
+    // A client hashes a role's password 4,096 times for each connection; PostgreSQL 15 knows no other number.
+    if (Number(rows[0]?.version) >= 160_000) await client.query('alter system set scram_iterations = 1');
+    await client.query('select pg_reload_conf()');
+  });
+  // Leaves its cache of the catalog there, which each database then has from the beginning.
+  const template = new URL(url);
+  template.pathname = '/template1';
+  await asSuperuser(template.href, (client) => client.query('select'));
+}
+
+async function asSuperuser(url: string, use: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
   try {
-    const { rows } = await client.query<{ can: boolean }>(
-      "select current_setting('server_version_num')::int >= 160000 as can",
-    );
-    if (!rows[0]?.can) return;
-    await client.query('alter system set scram_iterations = 1');
-    await client.query('select pg_reload_conf()');
-    await client.query('set scram_iterations = 1');
-    await client.query(
-      `alter role current_user password ${pg.escapeLiteral(decodeURIComponent(new URL(url).password))}`,
-    );
+    await use(client);
   } finally {
     await client.end();
   }
