@@ -149,7 +149,7 @@ export interface ConfigInput {
     ignore?: string[];
     /**
      * The server of this configuration on which the databases are made that tenants are compared with; by default each
-     * tenant's own. Its major version must be the tenants'.
+     * tenant's own. With another major version, views, functions, defaults, and other expressions aren't compared.
      */
     reference?: string;
   };

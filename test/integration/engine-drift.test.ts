@@ -36,9 +36,9 @@ async function inTransaction<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function differences(ignore?: string[]): Promise<ObjectDifference[]> {
+async function differences(ignore: string[] = []): Promise<ObjectDifference[]> {
   const found = await readCatalog(connection, CATALOG);
-  return compareCatalogs({ database: 'a', objects: built }, { database: 'b', objects: found }, ignore);
+  return compareCatalogs({ database: 'a', objects: built }, { database: 'b', objects: found }, { ignore });
 }
 
 const messages = (list: readonly ObjectDifference[]) => list.map(({ message }) => message);

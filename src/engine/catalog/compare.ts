@@ -1,4 +1,5 @@
 import { identifier } from '../../postgres/quote.ts';
+import { factsOfAnyVersion } from './across-versions.ts';
 import type { CatalogKind, CatalogObject, Fact } from './query.ts';
 
 /** One object that is not as the migrations make it. */
@@ -37,18 +38,20 @@ export interface Catalog {
  * What differs, ordered by table. Parts of a table that is missing, or extra, go with it. What PostgreSQL writes
  * differently of the same thing is no difference.
  * @param ignore patterns of what tenants may own: `audit_*`, `reports.*`, `index:meters_*`
+ * @param sameVersion false: what versions of PostgreSQL write in their own way is not compared
  */
 export function compareCatalogs(
   built: Catalog,
   found: Catalog,
-  ignore: readonly string[] = [],
+  { ignore = [], sameVersion = true }: { ignore?: readonly string[]; sameVersion?: boolean } = {},
 ): ObjectDifference[] {
   const isIgnored = ignoring(ignore);
+  const factsOf = sameVersion ? ({ facts }: CatalogObject) => facts : factsOfAnyVersion;
   const there = byKey(found.objects);
   const wanted = byKey(built.objects);
   const missing = built.objects.filter((each) => !there.has(keyOf(each)));
   const extra = found.objects.filter((each) => !wanted.has(keyOf(each)));
-  const renamed = namedByPostgres(missing, extra);
+  const renamed = namedByPostgres(missing, extra, factsOf);
   const isWhole = (each: CatalogObject, others: Map<string, CatalogObject>): boolean => {
     const whole = wholeOf(each);
     return !whole || (['table', 'view'] as const).some((kind) => others.has(keyOf({ ...whole, kind })));
@@ -63,7 +66,13 @@ export function compareCatalogs(
       .map((each) => ({ ...about(each, 'extra'), facts: [], found: each })),
     ...built.objects.flatMap((each) => {
       const other = there.get(keyOf(each));
-      const facts = other ? factsThatDiffer(each, other, built.database, found.database) : [];
+      const facts = other
+        ? factsThatDiffer(
+            each.kind,
+            { facts: factsOf(each), database: built.database },
+            { facts: factsOf(other), database: found.database },
+          )
+        : [];
       return facts.length ? [{ ...about(each, 'changed'), facts, built: each, found: other }] : [];
     }),
   ];
@@ -143,6 +152,7 @@ const MADE_UP = /_(?:pkey|key|fkey|check|excl)\d*$/;
 function namedByPostgres(
   missing: readonly CatalogObject[],
   extra: readonly CatalogObject[],
+  factsOf: (object: CatalogObject) => CatalogObject['facts'],
 ): ReadonlySet<CatalogObject> {
   const found = new Set<CatalogObject>();
   const candidates = extra.filter(({ kind, name }) => kind === 'constraint' && MADE_UP.test(name));
@@ -153,25 +163,24 @@ function namedByPostgres(
         !found.has(other) &&
         other.schema === each.schema &&
         other.parent === each.parent &&
-        JSON.stringify(other.facts) === JSON.stringify(each.facts),
+        JSON.stringify(factsOf(other)) === JSON.stringify(factsOf(each)),
     );
     if (same) found.add(each).add(same);
   }
   return found;
 }
 
-function factsThatDiffer(
-  built: CatalogObject,
-  found: CatalogObject,
-  builtIn: string,
-  foundIn: string,
-): FactDifference[] {
+/** The facts of an object, and the database in which it is, which they may mention. */
+type Facts = Pick<CatalogObject, 'facts'> & Pick<Catalog, 'database'>;
+
+function factsThatDiffer(kind: CatalogKind, built: Facts, found: Facts): FactDifference[] {
   const names = new Set([...Object.keys(built.facts), ...Object.keys(found.facts)]);
   return [...names].flatMap((name) => {
     const [one, other] = [built.facts[name] ?? null, found.facts[name] ?? null];
-    if (name === 'columns' && built.kind === 'table') return orderOf(one, other);
+    if (name === 'columns' && kind === 'table') return orderOf(one, other);
     const same =
-      JSON.stringify(one) === JSON.stringify(other) || normal(one, builtIn) === normal(other, foundIn);
+      JSON.stringify(one) === JSON.stringify(other) ||
+      normal(one, built.database) === normal(other, found.database);
     return same ? [] : [{ name, built: one, found: other }];
   });
 }

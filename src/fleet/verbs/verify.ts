@@ -1,22 +1,21 @@
-import type { Central } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
-import { type ErrorCode, MpmError } from '../../errors.ts';
-import { type ObjectDifference, compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
+import { MpmError } from '../../errors.ts';
+import { compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
 import { fixingSql } from '../../engine/catalog/fix.ts';
 import { type CatalogOptions, readCatalog, readFingerprint } from '../../engine/catalog/query.ts';
 import { requireHistory, requireWhole } from '../../engine/history/lost.ts';
-import { type DatabaseState, readRows, readStampInput, readState } from '../../engine/history/read.ts';
+import { readRows, readStampInput, readState } from '../../engine/history/read.ts';
 import { fingerprintOf, isUnchanged } from '../../engine/history/state.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { listNames, remedyFor } from '../../engine/remedy.ts';
 import { withConnection } from '../../postgres/connect.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { databaseError } from '../../postgres/sqlstate.ts';
-import { type Reference, buildReference } from '../../tenants/create/reference.ts';
-import { serverOf } from '../../tenants/server.ts';
+import type { Reference } from '../../tenants/create/reference.ts';
 import { TOOL_TABLES } from '../../dialects/other-tools.ts';
 import { attemptOf, refOf, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
+import { type Drift, type Look, References } from '../references.ts';
 import { Groups } from '../report/groups.ts';
 import type { VerifyReport } from '../report/verify-report.ts';
 import { type Selection, requireSelection } from '../select.ts';
@@ -29,13 +28,6 @@ export interface VerifyOptions extends Pick<
 > {
   /** Compare comments, too. */
   comments?: boolean;
-}
-
-/** A tenant's drift, as all share it who have the same. */
-interface Drift {
-  head: string | null;
-  differences: ObjectDifference[];
-  sql: string[];
 }
 
 /**
@@ -87,16 +79,6 @@ function keyOf({ differences }: Drift): string {
   return JSON.stringify(differences.map(plainDifference));
 }
 
-/** A look at a tenant: its history, and all that is in it. */
-interface Look {
-  found: DatabaseState;
-  applied: Migration[];
-  head: string | null;
-  fingerprint: string;
-  /** The server's major version. */
-  version: number;
-}
-
 /** So many times a tenant is looked at again that a run moves on meanwhile. */
 const LOOKS = 3;
 
@@ -113,15 +95,9 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
       );
       const { head } = look;
       const reference = await references.of(visit.tenant.server, look);
-      if (reference.version !== look.version) {
-        const versions = `it is on PostgreSQL ${look.version}, and verify.reference on ${reference.version}`;
-        throw new MpmError('NOT_COMPARABLE', `can't be compared: ${versions}`, {
-          subject: visit.tenant.database,
-          hint: 'In the configuration, name a server of the same version as verify.reference, or none.',
-        });
-      }
+      const notices = reference.version === look.version ? [] : [noticeOf(reference, look)];
       if (reference.fingerprint === look.fingerprint)
-        return attemptOf({ outcome: 'current', from: head, to: head });
+        return attemptOf({ outcome: 'current', from: head, to: head, notices });
       const drift = await references.drift(reference, look, () =>
         readDrift(visit, reference, references, look),
       );
@@ -133,7 +109,7 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
         });
       }
       const [first] = drift.differences;
-      if (!first) return attemptOf({ outcome: 'current', from: head, to: head });
+      if (!first) return attemptOf({ outcome: 'current', from: head, to: head, notices });
       const error = new MpmError(
         'DRIFT',
         drift.differences
@@ -145,11 +121,16 @@ async function compare(visit: Visit<Drift>, references: References): Promise<Ten
           hint: 'To see all of it, and the SQL that fixes it: mpm-migrate verify --tenant {tenant}',
         },
       );
-      return { ...attemptOf({ outcome: 'drifted', from: head, to: head, error }), detail: drift };
+      return { ...attemptOf({ outcome: 'drifted', from: head, to: head, notices, error }), detail: drift };
     }
   } catch (error) {
     throw databaseError(error, target.database ?? '');
   }
+}
+
+function noticeOf(reference: Reference, look: Look): string {
+  const versions = `on PostgreSQL ${look.version}, and verify.reference on ${reference.version}`;
+  return `${versions}: views, functions, defaults, and other expressions aren't compared`;
 }
 
 /** So many differences are in a tenant's error; all are in the report's groups. */
@@ -216,104 +197,12 @@ async function readDrift(
       const now = await readState(connection, options);
       if (now.fingerprint !== look.found.fingerprint) return 'moved on';
       const found = { database: tenant.database, objects };
-      const differences = compareCatalogs(reference, found, ignore).filter(
+      const sameVersion = reference.version === look.version;
+      const differences = compareCatalogs(reference, found, { ignore, sameVersion }).filter(
         ({ change, kind, object }) => !(change === 'extra' && kind === 'table' && TOOL_TABLES.has(object)),
       );
       return { head: look.head, differences, sql: fixingSql(differences, reference.objects) };
     },
     { leave: true },
   );
-}
-
-/** So many drifts are remembered, for tenants that have the same one. */
-const MOST_DRIFTS = 100;
-
-/** What tenants are compared with: one reference for each history on each server, built when the first one needs it. */
-class References {
-  readonly #central: Central;
-  readonly #options: Pick<VerifyOptions, 'signal' | 'cancel'>;
-  readonly #built = new Map<string, Promise<Reference>>();
-  readonly #drifts = new Map<string, Promise<Drift | 'moved on'>>();
-  readonly catalog: CatalogOptions;
-  readonly ignore: readonly string[];
-
-  constructor(central: Central, { comments, ...options }: VerifyOptions) {
-    this.#central = central;
-    this.#options = options;
-    const { history, pace, verify: wishes } = central.config;
-    this.catalog = { history, comments: comments ?? false, lockTimeout: pace.lockTimeout };
-    this.ignore = wishes?.ignore ?? [];
-  }
-
-  of(server: string, { found, applied }: Look): Promise<Reference> {
-    const key = `${server}\0${found.fingerprint}`;
-    let built = this.#built.get(key);
-    if (!built) {
-      built = this.#build(server, applied);
-      this.#built.set(key, built);
-      // What stops one, such as a server that does not answer, need not stop the next.
-      built.catch((error: unknown) => isAbout(error) || this.#built.delete(key));
-    }
-    return built;
-  }
-
-  async #build(server: string, applied: readonly Migration[]): Promise<Reference> {
-    const { config } = this.#central;
-    const place = config.verify?.reference ?? server;
-    const { signal, cancel } = this.#options;
-    try {
-      return await buildReference(config, serverOf(config, place).name, applied, {
-        catalog: this.catalog,
-        ...(signal ? { signal } : {}),
-        ...(cancel ? { cancel } : {}),
-      });
-    } catch (error) {
-      if (!(error instanceof MpmError) || !isAbout(error)) throw error;
-      throw new MpmError('NOT_COMPARABLE', `can't be compared: on server "${place}", ${error.message}`, {
-        cause: error,
-        ...(error.migration === undefined ? {} : { migration: error.migration }),
-        ...(error.database ? { database: error.database } : {}),
-        hint:
-          error.code === 'PROVISION_FAILED'
-            ? 'verify applies the migrations to a database that it makes, and drops again. Let the login: alter role … createdb; or name a server of the configuration with a login that may: verify: { reference: … }.'
-            : 'verify applies the migrations to a new database on the same server. Make them apply there.',
-      });
-    }
-  }
-
-  /** Tenants that are equal differ in the same way: one of them is read object by object. */
-  drift(
-    reference: Reference,
-    look: Look,
-    read: () => Promise<Drift | 'moved on'>,
-  ): Promise<Drift | 'moved on'> {
-    const key = `${reference.database}\0${look.fingerprint}`;
-    const known = this.#drifts.get(key);
-    if (known) return known;
-    const reading = read();
-    if (this.#drifts.size < MOST_DRIFTS) {
-      this.#drifts.set(key, reading);
-      const forget = (): unknown => this.#drifts.delete(key);
-      reading.then((drift) => drift === 'moved on' && forget(), forget);
-    }
-    return reading;
-  }
-}
-
-/** What passes, or is the connection's fault: the next tenant tries again. */
-const PASSING: readonly ErrorCode[] = [
-  'BUSY',
-  'COMMIT_UNKNOWN',
-  'CONNECTION',
-  'CONNECTION_LOST',
-  'DATABASE_IN_USE',
-  'INTERRUPTED',
-  'LOCK_TIMEOUT',
-  'PASSWORD',
-  'UNKNOWN_SERVER',
-];
-
-/** It is the migrations' fault, or of what the login may do: it is the same for the next tenant. */
-function isAbout(error: unknown): boolean {
-  return error instanceof MpmError && !PASSING.includes(error.code);
 }
