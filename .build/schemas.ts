@@ -20,6 +20,7 @@ const DOCUMENTS = {
   'gate-report': 'GateReport',
   'adopt-report': 'AdoptReport',
   'verify-report': 'VerifyReport',
+  'rehearse-report': 'RehearseReport',
   'run-event': 'RunEvent',
 };
 

@@ -16,7 +16,7 @@ export const EXIT_MEANING: Record<(typeof EXIT)[keyof typeof EXIT], string> = {
   0: 'done, or nothing to do (also: the fleet has no tenants)',
   1: "the command couldn't do its work: configuration, central database, or a bug",
   2: 'usage error, or an unknown tenant',
-  3: 'the run finished; at least one tenant failed',
+  3: 'the run finished; at least one tenant failed, or would fail (rehearse)',
   4: 'the command found something: status --exit-code and plan --exit-code (pending, drift), verify (drift), gate, doctor, sync --check; after up, tenants whose folders lack core migrations; a label that no tenant has; or all named tenants are on hold',
   5: 'busy: another process holds a lock; try again later',
   130: 'interrupted; finished work is recorded, and running again continues from there (if several codes apply: the first of 130, 1, 3, 5, 4)',
@@ -83,6 +83,7 @@ export const CODES = {
   CONNECTION_LOST: EXIT.tenantsFailed,
   COMMIT_UNKNOWN: EXIT.tenantsFailed,
   LOCK_TIMEOUT: EXIT.tenantsFailed,
+  LOCK_LIMIT: EXIT.tenantsFailed,
   BUSY: EXIT.busy,
   INTERRUPTED: EXIT.interrupted,
   // tenant's life

@@ -58,6 +58,15 @@ export type { FreshOptions } from './fleet/verbs/fresh.ts';
 export type { PlanOptions } from './fleet/verbs/plan.ts';
 export type { AddedPlugin, PluginList, PluginRow } from './fleet/verbs/plugin-list.ts';
 export type { UninstallOptions } from './fleet/verbs/plugin-uninstall.ts';
+export type { RehearseOptions } from './fleet/verbs/rehearse.ts';
+export type {
+  RehearsedMigration,
+  RehearseReport,
+  ServerForecast,
+  UnrehearsedGroup,
+} from './fleet/report/rehearse-report.ts';
+export type { LockMode } from './engine/sql/effects/lock-mode.ts';
+export type { Size } from './size.ts';
 export type { RepairOptions } from './fleet/verbs/repair.ts';
 export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';

@@ -26,6 +26,11 @@ function fromText(text: string): number | undefined {
   return amount === undefined || factor === undefined ? undefined : Number(amount) * factor;
 }
 
+/** `2 s`, `1.5 s`, `500 ms`. */
+export function durationText(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
+}
+
 /** Times in ms; 0 means none. */
 export interface Pace {
   concurrency?: number;

@@ -34,7 +34,7 @@ export interface FleetRun {
 }
 
 /** A report of its own kind, in lines. */
-type ReportText<R> = (report: R, theme: Theme, options: { shortPath(path: string): string }) => string;
+export type ReportText<R> = (report: R, theme: Theme, options: { shortPath(path: string): string }) => string;
 
 /** How things are shown on one of the two streams. */
 export interface Display {

@@ -5,7 +5,7 @@ import { EXIT_MEANING } from '../errors.ts';
 const GROUPS: readonly [title: string, ids: readonly string[]][] = [
   ['START', ['init', 'demo', 'doctor']],
   ['WRITE MIGRATIONS', ['create', 'sync']],
-  ['MIGRATE', ['plan', 'up', 'down', 'status', 'verify', 'gate']],
+  ['MIGRATE', ['plan', 'rehearse', 'up', 'down', 'status', 'verify', 'gate']],
   ['REPAIR', ['resolve', 'repair', 'baseline', 'fresh', 'exec']],
   ['MANAGE', ['tenant', 'plugin', 'run', 'central']],
 ];

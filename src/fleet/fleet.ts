@@ -24,6 +24,7 @@ import type { AdoptReport } from './report/adopt-report.ts';
 import type { EditReport } from './report/edit-report.ts';
 import type { GateReport } from './report/gate-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
+import type { RehearseReport } from './report/rehearse-report.ts';
 import type { RunReport } from './report/report.ts';
 import type { StatusReport } from './report/status-report.ts';
 import type { VerifyReport } from './report/verify-report.ts';
@@ -38,6 +39,7 @@ import { gate, type GateOptions } from './verbs/gate.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
 import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
+import { type RehearseOptions, rehearse } from './verbs/rehearse.ts';
 import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
@@ -138,6 +140,14 @@ export class Fleet implements AsyncDisposable {
   /** Whether all tenants that {@link up} takes have a migration; reads only. Throws as {@link up}; USAGE when no file has it. */
   gate(selection: Selection, options: GateOptions): Promise<GateReport> {
     return this.#run(options, (rest) => gate(this.#config, selection, rest));
+  }
+
+  /**
+   * Runs what is pending on every tenant, and rolls it back: who would fail, what is locked and for how long. Nothing
+   * stays of it. Throws as {@link up}.
+   */
+  rehearse(selection: Selection, options: RehearseOptions = {}): Promise<RehearseReport> {
+    return this.#run(options, (rest) => rehearse(this.#config, selection, rest));
   }
 
   /** What {@link up} would do, tenants with equal plans together; reads only. Throws as {@link up}. */

@@ -23,6 +23,7 @@ export const SQLSTATE = {
   wrongObjectType: '42809',
   insufficientPrivilege: '42501',
   objectInUse: '55006',
+  unsafeEnum: '55P04',
   notInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
   duplicateDatabase: '42P04',

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { cli, startCli } from '../helpers/cli.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { closeGate, GATE, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -100,4 +100,36 @@ test('--pause off a terminal is a usage error, and nothing is touched', async ()
   expect(status.stdout).toContain('All tenants are the same.');
   const none = await cli(['up', '--all', '--shard', 'auto'], where);
   expect({ code: none.code, said: none.stderr.includes('MPM_SHARD_INDEX') }).toEqual({ code: 2, said: true });
+});
+
+test('confidence 4: a rehearsal that is killed leaves nothing, and no backend that goes on', async () => {
+  const fleet = await makeFleet(databases, {
+    count: 1,
+    files: { 'core/1_log.sql': 'create table log (n int);' },
+  });
+  const where = await folder(fleet);
+  await cli(['up', '--all'], where);
+  await fleet.write({ 'core/2_more.sql': `insert into log values (1); alter table log add m int; ${GATE}` });
+  const [tenant] = fleet.tenants;
+  const stamp = () =>
+    fleet.of(
+      tenant,
+      `select relfilenode, relnatts, (select count(*) from log) as rows, (select count(*) from mpm_migrate.history) as applied,
+  shobj_description((select oid from pg_database where datname = current_database()), 'pg_database') as stamp from pg_class where relname = 'log'`,
+    );
+  const before = await stamp();
+  const runs = () => fleet.central('select number, outcome from mpm_migrate.runs');
+  const ledger = await runs();
+  const gate = await closeGate(tenant?.database ?? '');
+  try {
+    const { child, result } = await startCli(['rehearse', '--all', '--lock-limit', '10min'], where);
+    await gate.reached();
+    child.kill('SIGKILL');
+    await result;
+    // Whom nobody waits for any more gives its locks back, though what it waits for has not come.
+    expect(await stamp()).toEqual(before);
+  } finally {
+    await gate.open();
+  }
+  expect(await runs()).toEqual(ledger);
 });

@@ -32,6 +32,8 @@ export interface TestFleet {
   historyOf(tenant: TestTenant | undefined): Promise<string[]>;
   /** Writes files below the project's folder: `core/1_a.sql`, `tenants/<database>/2_b.sql`, with its manifest. */
   write(files: Record<string, string>): Promise<void>;
+  /** Removes a file below the project's folder. */
+  remove(file: string): Promise<void>;
 }
 
 export const CORE = {
@@ -92,6 +94,7 @@ export async function makeFleet(
       }
       await writeFiles(root, written);
     },
+    remove: (file) => rm(join(root, file)),
   };
   await fleet.write(files);
   await addTenants(fleet, tenants);

@@ -68,6 +68,7 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
     ['baseline --from', () => own.baseline(all, { from: 'kysely' })],
     ['up refuses', () => own.up(all)],
     ['baseline --write', () => own.baseline(all, { to: '1_meters', write: true })],
+    ['rehearse', () => own.rehearse(all, { modules: true })],
     ['up', () => own.up(all)],
     ['up again', () => own.up(all)],
     ['down', () => own.down(all, { steps: 3 })],
@@ -88,7 +89,7 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
   databases.adopt(`${databases.prefix}copy`);
   const outcomes: Record<string, string> = {};
   for (const [name, step] of steps) {
-    if (name === 'up')
+    if (name === 'rehearse')
       await fleet.of(tenant, 'set role none; create table public.meters (id int primary key)');
     if (name === 'fresh') {
       expect(await calls(database), 'before fresh').toMatchObject({ sang: false });

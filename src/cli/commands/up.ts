@@ -11,7 +11,11 @@ import {
   pastFrom,
 } from '../flags.ts';
 import type { PlanReport } from '../../fleet/report/plan-report.ts';
+import { rehearsalFlags } from '../run-rehearsal.ts';
+import type { RehearseReport } from '../../fleet/report/rehearse-report.ts';
 import type { RunReport } from '../../fleet/report/report.ts';
+
+const OF_REHEARSAL = { hidden: true, dependsOn: ['rehearse'] };
 
 export default class Up extends FleetCommand {
   static override summary = 'Apply pending migrations to tenants';
@@ -40,6 +44,14 @@ the command again to continue where it ended.`;
       description: 'Skip tenants whose head stamp says nothing is pending',
     }),
     'dry-run': Flags.boolean({ description: 'Show what would run, like "plan"' }),
+    rehearse: Flags.boolean({
+      description: 'Run it and roll it back, like "rehearse"',
+      exclusive: ['dry-run', 'strict', 'fast', 'canary', 'pause', 'run-key'],
+    }),
+    // In the help of `rehearse`.
+    'lock-limit': { ...rehearsalFlags['lock-limit'], ...OF_REHEARSAL },
+    'max-size': { ...rehearsalFlags['max-size'], ...OF_REHEARSAL },
+    modules: { ...rehearsalFlags.modules, ...OF_REHEARSAL },
     'max-failures': Flags.string({
       description: 'Start no more tenants after this many failures',
       helpValue: '25|2%',
@@ -60,9 +72,13 @@ the command again to continue where it ended.`;
     ...outputFlags,
   };
 
-  async run(): Promise<RunReport | PlanReport> {
+  async run(): Promise<RunReport | PlanReport | RehearseReport> {
     const { flags } = await this.parse(Up);
     const selection = selectionFrom(flags);
+    if (flags.rehearse) {
+      const { runRehearsal } = await import('../run-rehearsal.ts');
+      return this.runFleet<RehearseReport>(flags, ...runRehearsal(selection, flags));
+    }
     if (flags['dry-run']) {
       const { showPlan } = await import('../show-report.ts');
       const [config, display] = await Promise.all([this.settings(flags), this.display()]);

@@ -53,7 +53,8 @@ export function attemptDown(
   });
 }
 
-function emptyResult(): Attempt {
+/** An attempt that has done nothing so far. */
+export function emptyResult(): Attempt {
   return {
     outcome: 'current',
     from: null,
@@ -77,12 +78,16 @@ async function attempt(work: AttemptContext, go: Go): Promise<Attempt> {
       await finishLost(work, lost);
     }
   } catch (error) {
-    const known = cancelled(work) ?? asMpmError(databaseError(error, work.target.database ?? ''));
-    result.error = known;
-    result.outcome = REFUSED.includes(known.code) ? 'refused' : known.code === 'BUSY' ? 'busy' : 'failed';
-    result.retryable = isTransient(known.cause ?? known);
+    return failAttempt(work, error);
   }
   return result;
+}
+
+/** What an attempt came to that ended in an error. */
+export function failAttempt(work: AttemptContext, error: unknown): Attempt {
+  const known = cancelled(work) ?? asMpmError(databaseError(error, work.target.database ?? ''));
+  const outcome = REFUSED.includes(known.code) ? 'refused' : known.code === 'BUSY' ? 'busy' : 'failed';
+  return Object.assign(work.result, { error: known, outcome, retryable: isTransient(known.cause ?? known) });
 }
 
 /** After the second signal, an error is most likely what it brought about; nothing of it is kept either way. */

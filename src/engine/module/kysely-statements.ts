@@ -65,7 +65,7 @@ export class Statements implements QueryWatch {
   #last: Statement | undefined;
   /** The end of the query that was sent last. */
   #turn: Promise<unknown> = Promise.resolve();
-  readonly #admit: () => void;
+  readonly #admit: (sql: string) => void;
   #over = false;
   #unawaited: { statement: Statement | undefined } | undefined;
   /** Whether anything was sent. */
@@ -75,8 +75,8 @@ export class Statements implements QueryWatch {
   /** Of a call that Kysely would not have understood. */
   refused: Error | undefined;
 
-  /** @param admit throws for a query that is not its module's */
-  constructor(admit: () => void) {
+  /** @param admit throws for a query that is not its module's, or not to be sent */
+  constructor(admit: (sql: string) => void) {
     this.#admit = admit;
   }
 
@@ -108,7 +108,7 @@ export class Statements implements QueryWatch {
   }
 
   async send<R>(query: CompiledQuery, send: () => Promise<R>): Promise<R> {
-    this.#admit();
+    this.#admit(query.sql);
     const statement = this.#byId.get(query.queryId);
     if (this.#over) {
       this.#unawaited ??= { statement };

@@ -15,6 +15,8 @@ export interface ModuleRun {
   inTransaction: boolean;
   /** Of the run that it is part of. */
   watch?: ModuleWatch | undefined;
+  /** Throws for a query that is not to be sent. */
+  refuse?: ((sql: string) => void) | undefined;
 }
 
 /**
@@ -23,8 +25,11 @@ export interface ModuleRun {
  * @throws what the module threw; MpmError MIGRATION_FAILED for what it left undone, or did to the process
  */
 export async function runModule(run: ModuleRun): Promise<string[]> {
-  const { name, script, connection, inTransaction, watch } = run;
-  const statements = new Statements(() => refuseOthers(call));
+  const { name, script, connection, inTransaction, watch, refuse } = run;
+  const statements = new Statements((sql) => {
+    refuseOthers(call);
+    refuse?.(sql);
+  });
   const call = new ModuleCall({ name, path: script.path }, { statements, watch });
   const db = await connection.kysely<unknown>({ inTransaction, watch: statements });
   let thrown: { error: unknown } | undefined;

@@ -46,7 +46,8 @@ export function requirePlainStatements(sql: string, source: string, { write }: {
   }
 }
 
-function endsTransaction({ words }: Statement): boolean {
+/** Whether it begins or ends a transaction; a savepoint does neither. */
+export function endsTransaction({ words }: Pick<Statement, 'words'>): boolean {
   const [first = '', second = '', third = ''] = words;
   if (first === 'rollback') return second !== 'to' && third !== 'to';
   if (first === 'prepare') return second === 'transaction';

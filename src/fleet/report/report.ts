@@ -7,7 +7,8 @@ export type TenantRef = { id: string; name: string; database: string; server: st
  * `migrated` and `reverted`: something was done. `current`: nothing to do. `pending`: looked at only, and behind.
  * `refused`: its plan was refused and it was not touched. `skipped`: not tried, `reason` says why.
  * `busy`: another runner held the lock for longer than the wait. `executed`: the statements of `exec` were run.
- * `drifted`: its schema is not what its history says (`verify`).
+ * `drifted`: its schema is not what its history says (`verify`). `rehearsed`: what is pending went through, and was
+ * rolled back (`rehearse`).
  */
 export type Outcome =
   | 'migrated'
@@ -19,7 +20,8 @@ export type Outcome =
   | 'busy'
   | 'skipped'
   | 'executed'
-  | 'drifted';
+  | 'drifted'
+  | 'rehearsed';
 
 const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'refused', 'busy', 'drifted']);
 
@@ -76,6 +78,8 @@ export interface RunCounts {
   executed: number;
   /** Only of `verify`; absent when there are none. */
   drifted?: number;
+  /** Only of `rehearse`; absent when there are none. */
+  rehearsed?: number;
 }
 
 /** A part of a run that was to end well before the next one began. */

@@ -64,6 +64,7 @@ function escapeProperty(text: string): string {
 
 const OUTCOMES: (keyof RunCounts)[] = [
   'executed',
+  'rehearsed',
   'migrated',
   'reverted',
   'current',

@@ -38,7 +38,7 @@ i.tile { display: inline-block; }
 .failed, .refused, .drifted { outline: 2px solid var(--text); outline-offset: -2px; }
 .refused { border-radius: 8px; }
 .busy { background: var(--warn); color: var(--warn-text); }
-.migrated, .executed { background: var(--good); color: var(--good-text); }
+.migrated, .executed, .rehearsed { background: var(--good); color: var(--good-text); }
 .reverted, .pending { background: var(--odd); color: var(--odd-text); }
 .current { background: var(--calm); color: var(--calm-text); }
 .skipped { outline: 1px dashed var(--soft); outline-offset: -1px; }

@@ -15,6 +15,7 @@ const LETTERS: Record<Outcome, string> = {
   drifted: 'D',
   migrated: 'M',
   executed: 'E',
+  rehearsed: 'H',
   reverted: 'V',
   pending: 'P',
   current: 'C',

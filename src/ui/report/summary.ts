@@ -3,7 +3,7 @@ import { count, duration, inWords, joinParts, plural } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { unmetLine } from '../views/tenant.ts';
 
-const FINE = ['executed', 'migrated', 'reverted', 'pending', 'current'] as const;
+const FINE = ['executed', 'rehearsed', 'migrated', 'reverted', 'pending', 'current'] as const;
 const WRONG = ['failed', 'refused', 'busy', 'drifted'] as const;
 
 /** `✔ 994 migrated   4 current   ✖ 2 failed   1,000 tenants in 17.3s   run 184` */

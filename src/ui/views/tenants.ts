@@ -1,4 +1,5 @@
 import type { Tenant } from '../../central/list/tenant.ts';
+import { sizeText } from '../../size.ts';
 import { idWord } from '../../shell-word.ts';
 import type { TenantChange } from '../../tenants/change.ts';
 import type { ProvisionReport } from '../../tenants/create/creation.ts';
@@ -38,7 +39,7 @@ export function tenantListText(tenants: readonly Tenant[], theme: Theme): string
 /** One tenant: what the central database, its server and its history say. */
 export function tenantText({ tenant, database, history, error }: TenantDetails, theme: Theme): string {
   const labels = labelsOf(tenant);
-  const size = database?.bytes == null ? '' : `, ${bytesOf(database.bytes)}`;
+  const size = database?.bytes == null ? '' : `, ${sizeText(database.bytes)}`;
   const rows: [string, string][] = [
     ['id', tenant.id],
     ['database', `${oneLine(tenant.database)}${database?.exists ? size : ''}`],

@@ -14,6 +14,8 @@ export interface Effects {
   makes: readonly RelationName[];
   /** What may do anything to any table: `DO`, `CALL`, a function that is not PostgreSQL's. */
   unknown: readonly string[];
+  /** The functions among them. */
+  calls: readonly string[];
 }
 
 /**
@@ -23,10 +25,11 @@ export interface Effects {
  */
 export function effectsOf(statement: Node): Effects {
   const [kind, node] = opened(statement);
-  const found: { tables: TableEffect[]; makes: RelationName[]; unknown: string[] } = {
+  const found: { tables: TableEffect[]; makes: RelationName[]; unknown: string[]; calls: string[] } = {
     tables: [],
     makes: [],
     unknown: [],
+    calls: [],
   };
   const on = (relation: unknown, lock: LockMode, clause: string, rest: Partial<TableEffect> = {}) => {
     const name = relationOf(relation);
@@ -161,7 +164,8 @@ export function effectsOf(statement: Node): Effects {
     case 'SelectStmt':
     case 'ExplainStmt':
       reads(statement, words(kind));
-      found.unknown.push(...callsOf(statement).unknown.map((name) => `function ${name}`));
+      found.calls.push(...callsOf(statement).unknown);
+      found.unknown.push(...found.calls.map((name) => `function ${name}`));
       break;
     default:
       break;
