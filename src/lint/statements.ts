@@ -35,7 +35,7 @@ export interface ReadScript {
   refused: readonly Refused[];
 }
 
-const EMPTY: Effects = { tables: [], makes: [], unknown: [] };
+const EMPTY: Effects = { tables: [], makes: [], unknown: [], calls: [] };
 
 /** Reads a section's statements: trees, places, and which of them share a transaction. */
 export async function readStatements(script: SqlScript): Promise<ReadScript> {

@@ -78,13 +78,6 @@ function two(number: number): string {
   return String(number).padStart(2, '0');
 }
 
-/** `14.2 MB`. */
-export function bytesOf(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const step = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(1024)));
-  return `${(bytes / 1024 ** step).toFixed(step > 1 ? 1 : 0)} ${units[step]}`;
-}
-
 /** `1,000`. */
 export function count(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+$)/g, ',');

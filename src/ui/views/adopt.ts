@@ -1,6 +1,7 @@
+import { sizeText } from '../../size.ts';
 import type { AdoptedDatabase, AdoptReport } from '../../fleet/report/adopt-report.ts';
 import { shellWord } from '../../shell-word.ts';
-import { bytesOf, count, duration, joinParts, oneLine, plural, table } from '../format.ts';
+import { count, duration, joinParts, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView } from './error.ts';
 
@@ -17,7 +18,7 @@ export function adoptText(report: AdoptReport, theme: Theme, words: readonly str
   const cells = [...databases.filter((each) => !isLeftOut(each)), ...databases.filter(isLeftOut)].map(
     (each) => [
       oneLine(each.database),
-      each.bytes === undefined ? '' : bytesOf(each.bytes),
+      each.bytes === undefined ? '' : sizeText(each.bytes),
       foundIn(each),
       each.outcome === 'adoptable' ? 'tenant' : each.id === undefined ? each.outcome : oneLine(each.id),
     ],

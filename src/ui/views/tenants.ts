@@ -4,7 +4,7 @@ import { idWord } from '../../shell-word.ts';
 import type { TenantChange } from '../../tenants/change.ts';
 import type { ProvisionReport } from '../../tenants/create/creation.ts';
 import type { TenantDetails } from '../../tenants/show.ts';
-import { bytesOf, count, duration, nameList, oneLine, plural, table } from '../format.ts';
+import { count, duration, nameList, oneLine, plural, table } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorView } from './error.ts';
 
