@@ -18,6 +18,7 @@ const DOCUMENTS = {
   'plan-report': 'PlanReport',
   'exec-report': 'ExecReport',
   'gate-report': 'GateReport',
+  'lint-report': 'LintReport',
   'adopt-report': 'AdoptReport',
   'verify-report': 'VerifyReport',
   'rehearse-report': 'RehearseReport',

@@ -62,6 +62,9 @@ export abstract class FleetCommand extends Command {
     'no-color': Flags.boolean({ description: 'Disable color (or set NO_COLOR)', helpGroup: 'global' }),
   };
 
+  /** It can be run where nothing says where the central database is. */
+  static withoutCentral = false;
+
   private giveStdoutBack = () => {};
   /** Where the log is GitHub's. */
   protected githubLog: GithubLog | undefined;
@@ -101,6 +104,7 @@ export abstract class FleetCommand extends Command {
   /** The configuration: flag > environment > file > default. */
   protected async settings(flags: GlobalFlags): Promise<Config> {
     const { environment, loadConfig } = await import('../config/load.ts');
+    const { withoutCentral } = this.constructor as typeof FleetCommand;
     const pace = paceFrom(flags);
     const config = await loadConfig(
       {
@@ -108,7 +112,7 @@ export abstract class FleetCommand extends Command {
         ...(flags.actor === undefined ? {} : { actor: flags.actor }),
         ...(Object.keys(pace).length ? { pace } : {}),
       },
-      { cwd: process.cwd() },
+      { cwd: process.cwd(), withoutCentral },
     );
     if (flags.config === undefined && !environment()['MPM_CONFIG']) this.sayWhichFile(config);
     return config;

@@ -2,6 +2,7 @@ import { EXIT, worstExit } from '../errors.ts';
 import type { AdoptReport } from '../fleet/report/adopt-report.ts';
 import type { EditReport } from '../fleet/report/edit-report.ts';
 import type { GateReport } from '../fleet/report/gate-report.ts';
+import type { LintReport } from '../fleet/report/lint-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
 import type { RunReport } from '../fleet/report/report.ts';
 import type { StatusReport } from '../fleet/report/status-report.ts';
@@ -50,6 +51,11 @@ export function gateExitCode({ interrupted, error, counts, open }: GateReport): 
     [EXIT.tenantsFailed]: counts.unreachable > 0,
     [EXIT.found]: !open,
   });
+}
+
+/** The exit code of `lint`: warnings are told, and change nothing. */
+export function lintExitCode({ counts }: LintReport): number {
+  return counts.errors > 0 ? EXIT.found : EXIT.done;
 }
 
 /** The exit code of `plan`; `exitCode`: whether anything found counts (`--exit-code`). */

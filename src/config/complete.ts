@@ -29,6 +29,8 @@ const SESSIONS = {
 
 /** Where a configuration came from. */
 export interface Origin {
+  /** Nothing says where the central database is. */
+  absent?: boolean;
   file?: string;
   leftOut?: string;
   /** What relative paths start from. */
@@ -38,7 +40,10 @@ export interface Origin {
 }
 
 /** Fills in the defaults, makes paths absolute and times numbers. */
-export function complete(checked: CheckedConfig, { file, leftOut, root, env, actor }: Origin): Config {
+export function complete(
+  checked: CheckedConfig,
+  { file, leftOut, root, env, actor, absent }: Origin,
+): Config {
   const paced = paceOf(checked.pace ?? {});
   const reach = addressesOf(checked, { root, env, timeLimit: paced.connectTimeout });
   const { migrations = {}, tenants, users, sessions = {}, history = {}, databases = {} } = checked;
@@ -48,6 +53,7 @@ export function complete(checked: CheckedConfig, { file, leftOut, root, env, act
     ...(leftOut !== undefined && { leftOut }),
     root,
     ...reach,
+    ...(absent && { central: { ...reach.central, absent } }),
     migrations: {
       core: folder(migrations.core, 'migrations/core'),
       central: folder(migrations.central, 'migrations/central'),
@@ -76,6 +82,7 @@ export function complete(checked: CheckedConfig, { file, leftOut, root, env, act
       connect: databases.connect ?? [],
       ...(databases.template !== undefined && { template: databases.template }),
     },
+    ...(checked.lint !== undefined && { lint: checked.lint }),
     ...(checked.verify !== undefined && { verify: checked.verify }),
     pace: paced,
     ...(actor !== undefined && { actor }),

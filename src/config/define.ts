@@ -153,6 +153,16 @@ export interface ConfigInput {
      */
     reference?: string;
   };
+  /** For `lint`. */
+  lint?: {
+    /** How much a rule's findings count, by its id: `error` ends `lint` with exit code 4. */
+    rules?: Record<string, LintSeverity>;
+    /**
+     * The server of this configuration on which a database is made for migrations in TypeScript, and dropped; by default
+     * an embedded server is started for them.
+     */
+    server?: string;
+  };
   databases?: {
     /**
      * Roles that may connect to the databases that mpm-migrate creates; others, PUBLIC among them, may not. By default
@@ -182,6 +192,9 @@ export interface ConfigInput {
     connectTimeout?: Duration;
   };
 }
+
+/** How much a finding of `lint` counts. */
+export type LintSeverity = 'off' | 'warn' | 'error';
 
 /** What migrations are ordered by. */
 export type MigrationOrder = 'version' | 'kysely' | 'text';
@@ -217,6 +230,8 @@ export interface Config {
     url: Address;
     /** What tells this fleet from any other one; known once the central database was opened. */
     identity?: string;
+    /** Nothing says where it is: only what goes without it can be done. */
+    absent?: true;
   };
   servers: Record<
     string,
@@ -252,6 +267,7 @@ export interface Config {
     ledgerOwner?: string | undefined;
   };
   verify?: { ignore?: readonly string[]; reference?: string };
+  lint?: { rules?: Readonly<Record<string, LintSeverity>>; server?: string };
   databases: { connect: readonly string[]; template?: string };
   pace: Pace;
   /** Who runs this, for the history: `--actor`, `MPM_ACTOR`, or the CI's own variable. */

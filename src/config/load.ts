@@ -30,6 +30,8 @@ export interface LoadOptions {
   env?: Environment;
   /** For a program that opens the library: it reads no environment, and remedies name none. */
   library?: boolean;
+  /** It is enough to know where the files are: nothing need say where the central database is. */
+  withoutCentral?: boolean;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface LoadOptions {
  */
 export async function loadConfig(
   overrides: ConfigOverrides = {},
-  { cwd = process.cwd(), env = environment(), library = false }: LoadOptions = {},
+  { cwd = process.cwd(), env = environment(), library = false, withoutCentral = false }: LoadOptions = {},
 ): Promise<Config> {
   rememberSecret(env['PGPASSWORD'], [env['PGUSER'], env['PGHOST'], env['PGDATABASE']]);
   const remedy = centralRemedy(env, library);
@@ -47,10 +49,11 @@ export async function loadConfig(
   const searched = named === undefined ? findConfig(cwd) : { file: resolve(cwd, named) };
   const found = searched.file === undefined ? undefined : await readFile(searched.file);
   const centralUrl = overrides.centralUrl ?? overlay.centralUrl;
-  if (!found && centralUrl === undefined && !problems.length)
+  if (!found && centralUrl === undefined && !problems.length && !withoutCentral)
     throw missing(cwd, remedy, library, searched.leftOut);
 
   let checked: CheckedConfig | undefined;
+  let absent = false;
   if (found) {
     const { parseConfig } = await import('./parse.ts');
     const { content: raw } = found;
@@ -59,15 +62,18 @@ export async function loadConfig(
       isObject(raw) && (raw['central'] === undefined || isObject(raw['central']))
         ? raw['central']
         : undefined;
+    absent = withoutCentral && centralUrl === undefined && !saysCentral(raw);
+    const url = absent ? NOWHERE : centralUrl;
     const merged =
-      isObject(raw) && centralUrl !== undefined && (central !== undefined || raw['central'] === undefined)
-        ? { ...raw, central: { ...central, connection: undefined, url: centralUrl } }
+      isObject(raw) && url !== undefined && (central !== undefined || raw['central'] === undefined)
+        ? { ...raw, central: { ...central, connection: undefined, url } }
         : raw;
     const parsed = parseConfig(merged);
     if ('config' in parsed) checked = parsed.config;
     else problems.push(...parsed.problems);
-  } else if (centralUrl !== undefined) {
-    checked = { central: { url: centralUrl } };
+  } else if (centralUrl !== undefined || withoutCentral) {
+    absent = centralUrl === undefined;
+    checked = { central: { url: centralUrl ?? NOWHERE } };
   }
   if (problems.length || !checked) throw invalid(found?.file, problems, remedy);
 
@@ -89,11 +95,22 @@ export async function loadConfig(
       ...(found && { file: found.file }),
       ...(searched.leftOut !== undefined && { leftOut: searched.leftOut }),
       ...(actor && { actor }),
+      ...(absent && { absent }),
     },
   );
   const clash = historyPairProblem(config.history);
   if (clash) throw invalid(found?.file, [clash]);
   return config;
+}
+
+/** Nobody connects to it. */
+const NOWHERE = 'postgres://localhost/';
+
+function saysCentral(raw: unknown): boolean {
+  const { central } = isObject(raw) ? raw : {};
+  return isObject(central)
+    ? central['url'] !== undefined || central['connection'] !== undefined
+    : central !== undefined;
 }
 
 /**

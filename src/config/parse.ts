@@ -105,6 +105,10 @@ const verify = {
   ignore: z.optional(z.array(text, { error: 'must be a list of patterns' })),
   reference: z.optional(text),
 };
+const lint = {
+  rules: z.optional(z.record(z.string(), oneOf('off', 'warn', 'error'))),
+  server: z.optional(text),
+};
 const databases = { connect: z.optional(roles), template: z.optional(text) };
 const pace = {
   concurrency: z.optional(whole(1)),
@@ -162,6 +166,7 @@ const root = (tenants: 'query' | 'table', users: 'query' | 'table') => ({
   folders: z.optional(oneOf('synced', 'pinned')),
   history: z.optional(z.strictObject(history)),
   verify: z.optional(z.strictObject(verify)),
+  lint: z.optional(z.strictObject(lint)),
   databases: z.optional(z.strictObject(databases)),
   pace: z.optional(z.strictObject(pace)),
 });
@@ -179,6 +184,7 @@ const KEYS: Record<string, string[]> = {
   sessions: Object.keys(sessions),
   history: Object.keys(history),
   verify: Object.keys(verify),
+  lint: Object.keys(lint),
   databases: Object.keys(databases),
   pace: Object.keys(pace),
   'waves.*': Object.keys(wave),

@@ -21,6 +21,7 @@ import { move, type MoveInput } from '../tenants/move/move.ts';
 import { type DoctorReport, doctor } from './doctor/doctor.ts';
 import { type OnEvent, guardEvents } from './events.ts';
 import type { AdoptReport } from './report/adopt-report.ts';
+import type { LintReport } from './report/lint-report.ts';
 import type { EditReport } from './report/edit-report.ts';
 import type { GateReport } from './report/gate-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
@@ -36,6 +37,7 @@ import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
 import { gate, type GateOptions } from './verbs/gate.ts';
+import { lint, type LintOptions } from './verbs/lint.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
 import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall.ts';
@@ -288,6 +290,11 @@ export class Fleet implements AsyncDisposable {
   /** Looks at everything that the rest needs, and says what is wrong; changes nothing. */
   doctor(options: { signal?: AbortSignal } = {}): Promise<DoctorReport> {
     return this.#run(options, (rest) => doctor(this.#config, rest));
+  }
+
+  /** Judges migrations by rules, without running them. @throws MpmError MIGRATION_INVALID, GIT, USAGE, CONFIG_INVALID */
+  lint(options: LintOptions = {}): Promise<LintReport> {
+    return this.#run(options, (rest) => lint(this.#config, rest));
   }
 
   /**

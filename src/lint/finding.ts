@@ -23,6 +23,9 @@ export interface Finding {
   file: string;
   line: number;
   column: number;
+  /** What goes wrong, in a sentence: the same for all findings of the rule. */
+  hazard: string;
+  /** What this statement does. */
   message: string;
   /** What it locks, how, and what of an application waits meanwhile; absent: no lock is the hazard. */
   lock?: { mode: LockMode; table: string; blocks: string | null };

@@ -125,7 +125,7 @@ class LintedFile {
     const add = (rule: Rule, remark: Remark, excerpt: SourceExcerpt, reason?: string) => {
       const severity = severityOf(rule);
       if (severity === 'off') return;
-      const finding = this.#finding(rule.id, severity, remark, excerpt);
+      const finding = this.#finding(rule, severity, remark, excerpt);
       if (reason === undefined) findings.push(finding);
       else allowed.push({ ...finding, reason });
     };
@@ -193,7 +193,7 @@ class LintedFile {
   }
 
   #finding(
-    rule: string,
+    { id: rule, hazard }: Rule,
     severity: Severity,
     { message, lock, safe }: Remark,
     excerpt: SourceExcerpt,
@@ -205,6 +205,7 @@ class LintedFile {
       migration: this.#migration.name,
       file: this.#migration.path,
       ...place,
+      hazard,
       message,
       ...(lock && { lock: { ...lock, blocks: blockedBy(lock.mode) ?? null } }),
       safe,

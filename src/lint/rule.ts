@@ -109,7 +109,25 @@ export function foreignKeysIn(statement: Statement): string[][] {
 
 /** A relation's name as SQL. */
 export function sqlName({ schema, name }: RelationName): string {
-  return schema === undefined ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
+  return schema === undefined ? sqlWord(name) : `${sqlWord(schema)}.${sqlWord(name)}`;
+}
+
+/** What PostgreSQL doesn't take for a name without quotes. */
+const RESERVED = new Set(
+  `all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
+  collation column concurrently constraint create cross current_catalog current_date current_role
+  current_schema current_time current_timestamp current_user default deferrable desc distinct do else end
+  except false fetch for foreign freeze from full grant group having ilike in initially inner intersect into is
+  isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset on only
+  or order outer overlaps placing primary references returning right select session_user similar some symmetric
+  table tablesample then to trailing true union unique user using variadic verbose when where window with`.split(
+    /\s+/,
+  ),
+);
+
+/** A name as people write it: in quotes where it needs them. */
+export function sqlWord(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) && !RESERVED.has(name) ? name : identifier(name);
 }
 
 /** The longest statement that is shown again in another form. */

@@ -38,7 +38,7 @@ test('what commands print with --json, and write with --events and --report, is 
     const { stdout } = await cli([...args, '--json'], { cwd: fleet.config.root });
     return JSON.parse(stdout);
   };
-  const [run, status, plan, exec, verify, gate, adopt, rehearse, event] = await Promise.all(
+  const [run, status, plan, exec, verify, gate, adopt, rehearse, linted, event] = await Promise.all(
     [
       'run-report',
       'status-report',
@@ -48,6 +48,7 @@ test('what commands print with --json, and write with --events and --report, is 
       'gate-report',
       'adopt-report',
       'rehearse-report',
+      'lint-report',
       'run-event',
     ].map(validator),
   );
@@ -56,6 +57,9 @@ test('what commands print with --json, and write with --events and --report, is 
   await fleet.central("update company_databases set status = 'hold', reason = 'audit' where company_id = 3");
 
   expect(plan?.(await json('plan', '--all'))).toBeNull();
+  const lint = await json('lint', '1', '2');
+  expect(lint).toMatchObject({ counts: { linted: 2 } });
+  expect(linted?.(lint)).toBeNull();
   const rehearsed = await json('up', '--all', '--rehearse', '--lock-limit', '5s');
   expect(rehearsed).toMatchObject({ verb: 'rehearse', counts: { rehearsed: 1, failed: 1, skipped: 1 } });
   expect(rehearse?.(rehearsed)).toBeNull();

@@ -1,9 +1,8 @@
 import { answerTo } from '../../engine/sql/effects/answer.ts';
 import type { TableEffect } from '../../engine/sql/effects/effect.ts';
 import { fieldsOf, relationText } from '../../engine/sql/effects/tree.ts';
-import { identifier } from '../../postgres/quote.ts';
 import type { Rule } from '../rule.ts';
-import { merged, lockOf, onExisting, onFilled, rewritten, sqlName } from '../rule.ts';
+import { merged, lockOf, onExisting, onFilled, rewritten, sqlName, sqlWord } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
 const columnVolatileDefault: Rule = {
@@ -53,9 +52,9 @@ const columnTypeRewrite: Rule = {
           safe:
             answer === 'unknown' && isTimestamp(effect)
               ? `set local timezone to 'UTC';\n${rewritten(statement, (text) => text, `alter table ${sqlName(relation)} ${clause};`)}`
-              : `alter table ${sqlName(relation)} add column ${identifier(`${column}_new`)} …;
+              : `alter table ${sqlName(relation)} add column ${sqlWord(`${column}_new`)} …;
 -- write both, fill the rows that are there a part at a time, read the new one; then, a release later:
-alter table ${sqlName(relation)} drop column ${identifier(column)};`,
+alter table ${sqlName(relation)} drop column ${sqlWord(column)};`,
         };
       });
     return merged(remarks);

@@ -9,10 +9,9 @@ import {
   type RelationName,
   textsOf,
 } from '../../engine/sql/effects/tree.ts';
-import { identifier } from '../../postgres/quote.ts';
 import type { Rule } from '../rule.ts';
 import type { Statement } from '../statements.ts';
-import { merged, lockOf, onExisting, onFilled, rewritten, sqlName } from '../rule.ts';
+import { merged, lockOf, onExisting, onFilled, rewritten, sqlName, sqlWord } from '../rule.ts';
 
 const constraintNotValid: Rule = {
   id: 'constraint-not-valid',
@@ -69,7 +68,7 @@ function isRequired(node: Record<string, unknown>, clause: string): boolean {
 function nameIn(node: Record<string, unknown>): string {
   const [only, ...more] = fieldsOf(node['cmds']);
   const name = opened(only?.['def'])[1]['conname'];
-  return typeof name === 'string' && more.length === 0 ? identifier(name) : '…';
+  return typeof name === 'string' && more.length === 0 ? sqlWord(name) : '…';
 }
 
 const validateInSameTransaction: Rule = {
@@ -110,14 +109,14 @@ const setNotNull: Rule = {
       // What kind of index it is, and of which columns, is not known: most likely of ones that are not null.
       if (isKey && answerTo(scan, relation, context.schema) === 'unknown') return [];
       const table = sqlName(relation);
-      const columns = (scan.columns ?? []).map(identifier);
+      const columns = (scan.columns ?? []).map(sqlWord);
       const column = columns[0] ?? '…';
       return {
         message: `${clause}: reads all rows of ${relationText(relation)} under the lock`,
         lock: lockOf(effect),
-        safe: `alter table ${table} add constraint ${identifier(`${relation.name}_${scan.columns?.[0] ?? 'column'}_not_null`)} check (${column} is not null) not valid;
+        safe: `alter table ${table} add constraint ${sqlWord(`${relation.name}_${scan.columns?.[0] ?? 'column'}_not_null`)} check (${column} is not null) not valid;
 -- in the next migration
-alter table ${table} validate constraint ${identifier(`${relation.name}_${scan.columns?.[0] ?? 'column'}_not_null`)};
+alter table ${table} validate constraint ${sqlWord(`${relation.name}_${scan.columns?.[0] ?? 'column'}_not_null`)};
 -- in the one after it
 alter table ${table} alter column ${column} set not null;`,
       };
@@ -144,7 +143,7 @@ const requiredColumn: Rule = {
       const names = textsOf((typeName as { names?: unknown } | undefined)?.names);
       if (subtype !== 'AT_AddColumn' || !isRequired || isFilled || /serial/.test(names.join())) return [];
       const name = sqlName(table.relation);
-      const column = identifier(String(colname));
+      const column = sqlWord(String(colname));
       return {
         message: `add column ${String(colname)}: not null and without a default, so it fails where ${relationText(table.relation)} has rows`,
         safe: `alter table ${name} add column ${column} … not null default …;

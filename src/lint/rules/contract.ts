@@ -1,8 +1,7 @@
 import { fieldsOf, relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
-import { identifier } from '../../postgres/quote.ts';
 import type { Remark } from '../finding.ts';
 import type { Context, Rule } from '../rule.ts';
-import { isNew, merged, sqlName } from '../rule.ts';
+import { isNew, merged, sqlName, sqlWord } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
 const LATER = '-- in a later migration, once no release that runs uses it:\n';
@@ -53,7 +52,7 @@ const dropColumn: Rule = {
       return {
         message: `drops the column ${relationText(table)}.${column}`,
         lock: locked(relationText(table)),
-        safe: `${LATER}alter table ${sqlName(table)} drop column ${identifier(column)};`,
+        safe: `${LATER}alter table ${sqlName(table)} drop column ${sqlWord(column)};`,
       };
     });
     return merged(remarks);
@@ -82,12 +81,12 @@ const rename: Rule = {
         message,
         lock: locked(relationText(name)),
         safe: isColumn
-          ? `alter table ${table} add column ${identifier(newname ?? '')} …;
+          ? `alter table ${table} add column ${sqlWord(newname ?? '')} …;
 -- write both, fill the rows that are there, read the new one; once no release that runs uses the old one:
-alter table ${table} drop column ${identifier(subname ?? '')};`
-          : `alter table ${table} rename to ${identifier(newname ?? '…')};
+alter table ${table} drop column ${sqlWord(subname ?? '')};`
+          : `alter table ${table} rename to ${sqlWord(newname ?? '…')};
 -- in the same migration: the old name goes on working
-create view ${table} as select * from ${identifier(newname ?? '…')};`,
+create view ${table} as select * from ${sqlWord(newname ?? '…')};`,
       },
     ];
   },

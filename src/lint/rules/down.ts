@@ -1,5 +1,5 @@
 import { eachNode, fieldsOf, opened, relationOf, textsOf } from '../../engine/sql/effects/tree.ts';
-import type { Context, Rule } from '../rule.ts';
+import type { Rule } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
 const missingDown: Rule = {
@@ -47,7 +47,12 @@ const NAMED: Record<string, string> = {
 /** What a section leaves: what it makes and does not drop again, and the other way round. */
 function changesOf(statements: readonly Statement[]): Changes {
   const changes: Changes = { made: new Set(), dropped: new Set(), isOpen: false };
-  const make = (thing: string) => changes.dropped.delete(thing) || changes.made.add(thing);
+  /** Dropped, and made again: so are, most likely, the indexes that went with it. */
+  const remade = new Set<string>();
+  const make = (thing: string) => {
+    if (changes.dropped.delete(thing)) remade.add(thing);
+    else changes.made.add(thing);
+  };
   const drop = (thing: string) => changes.made.delete(thing) || changes.dropped.add(thing);
   for (const { kind, node, effects } of statements) {
     if (/^(?:Do|Call)Stmt$/.test(kind) || effects.unknown.some((what) => what.startsWith('function')))
@@ -66,7 +71,8 @@ function changesOf(statements: readonly Statement[]): Changes {
         if (!node['replace']) make(`view ${relationOf(node['view']).name}`);
         break;
       case 'IndexStmt':
-        if (node['idxname']) make(`index ${String(node['idxname'])}`);
+        if (node['idxname'] && !remade.has(`view ${table}`) && !remade.has(`table ${table}`))
+          make(`index ${String(node['idxname'])}`);
         break;
       case 'CreateEnumStmt':
         make(`type ${textsOf(node['typeName']).at(-1)}`);
@@ -128,15 +134,24 @@ function nameOf(object: unknown): string {
   return textsOf(fields['items'] ?? fields['names'] ?? fields['objname']).at(-1) ?? '';
 }
 
-/** What goes with its table, or schema. */
-function goesWith(
-  thing: string,
-  dropped: ReadonlySet<string>,
-  indexes: ReadonlyMap<string, string>,
-): boolean {
+/** What a thing goes with, when that is dropped: its table, the columns of an index, the table that has a sequence. */
+function holdersOf(thing: string, statements: readonly Statement[]): string[] {
   const [, table] = /^column (.*)\.[^.]*$/.exec(thing) ?? [];
-  const of = table ?? indexes.get(thing);
-  return of !== undefined && dropped.has(`table ${of}`);
+  if (table !== undefined) return [`table ${table}`];
+  return statements.flatMap(({ kind, node, tree }) => {
+    if (kind === 'AlterSeqStmt' && thing === `sequence ${relationOf(node['sequence']).name}`) {
+      const owner = fieldsOf(node['options']).find(({ defname }) => defname === 'owned_by');
+      const [, ofTable] = textsOf(owner?.['arg']).toReversed();
+      return ofTable === undefined ? [] : [`table ${ofTable}`];
+    }
+    if (kind !== 'IndexStmt' || thing !== `index ${String(node['idxname'])}`) return [];
+    const { name } = relationOf(node['relation']);
+    const columns = fieldsOf(node['indexParams']).map((each) => String(each['name']));
+    eachNode(tree, (inner, fields) => {
+      if (inner === 'ColumnRef') columns.push(textsOf(fields['fields']).at(-1) ?? '');
+    });
+    return [`table ${name}`, `view ${name}`, ...columns.map((column) => `column ${name}.${column}`)];
+  });
 }
 
 const downRestores: Rule = {
@@ -151,26 +166,16 @@ const downRestores: Rule = {
     if (up.isOpen || back.isOpen) return [];
     // A schema that is dropped takes all that is in it.
     if ([...back.dropped].some((thing) => thing.startsWith('schema '))) return [];
-    const indexes = new Map<string, string>();
-    const sequences = new Set<string>();
-    for (const { kind, node, tree } of statements) {
-      if (kind === 'IndexStmt')
-        indexes.set(`index ${String(node['idxname'])}`, relationOf(node['relation']).name);
-      if (kind === 'AlterSeqStmt')
-        eachNode(tree, () => void sequences.add(relationOf(node['sequence']).name));
-    }
-    const left = [...up.made].filter(
-      (thing) =>
-        !back.dropped.has(thing) &&
-        !goesWith(thing, back.dropped, indexes) &&
-        !isOfColumn(thing, back.dropped, statements) &&
-        !(thing.startsWith('sequence ') && sequences.has(thing.slice(9))),
-    );
+    const goes = (thing: string, gone: ReadonlySet<string>) =>
+      holdersOf(thing, statements).some((holder) => gone.has(holder));
+    const left = [...up.made].filter((thing) => !back.dropped.has(thing) && !goes(thing, back.dropped));
     const lost = [...up.dropped].filter(
       (thing) =>
+        /^(?:table|column|view|type) /.test(thing) &&
         !back.made.has(thing) &&
-        !goesWith(thing, back.made, new Map()) &&
-        /^(?:table|column|view|type) /.test(thing),
+        !goes(thing, back.made) &&
+        // A table that it makes itself, and changes.
+        !goes(thing, up.made),
     );
     const what = left.length
       ? `leaves the ${left[0]}`
@@ -187,18 +192,6 @@ const downRestores: Rule = {
     ];
   },
 };
-
-/** An index goes with the first of its columns that is dropped. */
-function isOfColumn(thing: string, dropped: ReadonlySet<string>, statements: Context['statements']): boolean {
-  const made = statements.find(
-    ({ kind, node }) => kind === 'IndexStmt' && `index ${String(node['idxname'])}` === thing,
-  );
-  if (!made) return false;
-  const table = relationOf(made.node['relation']).name;
-  return fieldsOf(made.node['indexParams']).some(({ name }) =>
-    dropped.has(`column ${table}.${String(name)}`),
-  );
-}
 
 function dropSql(thing: string): string {
   const [kind = '', name = ''] = [thing.slice(0, thing.indexOf(' ')), thing.slice(thing.indexOf(' ') + 1)];

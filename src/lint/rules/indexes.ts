@@ -1,7 +1,6 @@
-import { identifier } from '../../postgres/quote.ts';
 import { relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
 import type { Rule } from '../rule.ts';
-import { foreignKeysIn, isNew, lockOf, onExisting, onFilled, rewritten, sqlName } from '../rule.ts';
+import { foreignKeysIn, isNew, lockOf, onExisting, onFilled, rewritten, sqlName, sqlWord } from '../rule.ts';
 import type { Table } from '../schema.ts';
 
 const ALONE = "-- in a migration of its own: it can't run in a transaction\n";
@@ -121,7 +120,7 @@ const foreignKeyWithoutIndex: Rule = {
         .map((columns) => ({
           at,
           message: `no index of ${relationText(name)} begins with ${columns.join(', ')}, a foreign key`,
-          safe: `${ALONE}create index concurrently on ${sqlName(name)} (${columns.map(identifier).join(', ')});`,
+          safe: `${ALONE}create index concurrently on ${sqlName(name)} (${columns.map(sqlWord).join(', ')});`,
         }));
     });
   },

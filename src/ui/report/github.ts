@@ -1,4 +1,5 @@
 import type { FileProblem } from '../../errors.ts';
+import type { Finding } from '../../lint/finding.ts';
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report/report.ts';
 import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, nameList, oneLine, plural } from '../format.ts';
@@ -38,6 +39,25 @@ export function problemAnnotations(
     .join('');
 }
 
+/** One for each finding of `lint`. */
+export function lintAnnotations(findings: readonly Finding[], shortPath: (path: string) => string): string {
+  return findings
+    .map((finding) => {
+      const { rule, severity, hazard, message, lock, safe } = finding;
+      const locks =
+        lock &&
+        `Locks ${lock.table} in ${lock.mode} mode${lock.blocks === null ? '' : `: ${lock.blocks} wait`}`;
+      const text = harmless([message, hazard, locks, safe].filter(Boolean).join('\n'));
+      const title = `mpm-migrate lint: ${rule}`;
+      return command(
+        { ...placeOf(finding, shortPath), title },
+        text,
+        severity === 'warn' ? 'warning' : 'error',
+      );
+    })
+    .join('');
+}
+
 function placeOf(
   { file, line, column }: Pick<FileProblem, 'file' | 'line' | 'column'>,
   shortPath: (path: string) => string,
@@ -46,11 +66,15 @@ function placeOf(
   return { file: shortPath(file), line: String(line), col: String(column) };
 }
 
-function command(properties: Readonly<Record<string, string>>, text: string): string {
+function command(
+  properties: Readonly<Record<string, string>>,
+  text: string,
+  level: 'error' | 'warning' = 'error',
+): string {
   const written = Object.entries(properties).map(
     ([key, value]) => `${key}=${escapeProperty(oneLine(value))}`,
   );
-  return `::error ${written.join(',')}::${escapeData(text)}\n`;
+  return `::${level} ${written.join(',')}::${escapeData(text)}\n`;
 }
 
 // As in actions/toolkit, packages/core/src/command.ts.

@@ -85,7 +85,11 @@ function isCommand(line: string): boolean {
   return COMMAND.test(line) && (!subcommand || /^mpm-migrate (central|tenant|run|plugin) /.test(line));
 }
 
-function excerptLines(excerpt: SourceExcerpt, theme: Theme, { shortPath }: ErrorViewOptions): string[] {
+export function excerptLines(
+  excerpt: SourceExcerpt,
+  theme: Theme,
+  { shortPath }: ErrorViewOptions,
+): string[] {
   const { marker, edge, caret, ellipsis } = theme.symbols;
   const digits = Math.max(...excerpt.lines.map(({ number }) => String(number).length));
   const room = Math.max(20, theme.width - digits - 9);

@@ -30,7 +30,7 @@ export function lockModeOf(number: number): LockMode {
 export function blockedBy(mode: LockMode): string | undefined {
   switch (mode) {
     case 'ACCESS EXCLUSIVE':
-      return 'every query, reads included';
+      return 'reads and writes';
     case 'EXCLUSIVE':
       return 'writes and row locks';
     case 'SHARE ROW EXCLUSIVE':
