@@ -81,7 +81,7 @@ export class References {
         hint:
           error.code === 'PROVISION_FAILED'
             ? 'verify applies the migrations to a database that it makes, and drops again. Let the login: alter role … createdb; or name a server of the configuration with a login that may: verify: { reference: … }.'
-            : 'verify applies the migrations to a new database on the same server. Make them apply there.',
+            : `verify applies the migrations to a new database on server "${place}". Install there what they need, such as an extension or a role; or name a server of the configuration where they apply: verify: { reference: … }.`,
       });
     }
   }

@@ -3,24 +3,20 @@ import { withCentral } from '../../src/central/central.ts';
 import { exitCodeOf } from '../../src/cli/exit-code.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
+import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { repair } from '../../src/fleet/verbs/repair.ts';
 import { verify } from '../../src/fleet/verbs/verify.ts';
 import type { VerifyReport } from '../../src/fleet/report/verify-report.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { closeGate, GATE, withDatabases } from '../helpers/database.ts';
 import { clone } from '../../src/tenants/clone.ts';
 import { drainPool, fillPool } from '../../src/tenants/create/pool.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { templatePrefix } from '../../src/tenants/create/template.ts';
-import { referencePrefix } from '../../src/tenants/create/reference.ts';
 import { addTenants, CORE, makeFleet, type TestTenant } from '../helpers/fleet.ts';
+import { referencesOf, referenceWaits, waitInReference } from '../helpers/reference.ts';
 import { RICH } from '../helpers/rich.ts';
 
 const databases = withDatabases();
-
-const left = () =>
-  databases.query<{ name: string }>(
-    "select datname as name from pg_database where datname like 'mpm_verify_%'",
-  );
 
 function said({ groups }: VerifyReport): string[] {
   return groups.map(
@@ -110,7 +106,7 @@ describe('verify', () => {
     }
     const mended = await verify(config, { all: true });
     expect([said(mended), mended.failures, mended.counts.current]).toEqual([[], [], 20]);
-    expect(await left()).toEqual([]);
+    expect(await referencesOf(databases, fleet)).toEqual([]);
   }, 60_000);
 
   test('confidence 7: a history whose files are not known any more is not compared', async () => {
@@ -128,13 +124,18 @@ describe('verify', () => {
       fleet.tenants[2],
       "update mpm_migrate.history set state = 'failed', finished_at = null where name = '2_note'",
     );
+    await fleet.write({ 'core/3_extension.sql': 'create extension nowhere;' });
+    await baseline(fleet.config, { tenants: ['4'] }, { to: '3_extension', write: true });
     const report = await verify(fleet.config, { all: true });
-    expect(report.counts).toMatchObject({ current: 1, failed: 3 });
+    expect(report.counts).toMatchObject({ current: 0, failed: 4 });
     expect(report.failures.map(({ error }) => [error.code, error.message]).toSorted()).toEqual([
       ['NOT_COMPARABLE', "can't be compared: 2_note is half-done there, or at work"],
       ['NOT_COMPARABLE', "can't be compared: 2_note was changed after it was applied"],
       ['NOT_COMPARABLE', "can't be compared: 9_newer has no file any more, or a newer release applied it"],
+      ['NOT_COMPARABLE', 'can\'t be compared: on server "default", extension "nowhere" is not available'],
     ]);
+    const [missing] = report.failures.filter(({ error }) => error.migration === '3_extension');
+    expect(missing?.error.hint).toContain('Install there what they need, such as an extension');
     expect(exitCodeOf(report)).toBe(3);
     // The remedy, as it is printed.
     const changed = report.failures.find(({ error }) => error.message.endsWith('after it was applied'));
@@ -168,7 +169,7 @@ describe('verify', () => {
     expect(report.counts).toMatchObject({ failed: 3 });
     expect(report.failures).toHaveLength(1);
     expect(report.failures[0]?.error).toMatchObject({ code: 'NOT_COMPARABLE', migration: '3_grant' });
-    expect(await left()).toEqual([]);
+    expect(await referencesOf(databases, fleet)).toEqual([]);
   });
 
   test('confidence 7: a role that may only read, a ledger that is not written', async () => {
@@ -198,14 +199,34 @@ describe('verify', () => {
     expect(report).toMatchObject({ run: null, counts: { current: 1, drifted: 1 } });
     expect(exitCodeOf(report)).toBe(4);
   });
+});
 
-  test('confidence 7: what a killed one left is dropped by the next one', async () => {
-    const fleet = await makeFleet(databases, { count: 1 });
-    await up(fleet.config, { all: true });
-    const prefix = await withCentral(fleet.config, async ({ config }) => referencePrefix(config));
-    const old = `${prefix}0123456789abcdef`;
-    await databases.query(`create database ${old}`);
-    await verify(fleet.config, { all: true });
-    expect(await left()).toEqual([]);
-  });
+test('confidence 7: a tenant that a run is at work on while it is looked at, and one that a run moves on', async () => {
+  const role = `${databases.prefix}wait`;
+  const files = { ...CORE, 'core/0_wait.sql': waitInReference(role) };
+  const fleet = await makeFleet(databases, { count: 1, files });
+  const { config } = fleet;
+  const [tenant] = fleet.tenants;
+  await up(config, { all: true });
+  await fleet.write({ 'core/3_slow.sql': `alter table meters add slow int; ${GATE}` });
+  const gate = await closeGate(tenant?.database ?? '');
+  const running = up(config, { all: true });
+  await gate.reached();
+  expect((await verify(config, { all: true })).counts).toMatchObject({ total: 1, current: 1 });
+  await gate.open();
+  await running;
+
+  await fleet.of(tenant, 'alter table meters drop note');
+  await databases.query(`create role ${role}`);
+  const looking = verify(config, { all: true });
+  await referenceWaits(databases, fleet);
+  await fleet.write({ 'core/4_more.sql': 'alter table meters add more int;' });
+  await up(config, { all: true });
+  await databases.query(`drop role ${role}`);
+  const report = await looking;
+  // By the files that it began with, the tenant has one by now that it does not know.
+  expect(report.failures.map(({ error }) => error.message)).toEqual([
+    "can't be compared: 4_more has no file any more, or a newer release applied it",
+  ]);
+  expect(said(await verify(config, { all: true }))).toEqual(['1: meters.note is missing']);
 });
