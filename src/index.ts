@@ -58,6 +58,7 @@ export type { FreshOptions } from './fleet/verbs/fresh.ts';
 export type { PlanOptions } from './fleet/verbs/plan.ts';
 export type { AddedPlugin, PluginList, PluginRow } from './fleet/verbs/plugin-list.ts';
 export type { UninstallOptions } from './fleet/verbs/plugin-uninstall.ts';
+export type { ImpactGroup, ImpactReport, ImpactUnknown, ServerImpact } from './fleet/report/impact-report.ts';
 export type { RehearseOptions } from './fleet/verbs/rehearse.ts';
 export type {
   RehearsedMigration,

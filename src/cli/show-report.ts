@@ -58,15 +58,17 @@ export async function showPlan(
     quiet?: boolean;
     to?: string | undefined;
     sql?: boolean;
+    impact?: boolean;
     'exit-code'?: boolean;
   },
 ): Promise<{ report: PlanReport; text: string }> {
-  const { quiet = false, to, sql = false } = flags;
+  const { quiet = false, to, sql = false, impact = false } = flags;
   const report = await runOnTerminal(display, { quiet, json }, ({ onEvent, signal }) =>
     plan(config, selection, {
       onEvent,
       signal,
       sql,
+      impact,
       ...pastFrom(flags),
       ...(to === undefined ? {} : { to }),
     }),

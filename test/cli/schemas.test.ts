@@ -56,7 +56,7 @@ test('what commands print with --json, and write with --events and --report, is 
   await fleet.of(fleet.tenants[0], 'alter table meters add note text');
   await fleet.central("update company_databases set status = 'hold', reason = 'audit' where company_id = 3");
 
-  expect(plan?.(await json('plan', '--all'))).toBeNull();
+  expect(plan?.(await json('plan', '--all', '--impact'))).toBeNull();
   const lint = await json('lint', '1', '2');
   expect(lint).toMatchObject({ counts: { linted: 2 } });
   expect(linted?.(lint)).toBeNull();

@@ -63,7 +63,7 @@ test('engine 37: nothing of a hostile tenant is called by statements of ours', a
   const all = { all: true } as const;
   const steps: [string, () => Promise<unknown>][] = [
     ['status', () => own.status(all, { deep: true })],
-    ['plan', () => own.plan(all)],
+    ['plan', () => own.plan(all, { impact: true })],
     ['baseline', () => own.baseline(all, { to: '1_meters' })],
     ['baseline --from', () => own.baseline(all, { from: 'kysely' })],
     ['up refuses', () => own.up(all)],

@@ -3,7 +3,7 @@ import { plan } from '../../src/fleet/verbs/plan.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { planText } from '../../src/ui/views/plan.ts';
 import { plain } from '../helpers/samples.ts';
-import { withDatabases } from '../helpers/database.ts';
+import { closeGate, GATE, withDatabases } from '../helpers/database.ts';
 import { addTenants, makeFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
@@ -106,6 +106,68 @@ describe('plan', () => {
     ]);
   });
 
+  test('confidence 3: what is locked, rewritten, or read, and how large it is; what cannot be known', async () => {
+    const files = {
+      'core/1_base.sql': `create table orders (id int primary key, note varchar(10));
+create table parts (k int, v int) partition by list (k);
+create table parts1 partition of parts for values in (1);
+create schema app; create table app.jobs (id int);
+create function own() returns void language sql as 'select';
+insert into parts select 1, n from generate_series(1, 3000) n`,
+      'core/2_later.sql': `alter table orders alter note type varchar(20);
+-- wider
+alter table orders alter
+  id type bigint;
+alter table parts alter v type bigint;
+update app.jobs set id = 1;
+create table made (id int); alter table made alter id type bigint;
+alter table missing add x serial;
+select own(), max(id) from orders`,
+      'core/3_do.sql': 'do $$ begin execute 1; end $$',
+      'core/4_code.js': 'export const up = () => {};',
+    };
+    const fleet = await makeFleet(databases, { count: 3, files });
+    const { config, of, tenants } = fleet;
+    await up(config, { all: true }, { to: '1' });
+    await of(tenants[1], 'insert into orders select n from generate_series(1, 20000) n');
+    // Somebody has it: its size isn't waited for.
+    const gate = await closeGate(tenants[2]?.database ?? '');
+    const holding = of(tenants[2], `begin; lock table orders; ${GATE} rollback`).catch(() => undefined);
+    await gate.reached();
+    const { impact } = await plan(config, { all: true }, { impact: true });
+    await gate.open();
+    await holding;
+    const rest = { migration: '2_later', lock: 'ACCESS EXCLUSIVE', scans: 'no', count: 3 };
+    expect(impact?.groups).toMatchObject([
+      {
+        ...rest,
+        statement: 'alter table orders alter note type varchar(20)',
+        table: 'orders',
+        rewrites: 'no',
+      },
+      { ...rest, statement: 'alter table orders alter id type bigint', table: 'orders', rewrites: 'yes' },
+      { ...rest, statement: 'alter table parts alter v type bigint', table: 'parts', rewrites: 'yes' },
+      { ...rest, lock: 'ROW EXCLUSIVE', table: 'app.jobs', rewrites: 'no', scans: 'yes' },
+    ]);
+    const [orders, parts] = impact?.groups.slice(1, 3) ?? [];
+    expect(orders).toMatchObject({
+      sizes: { small: 3, medium: 0, large: 0 },
+      largest: [{ tenant: { id: '2' } }, {}, {}],
+    });
+    const [size] = await of<{ orders: number; parts: number }>(
+      tenants[1],
+      "select pg_total_relation_size('orders')::int as orders, pg_total_relation_size('parts1')::int as parts",
+    );
+    expect([orders?.largest[0]?.bytes, parts?.largest[0]?.bytes]).toEqual([size?.orders, size?.parts]);
+    expect(impact?.unknown).toEqual([
+      { migration: '2_later', what: 'function own', count: 3 },
+      { migration: '2_later', what: "missing, which isn't there yet", count: 3 },
+      { migration: '3_do', what: 'do', count: 3 },
+      { migration: '4_code', what: 'TypeScript', count: 3 },
+    ]);
+    expect(impact?.servers).toMatchObject([{ server: 'default', concurrency: 3, more: true }]);
+  });
+
   test('engine 26: for a role with CONNECT, USAGE and SELECT alone; without a history table; nothing is written', async () => {
     const fleet = await makeFleet(databases, { count: 3 });
     await up(fleet.config, { tenants: ['1', '2'] }, { to: '1' });
@@ -129,7 +191,8 @@ describe('plan', () => {
       servers: { default: { name: 'default', url: asReader(fleet.config.servers['default']?.url ?? '') } },
     };
     const locks = `select count(*)::int as n from pg_locks where locktype = 'advisory'`;
-    const report = await plan(reading, { all: true });
+    const report = await plan(reading, { all: true }, { impact: true });
+    expect(report.impact?.groups).toMatchObject([{ migration: '2_note', table: 'meters', count: 1 }]);
     expect(report.groups).toMatchObject([
       { outcome: 'pending', tenants: [{ id: '1' }], pending: ['2_note'] },
       { outcome: 'pending', tenants: [{ id: '3' }], pending: ['1_meters', '2_note'] },

@@ -11,7 +11,7 @@ read-only role is enough. "up --dry-run" shows the same.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --tenant 42 --sql',
-    '<%= config.bin %> <%= command.id %> --all --exit-code',
+    '<%= config.bin %> <%= command.id %> --all --impact',
   ];
 
   static override flags = {
@@ -22,6 +22,7 @@ read-only role is enough. "up --dry-run" shows the same.`;
     }),
     ...pastFlags,
     sql: Flags.boolean({ description: 'Show the SQL' }),
+    impact: Flags.boolean({ description: 'Show locks, rewrites, and sizes of tables' }),
     'exit-code': Flags.boolean({
       description: 'Exit with 4 if something is pending or refused',
     }),

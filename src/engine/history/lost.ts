@@ -106,7 +106,12 @@ export interface Inspection {
 export async function inspect(
   target: DatabaseTarget,
   set: { migrations: readonly Migration[] },
-  options: ReadOptions & { rows?: boolean; allowNonEmpty?: boolean },
+  options: ReadOptions & {
+    rows?: boolean;
+    allowNonEmpty?: boolean;
+    /** Looks at more of it, by its plan. */
+    also?: (connection: Connection, plan: Plan) => Promise<void>;
+  },
 ): Promise<Inspection> {
   return withConnection(target, async (connection) => {
     const found = await readState(connection, options);
@@ -114,8 +119,11 @@ export async function inspect(
     if (!options.allowNonEmpty)
       await requireWhole(connection, options, found, await readStampInput(connection));
     const { count, fingerprint } = found;
-    if (!options.rows)
-      return { plan: await planFor(connection, found, set.migrations, options), count, fingerprint };
+    if (!options.rows) {
+      const plan = await planFor(connection, found, set.migrations, options);
+      await options.also?.(connection, plan);
+      return { plan, count, fingerprint };
+    }
     const rows = found.bootstrapped ? await readRows(connection, options.history) : [];
     return { plan: planUp(set.migrations, rows, options), count, fingerprint, rows };
   }).catch((error: unknown) => {

@@ -2,7 +2,8 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { Migration } from '../migration.ts';
 import { answerTo } from '../sql/effects/answer.ts';
 import { isAtLeast, type LockMode, stronger } from '../sql/effects/lock-mode.ts';
-import { type MigrationEffects, readEffects } from './effects-read.ts';
+import { relationText } from '../sql/effects/tree.ts';
+import { type MigrationEffects, readEffects, type Unknown } from './effects-read.ts';
 import { type DatabaseFacts, readFacts } from './facts.ts';
 
 /** What one statement does to one table of one database. */
@@ -35,11 +36,17 @@ export async function readImpact(connection: Connection, pending: readonly Migra
 
 /** What statements come to where these are the facts. A pure function. */
 export function impactOf({ statements, unknown, calls }: MigrationEffects, facts: DatabaseFacts): Impact {
+  const later = new Map<string, Unknown>();
   const tables = statements.flatMap(({ migration, text, tables: effects }) => {
     const found = new Map<string, TableImpact>();
     for (const effect of effects) {
       const relation = facts.relation(effect.relation);
-      if (!relation) continue;
+      if (!relation) {
+        const what = `${relationText(effect.relation)}, which isn't there yet`;
+        if (effect.rewrite !== 'no' || effect.scan !== 'no' || effect.builds)
+          later.set(`${migration}\n${what}`, { migration, what });
+        continue;
+      }
       const impact: TableImpact = {
         migration,
         statement: text,
@@ -57,7 +64,11 @@ export function impactOf({ statements, unknown, calls }: MigrationEffects, facts
   const own = calls.filter(({ what }) => facts.isOwn(what));
   return {
     tables,
-    unknown: [...unknown, ...own.map(({ migration, what }) => ({ migration, what: `function ${what}` }))],
+    unknown: [
+      ...unknown,
+      ...own.map(({ migration, what }) => ({ migration, what: `function ${what}` })),
+      ...later.values(),
+    ],
   };
 }
 

@@ -1,5 +1,6 @@
 import type { ErrorReport } from '../../errors.ts';
 import type { Refusal } from '../../engine/remedy.ts';
+import type { ImpactReport } from './impact-report.ts';
 import type { TenantRef } from './report.ts';
 
 /**
@@ -57,6 +58,8 @@ export interface PlanReport {
   groups: PlanGroup[];
   /** In the order of names. */
   migrations: PlannedMigration[];
+  /** What they do to tables, with `impact`. */
+  impact?: ImpactReport;
   /** How many are behind core: a folder of their own lacks core migrations, and the configuration does not say that it is meant to. */
   foldersBehind: number;
   /** The first five of them; absent when there are none. */

@@ -1,14 +1,19 @@
 import type { Config } from '../../config/define.ts';
 import { REFUSED } from '../../errors.ts';
 import { inspect } from '../../engine/history/lost.ts';
-import { attemptOf, type TenantAttempt } from '../attempt.ts';
+import { type Impact, readImpact } from '../../engine/impact/impact.ts';
+import type { Plan } from '../../engine/plan.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { attemptOf, refOf, type TenantAttempt } from '../attempt.ts';
 import type { OnEvent } from '../events.ts';
 import { readFleetFiles } from '../files.ts';
 import type { PlanOutcome, PlanReport } from '../report/plan-report.ts';
+import { Impacts } from '../report/impacts.ts';
 import { Plans, type ShownPlan } from '../report/plans.ts';
 import type { TenantResult } from '../report/report.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import type { SweepOptions } from '../schedule/sweep.ts';
+import { lanesAt } from '../schedule/lanes-at.ts';
 import { passing, type Visit } from '../visit.ts';
 import { walk } from '../walk.ts';
 
@@ -25,6 +30,8 @@ export interface PlanOptions extends Pick<SweepOptions, 'concurrency' | 'signal'
   acceptChanged?: boolean;
   /** Also what would be sent. */
   sql?: boolean;
+  /** Also which tables are locked, rewritten, or read, and how large they are there. */
+  impact?: boolean;
   /** What happens meanwhile, but no `run-finished`: it is no run. */
   onEvent?: OnEvent;
 }
@@ -36,13 +43,23 @@ export interface PlanOptions extends Pick<SweepOptions, 'concurrency' | 'signal'
 export async function plan(
   config: Config,
   selection: Selection,
-  { sql = false, to, force, outOfOrder, includeHeld, acceptChanged, ...options }: PlanOptions = {},
+  {
+    sql = false,
+    impact = false,
+    to,
+    force,
+    outOfOrder,
+    includeHeld,
+    acceptChanged,
+    ...options
+  }: PlanOptions = {},
 ): Promise<PlanReport> {
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
   const past = { force, outOfOrder, includeHeld, acceptChanged };
   const plans = new Plans(config.migrations.order);
+  const impacts = impact ? new Impacts(config.migrations.order) : undefined;
   let notLooked = 0;
   const gather = (result: TenantResult, { detail: found, lacksCore }: TenantAttempt<ShownPlan>): void => {
     const outcome = outcomeOf(result);
@@ -63,7 +80,17 @@ export async function plan(
       takesBehind: true,
       tellsBehind: true,
       passes: (tenant) => passing(tenant, past),
-      visit: inspectTenant,
+      visit: async (visit) => {
+        if (!impacts) return inspectTenant(visit);
+        let found: Impact | undefined;
+        const attempt = await inspectTenant(visit, async (connection, { pending }) => {
+          if (pending.length) found = await readImpact(connection, pending);
+        });
+        const { context, tenant } = visit;
+        if (found)
+          impacts.add(refOf(tenant), found, await lanesAt(context, tenant.server, options.concurrency));
+        return attempt;
+      },
       gather,
     },
     options,
@@ -80,6 +107,7 @@ export async function plan(
     counts: plans.counts,
     groups: plans.groups(),
     migrations: plans.migrations({ sql }),
+    ...(impacts ? { impact: impacts.report() } : {}),
     foldersBehind,
     ...(behindCore ? { behindCore } : {}),
     ...(unmet === undefined ? {} : { unmet }),
@@ -88,8 +116,11 @@ export async function plan(
   };
 }
 
-async function inspectTenant({ target, migrations, options }: Visit): Promise<TenantAttempt<ShownPlan>> {
-  const { plan: found } = await inspect(target, { migrations }, options);
+async function inspectTenant(
+  { target, migrations, options }: Visit,
+  also?: (connection: Connection, plan: Plan) => Promise<void>,
+): Promise<TenantAttempt<ShownPlan>> {
+  const { plan: found } = await inspect(target, { migrations }, { ...options, ...(also && { also }) });
   const pending = found.pending.map(({ name }) => name);
   const outcome = found.refusals.length ? 'refused' : pending.length ? 'pending' : 'current';
   return { ...attemptOf({ outcome, pending }), detail: found };

@@ -7,7 +7,7 @@ import { refOf, type TenantAttempt } from '../attempt.ts';
 import { readFleetFiles } from '../files.ts';
 import { Rehearsals } from '../report/rehearsals.ts';
 import type { RehearseReport } from '../report/rehearse-report.ts';
-import { concurrencyOf } from '../schedule/sweep.ts';
+import { lanesAt } from '../schedule/lanes-at.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { passing } from '../visit.ts';
 import { type RunOptions, walk } from '../walk.ts';
@@ -67,11 +67,7 @@ export async function rehearse(
         if (attempt.error) rehearsals.addFailed();
         else {
           const durationMs = performance.now() - started - rehearsal.reading;
-          const { tenants, views } = visit.context;
-          const { server } = visit.tenant;
-          const { count } = tenants.servers.find((each) => each.server === server) ?? { count: 1 };
-          const most = await concurrencyOf(config, { server, count }, rest.concurrency, views);
-          const concurrency = Math.min(count, most);
+          const concurrency = await lanesAt(visit.context, visit.tenant.server, rest.concurrency);
           rehearsals.add(refOf(visit.tenant), rehearsal, { durationMs, concurrency });
         }
         return { ...toldAs(attempt, rehearsal.unrehearsed), retryable, detail: { tries } };

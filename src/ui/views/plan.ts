@@ -3,6 +3,7 @@ import { idWord } from '../../shell-word.ts';
 import { count, duration, harmless, joinParts, nameList, oneLine, plural, wrapLines } from '../format.ts';
 import type { Theme } from '../theme.ts';
 import { errorDetails, errorView, type ErrorViewOptions, hintLines, messageLines } from './error.ts';
+import { impactBlocks } from './impact.ts';
 import { behindCoreLines, tenantName, unmetLine } from './tenant.ts';
 
 /** So many names of pending migrations are listed per group; all of them are in `--json`. */
@@ -23,6 +24,7 @@ export function planText(
   const blocks = [
     ...(options.sql ? migrations.map((each) => sqlLines(each, options)) : []),
     ...shown.map((group) => groupLines(group, theme, outside, options)),
+    ...(report.impact ? impactBlocks(report.impact, theme) : []),
     layoutLines(report, theme),
     noticeLines(report, theme),
     report.error ? [errorView(report.error, theme).trimEnd()] : [],
