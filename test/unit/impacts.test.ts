@@ -85,7 +85,7 @@ test('a size is read as it is written', () => {
     ['1 XB', undefined],
     [-1, undefined],
   ] as const)
-    expect(parseSize(text), String(text)).toBe(bytes);
+    expect([text, parseSize(text)]).toEqual([text, bytes]);
   expect([0, 1023, 1536, 2 * MB, 14.25 * 1024 * MB].map(sizeText)).toEqual([
     '0 bytes',
     '1023 bytes',
