@@ -20,6 +20,7 @@ const DOCUMENTS = {
   'gate-report': 'GateReport',
   'lint-report': 'LintReport',
   'adopt-report': 'AdoptReport',
+  'snapshot-report': 'SnapshotReport',
   'verify-report': 'VerifyReport',
   'rehearse-report': 'RehearseReport',
   'run-event': 'RunEvent',

@@ -71,6 +71,8 @@ export type { Size } from './size.ts';
 export type { RepairOptions } from './fleet/verbs/repair.ts';
 export type { ResolveOptions } from './fleet/verbs/resolve.ts';
 export type { ExecOptions, ExecReport, TenantRows } from './fleet/verbs/exec.ts';
+export type { SnapshotOptions } from './fleet/verbs/snapshot.ts';
+export type { SnapshotDifference, SnapshotReport } from './fleet/report/snapshot-report.ts';
 export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
 export type { GateOptions } from './fleet/verbs/gate.ts';

@@ -5,6 +5,7 @@ import type { GateReport } from '../fleet/report/gate-report.ts';
 import type { LintReport } from '../fleet/report/lint-report.ts';
 import type { PlanReport } from '../fleet/report/plan-report.ts';
 import type { RunReport } from '../fleet/report/report.ts';
+import type { SnapshotReport } from '../fleet/report/snapshot-report.ts';
 import type { StatusReport } from '../fleet/report/status-report.ts';
 import type { SyncReport } from '../fleet/verbs/sync.ts';
 
@@ -77,6 +78,15 @@ export function editExitCode({ counts, interrupted, error, unmet }: EditReport):
     [EXIT.tenantsFailed]: counts.failed > 0,
     [EXIT.busy]: counts.busy > 0,
     [EXIT.found]: unmet !== undefined,
+  });
+}
+
+/** The exit code of `baseline --snapshot`; that tenants differ is no failure. */
+export function snapshotExitCode({ counts, interrupted, error }: SnapshotReport): number {
+  return worstExit({
+    [EXIT.interrupted]: interrupted,
+    [EXIT.failed]: error !== undefined,
+    [EXIT.tenantsFailed]: counts.failed > 0,
   });
 }
 

@@ -83,10 +83,24 @@ export interface Migration {
   share?: Share;
   /** The checksum of the foreign migration whose place this SQL takes: what was recorded for that one counts for it. */
   insteadOf?: string;
+  /** SQL that makes, in a database where nothing is applied, what this one and those before it make. */
+  snapshot?: Snapshot;
+  /** It is run from a snapshot: what is recorded with it, itself last. */
+  replaces?: readonly Migration[];
   /** It is still the template that `create` wrote. */
   untouched?: boolean;
   /** A tenant's copy of what core has no more: where it is not applied, it is passed by. */
   withdrawn?: boolean;
+}
+
+/** `-- mpm:replaces FIRST..LAST sha256:…`: what a stretch of migrations makes, as one SQL file. */
+export interface Snapshot {
+  /** Its file's, without extension. */
+  name: string;
+  path: string;
+  up: SqlScript;
+  /** In their order. */
+  replaces: readonly Migration[];
 }
 
 /** What a file says of its being copied: each tenant runs it for itself, or all are to have the same of it (fleet 45). */

@@ -104,9 +104,10 @@ export function planUp(
 
   const runnable = (state: MigrationState): boolean =>
     state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
-  const pending = entries
+  const wanted = entries
     .flatMap((entry) => (runnable(entry.state) ? (entry.migration ?? []) : []))
     .filter((migration) => reached.has(migration));
+  const pending = rows.length ? wanted : fromSnapshot(wanted);
   return {
     entries,
     pending,
@@ -143,10 +144,22 @@ function makePlanAfter(migrations: readonly Migration[], count: number, { to, on
   // Nothing of such a history is half-done.
   const left = only === undefined ? migrations.slice(count) : [];
   const reached = new Set(reachOf(migrations, to));
-  const pending = left.filter((migration) => !migration.withdrawn && reached.has(migration));
+  const wanted = left.filter((migration) => !migration.withdrawn && reached.has(migration));
+  const pending = count ? wanted : fromSnapshot(wanted);
   const refusals = refuseUnrunnable(pending);
   const notices = withdrawnNotices(left);
   return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
+}
+
+/** Where nothing is applied, the furthest snapshot takes the place of what it stands for (histories 7). */
+function fromSnapshot(wanted: readonly Migration[]): Migration[] {
+  const names = new Set(wanted.map(({ name }) => name));
+  const last = wanted.findLast(({ snapshot }) => snapshot?.replaces.every(({ name }) => names.has(name)));
+  if (!last?.snapshot) return [...wanted];
+  const { path, up, replaces } = last.snapshot;
+  for (const { name } of replaces) names.delete(name);
+  const { untouched: _, ...identity } = last;
+  return [{ ...identity, path, up, replaces }, ...wanted.filter(({ name }) => names.has(name))];
 }
 
 /** Those up to a limit, a name or a version. */
@@ -179,7 +192,7 @@ export function headOf(rows: readonly HistoryRow[]): string | null {
 
 /** The migration that a user means by its name or its version; USAGE when there is none, or more than one. */
 export function findMigration(migrations: readonly Migration[], wanted: string): Migration {
-  const [found, ...more] = calledSo(migrations, wanted);
+  const [found, ...more] = meantBy(migrations, wanted);
   if (found && !more.length) return found;
   if (found) throw ambiguous(wanted, [found, ...more]);
   const near = migrations.slice(-3).map((migration) => migration.name);
@@ -189,6 +202,13 @@ export function findMigration(migrations: readonly Migration[], wanted: string):
       ? `The latest are ${near.join(', ')}.`
       : 'There are no migrations yet: mpm-migrate create <name>.',
   });
+}
+
+/** Of a snapshot, the last one that it stands for. */
+function meantBy(migrations: readonly Migration[], wanted: string): Migration[] {
+  const found = calledSo(migrations, wanted);
+  if (found.length) return found;
+  return migrations.filter(({ snapshot }) => snapshot && isCalled(snapshot.name, wanted));
 }
 
 /** Those that a name or a version means; a whole name means nothing else. */

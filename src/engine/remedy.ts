@@ -128,7 +128,8 @@ export function refuseForeign(pending: readonly Migration[]): Refusal[] {
       names,
       message: `${listNames(files)}: ${names.length === 1 ? 'a migration' : 'migrations'} of another tool, which can't be run here`,
       remedy: `write the same change as SQL beside it, ${sqlBeside(first.up.path)}: it runs in its place
-if the change is there already: mpm-migrate baseline --tenant {tenant} --to ${names.at(-1)} --write`,
+if the change is there already: mpm-migrate baseline --tenant {tenant} --to ${names.at(-1)} --write
+for new tenants, from the schema of one that has them all: mpm-migrate baseline --snapshot TENANT --write`,
     },
   ];
 }

@@ -27,6 +27,7 @@ import type { GateReport } from './report/gate-report.ts';
 import type { PlanReport } from './report/plan-report.ts';
 import type { RehearseReport } from './report/rehearse-report.ts';
 import type { RunReport } from './report/report.ts';
+import type { SnapshotReport } from './report/snapshot-report.ts';
 import type { StatusReport } from './report/status-report.ts';
 import type { VerifyReport } from './report/verify-report.ts';
 import type { Selection } from './select.ts';
@@ -44,6 +45,7 @@ import { type UninstallOptions, uninstallPlugin } from './verbs/plugin-uninstall
 import { type RehearseOptions, rehearse } from './verbs/rehearse.ts';
 import { type RepairOptions, repair } from './verbs/repair.ts';
 import { type ResolveOptions, resolve as resolveMigration } from './verbs/resolve.ts';
+import { type SnapshotOptions, snapshot } from './verbs/snapshot.ts';
 import { type StatusOptions, status } from './verbs/status.ts';
 import { type UpOptions, up } from './verbs/up.ts';
 import { type VerifyOptions, verify } from './verbs/verify.ts';
@@ -165,6 +167,14 @@ export class Fleet implements AsyncDisposable {
   /** Records migrations as applied that were there before; only shows them without `write`. Throws as {@link up}. */
   baseline(selection: Selection, options: BaselineOptions): Promise<EditReport> {
     return this.#run(options, (rest) => baseline(this.#config, selection, rest));
+  }
+
+  /**
+   * Writes a tenant's schema into the core folder, so that new tenants come from it; only shows it without `write`.
+   * @throws MpmError UNKNOWN_TENANT; USAGE when its history isn't core's, or for pg_dump; PROVISION_FAILED
+   */
+  snapshot(tenant: TenantId, options: SnapshotOptions = {}): Promise<SnapshotReport> {
+    return this.#run(options, (rest) => snapshot(this.#config, tenantWord(tenant), rest));
   }
 
   /**

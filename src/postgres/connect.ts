@@ -69,6 +69,41 @@ async function lookUp(target: DatabaseTarget, source: AddressSource): Promise<st
   return typeof found === 'string' ? found : config;
 }
 
+/**
+ * What PostgreSQL's own programs take an address from. What they know by other names than the driver, or not at all, is
+ * said in libpq's words.
+ * @param version the program's major version
+ */
+export async function libpqEnvironment(target: DatabaseTarget, version: number): Promise<NodeJS.ProcessEnv> {
+  const { url } = target;
+  const found = typeof url === 'string' ? url : await lookUp(target, url);
+  const config = typeof found === 'string' ? knownUrl(target, found).config : found;
+  const { host, port, user, database, ssl, options } = config;
+  const password = await (typeof config.password === 'function' ? config.password() : config.password);
+  const words =
+    typeof found === 'string' ? new URLSearchParams(found.split('?')[1] ?? '') : new URLSearchParams();
+  const checks =
+    ssl !== undefined && ssl !== false && !(typeof ssl === 'object' && ssl.rejectUnauthorized === false);
+  const mode = checks ? 'verify-full' : ssl ? 'require' : undefined;
+  const settings = {
+    PGHOST: host,
+    PGPORT: port === undefined ? undefined : String(port),
+    PGUSER: user,
+    PGPASSWORD: typeof password === 'string' ? password : undefined,
+    PGDATABASE: database,
+    PGOPTIONS: options,
+    PGAPPNAME: target.applicationName,
+    PGCONNECT_TIMEOUT: String(Math.max(2, Math.ceil(target.connectTimeout / 1000))),
+    PGSSLMODE: words.get('sslmode') ?? mode,
+    PGSSLROOTCERT:
+      words.get('sslrootcert') ?? (mode === 'verify-full' && version >= 16 ? 'system' : undefined),
+    PGSSLCERT: words.get('sslcert') ?? undefined,
+    PGSSLKEY: words.get('sslkey') ?? undefined,
+    PGSERVICE: undefined,
+  };
+  return settings;
+}
+
 /** Its password, which is masked from then on. */
 function noted({ password, user, host, database }: pg.ClientConfig): pg.ClientConfig['password'] {
   const note = (secret: string | undefined) => rememberSecret(secret, [user, host, database]);

@@ -8,6 +8,7 @@ import { cli } from '../helpers/cli.ts';
 const TALL: Record<string, number> = {
   up: 38,
   repair: 32,
+  baseline: 30,
   exec: 28,
   plan: 28,
   'tenant adopt': 31,

@@ -1,6 +1,8 @@
 import { Flags } from '@oclif/core';
-import { FleetCommand } from '../command.ts';
-import { paceFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
+import { MpmError } from '../../errors.ts';
+import type { SnapshotReport } from '../../fleet/report/snapshot-report.ts';
+import { FleetCommand, type GlobalFlags } from '../command.ts';
+import { paceFlags, type SelectionFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
 import type { EditReport } from '../../fleet/report/edit-report.ts';
 import type { ToolName } from '../../dialects/other-tools.ts';
 
@@ -16,6 +18,15 @@ const TOOLS: readonly ToolName[] = [
   'laravel',
 ];
 
+/** What `--snapshot` goes by. */
+interface SnapshotFlags extends SelectionFlags, GlobalFlags {
+  table?: string | undefined;
+  'with-data'?: string[] | undefined;
+  'pg-dump'?: string | undefined;
+  privileges: boolean;
+  write: boolean;
+}
+
 export default class Baseline extends FleetCommand {
   static override summary = 'Record existing migrations as applied';
 
@@ -30,17 +41,39 @@ export default class Baseline extends FleetCommand {
     to: Flags.string({
       description: 'Record everything up to this migration; 0: none',
       helpValue: 'NAME',
-      exclusive: ['from'],
+      exclusive: ['from', 'snapshot'],
     }),
     from: Flags.option({ description: "Read this tool's history table", options: TOOLS })(),
     table: Flags.string({ description: 'Name of that table', helpValue: 'SCHEMA.TABLE' }),
+    snapshot: Flags.string({
+      description: "Write this tenant's schema into core, for new tenants",
+      helpValue: 'TENANT',
+      exclusive: ['from'],
+    }),
+    'with-data': Flags.string({
+      description: 'With --snapshot: with the rows of this table; repeatable',
+      helpValue: 'TABLE',
+      multiple: true,
+      multipleNonGreedy: true,
+      dependsOn: ['snapshot'],
+    }),
+    privileges: Flags.boolean({
+      description: 'With --snapshot: with its permissions',
+      dependsOn: ['snapshot'],
+    }),
+    'pg-dump': Flags.string({
+      description: 'With --snapshot: the program (default: on the PATH)',
+      helpValue: 'PATH',
+      dependsOn: ['snapshot'],
+    }),
     write: Flags.boolean({ description: 'Make the changes' }),
     ...selectionFlagsButBehind,
     ...paceFlags,
   };
 
-  async run(): Promise<EditReport> {
+  async run(): Promise<EditReport | SnapshotReport> {
     const { flags } = await this.parse(Baseline);
+    if (flags.snapshot !== undefined) return this.snapshot(flags.snapshot, flags);
     const { to, from, table, write } = flags;
     const selection = selectionFrom(flags);
     const given = Object.entries({ to, from, table }).filter(([, value]) => value !== undefined);
@@ -54,6 +87,33 @@ export default class Baseline extends FleetCommand {
     this.show(text);
     const { editExitCode } = await import('../exit-code.ts');
     process.exitCode = editExitCode(report);
+    return report;
+  }
+
+  private async snapshot(tenant: string, flags: SnapshotFlags): Promise<SnapshotReport> {
+    const { all, tenant: named, exclude, label, failed, shard, table, privileges, write } = flags;
+    if (table !== undefined) {
+      throw new MpmError('USAGE', '--table requires --from', {
+        hint: 'To take the rows of a table along: --with-data TABLE',
+      });
+    }
+    // Who is compared needs no consent: nobody named means everybody.
+    const nobody = !(all || named?.some((name) => !name.startsWith('-')) || label || failed || shard);
+    const selection = selectionFrom({ all: all || nobody, tenant: named, exclude, label, failed, shard });
+    const given = Object.entries({ withData: flags['with-data'], pgDump: flags['pg-dump'] });
+    const options = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    const [config, display] = await Promise.all([this.settings(flags), this.display()]);
+    const { runOnTerminal } = await import('../on-terminal.ts');
+    const { snapshot } = await import('../../fleet/verbs/snapshot.ts');
+    const how = { quiet: flags.quiet ?? false, json: this.jsonEnabled() };
+    const report = await runOnTerminal(display, how, ({ onEvent, signal }) =>
+      snapshot(config, tenant, { ...options, selection, privileges, write, onEvent, signal }),
+    );
+    const { snapshotText } = await import('../../ui/views/snapshot.ts');
+    const shown = { shortPath: display.shortPath, words: ['baseline', ...this.argv] };
+    this.show(snapshotText(report, display.out, shown));
+    const { snapshotExitCode } = await import('../exit-code.ts');
+    process.exitCode = snapshotExitCode(report);
     return report;
   }
 }

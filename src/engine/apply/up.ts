@@ -1,7 +1,7 @@
 import type { Connection } from '../../postgres/connection.ts';
 import { fingerprintOf } from '../history/state.ts';
 import { haltable } from './interrupt.ts';
-import { FORMAT, unmarkEmptied } from '../history/history.ts';
+import { FORMAT, insertBrought, unmarkEmptied } from '../history/history.ts';
 import { waitForLock } from './lock.ts';
 import { requireHistory } from '../history/lost.ts';
 import { type Migration, runnable } from '../migration.ts';
@@ -120,7 +120,10 @@ async function applyAll(
   if (reverted) throw halfReverted(reverted.name);
   const open = stampSql(work, stampInput, openStamp(work), scripts);
   const lastAfter = (done: number) =>
-    found.last + names.slice(0, done).filter((name) => !rows.has(name)).length;
+    pending
+      .slice(0, done)
+      .filter(({ name }) => !rows.has(name))
+      .reduce((last, { replaces }) => last + (replaces?.length ?? 1), found.last);
   /** One of a message that begins with the migration at the index `first`. */
   const applicationOf = (migration: Migration, index: number, first: number): Application => {
     const last = lastAfter(index);
@@ -129,14 +132,21 @@ async function applyAll(
     const previous = pending[index - 1];
     return {
       migration,
-      at: rows.get(migration.name) ?? last + 1,
+      at: rows.get(migration.name) ?? lastAfter(index + 1),
       position: { last, fingerprint },
-      before: index === 0 && found.count === 0 ? [unmarkEmptied(history)] : [],
+      before: index === 0 && found.count === 0 ? [unmarkEmptied(history), ...brought(migration)] : [],
       // In each message anew: another runner may have closed it in between.
       open: index === first ? open : undefined,
       after: ends && stamp ? [stamp] : [],
       follows: previous && !rows.has(previous.name) ? previous : undefined,
     };
+  };
+  /** The rows of what a snapshot stands for, but for its own. */
+  const brought = ({ replaces = [] }: Migration): string[] => {
+    const { run, toolVersion, actor } = work.options;
+    return replaces.length > 1
+      ? [insertBrought(history, replaces.slice(0, -1), { run, toolVersion, actor })]
+      : [];
   };
   let most = 1;
   /** Those from an index on that are one message, or one migration outside a transaction. */
@@ -249,12 +259,13 @@ function stampAfterUp(
 ): Stamp {
   const { rows } = plan;
   const pending = plan.pending.slice(0, done);
-  if (!rows) {
+  if (!rows && !pending.some(({ replaces }) => replaces)) {
     const count = found.count + pending.length;
     return { count, fingerprint: fingerprintOf(migrations, count) ?? '' };
   }
-  const coming = new Map(pending.map((migration) => [migration.name, migration]));
-  const kept = rows.map((row) => {
+  const all = pending.flatMap((migration) => migration.replaces ?? [migration]);
+  const coming = new Map(all.map((migration) => [migration.name, migration]));
+  const kept = (rows ?? []).map((row) => {
     const again = coming.get(row.name);
     coming.delete(row.name);
     return again ? { name: row.name, checksum: again.checksum, state: 'applied' as const } : row;

@@ -240,6 +240,21 @@ export function insertClaim(
 values (${position}, ${literal(migration.name)}, ${literal(migration.version)}, ${literal(migration.checksum)}, 'running', pg_catalog.clock_timestamp(), ${literal(applier.toolVersion)}, ${literal(applier.run)}, session_user, ${literal(applier.actor ?? null)}, ${literal(migration.source)}, ${FORMAT}${values})`;
 }
 
+/** The rows of migrations that another one brings, from the first position on. */
+export function insertBrought(
+  history: HistoryTable,
+  migrations: readonly Migration[],
+  { run, toolVersion, actor }: Applier,
+): string {
+  const rows = migrations.map(
+    ({ name, version, checksum, source }, index) =>
+      `(${index + 1}, ${literal(name)}, ${literal(version)}, ${literal(checksum)}, ${literal(source)})`,
+  );
+  return `insert into ${tableName(history)} (position, name, version, checksum, state, started_at, finished_at, tool_version, run_id, database_user, actor, source, format)
+select v.position, v.name, v.version, v.checksum, 'baseline', pg_catalog.transaction_timestamp(), pg_catalog.transaction_timestamp(), ${literal(toolVersion)}, ${literal(run)}, session_user, ${literal(actor ?? null)}, v.source, ${FORMAT}
+from (values ${rows.join(', ')}) v (position, name, version, checksum, source)`;
+}
+
 /**
  * The row of a migration that is done; its duration comes back as {@link TOOK}. As in {@link insertClaim} the primary key
  * is the fence behind the lock.

@@ -70,11 +70,18 @@ export function arrange(
 
   const known = (name: string) => isKnown(name) || journal.includes(name);
   const { migrations, forms } = together(reading, naming, known, journal);
-  const names = migrations.map(({ name }) => name);
+  // A snapshot of ours is none of Drizzle's.
+  const names = migrations
+    .filter(({ file }) => !isDrizzle || !isSnapshotFile(folder, file))
+    .map(({ name }) => name);
   if (isDrizzle)
     for (const { message, hint } of journalProblems(journal, names)) reading.complain(JOURNAL, message, hint);
   if (!migrations.length && !problems.length) checkEmpty(reading, inner);
   return { layout: layoutOf(forms, isDrizzle, paths.includes(PRISMA_LOCK)), migrations, passedBy, problems };
+}
+
+function isSnapshotFile(folder: string, file: string): boolean {
+  return file.endsWith('snapshot.sql') && textOf(folder, file).startsWith('-- mpm:replaces ');
 }
 
 function journalOf(reading: Reading): string[] {

@@ -19,6 +19,7 @@ import {
 import { compareNames, type Naming, USUAL_NAMING } from './name.ts';
 import { clashesOf } from './name-rules.ts';
 import { excerptAt } from '../sql/locate.ts';
+import { type ReadMigration, withSnapshots } from './snapshot.ts';
 import { parseSqlFile, type SqlFile } from './sql-file.ts';
 import { oneError } from './problems.ts';
 import { isUntouched } from '../remedy.ts';
@@ -33,7 +34,7 @@ export interface MigrationSet {
 export interface FolderSet extends MigrationSet, Pick<FolderListing, 'layout' | 'passedBy'> {}
 
 /** Migrations that were read before, by content: five hundred equal folders are then parsed and held once. */
-export type MigrationCache = Map<string, Migration>;
+export type MigrationCache = Map<string, ReadMigration>;
 
 /**
  * Reads, checks and loads every migration of a folder (engine 22).
@@ -73,7 +74,7 @@ export async function readListed(
   cache: MigrationCache,
 ): Promise<Migration[]> {
   const problems = [...listing.problems];
-  const migrations: Migration[] = [];
+  const migrations: ReadMigration[] = [];
   for (const files of listing.migrations) {
     try {
       migrations.push(
@@ -85,8 +86,12 @@ export async function readListed(
       else throw error;
     }
   }
+  const found = withSnapshots(migrations, (error) => {
+    // A tenant's own folder may have other files, and then goes by them.
+    if (migrations.every(({ source }) => source !== 'tenant')) problems.push(error);
+  });
   if (problems.length) throw oneError(folder, problems);
-  return migrations;
+  return found;
 }
 
 class Problems extends Error {
@@ -112,7 +117,7 @@ function knownMigration(
   files: MigrationFiles,
   reading: Reading,
   cache: MigrationCache,
-): Migration | undefined {
+): ReadMigration | undefined {
   const checksum = reading.knownChecksum?.(files.file);
   if (checksum === undefined) return undefined;
   const down = files.downFile === undefined ? undefined : reading.knownChecksum?.(files.downFile);
@@ -126,7 +131,7 @@ async function readMigration(
   files: MigrationFiles,
   reading: Reading,
   cache: MigrationCache,
-): Promise<Migration> {
+): Promise<ReadMigration> {
   const path = join(folder, files.file);
   const content = read(path);
   const fileChecksum = checksumOf(content);
@@ -149,7 +154,7 @@ async function readMigration(
     ...(isUntouched(content) && { untouched: true }),
   };
   const tool = foreignTool(files, path, content);
-  let migration: Migration;
+  let migration: ReadMigration;
   if (tool !== undefined) {
     const up = { kind: 'foreign' as const, path, tool, options: { transaction: true } };
     migration = { ...identity, checksum: checksumOfModule(fileChecksum), up };
@@ -171,7 +176,7 @@ async function readMigration(
     const { up, down: downScript } = Object.assign({}, ...halves) as SqlFile;
     if (problems.length || !up) throw new Problems(problems);
     const checksum = checksumOfSections(sectionOf(up), downScript && sectionOf(downScript));
-    const share = halves[0]?.share;
+    const { share, standsFor } = halves[0] ?? {};
     const { insteadOf } = files;
     migration = {
       ...identity,
@@ -182,6 +187,7 @@ async function readMigration(
       up,
       ...(downScript && { down: downScript }),
       ...(share && { share }),
+      ...(standsFor && { standsFor }),
     };
   }
   cache.set(key, migration);

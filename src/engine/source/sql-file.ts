@@ -12,6 +12,7 @@ import {
 } from '../migration.ts';
 import { scan, type ScanProblem } from '../sql/scan.ts';
 import { divide, type SqlFileKind } from './sections.ts';
+import { type Replaces, replacesOf } from './snapshot.ts';
 import type { Tool } from './sign.ts';
 import { type Complaint, readSection, type Section, shorten } from './sql-section.ts';
 
@@ -20,6 +21,8 @@ export interface SqlFile {
   up?: SqlScript;
   down?: SqlScript;
   share?: Share;
+  /** It is a snapshot: what it stands for. */
+  standsFor?: Replaces;
   problems: MpmError[];
 }
 
@@ -84,6 +87,11 @@ export function parseSqlFile(
   const file: SqlFile = { problems: [] };
   for (const { offset, text: said } of notes) {
     if (isForLint(said)) continue;
+    const standsFor = replacesOf(said);
+    if (standsFor) {
+      file.standsFor = standsFor;
+      continue;
+    }
     const share = shareOf(said);
     if (share && file.share !== undefined && file.share !== share) {
       complaints.push({ offset, message: `${said} contradicts mpm:${file.share}`, hint: 'keep one of them' });

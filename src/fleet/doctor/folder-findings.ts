@@ -17,14 +17,19 @@ export function judgeCore(config: Config, { core, seeds }: TenantSources, add: A
   const { migrations, layout, passedBy } = core;
   const how = layout === '' ? '' : ` (${layout})`;
   add('files', 'ok', `core migrations: ${migrations.length}${how}, seeds: ${seeds.length}`);
+  const snapshots = migrations.flatMap(({ snapshot }) => snapshot ?? []);
+  for (const { name, replaces } of snapshots)
+    add('files', 'ok', `new tenants come from ${name}, for ${replaces.length} migrations`);
+  const covered = new Set(snapshots.flatMap(({ replaces }) => replaces.map(({ name }) => name)));
   const foreign = migrations.flatMap(({ name, up }) =>
-    up.kind === 'foreign' ? [{ name, tool: up.tool }] : [],
+    up.kind === 'foreign' && !covered.has(name) ? [{ name, tool: up.tool }] : [],
   );
   if (foreign.length) {
     const names = foreign.map(({ name }) => name);
     const tools = [...new Set(foreign.map(({ tool }) => tool))].join(', ');
     const message = `migrations of another tool, which can't be run here: ${quoted(names)}: ${tools}`;
-    const remedy = 'Before a new tenant is created, write each as SQL of the same name beside it.';
+    const remedy =
+      'Before a new tenant is created: mpm-migrate baseline --snapshot TENANT --write; or write each as SQL of the same name beside it.';
     add('files', 'warning', message, remedy, names);
   }
   judgePassedBy('the core folder', passedBy, add);

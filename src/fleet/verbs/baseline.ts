@@ -31,8 +31,8 @@ export async function baseline(
   { to, from, table, ...options }: BaselineOptions,
 ): Promise<EditReport> {
   if ((to === undefined) === (from === undefined)) {
-    throw new MpmError('USAGE', 'a baseline needs either --to or --from', {
-      hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied.',
+    throw new MpmError('USAGE', 'a baseline needs --to, --from, or --snapshot', {
+      hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied. --snapshot TENANT: new tenants come from its schema.',
     });
   }
   if (table !== undefined && from === undefined) {

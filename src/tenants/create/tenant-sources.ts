@@ -120,7 +120,9 @@ async function readContent(config: Config): Promise<Content> {
   const { schema, table } = config.history;
   const base = config.databases.template ?? null;
   const shared = sharedOf(core.migrations, seeds, config.perTenant);
-  const parts = [FORMAT, base, schema, table, contentOf(shared.migrations), contentOf(shared.seeds)];
+  const snapshots = shared.migrations.flatMap(({ snapshot }) => (snapshot ? [snapshot.up.text] : []));
+  const contents = [contentOf(shared.migrations), contentOf(shared.seeds), ...snapshots];
+  const parts = [FORMAT, base, schema, table, ...contents];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
   return { core, seeds, shared, cache, key };
 }
