@@ -104,13 +104,17 @@ insert into company_databases (company_id, database_name) values (1, 'template_t
   }
 }
 
-/** `pgbench -C`: that many connections, one trivial query in each. */
-export async function pgbench(fleet: BenchFleet, connections: number): Promise<void> {
-  const file = join(fleet.cwd, 'trivial.sql');
-  await writeFile(file, 'select 1;\n');
+/** `pgbench -C`: that many connections, one message in each; by default a trivial query. */
+export async function pgbench(
+  fleet: BenchFleet,
+  connections: number,
+  { sql = 'select 1', database = 'postgres' } = {},
+): Promise<void> {
+  const file = join(fleet.cwd, 'message.sql');
+  await writeFile(file, `${sql.replaceAll(/;$/gm, '\\;')};\n`);
   const { host, port, url } = fleet.server;
   const each = Math.ceil(connections / CONCURRENCY);
   const how = ['-n', '-C', '-c', String(CONCURRENCY), '-j', '2', '-t', String(each), '-f', file];
-  const where = ['-h', host, '-p', String(port), '-U', 'postgres', 'postgres'];
+  const where = ['-h', host, '-p', String(port), '-U', 'postgres', database];
   await program(PGBENCH, [...how, ...where], { env: { PGPASSWORD: new URL(url).password } });
 }

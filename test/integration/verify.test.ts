@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
 import { exitCodeOf } from '../../src/cli/exit-code.ts';
+import { down } from '../../src/fleet/verbs/down.ts';
+import { gate } from '../../src/fleet/verbs/gate.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
@@ -198,6 +200,11 @@ describe('verify', () => {
     expect(report.notices.join()).toContain("the ledger can't be written");
     expect(report).toMatchObject({ run: null, counts: { current: 1, drifted: 1 } });
     expect(exitCodeOf(report)).toBe(4);
+
+    // What writes nothing anyway, and what writes to tenants.
+    expect(await gate(reading, { all: true }, { atLeast: '2' })).toMatchObject({ open: true });
+    await expect(down(reading, { all: true, run: 1 })).rejects.toThrow('permission denied for table runs');
+    expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['1_meters', '2_note']);
   });
 });
 

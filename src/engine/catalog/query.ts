@@ -49,13 +49,29 @@ export interface CatalogOptions {
 
 /** All that a database consists of, in one value: two are equal when their objects are. */
 export async function readFingerprint(connection: Connection, options: CatalogOptions): Promise<string> {
-  const [row] = await connection.query<{ fingerprint: string }>(
-    `${settings(options)};
-select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
-  pg_catalog.format('%s|%s|%s|%s|%s', kind, schema, parent, name, facts), e'\\n' order by kind collate "C", schema collate "C", parent collate "C", name collate "C", facts::text collate "C"), ''),
-  pg_catalog.getdatabaseencoding())), 'hex') as fingerprint from (${selectObjects(options)}) o`,
-  );
+  const [row] = await connection.query<{ fingerprint: string }>(selectFingerprint(options));
   return row?.fingerprint ?? '';
+}
+
+export function selectFingerprint(options: CatalogOptions): string {
+  return `${settings(options)};\n${fingerprintOfObjects(options)}`;
+}
+
+/** The same as a COPY, to go with another message; behind it a text, in hexadecimal digits. */
+export function copyFingerprint(options: CatalogOptions, text: string): string {
+  const digits = `pg_catalog.encode(pg_catalog.convert_to((${text}), 'UTF8'), 'hex')`;
+  return `${settings(options)};\ncopy (select f.fingerprint, ${digits} from (${fingerprintOfObjects(options)}) f) to stdout`;
+}
+
+export function parseFingerprint(copied: string): { fingerprint: string; text: string | null } {
+  const [fingerprint = '', digits = ''] = copied.trimEnd().split('\t');
+  return { fingerprint, text: digits === '\\N' ? null : Buffer.from(digits, 'hex').toString() };
+}
+
+function fingerprintOfObjects(options: CatalogOptions): string {
+  return `select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
+  pg_catalog.format('%s|%s|%s|%s|%s', kind, schema, parent, name, facts), e'\\n' order by kind collate "C", schema collate "C", parent collate "C", name collate "C", facts::text collate "C"), ''),
+  pg_catalog.getdatabaseencoding())), 'hex') as fingerprint from (${selectObjects(options)}) o`;
 }
 
 /** The same, object by object. */

@@ -79,6 +79,10 @@ from pg_catalog.pg_database d left join pg_catalog.pg_shdescription s
 where ${condition}`;
 }
 
+/** The head stamp alone, as a text. */
+export const SELECT_STAMP = `select s.description from pg_catalog.pg_shdescription s join pg_catalog.pg_database d on s.objoid = d.oid
+where s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass and d.datname = pg_catalog.current_database()`;
+
 /**
  * The same facts for a database without a history, and what else is in it (engine 24). All of them are read by the
  * statement's own snapshot: to_regclass answers from caches, which may be of a moment before it, and then another

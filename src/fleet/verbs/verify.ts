@@ -2,7 +2,14 @@ import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { compareCatalogs, plainDifference } from '../../engine/catalog/compare.ts';
 import { fixingSql } from '../../engine/catalog/fix.ts';
-import { type CatalogOptions, readCatalog, readFingerprint } from '../../engine/catalog/query.ts';
+import {
+  type CatalogOptions,
+  copyFingerprint,
+  parseFingerprint,
+  readCatalog,
+  readFingerprint,
+} from '../../engine/catalog/query.ts';
+import { SELECT_STAMP } from '../../engine/history/history.ts';
 import { requireHistory, requireWhole } from '../../engine/history/lost.ts';
 import { readRows, readStampInput, readState } from '../../engine/history/read.ts';
 import { fingerprintOf, isUnchanged } from '../../engine/history/state.ts';
@@ -136,21 +143,29 @@ function noticeOf(reference: Reference, look: Look): string {
 /** So many differences are in a tenant's error; all are in the report's groups. */
 const SAID = 10;
 
+/** Mostly in one message: the catalog rides with the history. */
 async function readTenant(
   connection: Connection,
   { migrations, options, tenant }: Visit<Drift>,
   catalog: CatalogOptions,
 ): Promise<Look> {
-  const found = await readState(connection, options);
+  let ridden: ReturnType<typeof parseFingerprint> | undefined;
+  const rider = {
+    sql: copyFingerprint(catalog, SELECT_STAMP),
+    take: (copied: string) => void (ridden = parseFingerprint(copied)),
+  };
+  const found = await readState(connection, { ...options, rider: options.rider ?? rider });
   requireHistory(found, { allowNonEmpty: false });
-  await requireWhole(connection, options, found, await readStampInput(connection));
+  const stamp = ridden ? { comment: ridden.text } : await readStampInput(connection);
+  await requireWhole(connection, options, found, stamp);
   const applied =
     !found.bootstrapped || fingerprintOf(migrations, found.count) === found.fingerprint
       ? migrations.slice(0, found.count)
       : appliedOf(await readRows(connection, options.history), migrations, tenant.database);
   const head = applied.at(-1)?.name ?? null;
   const { version } = connection;
-  return { found, applied, head, version, fingerprint: await readFingerprint(connection, catalog) };
+  const fingerprint = ridden?.fingerprint ?? (await readFingerprint(connection, catalog));
+  return { found, applied, head, version, fingerprint };
 }
 
 /** The files of a history's rows, in their order. @throws MpmError NOT_COMPARABLE where they are not known any more */
