@@ -90,11 +90,11 @@ export async function lintMigrations(input: LintInput): Promise<LintResult> {
   return result;
 }
 
-function scriptOf(migration: Migration, { sent, chosen }: LintInput): SqlScript | string {
+function scriptOf(migration: Migration, { sent }: LintInput): SqlScript | string {
   const { up } = migration;
   if (up.kind === 'sql') return up;
   if (up.kind === 'foreign') return `it is ${up.tool}'s, and not SQL`;
-  const known = chosen(migration) ? sent?.(migration) : undefined;
+  const known = sent?.(migration);
   if (typeof known !== 'object') return known ?? 'it is TypeScript';
   return { kind: 'sql', path: up.path, text: known.sql, sql: known.sql, start: 0, options: up.options };
 }

@@ -198,3 +198,40 @@ test('confidence 1: without a central database, Git tells what is new; a shallow
     hint: expect.stringContaining('fetch-depth: 0'),
   });
 });
+
+test('confidence 1: modules are judged by the SQL that they send to a database that is dropped', async () => {
+  const fleet = await makeFleet(databases, {
+    count: 1,
+    files: {
+      'core/1_meters.ts': `export async function up(db) {
+        await db.schema.createTable('meters').addColumn('id', 'integer').addColumn('note', 'varchar(9)').execute();
+      }`,
+    },
+  });
+  const config = { ...fleet.config, lint: { server: 'default' } };
+  await up(config, { all: true });
+  await fleet.write({
+    'core/2_wide.ts': `// mpm:allow rows-without-where ten rows
+import { sql } from 'kysely';
+export async function up(db) {
+  await sql\`alter table meters alter column note type varchar(20)\`.execute(db);
+  await db.schema.createIndex('by_note').on('meters').column('note').execute();
+  await db.updateTable('meters').set({ note: 'x' }).execute();
+}`,
+    'core/3_broken.ts': "export async function up() { throw new Error('no'); }",
+    'core/4_after.ts': "export async function up(db) { await db.schema.dropTable('meters').execute(); }",
+  });
+  const report = await lint(config);
+  expect(report.findings.map(({ rule, migration, line }) => `${migration}:${line} ${rule}`)).toEqual([
+    '2_wide:1 index-not-concurrent',
+    '2_wide:1 rows-beside-ddl',
+  ]);
+  expect(report.findings[0]?.excerpt.file).toBe('2_wide.ts, the SQL that it sends');
+  expect(report.allowed).toMatchObject([{ rule: 'rows-without-where', reason: 'ten rows' }]);
+  expect(report.notLinted).toMatchObject([
+    { migration: '3_broken', reason: "it can't be run for a look: no" },
+    { migration: '4_after', reason: "it can't be run for a look: 3_broken: no" },
+  ]);
+  const left = "select datname from pg_database where starts_with(datname, 'mpm_lint_')";
+  expect(await databases.query(left)).toEqual([]);
+});

@@ -92,15 +92,21 @@ export function currentModule(): ModuleCall | undefined {
   return current.getStore();
 }
 
+/** Is told what a migration, by its name, sends. */
+export type OnSql = (migration: string, sql: string) => void;
+
 /** Keeps the process as it is beyond the end of single modules, for as long as a run lasts. */
 export class ModuleWatch {
   readonly #onLate: (error: MpmError) => void;
+  /** Is told each statement that a migration sends, and the migration's name. */
+  readonly onSql: OnSql | undefined;
   #release: (() => void) | undefined;
   #ended = false;
 
   /** @param onLate is told what modules of the run raise after their end */
-  constructor(onLate: (error: MpmError) => void) {
+  constructor(onLate: (error: MpmError) => void, onSql?: OnSql) {
     this.#onLate = onLate;
+    this.onSql = onSql;
   }
 
   /** From the first module on: a run of SQL alone leaves the process alone. */
@@ -123,9 +129,12 @@ export class ModuleWatch {
  * Does work whose modules are followed to its end.
  * @throws what it throws; MpmError MIGRATION_LATE for what a module raised after its own end
  */
-export async function followingModules<T>(work: (modules: ModuleWatch) => Promise<T>): Promise<T> {
+export async function followingModules<T>(
+  work: (modules: ModuleWatch) => Promise<T>,
+  onSql?: OnSql,
+): Promise<T> {
   const late: MpmError[] = [];
-  const modules = new ModuleWatch((error) => late.push(error));
+  const modules = new ModuleWatch((error) => late.push(error), onSql);
   try {
     const result = await work(modules);
     if (late[0]) throw late[0];

@@ -29,6 +29,7 @@ export async function runModule(run: ModuleRun): Promise<string[]> {
   const statements = new Statements((sql) => {
     refuseOthers(call);
     refuse?.(sql);
+    watch?.onSql?.(name, sql);
   });
   const call = new ModuleCall({ name, path: script.path }, { statements, watch });
   const db = await connection.kysely<unknown>({ inTransaction, watch: statements });

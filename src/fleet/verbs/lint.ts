@@ -13,6 +13,7 @@ import { readPlugins } from '../../tenants/folders/plugins.ts';
 import { TOOL_VERSION } from '../../version.ts';
 import { type FleetFiles, readFleetFiles } from '../files.ts';
 import type { LintReport } from '../report/lint-report.ts';
+import { findSentSql } from '../sent.ts';
 import { keyOf, readApplied } from '../unapplied.ts';
 
 export interface LintOptions {
@@ -47,7 +48,8 @@ export async function lint(config: Config, options: LintOptions = {}): Promise<L
   const results: LintResult[] = [];
   for (const set of sets) {
     stopIfAborted(options.signal);
-    results.push(await lintMigrations({ ...set, severities }));
+    const sent = await findSentSql(config, set.migrations, set.chosen, options);
+    results.push(await lintMigrations({ ...set, severities, sent: (migration) => sent.get(migration) }));
   }
   const findings = results.flatMap((result) => result.findings);
   const allowed = results.flatMap((result) => result.allowed);

@@ -2,7 +2,7 @@ import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
 import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { followingModules } from '../../engine/module/module-process.ts';
+import { followingModules, type OnSql } from '../../engine/module/module-process.ts';
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import { TOOL_VERSION } from '../../version.ts';
 import { runSeeds } from './seeds.ts';
@@ -16,6 +16,8 @@ export interface MigrateAndSeedOptions {
   cancel?: AbortSignal;
   onMigration?(step: { name: string; index: number; count: number }): void;
   onWaiting?(reason: string): void;
+  /** Is told each statement that a module sends. */
+  onSql?: OnSql | undefined;
 }
 
 /** A database to be migrated and seeded. */
@@ -36,7 +38,7 @@ export async function migrateAndSeed(
   config: Config,
   { server, database, purpose, tenant }: NewDatabase,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
-  { signal, cancel, onMigration, onWaiting }: MigrateAndSeedOptions,
+  { signal, cancel, onMigration, onWaiting, onSql }: MigrateAndSeedOptions,
 ): Promise<Attempt> {
   const target: DatabaseTarget = {
     url: directUrlOf(config, server),
@@ -70,5 +72,5 @@ export async function migrateAndSeed(
     const left = attempt.pending.length + (seeded?.pending.length ?? 0);
     if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
     return attempt;
-  });
+  }, onSql);
 }

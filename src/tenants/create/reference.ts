@@ -1,5 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { rightsOf } from '../../central/make.ts';
 import type { Config } from '../../config/define.ts';
 import {
   type CatalogObject,
@@ -9,12 +7,10 @@ import {
 } from '../../engine/catalog/query.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { compareNames, type Order } from '../../engine/source/name.ts';
-import type { Connection } from '../../postgres/connection.ts';
-import { createDatabase, dropDatabase } from '../../postgres/database.ts';
-import { literal } from '../../postgres/quote.ts';
-import { withNewDatabase, withServer } from '../server.ts';
+import { withNewDatabase } from '../server.ts';
 import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
 import { templatePrefix } from './template.ts';
+import { inThrowaway } from './throwaway.ts';
 
 /** What the migrations of a history make, on a server. */
 export interface Reference {
@@ -31,8 +27,7 @@ export function referencePrefix(config: Config): string {
 }
 
 /**
- * Applies migrations to a database of their own, reads what they made, and drops it. Whoever builds holds a lock under
- * its name, which ends with the process: what a killed one left is dropped before.
+ * Applies migrations to a database of their own, reads what they made, and drops it.
  * @param applied in the order in which they were applied
  * @throws MpmError of the server, of a migration that fails there; INTERRUPTED
  */
@@ -42,25 +37,17 @@ export function buildReference(
   applied: readonly Migration[],
   options: MigrateAndSeedOptions & { catalog: CatalogOptions },
 ): Promise<Reference> {
-  return withServer(config, server, async (connection) => {
-    await dropLeftOver(connection, referencePrefix(config));
-    const database = `${referencePrefix(config)}${randomBytes(8).toString('hex')}`;
-    await connection.query(`select pg_catalog.pg_advisory_lock(${lockKey(database)})`);
-    await createDatabase(connection, database, rightsOf(config));
-    try {
-      const place = { server, database, purpose: 'verify' };
-      for (const migrations of inTurns(applied, config.migrations.order)) {
-        await migrateAndSeed(config, place, { migrations, seeds: [] }, options);
-      }
-      return await withNewDatabase(config, place, async (own) => ({
-        database,
-        version: own.version,
-        fingerprint: await readFingerprint(own, options.catalog),
-        objects: await readCatalog(own, options.catalog),
-      }));
-    } finally {
-      if (!connection.lost) await dropDatabase(connection, database, { disconnect: true });
+  const throwaway = { prefix: referencePrefix(config), purpose: 'verify' };
+  return inThrowaway(config, server, throwaway, async (place) => {
+    for (const migrations of inTurns(applied, config.migrations.order)) {
+      await migrateAndSeed(config, place, { migrations, seeds: [] }, options);
     }
+    return withNewDatabase(config, place, async (own) => ({
+      database: place.database,
+      version: own.version,
+      fingerprint: await readFingerprint(own, options.catalog),
+      objects: await readCatalog(own, options.catalog),
+    }));
   });
 }
 
@@ -93,22 +80,4 @@ function inTurns(applied: readonly Migration[], order: Order): Migration[][] {
 function applicable(migration: Migration): Migration {
   const { withdrawn: _, untouched: __, ...rest } = migration;
   return rest;
-}
-
-async function dropLeftOver(connection: Connection, prefix: string): Promise<void> {
-  const rows = await connection.query<{ name: string }>(
-    `select datname::text as name from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, ${literal(prefix)})`,
-  );
-  for (const { name } of rows) {
-    const [free] = await connection.query<{ locked: boolean }>(
-      `select pg_catalog.pg_try_advisory_lock(${lockKey(name)}) as locked`,
-    );
-    if (!free?.locked) continue;
-    await dropDatabase(connection, name, { disconnect: true });
-    await connection.query(`select pg_catalog.pg_advisory_unlock(${lockKey(name)})`);
-  }
-}
-
-function lockKey(database: string): string {
-  return createHash('sha256').update(database).digest().readBigInt64BE(0).toString();
 }
