@@ -5,8 +5,9 @@ import { CONTRACT_RULES } from './rules/contract.ts';
 import { DOWN_RULES } from './rules/down.ts';
 import { INDEX_RULES } from './rules/indexes.ts';
 import { LOCK_RULES } from './rules/locks.ts';
+import { RIGHTS_RULES } from './rules/rights.ts';
 import { ROW_RULES } from './rules/rows.ts';
-import { RIGHTS_RULES, TRANSACTION_RULES } from './rules/transactions.ts';
+import { TRANSACTION_RULES } from './rules/transactions.ts';
 
 /** What `lint` itself has to say of a file; their findings are not made by a rule of the list. */
 export const SYNTAX: Rule = {

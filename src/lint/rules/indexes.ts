@@ -1,7 +1,7 @@
 import { relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
 import type { Rule } from '../rule.ts';
 import { foreignKeysIn, isNew, lockOf, onExisting, onFilled, rewritten, sqlName, sqlWord } from '../rule.ts';
-import type { Table } from '../schema.ts';
+import type { Table } from '../table.ts';
 
 const ALONE = "-- in a migration of its own: it can't run in a transaction\n";
 

@@ -1,8 +1,10 @@
 import type { Node } from '../nature.ts';
 import { alterTableEffects } from './alter-table.ts';
 import type { TableEffect } from './effect.ts';
+import { commented, dropped, renamed } from './drop.ts';
 import { type LockMode, lockModeOf } from './lock-mode.ts';
-import { eachNode, fieldsOf, opened, relationNamed, relationOf, type RelationName, textsOf } from './tree.ts';
+import { eachNode, opened, relationOf, type RelationName } from './tree.ts';
+import { reindex, vacuum } from './maintenance.ts';
 import { type On, queryEffects } from './query.ts';
 import { callsOf } from './volatile-calls.ts';
 
@@ -19,9 +21,10 @@ export interface Effects {
 }
 
 /**
- * What a statement does to tables, given as the parser's tree (`parseScript`): the locks that it takes, as PostgreSQL 18's manual and source have it, which rows it
- * writes anew and which it reads. A pure function. What the statement doesn't name isn't there: the
- * table of a dropped index, what CASCADE takes along, what a trigger does, the other table of a dropped foreign key.
+ * What a statement does to tables, given as the parser's tree (`parseScript`): the locks that it takes, as PostgreSQL
+ * 18's manual and source have it, which rows it writes anew, and which it reads. A pure function. What the statement
+ * doesn't name isn't there: the table of a dropped index, what CASCADE takes along, what a trigger does, the other table
+ * of a dropped foreign key.
  */
 export function effectsOf(statement: Node): Effects {
   const [kind, node] = opened(statement);
@@ -197,79 +200,4 @@ function createTable(node: Fields, on: On): void {
     if (referenced.name === own.name && referenced.schema === own.schema) return;
     on(fields['pktable'], 'SHARE ROW EXCLUSIVE', 'create table … references');
   });
-}
-
-const DROPPED: Record<string, TableEffect['object']> = {
-  OBJECT_TABLE: 'table',
-  OBJECT_FOREIGN_TABLE: 'table',
-  OBJECT_INDEX: 'index',
-  OBJECT_VIEW: 'view',
-  OBJECT_MATVIEW: 'materialized view',
-  OBJECT_SEQUENCE: 'sequence',
-};
-
-function dropped(node: Fields, on: On): void {
-  const type = String(node['removeType']);
-  const object = DROPPED[type];
-  const lock = node['concurrent'] ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE';
-  for (const each of (node['objects'] ?? []) as unknown[]) {
-    const parts = textsOf(each);
-    if (object) on(rangeOf(parts), lock, `drop ${object}`, { object });
-    else if (/_(?:TRIGGER|POLICY|RULE)$/.test(type))
-      on(rangeOf(parts.slice(0, -1)), lock, `drop ${type.slice(7).toLowerCase()}`);
-  }
-}
-
-function rangeOf(parts: readonly string[]): unknown {
-  const { schema, name } = relationNamed(parts);
-  return { relname: name, ...(schema !== undefined && { schemaname: schema }) };
-}
-
-function renamed(kind: string, node: Fields, on: On): void {
-  const { relation, renameType, relationType, objectType } = node as Record<string, string | undefined>;
-  if (!relation) return;
-  const type = renameType ?? objectType ?? '';
-  const object = DROPPED[type] ?? DROPPED[relationType ?? ''] ?? 'table';
-  const lock = type === 'OBJECT_INDEX' ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE';
-  on(relation, lock, kind === 'RenameStmt' ? `rename ${type.slice(7).toLowerCase()}` : 'set schema', {
-    object,
-  });
-}
-
-function vacuum(node: Fields, on: On): void {
-  const isFull = node['is_vacuumcmd'] === true && isOn(node['options'], 'full');
-  const clause = node['is_vacuumcmd'] ? (isFull ? 'vacuum full' : 'vacuum') : 'analyze';
-  for (const { relation } of fieldsOf(node['rels']))
-    on(relation, isFull ? 'ACCESS EXCLUSIVE' : 'SHARE UPDATE EXCLUSIVE', clause, {
-      rewrite: isFull ? 'yes' : 'no',
-    });
-}
-
-/** Whether a list of options has one that is not switched off. */
-function isOn(options: unknown, name: string): boolean {
-  return fieldsOf(options).some(
-    ({ defname, arg }) =>
-      defname === name &&
-      !/"(?:sval":"(?:false|off)|boolval":\{\}|ival":\{?\}?$)/i.test(JSON.stringify(arg ?? '')),
-  );
-}
-
-function reindex(node: Fields, on: On, unknown: string[]): void {
-  const isConcurrent = isOn(node['params'], 'concurrently');
-  const { relation } = node;
-  if (!relation) {
-    unknown.push('reindex of all tables');
-    return;
-  }
-  const isIndex = node['kind'] === 'REINDEX_OBJECT_INDEX';
-  const lock = isConcurrent ? 'SHARE UPDATE EXCLUSIVE' : isIndex ? 'ACCESS EXCLUSIVE' : 'SHARE';
-  on(relation, lock, 'reindex', { object: isIndex ? 'index' : 'table', scan: 'yes', builds: true });
-}
-
-function commented(node: Fields, on: On): void {
-  const type = String(node['objtype']);
-  const parts = textsOf(node['object']);
-  if (type === 'OBJECT_TABLE') on(rangeOf(parts), 'SHARE UPDATE EXCLUSIVE', 'comment on table');
-  if (type === 'OBJECT_COLUMN')
-    on(rangeOf(parts.slice(0, -1)), 'SHARE UPDATE EXCLUSIVE', 'comment on column');
 }
