@@ -39,3 +39,13 @@ where (t.tool, t.schema_name, t.table_name, t.digest) <> (excluded.tool, exclude
     [id, tool, schema, table, applied, digest],
   );
 }
+
+/** A copy of a tenant's database has the tool's table as well. */
+export async function copyTool({ connection }: Ledger, from: string, to: string): Promise<void> {
+  await connection.prepared(
+    `insert into mpm_migrate.tool_histories (tenant_id, tool, schema_name, table_name, applied, digest, read_at)
+select $2, tool, schema_name, table_name, applied, digest, read_at from mpm_migrate.tool_histories where tenant_id = $1
+on conflict (tenant_id) do nothing`,
+    [from, to],
+  );
+}

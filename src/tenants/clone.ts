@@ -1,5 +1,6 @@
 import { withCentral } from '../central/central.ts';
 import { tenantProblem } from '../central/list/problem.ts';
+import { copyTool } from '../central/tools.ts';
 import { findTenant } from '../central/list/tenants.ts';
 import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
@@ -45,5 +46,8 @@ export async function clone(
   // Before anything is made: its folder is copied along.
   new TenantFolders(config).find(tenant);
   const original: Original = { id, name, server, database, disconnect };
-  return create(config, { labels, ...input, server }, options, { copyOf: original, idle });
+  const report = await create(config, { labels, ...input, server }, options, { copyOf: original, idle });
+  // Without it, nobody is told that the other tool goes on there: no reason to take the tenant back.
+  await withCentral(config, (central) => copyTool(central, id, report.tenant.id)).catch(() => undefined);
+  return report;
 }

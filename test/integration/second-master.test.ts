@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { doctor } from '../../src/fleet/doctor/doctor.ts';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
+import { clone } from '../../src/tenants/clone.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
@@ -82,8 +83,12 @@ test('histories 11: status, doctor, and up say that another tool goes on, and ba
     one,
     'alter table knex_migrations rename to gone; create view knex_migrations as select 1 / 0 as id, name from gone',
   );
+  const copy = await clone(fleet.config, '2', { name: 'copy', database: `${databases.prefix}copy` });
+  databases.adopt(copy.tenant.database);
+  const known = await fleet.central('select tenant_id from mpm_migrate.tool_histories order by 1');
+  expect(known).toEqual([{ tenant_id: '1' }, { tenant_id: '2' }, { tenant_id: copy.tenant.id }]);
   await fleet.of(two, 'drop table knex_migrations');
-  expect(await up(fleet.config, { all: true })).toMatchObject({ counts: { current: 3 }, notices: [] });
+  expect(await up(fleet.config, { all: true })).toMatchObject({ counts: { current: 4 }, notices: [] });
   expect(await fleet.historyOf(three)).toHaveLength(3);
 });
 

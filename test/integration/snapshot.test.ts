@@ -154,6 +154,22 @@ test('histories 7: a Laravel product of 276 names is taken over whole, and its n
     databases.adopt(name);
 }, 60_000);
 
+test('histories 7: the password is on no command line, and in nothing that is said', async () => {
+  const fleet = await makeFleet(databases, { count: 1 });
+  await up(fleet.config, { all: true });
+  const program = join(fleet.config.root, 'pg_dump');
+  const script =
+    '[ "$1" = --version ] && echo "pg_dump (PostgreSQL) 99.1" && exit 0\necho "$* secret: $PGPASSWORD" >&2\nexit 1';
+  await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const url = new URL(fleet.config.servers['default']?.url ?? '');
+  url.password ||= 'hunter2-of-the-dump';
+  const config = { ...fleet.config, servers: { default: { name: 'default', url: url.href } } };
+  const error = (await snapshot(config, '1', { pgDump: program }).catch((each: unknown) => each)) as Error;
+  expect(error.message).toMatch(/^pg_dump 99\.1 failed: --no-password .* secret: \S+$/);
+  expect(error.message).toContain('--exclude-table-data="public"."meters"');
+  expect(error.message).not.toContain(decodeURIComponent(url.password));
+});
+
 /** As pg_dump writes it: with each name's schema. */
 function inPublic(sql: string): string {
   return sql

@@ -82,7 +82,8 @@ export async function beginAgain(
   oid: string,
 ): Promise<boolean> {
   const rows = await connection.application.prepared(
-    `update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
+    `with gone as (delete from mpm_migrate.tool_histories where tenant_id = $1::text)
+update public.company_databases set status = 'provisioning', reason = 'fresh: its database is made again',
   provision_step = 'database', building_as = null, database_oid = $2, updated_at = now()
 where company_id = $1 and coalesce(status::text, 'active') = 'active' and coalesce(server::text, 'default') = $3 and database_name = $4
 returning company_id`,
