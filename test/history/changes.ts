@@ -34,7 +34,7 @@ select 'schema' as kind, nspname::text as object, w.* from own, lateral (values
   ('comment', format('comment on schema %I is ''other''', nspname), nspname = 'public'),
   ('owner', format('alter schema %I owner to pg_monitor', nspname), true)) w (what, sql, listed)
 union all select case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' when 'c' then 'composite type' else case when relispartition then 'partition' else 'table' end end, name, w.* from rel, lateral (values
-  ('rename', format('alter table %s rename to renamed_relation', name), relispartition),
+  ('rename', format('alter table %s rename to renamed_relation', name), relispartition or exists (select from pg_depend d where d.objid = rel.oid and deptype = 'i' and relkind = 'S')),
   ('grant', format('grant select on %s to pg_monitor', name), relispartition),
   ('grant to public', format('grant select on %s to public', name), relispartition),
   ('drop', format('drop %s %s cascade', case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end, name), relispartition),

@@ -72,6 +72,12 @@ const changes: [sql: string, said: string, lossy?: 'lossy'][] = [
   ['alter table meters alter kind drop default', "meters.kind: default is nothing, not 'power'::public.kind"],
   ['alter table meters alter site drop not null', 'meters.site: not null is no, not yes'],
   ['alter table sites alter id drop identity', 'sites.id: identity is nothing, not always'],
+  ['alter table sites alter id set increment 5 set cycle', 'sites.id differs: sequence'],
+  [
+    'grant usage on sequence sites_id_seq to pg_monitor',
+    'sites.id: privileges of its sequence is pg_monitor USAGE, not nothing',
+    'lossy',
+  ],
   ['drop index meters_code', 'index meters_code is missing'],
   ['create index more on meters (site)', 'index more is extra: no migration makes it'],
   [

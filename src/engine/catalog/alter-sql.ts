@@ -1,6 +1,6 @@
 import { identifier, literal } from '../../postgres/quote.ts';
 import { type ObjectDifference, qualified } from './compare.ts';
-import { columnSql, rowSecurity } from './object-sql.ts';
+import { columnSql, identityOptions, rowSecurity } from './object-sql.ts';
 import type { CatalogObject } from './query.ts';
 import { STEP, type Statement, comment, commented, tableOf, textOf } from './sql-words.ts';
 
@@ -46,8 +46,12 @@ export function alterColumn(
   const expression = textOf(facts['default']);
   if (changed.has('identity')) {
     if (found.facts['identity']) statements.push(`${head} drop identity;`);
-    if (facts['identity']) statements.push(`${head} add generated ${textOf(facts['identity'])} as identity;`);
-  }
+    if (facts['identity'])
+      statements.push(
+        `${head} add generated ${textOf(facts['identity'])} as identity${identityOptions(facts)};`,
+      );
+  } else if (changed.has('sequence'))
+    statements.push(`${head} ${sequenceChanges(textOf(facts['sequence']))};`);
   if (changed.has('type')) {
     const [to, from] = [textOf(facts['type']), textOf(found.facts['type'])];
     const plain = (type: string) => type.replace(/ collate .*$/s, '');
@@ -62,8 +66,17 @@ export function alterColumn(
   }
   if (changed.has('default'))
     statements.push(expression ? `${head} set default ${expression};` : `${head} drop default;`);
+  const rights = facts['privileges of its sequence'];
+  if (changed.has('privileges of its sequence') && rights !== null)
+    statements.push(commented(`${difference.message}: grant or revoke it by hand, on its sequence`));
   if (changed.has('not null')) statements.push(`${head} ${facts['not null'] ? 'set' : 'drop'} not null;`);
   return statements.map((sql, at) => ({ step: STEP.column, at, sql }));
+}
+
+/** What a sequence is to be, as `start 1 increment 5 … cache 1 cycle`, where each is set by itself. */
+function sequenceChanges(options: string): string {
+  const cycle = options.endsWith(' cycle') ? 'cycle' : 'no cycle';
+  return [...options.matchAll(/\w+ -?\d+/g), [cycle]].map(([option]) => `set ${option}`).join(' ');
 }
 
 /** Labels that an enum lacks; another change of a type is made by hand. */

@@ -9,11 +9,23 @@ export function columnSql({ name, facts }: CatalogObject): string {
   return [
     identifier(name),
     textOf(type),
-    ...(identity ? [`generated ${textOf(identity)} as identity`] : []),
+    ...(identity ? [`generated ${textOf(identity)} as identity${identityOptions(facts)}`] : []),
     ...(generated ? [generatedSql(textOf(generated))] : []),
     ...(usual ? [`default ${usual}`] : []),
     ...(facts['not null'] ? ['not null'] : []),
   ].join(' ');
+}
+
+const LARGEST: Record<string, string> = {
+  smallint: '32767',
+  integer: '2147483647',
+  bigint: '9223372036854775807',
+};
+
+/** In parentheses, unless they are what PostgreSQL takes anyway. */
+export function identityOptions({ type, sequence }: CatalogObject['facts']): string {
+  const usual = `start 1 increment 1 minvalue 1 maxvalue ${LARGEST[textOf(type)]} cache 1`;
+  return sequence === null || sequence === usual ? '' : ` (${textOf(sequence)})`;
 }
 
 function generatedSql(text: string): string {

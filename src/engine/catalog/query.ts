@@ -105,6 +105,12 @@ function rights(acl: string, owner: string, usual: 'none' | 'execute' | 'usage',
         and (e.grantee = 0 or r.rolname is not null)${extra}) g) end`;
 }
 
+/** Of the sequence behind an identity column, whose name is PostgreSQL's. */
+function identitySequence(fact: string): string {
+  return `(select ${fact} from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid join pg_catalog.pg_sequence q on q.seqrelid = s.oid
+    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and d.deptype = 'i')`;
+}
+
 /**
  * Every object with what is compared of it. Left out: what belongs to an extension, partitions (who makes them is the
  * application), NOT NULL constraints (the column says so; only PostgreSQL 18 has them), indexes of constraints, the
@@ -163,6 +169,8 @@ union all select 'table', c.nspname::text, '', c.relname::text, c.oid, pg_catalo
 union all select 'column', a.nspname::text, a.relname::text, a.attname::text, a.attnum::pg_catalog.int4::pg_catalog.oid, pg_catalog.jsonb_build_object('type', a.type, 'not null', a.attnotnull
     and not exists (select from pg_catalog.pg_constraint k where k.conrelid = a.attrelid and k.contype = 'n' and not k.convalidated and a.attnum = any(k.conkey)),
   'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
+  'sequence', case when a.attidentity <> '' then ${identitySequence("pg_catalog.to_jsonb(pg_catalog.format('start %s increment %s minvalue %s maxvalue %s cache %s%s', q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, case when q.seqcycle then ' cycle' end))")} end,
+  'privileges of its sequence', case when a.attidentity <> '' then ${identitySequence(rights('s.relacl', 's.relowner', 'none'))} end,
   'default', case when a.attgenerated = '' then d.expression end, 'generated', case a.attgenerated when '' then null else d.expression || case a.attgenerated when 's' then ' stored' else ' virtual' end end,
   'privileges', ${rights('a.attacl', 'a.relowner', 'none')})
   from columns a left join (select d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as expression from pg_catalog.pg_attrdef d join relations c on c.oid = d.adrelid) d on d.adrelid = a.attrelid and d.adnum = a.attnum
