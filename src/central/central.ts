@@ -41,13 +41,14 @@ export async function openCentral(config: Config, what?: string): Promise<Centra
 /** On a connection that is open; it is closed when it does not do. @throws MpmError CENTRAL_BEHIND, CENTRAL_INVALID */
 export async function centralOn(connection: Connection, config: Config): Promise<Central> {
   try {
-    const { owner: ledgerOwner, identity } = await requireVersion(connection, config);
+    const { owner: ledgerOwner, identity, released } = await requireVersion(connection, config);
     const central: Central = {
       connection,
       config: {
         ...config,
         central: { ...config.central, ...(identity === undefined ? {} : { identity }) },
         history: { ...config.history, ledgerOwner },
+        released: sameSet(released),
       },
     };
     return central;
@@ -131,11 +132,26 @@ export function builtInSets(config: Config) {
   return 'builtIn' in config.tenants ? [ledger, registry] : [ledger];
 }
 
-/** @returns who owns the ledger: whose histories are ours as well (engine 34); and what tells the fleet from others */
-async function requireVersion(
-  connection: Connection,
-  config: Config,
-): Promise<{ owner?: string; identity?: string }> {
+/** One set for equal names: what is known of lists of migrations is known by it. */
+const sets = new Map<string, ReadonlySet<string>>();
+
+function sameSet(names: readonly string[]): ReadonlySet<string> {
+  const key = JSON.stringify([...names].sort());
+  const set = sets.get(key) ?? new Set(names);
+  if (sets.size > 100) sets.clear();
+  sets.set(key, set);
+  return set;
+}
+
+/** What opening the ledger tells: who owns it, whose histories are ours as well (engine 34), and what is released. */
+interface LedgerHead {
+  owner?: string;
+  /** What tells the fleet from others. */
+  identity?: string;
+  released: string[];
+}
+
+async function requireVersion(connection: Connection, config: Config): Promise<LedgerHead> {
   const sets = builtInSets(config);
   const { applied, ...known } = await readApplied(connection, sets);
   for (const { set, list } of sets) {
@@ -153,18 +169,25 @@ async function requireVersion(
 /** In front of the time at which the ledger was made, to the microsecond. */
 const MADE_AT = 'made at ';
 
+const IS_RELEASED = 'is released ';
+const RELEASED = `select '${IS_RELEASED}' || name from mpm_migrate.released`;
+
 /** What is applied of the built-in sets, `ledger 0001_runs`, and whose they are; in one message. */
 async function readApplied(
   connection: Connection,
   sets: ReturnType<typeof builtInSets>,
-): Promise<{ applied: Set<string>; owner?: string; identity?: string }> {
+  asks: readonly string[] = [RELEASED],
+): Promise<LedgerHead & { applied: Set<string> }> {
   const each = sets.map(
     ({ set, history }) =>
       `select '${set} ' || name as name from ${history.schema}.${history.table} where state in ('applied', 'baseline')`,
   );
   try {
     const { schema, table } = LEDGER_HISTORY;
-    each.push(`select '${MADE_AT}' || extract(epoch from min(started_at))::text from ${schema}.${table}`);
+    each.push(
+      ...asks,
+      `select '${MADE_AT}' || extract(epoch from min(started_at))::text from ${schema}.${table}`,
+    );
     const { results } = await connection.send(`${SELECT_LEDGER_OWNER};\n${each.join(' union all ')}`);
     const [[ledger], rows = []] = results.map((result) => result.rows) as unknown as [
       LedgerOwner[],
@@ -173,10 +196,15 @@ async function readApplied(
     if (ledger?.flaw) throw untrusted(connection.database, ledger.flaw);
     const applied = new Set(rows.map(({ name }) => name));
     const identity = rows.find(({ name }) => name?.startsWith(MADE_AT))?.name;
-    return { applied, ...(ledger && { owner: ledger.owner }), ...(identity && { identity }) };
+    const released = [...applied].flatMap((name) =>
+      name?.startsWith(IS_RELEASED) ? [name.slice(IS_RELEASED.length)] : [],
+    );
+    return { applied, released, ...(ledger && { owner: ledger.owner }), ...(identity && { identity }) };
   } catch (error) {
     if (!isServerError(error)) throw error;
-    if (error.code === SQLSTATE.undefinedTable) return { applied: new Set() };
+    // An older ledger has no such table, and a role that only looks may have no right to it.
+    if (asks.length) return readApplied(connection, sets, []);
+    if (error.code === SQLSTATE.undefinedTable) return { applied: new Set(), released: [] };
     throw new MpmError(
       'CENTRAL_INVALID',
       `the ledger in "${connection.database}" cannot be read: ${error.message}`,

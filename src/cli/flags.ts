@@ -92,7 +92,14 @@ export const pastFlags = {
   }),
 };
 
+export const phaseFlag = {
+  phase: Flags.option({ options: ['contract'] as const })({
+    description: 'contract: apply what is deferred (phase:contract)',
+  }),
+};
+
 export interface PastFlags {
+  phase?: 'contract' | undefined;
   force?: boolean;
   'out-of-order'?: boolean;
   'include-held'?: boolean;
@@ -106,6 +113,7 @@ export function pastFrom(flags: PastFlags) {
     ...(flags['out-of-order'] ? { outOfOrder: true } : {}),
     ...(flags['include-held'] ? { includeHeld: true } : {}),
     ...(flags['accept-changed'] ? { acceptChanged: true } : {}),
+    ...(flags.phase ? { phase: flags.phase } : {}),
   };
 }
 

@@ -233,6 +233,8 @@ export interface Config {
     /** Nothing says where it is: only what goes without it can be done. */
     absent?: true;
   };
+  /** Migrations of the contract phase that are as any other by now; known once the central database was opened. */
+  released?: ReadonlySet<string>;
   servers: Record<
     string,
     { name: string; url: Address; directUrl?: Address; maxConnections?: number; maxLag?: number }

@@ -6,6 +6,8 @@ export interface MigrationOptions {
   transaction: boolean;
   lockTimeout?: number;
   statementTimeout?: number;
+  /** It takes away what a running release may still use: deferred until it is asked for (confidence 9). Not in the checksum. */
+  phase?: 'contract';
 }
 
 /** SQL of one direction, ready to be sent. */

@@ -1,7 +1,13 @@
 import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
 import { refuseReordered } from './history/reordered.ts';
-import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
+import {
+  fingerprintOf,
+  type HistoryRow,
+  type MigrationState,
+  type StateEntry,
+  statesOf,
+} from './history/state.ts';
 import type { Migration } from './migration.ts';
 import {
   type Refusal,
@@ -11,6 +17,7 @@ import {
   refuseUnrunnable,
   remedyFor,
 } from './remedy.ts';
+import { upOf } from './source/checksum.ts';
 import { type Order, isCalled } from './source/name.ts';
 
 /** What `up` would do to one database, decided from files and history alone (engine 8). */
@@ -37,6 +44,10 @@ export interface PlanOptions {
   to?: string;
   /** What the migrations are ordered by; by default their versions. */
   order?: Order;
+  /** `contract`: what is deferred is applied as well (confidence 9). */
+  phase?: 'contract' | undefined;
+  /** Of the contract phase, those that are as any other by now: by name. */
+  released?: ReadonlySet<string> | undefined;
   /** Resume this failed or interrupted migration and do nothing else, whatever else is there. */
   only?: string;
 }
@@ -65,7 +76,7 @@ export function planUp(
   options: PlanOptions = {},
 ): Plan {
   const { order = 'version' } = options;
-  const entries = statesOf(migrations, rows, order);
+  const entries = statesOf(migrations, rows, order, (migration) => isDeferred(migration, options));
   const reached = new Set(reachOf(migrations, options.to));
 
   const held = groupByState(entries.filter((entry) => REFUSED.has(entry.state)));
@@ -101,6 +112,7 @@ export function planUp(
 
   const known = new Set(rows.map(({ name }) => name));
   notices.push(...withdrawnNotices(migrations.filter(({ name }) => !known.has(name))));
+  notices.push(...deferredNotices(entries));
 
   const runnable = (state: MigrationState): boolean =>
     state === 'pending' || (RUNNABLE_WHEN_PASSED.has(state) && passes(state) !== undefined);
@@ -118,36 +130,159 @@ export function planUp(
   };
 }
 
-const plansAfter = new WeakMap<readonly Migration[], Map<string, Plan>>();
+/** Those that are asked for: none. */
+const NONE: ReadonlySet<string> = new Set();
+
+/** Of the contract phase, and neither released nor asked for (confidence 9). */
+export function isDeferred(
+  { name, up }: Migration,
+  { phase, released = NONE }: Pick<PlanOptions, 'phase' | 'released'>,
+): boolean {
+  return up.options.phase !== undefined && phase === undefined && !released.has(name);
+}
+
+/** What a list of migrations has been asked before, by what is released. */
+const lists = new WeakMap<readonly Migration[], WeakMap<ReadonlySet<string>, KnownPlans>>();
+
+interface KnownPlans {
+  /** By how many are applied, and what is asked. */
+  after: Map<string, Plan>;
+  /** Histories that are not just the first of the list, by their fingerprints. */
+  rows: Map<string, readonly HistoryRow[]>;
+  /** By fingerprint, and what is asked. */
+  of: Map<string, Plan>;
+  /** Without those that are deferred; the list itself where none is. */
+  undeferred: readonly Migration[];
+}
+
+/** So many different histories are remembered for a list. */
+const MOST_HISTORIES = 200;
+
+function knownPlans(migrations: readonly Migration[], options: PlanOptions): KnownPlans {
+  const { released = NONE } = options;
+  const byReleased = lists.get(migrations) ?? new WeakMap<ReadonlySet<string>, KnownPlans>();
+  lists.set(migrations, byReleased);
+  const isLeft = (migration: Migration): boolean => isDeferred(migration, { released });
+  const known = byReleased.get(released) ?? {
+    after: new Map<string, Plan>(),
+    rows: new Map<string, readonly HistoryRow[]>(),
+    of: new Map<string, Plan>(),
+    undeferred: migrations.some(isLeft) ? migrations.filter((migration) => !isLeft(migration)) : migrations,
+  };
+  byReleased.set(released, known);
+  return known;
+}
+
+function keyOf({ to, only, phase, force, outOfOrder, acceptChanged, order }: PlanOptions): string {
+  return JSON.stringify([to, only, phase, force, outOfOrder, acceptChanged, order]);
+}
 
 /**
  * {@link planUp} for a history that is known to be exactly the first `count` of these migrations. Most databases of
  * a fleet have one and the same plan: it is made once.
  */
 export function planAfter(migrations: readonly Migration[], count: number, options: PlanOptions = {}): Plan {
-  const key = `${count} ${options.only === undefined} ${options.to ?? ''}`;
-  const known = plansAfter.get(migrations) ?? new Map<string, Plan>();
-  plansAfter.set(migrations, known);
-  const plan = known.get(key) ?? makePlanAfter(migrations, count, options);
-  known.set(key, plan);
+  const { after } = knownPlans(migrations, options);
+  const key = `${count} ${options.only === undefined} ${options.phase ?? ''} ${options.to ?? ''}`;
+  const plan = after.get(key) ?? makePlanAfter(migrations, count, options);
+  after.set(key, plan);
   return plan;
 }
 
-function makePlanAfter(migrations: readonly Migration[], count: number, { to, only }: PlanOptions): Plan {
+/**
+ * {@link planUp} for a history of which no more is known than what a stamp says: where it is the first of these
+ * migrations, with or without those that are deferred, or was met before (see {@link remember}).
+ */
+export function planKnown(
+  migrations: readonly Migration[],
+  { count, fingerprint }: { count: number; fingerprint: string },
+  options: PlanOptions = {},
+): Plan | undefined {
+  if (fingerprintOf(migrations, count) === fingerprint) return planAfter(migrations, count, options);
+  const { rows, of, undeferred } = knownPlans(migrations, options);
+  const key = `${fingerprint} ${keyOf(options)}`;
+  const known = of.get(key);
+  if (known) return known;
+  const found =
+    rows.get(fingerprint) ??
+    (undeferred !== migrations && fingerprintOf(undeferred, count) === fingerprint
+      ? undeferred.slice(0, count).map(settledRow)
+      : undefined);
+  if (!found) return undefined;
+  const plan = planUp(migrations, found, options);
+  of.set(key, plan);
+  return plan;
+}
+
+/**
+ * Remembers a history, for other databases whose stamp says the same: those with something out of order, or with what
+ * others defer. Only one of which all is settled, and has its file: of the rest, a fingerprint says too little.
+ */
+export function remember(
+  migrations: readonly Migration[],
+  fingerprint: string,
+  history: readonly HistoryRow[],
+  options: PlanOptions = {},
+): void {
+  const { rows } = knownPlans(migrations, options);
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const isPlain = history.every(({ name, state, checksum }) => {
+    const migration = byName.get(name);
+    return (
+      migration &&
+      upOf(migration.checksum) === upOf(checksum) &&
+      (state === 'applied' || state === 'baseline')
+    );
+  });
+  if (isPlain && rows.size < MOST_HISTORIES) rows.set(fingerprint, history);
+}
+
+/** As far as a plan goes by it. */
+function settledRow({ name, version, checksum, source }: Migration, index: number): HistoryRow {
+  return {
+    position: index + 1,
+    name,
+    version,
+    checksum,
+    state: 'applied',
+    statementsDone: 0,
+    statements: null,
+    statementHashes: null,
+    statementBegun: null,
+    backendPid: null,
+    reverting: false,
+    atWork: null,
+    startedAt: '',
+    finishedAt: null,
+    durationMs: null,
+    toolVersion: '',
+    runId: null,
+    databaseUser: '',
+    actor: null,
+    source,
+    error: null,
+  };
+}
+
+function makePlanAfter(migrations: readonly Migration[], count: number, options: PlanOptions): Plan {
+  const { to, only } = options;
+  const isLeft = (migration: Migration): boolean => isDeferred(migration, options);
   const entries = migrations
     .filter(({ withdrawn }, index) => index < count || !withdrawn)
     .map((migration, index): StateEntry => ({
       name: migration.name,
-      state: index < count ? 'applied' : 'pending',
+      state: index < count ? 'applied' : isLeft(migration) ? 'deferred' : 'pending',
       migration,
     }));
   // Nothing of such a history is half-done.
   const left = only === undefined ? migrations.slice(count) : [];
   const reached = new Set(reachOf(migrations, to));
-  const wanted = left.filter((migration) => !migration.withdrawn && reached.has(migration));
+  const wanted = left.filter(
+    (migration) => !migration.withdrawn && !isLeft(migration) && reached.has(migration),
+  );
   const pending = count ? wanted : fromSnapshot(wanted);
   const refusals = refuseUnrunnable(pending);
-  const notices = withdrawnNotices(left);
+  const notices = [...withdrawnNotices(left), ...deferredNotices(entries)];
   return { entries, pending, refusals, notices, head: migrations[count - 1]?.name ?? null };
 }
 
@@ -177,6 +312,12 @@ function withdrawnNotices(migrations: readonly Migration[]): string[] {
       ? 'a copy of a file that is no longer in core'
       : 'copies of files that are no longer in core';
   return [`${listNames(names)}: ${what}, and skipped. mpm-migrate sync --prune removes it`];
+}
+
+function deferredNotices(entries: readonly StateEntry[]): string[] {
+  const names = entries.flatMap(({ name, state }) => (state === 'deferred' ? [name] : []));
+  if (!names.length) return [];
+  return [`${listNames(names)}: deferred (phase:contract). To apply: mpm-migrate up --all --phase contract`];
 }
 
 /** The migration that was applied last. */

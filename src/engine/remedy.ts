@@ -17,6 +17,10 @@ const STATES: Record<MigrationState, { what: string; remedy?: string }> = {
   applied: { what: 'is applied' },
   baseline: { what: 'existed before: recorded, not run' },
   pending: { what: 'is pending', remedy: 'mpm-migrate up --tenant {tenant}' },
+  deferred: {
+    what: 'is deferred (phase:contract)',
+    remedy: 'once every tenant has what comes before it: mpm-migrate up --all --phase contract',
+  },
   future: {
     what: 'is applied, newer than all files here, and has no file',
     remedy: 'if a newer release has its file, run that release; otherwise restore the file',

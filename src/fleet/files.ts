@@ -14,6 +14,8 @@ import { type FolderSet, type MigrationCache, readMigrations } from '../engine/s
 export interface FleetFiles {
   core: FolderSet;
   cache: MigrationCache;
+  /** Of the contract phase, in core and in plugins, up to `to`. */
+  contract: readonly Migration[];
   /** `--to` as the name of a migration. */
   to?: string;
 }
@@ -29,9 +31,11 @@ export async function readFleetFiles(config: Config, to?: string): Promise<Fleet
   const core = await collecting(errors, () => readMigrations(folder, 'core', config.migrations, cache));
   const all = await collecting(errors, () => readPlugins(core ?? { folder, migrations: [] }, config, cache));
   if (!core || !all) throw oneError(config.root, errors);
-  if (to === undefined) return { core, cache };
-  const own = await findOwn(config.migrations.tenants, to);
-  return { core, cache, to: own ?? findMigration(all, to).name };
+  const contract = all.filter(({ up }) => up.options.phase !== undefined);
+  if (to === undefined) return { core, cache, contract };
+  const last = (await findOwn(config.migrations.tenants, to)) ?? findMigration(all, to).name;
+  const isReached = ({ name }: Migration): boolean => compareNames(name, last, config.migrations.order) <= 0;
+  return { core, cache, contract: contract.filter(isReached), to: last };
 }
 
 /** A migration that only a tenant's own folder has, by its name. */

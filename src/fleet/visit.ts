@@ -50,6 +50,8 @@ export interface Past {
   includeHeld?: boolean | undefined;
   /** Applied files that were changed, or are missing. */
   acceptChanged?: boolean | undefined;
+  /** That it is deferred. */
+  phase?: 'contract' | undefined;
 }
 
 /**
@@ -115,11 +117,13 @@ export function passing(
 }
 
 /** The engine's part of what is gone past. */
-function pastInPlan(config: Config, { force, outOfOrder, acceptChanged }: Past) {
+function pastInPlan(config: Config, { force, outOfOrder, acceptChanged, phase }: Past) {
   return {
     force: force ?? false,
     outOfOrder: outOfOrder || config.outOfOrder === 'apply',
     acceptChanged: acceptChanged ?? false,
+    phase,
+    released: config.released,
   };
 }
 

@@ -47,6 +47,7 @@ test('central up creates the database that is missing, its tables and the ledger
     'mpm_migrate.ledger_history',
     'mpm_migrate.pool',
     'mpm_migrate.registry_history',
+    'mpm_migrate.released',
     'mpm_migrate.run_parts',
     'mpm_migrate.run_tenants',
     'mpm_migrate.runs',

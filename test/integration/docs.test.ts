@@ -85,11 +85,12 @@ test('the migrations run as they stand, up and down', async () => {
   const all = await blocks();
   const modules = all.filter(isModule).map(({ code }, at) => [`core/${at + 1}_module.ts`, code]);
   const scripts = all.filter(isSql).map(({ code }, at) => [`core/${at + 10}_script.sql`, code]);
-  expect([modules.length, scripts.length]).toEqual([1, 2]);
+  expect([modules.length, scripts.length]).toEqual([1, 3]);
   const files = Object.fromEntries([...modules, ...scripts]) as Record<string, string>;
   const fleet = await makeFleet(databases, { count: 1, files });
   expect((await up(fleet.config, { all: true })).failures).toEqual([]);
-  expect(await fleet.historyOf(fleet.tenants[0])).toHaveLength(3);
+  expect((await up(fleet.config, { all: true }, { phase: 'contract' })).failures).toEqual([]);
+  expect(await fleet.historyOf(fleet.tenants[0])).toHaveLength(4);
   expect((await down(fleet.config, { tenants: ['1'] }, { to: '0' })).failures).toEqual([]);
 });
 

@@ -103,12 +103,21 @@ create table mpm_migrate.tool_histories (
 );
 `;
 
+const released = `-- Migrations of the contract phase that the whole fleet was given: from then on they are as any other.
+create table mpm_migrate.released (
+  name text primary key,
+  run bigint,
+  released_at timestamptz not null default clock_timestamp()
+);
+`;
+
 /** The ledger's schema, in order; always there. */
 export const LEDGER: readonly BuiltIn[] = [
   { name: '0001_runs', sql: runs },
   { name: '0002_run_parts', sql: parts },
   { name: '0003_lighter', sql: lighter },
   { name: '0004_tool_histories', sql: tools },
+  { name: '0005_released', sql: released },
 ];
 
 /** Kept apart from `mpm_migrate.history`, which is the product's own central migrations'. */

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { FleetCommand } from '../command.ts';
-import { paceFlags, pastFlags, selectionFlags, selectionFrom } from '../flags.ts';
+import { paceFlags, pastFlags, phaseFlag, selectionFlags, selectionFrom } from '../flags.ts';
 import type { PlanReport } from '../../fleet/report/plan-report.ts';
 
 export default class Plan extends FleetCommand {
@@ -21,6 +21,7 @@ read-only role is enough. "up --dry-run" shows the same.`;
       helpValue: 'NAME',
     }),
     ...pastFlags,
+    ...phaseFlag,
     sql: Flags.boolean({ description: 'Show the SQL' }),
     impact: Flags.boolean({ description: 'Show locks, rewrites, and sizes of tables' }),
     'exit-code': Flags.boolean({

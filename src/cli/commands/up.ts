@@ -8,6 +8,7 @@ import {
   selectionFlags,
   selectionFrom,
   pastFlags,
+  phaseFlag,
   pastFrom,
 } from '../flags.ts';
 import type { PlanReport } from '../../fleet/report/plan-report.ts';
@@ -37,6 +38,7 @@ the command again to continue where it ended.`;
       helpValue: 'NAME',
     }),
     ...pastFlags,
+    ...phaseFlag,
     strict: Flags.boolean({
       description: 'Check all tenants first; stop if one would be refused',
     }),

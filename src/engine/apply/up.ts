@@ -7,7 +7,7 @@ import { requireHistory } from '../history/lost.ts';
 import { type Migration, runnable } from '../migration.ts';
 import { applyOutside, halfReverted } from '../outside/outside.ts';
 import { NotRecorded } from './carrier.ts';
-import { type Plan, planAfter } from '../plan.ts';
+import { type Plan, planKnown } from '../plan.ts';
 import { bootstrap, type DatabaseState, planFor, readState } from '../history/read.ts';
 import { openStamp, stampInputOf, refreshStamp, requireStamp, stampSql } from '../history/restamp.ts';
 import { parseStamp, type Stamp, stampOf } from '../history/stamp.ts';
@@ -85,8 +85,9 @@ async function foresee(
   if (before || options.stamp === false || options.only !== undefined || options.rider) return undefined;
   const { comment, owner } = (await options.stampInput?.(Infinity)) ?? { comment: null, owner: false };
   const stamp = owner ? parseStamp(comment) : undefined;
-  if (!stamp?.count || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return undefined;
-  const { pending, refusals } = planAfter(migrations, stamp.count, options);
+  const plan = stamp?.count ? planKnown(migrations, stamp, options) : undefined;
+  if (!stamp || !plan) return undefined;
+  const { pending, refusals } = plan;
   if (!pending[0]?.up.options.transaction || refusals.length) return undefined;
   work.foreseen = 'now';
   return {
@@ -250,6 +251,19 @@ function fitting(pending: readonly Migration[], rows: ReadonlyMap<string, unknow
   return pending.slice(0, end < 0 ? undefined : Math.max(1, end)).map(({ name }) => name);
 }
 
+const listsAfter = new WeakMap<Plan, readonly Migration[]>();
+
+/** What such a history holds when all that is pending is applied, where something in between is left out. */
+function listAfter(
+  { count }: DatabaseState,
+  plan: Plan,
+  migrations: readonly Migration[],
+): readonly Migration[] {
+  const list = listsAfter.get(plan) ?? [...migrations.slice(0, count), ...plan.pending];
+  listsAfter.set(plan, list);
+  return list;
+}
+
 /** What the stamp will say when the first `done` of what is pending are applied. */
 function stampAfterUp(
   found: DatabaseState,
@@ -261,7 +275,11 @@ function stampAfterUp(
   const pending = plan.pending.slice(0, done);
   if (!rows && !pending.some(({ replaces }) => replaces)) {
     const count = found.count + pending.length;
-    return { count, fingerprint: fingerprintOf(migrations, count) ?? '' };
+    const isNext = done === 0 || migrations[count - 1] === pending.at(-1);
+    return {
+      count,
+      fingerprint: fingerprintOf(isNext ? migrations : listAfter(found, plan, migrations), count) ?? '',
+    };
   }
   const all = pending.flatMap((migration) => migration.replaces ?? [migration]);
   const coming = new Map(all.map((migration) => [migration.name, migration]));

@@ -20,10 +20,10 @@ import {
 import { lockGuard } from './lock-sql.ts';
 import type { Migration } from '../migration.ts';
 import type { Order } from '../source/name.ts';
-import { type Plan, type PlanOptions, planAfter, planUp } from '../plan.ts';
+import { type Plan, planAfter, planKnown, type PlanOptions, planUp, remember } from '../plan.ts';
 import { COPY_SCHEMAS, reachOf } from './shape.ts';
 import { stampOf } from './stamp.ts';
-import { fingerprintOf, type HistoryRow } from './state.ts';
+import type { HistoryRow } from './state.ts';
 import { guardTrusted, isUntrusted, mayBeRead, refuseUntrusted } from './trust.ts';
 import { type Admit, sendAdmitted } from '../apply/batch.ts';
 
@@ -179,9 +179,13 @@ export async function planFor(
   migrations: readonly Migration[],
   options: ReadOptions,
 ): Promise<Plan> {
-  const plain = !found.bootstrapped || fingerprintOf(migrations, found.count) === found.fingerprint;
-  if (plain) return planAfter(migrations, found.count, options);
-  return planUp(migrations, await readRows(connection, options.history), options);
+  if (!found.bootstrapped) return planAfter(migrations, found.count, options);
+  const known = planKnown(migrations, found, options);
+  if (known) return known;
+  const rows = await readRows(connection, options.history);
+  // Between the two readings another runner may have moved it on.
+  if (stampOf(rows).fingerprint === found.fingerprint) remember(migrations, found.fingerprint, rows, options);
+  return planUp(migrations, rows, options);
 }
 
 /** What the head stamp of this database is written with. */

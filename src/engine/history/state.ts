@@ -39,6 +39,7 @@ export type MigrationState =
   | 'applied'
   | 'baseline'
   | 'pending'
+  | 'deferred'
   | 'changed'
   | 'missing'
   | 'out-of-order'
@@ -65,12 +66,14 @@ export const KEPT = 'kept';
  * `out-of-order`: not applied, and in front of one that is. A plugin's are compared with its own alone, because
  * it may be installed at any time.
  * A withdrawn one that is not applied has none.
+ * `deferred`: of the contract phase, not applied, and not to be applied now. One of that phase is never out of order.
  * `kept`: applied, of a plugin that was uninstalled, which left them.
  */
 export function statesOf(
   migrations: readonly Migration[],
   rows: readonly HistoryRow[],
   order: Order,
+  isDeferred: (migration: Migration) => boolean = () => false,
 ): StateEntry[] {
   const rowByName = new Map(rows.map((row) => [row.name, row]));
   const byName = new Map(migrations.map((migration) => [migration.name, migration]));
@@ -97,6 +100,9 @@ export function statesOf(
     const row = rowByName.get(migration.name);
     if (row) return [{ name: migration.name, state: stateOfRow(row, migration), migration, row }];
     if (migration.withdrawn) return [];
+    if (migration.up.options.phase) {
+      return [{ name: migration.name, state: isDeferred(migration) ? 'deferred' : 'pending', migration }];
+    }
     const last = lastApplied.get(migration.plugin);
     const late = last !== undefined && compareNames(migration.name, last, order) < 0;
     return [{ name: migration.name, state: late ? 'out-of-order' : 'pending', migration }];

@@ -9,7 +9,7 @@ import { currentModule, ModuleCall } from '../module/module-process.ts';
 import { stateOf } from '../module/module-state.ts';
 
 type ModuleFunction = ModuleScript['run'];
-const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout'];
+const KEYS = ['transaction', 'serial', 'lockTimeout', 'statementTimeout', 'phase'];
 
 /**
  * Loads a Kysely migration: a module that exports `up`, perhaps `down` and `config`, or a default export that
@@ -87,6 +87,10 @@ function optionsOf(path: string, config: unknown): MigrationOptions {
       if (typeof value !== 'boolean')
         throw invalid(path, 'config.transaction must be true or false', 'write transaction: false');
       options.transaction = value;
+    } else if (key === 'phase') {
+      if (value !== 'contract')
+        throw invalid(path, "config.phase can only be 'contract'", "write phase: 'contract', or remove it");
+      options.phase = value;
     } else if (key === 'serial') {
       if (typeof value !== 'boolean')
         throw invalid(path, 'config.serial must be true or false', 'write serial: true');

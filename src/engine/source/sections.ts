@@ -203,6 +203,12 @@ function marked(
     if (kind !== 'both' && kind !== direction) complaints.push(wrongHalf(direction, kind, offset, tool));
     const read = parseOptions(sign.options?.split(/[ \t]+/) ?? [], defaults);
     for (const { message, hint } of read.complaints) complaints.push({ offset, message, hint });
+    if (direction === 'down' && read.options.phase)
+      complaints.push({
+        offset,
+        message: 'phase:contract says when up runs: it has no place at the way back',
+        hint: 'write it behind -- migrate:up',
+      });
     const next = markers[index + 1]?.offset ?? text.length;
     sections.push({ direction, start: end, end: next, options: read.options, insisted: read.insisted });
   }
@@ -263,7 +269,8 @@ function withRollback(text: string, sections: Section[], reverts: readonly Place
   ];
 }
 
-const KNOWN = 'known options: transaction:false, lock_timeout:5s, statement_timeout:10min';
+const KNOWN =
+  'known options: transaction:false, lock_timeout:5s, statement_timeout:10min, and behind -- migrate:up phase:contract';
 
 /** Reads what stands behind a marker. */
 function parseOptions(
@@ -294,6 +301,9 @@ function parseOptions(
       const ms = value === '' ? undefined : parseDuration(value);
       if (ms === undefined) complain(`${word} is not a duration`, `${key}: needs ${DURATION_FORM}`);
       else options[key === 'lock_timeout' ? 'lockTimeout' : 'statementTimeout'] = ms;
+    } else if (key === 'phase') {
+      if (value === 'contract') options.phase = value;
+      else complain(`${word} is not a phase`, 'write phase:contract, or remove it');
     } else if (key === 'env') {
       complain(
         `dbmate puts the variable ${value} into the SQL, which is not done here`,

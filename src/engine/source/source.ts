@@ -48,7 +48,11 @@ export async function readMigrations(
   cache: MigrationCache = new Map(),
   plugin?: string,
 ): Promise<FolderSet> {
-  const reading = { sourceOf: () => source, pluginOf: () => plugin };
+  const reading = {
+    sourceOf: () => source,
+    pluginOf: () => plugin,
+    ...(source === 'central' && { unphased: 'the central database' }),
+  };
   const listing = listFolder(folder, naming);
   const { layout, passedBy } = listing;
   return { folder, migrations: await readListed(folder, listing, reading, cache), layout, passedBy };
@@ -59,6 +63,8 @@ export interface Reading {
   sourceOf(file: string, checksum: string): Source;
   /** The plugin that a file belongs to. */
   pluginOf?(file: string): string | undefined;
+  /** What they are, where no fleet is waited for: none may be of the contract phase. */
+  unphased?: string;
   /** A file's checksum when it is known without reading it. */
   knownChecksum?(file: string): string | undefined;
 }
@@ -77,9 +83,17 @@ export async function readListed(
   const migrations: ReadMigration[] = [];
   for (const files of listing.migrations) {
     try {
-      migrations.push(
-        knownMigration(files, reading, cache) ?? (await readMigration(folder, files, reading, cache)),
-      );
+      const migration =
+        knownMigration(files, reading, cache) ?? (await readMigration(folder, files, reading, cache));
+      migrations.push(migration);
+      if (reading.unphased !== undefined && migration.up.options.phase)
+        problems.push(
+          new MpmError(
+            'MIGRATION_INVALID',
+            `${files.file}: phase:contract is for migrations of tenants, not for ${reading.unphased}`,
+            { subject: migration.path, migration: migration.name, hint: 'remove phase:contract' },
+          ),
+        );
     } catch (error) {
       if (error instanceof Problems) problems.push(...error.problems);
       else if (error instanceof MpmError) problems.push(error.with({ migration: files.name }));

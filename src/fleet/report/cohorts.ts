@@ -19,7 +19,14 @@ import type {
 import { inactiveReason } from '../visit.ts';
 
 const SHOWN = 5;
-const FINE: ReadonlySet<MigrationState> = new Set(['applied', 'baseline', 'pending', 'future', 'kept']);
+const FINE: ReadonlySet<MigrationState> = new Set([
+  'applied',
+  'baseline',
+  'pending',
+  'deferred',
+  'future',
+  'kept',
+]);
 
 /** What `status` found at one tenant. */
 export interface TenantInspection {

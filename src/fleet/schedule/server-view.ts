@@ -1,9 +1,8 @@
 import type { Central } from '../../central/central.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
-import { fingerprintOf } from '../../engine/history/state.ts';
 import { type StampInput, selectStampInput } from '../../engine/history/history.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { type Plan, planAfter, type PlanOptions } from '../../engine/plan.ts';
+import { type Plan, planKnown, type PlanOptions } from '../../engine/plan.ts';
 import { parseStamp } from '../../engine/history/stamp.ts';
 import type { Address } from '../../postgres/address.ts';
 import { describeUrl, withConnection } from '../../postgres/connect.ts';
@@ -67,8 +66,8 @@ export class ServerViews {
     const found = databases.get(database);
     if (!found) return 'missing';
     const stamp = parseStamp(found.comment);
-    if (!stamp || fingerprintOf(migrations, stamp.count) !== stamp.fingerprint) return 'unknown';
-    return { plan: planAfter(migrations, stamp.count, options), ...stamp };
+    const plan = stamp && planKnown(migrations, stamp, options);
+    return plan ? { plan, ...stamp } : 'unknown';
   }
 
   /**

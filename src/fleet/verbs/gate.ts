@@ -57,10 +57,27 @@ export async function gate(config: Config, selection: Selection, options: GateOp
   }
 }
 
+/** Whether every tenant that `up` takes has all that comes before a migration. */
+export function checkBefore(
+  config: Config,
+  name: string,
+  { core, cache, contract }: FleetFiles,
+  signal: AbortSignal | undefined,
+): Promise<GateReport> {
+  const files = { core, cache, contract };
+  return checkOnce(config, { all: true }, { atLeast: name, before: true, files, ...(signal && { signal }) });
+}
+
 async function checkOnce(
   config: Config,
   selection: Selection,
-  { atLeast, includeHeld = false, files, ...options }: Omit<GateOptions, 'wait'> & { files: FleetFiles },
+  {
+    atLeast,
+    before = false,
+    includeHeld = false,
+    files,
+    ...options
+  }: Omit<GateOptions, 'wait'> & { before?: boolean; files: FleetFiles },
 ): Promise<GateReport> {
   const counts = { total: 0, there: 0, behind: 0, unreachable: 0, passed: 0 };
   const stragglers: Straggler[] = [];
@@ -68,7 +85,7 @@ async function checkOnce(
   const passed: GateReport['passed'] = [];
   let stamped = 0;
   const { order } = config.migrations;
-  const isUpTo = (name: string): boolean => compareNames(name, atLeast, order) <= 0;
+  const isUpTo = (name: string): boolean => compareNames(name, atLeast, order) <= (before ? -1 : 0);
   const core = config.folders === 'pinned' ? [] : files.core.migrations.filter(({ name }) => isUpTo(name));
   const report = await walk<Readiness>(
     config,
@@ -79,7 +96,7 @@ async function checkOnce(
       failedOf: 'up',
       recorded: false,
       passes: (tenant) => passing(tenant, { includeHeld }),
-      visit: (visit) => find(visit, { core, isUpTo }),
+      visit: (visit) => find(visit, { core, isUpTo, wanted: before ? undefined : atLeast }),
       gather: ({ tenant, outcome, error, reason = '', from: head }, { detail }) => {
         counts.total += 1;
         if (detail?.stamped) stamped += 1;
@@ -127,13 +144,17 @@ interface Readiness {
 
 async function find(
   { tenant, target, migrations, options, context }: Visit<Readiness>,
-  { core, isUpTo }: { core: readonly Migration[]; isUpTo(name: string): boolean },
+  {
+    core,
+    isUpTo,
+    wanted,
+  }: { core: readonly Migration[]; isUpTo(name: string): boolean; wanted: string | undefined },
 ): Promise<TenantAttempt<Readiness>> {
   const stamped = await context.views.state(tenant, migrations, options);
   if (stamped === 'missing') throw databaseMissing(target);
   const isStamped = typeof stamped === 'object';
   const { plan } = isStamped ? stamped : await inspect(target, { migrations }, options);
-  const lacks = lackedBy(plan, isUpTo) ?? lackedByFolder(migrations, core);
+  const lacks = lackedBy(plan, isUpTo, wanted) ?? lackedByFolder(migrations, core);
   const detail = { stamped: isStamped, ...(lacks === undefined ? {} : { lacks }) };
   const outcome = lacks === undefined ? 'current' : 'pending';
   return { ...attemptOf({ outcome, from: plan.head, to: plan.head }), detail };
@@ -147,8 +168,15 @@ const NOT_THERE: ReadonlySet<string> = new Set([
   'running',
 ]);
 
-function lackedBy({ entries }: Plan, isUpTo: (name: string) => boolean): string | undefined {
-  return entries.find(({ name, state }) => NOT_THERE.has(state) && isUpTo(name))?.name;
+/** @param wanted that one is to be there though it is deferred; others are left out, as `up` leaves them */
+function lackedBy(
+  { entries }: Plan,
+  isUpTo: (name: string) => boolean,
+  wanted: string | undefined,
+): string | undefined {
+  const isThere = ({ name, state }: Plan['entries'][number]): boolean =>
+    state === 'deferred' ? name !== wanted : !NOT_THERE.has(state);
+  return entries.find((entry) => isUpTo(entry.name) && !isThere(entry))?.name;
 }
 
 /** What a folder of its own lacks is not among its migrations. */

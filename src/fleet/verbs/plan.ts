@@ -28,6 +28,8 @@ export interface PlanOptions extends Pick<SweepOptions, 'concurrency' | 'signal'
   includeHeld?: boolean;
   /** What `up --accept-changed` would do. */
   acceptChanged?: boolean;
+  /** What `up --phase contract` would do, were it let. */
+  phase?: 'contract';
   /** Also what would be sent. */
   sql?: boolean;
   /** Also which tables are locked, rewritten, or read, and how large they are there. */
@@ -51,13 +53,14 @@ export async function plan(
     outOfOrder,
     includeHeld,
     acceptChanged,
+    phase,
     ...options
   }: PlanOptions = {},
 ): Promise<PlanReport> {
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
-  const past = { force, outOfOrder, includeHeld, acceptChanged };
+  const past = { force, outOfOrder, includeHeld, acceptChanged, phase };
   const plans = new Plans(config.migrations.order);
   const impacts = impact ? new Impacts(config.migrations.order) : undefined;
   let notLooked = 0;

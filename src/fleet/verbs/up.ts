@@ -10,6 +10,7 @@ import { behindCore } from '../report/collect.ts';
 import type { WalkContext } from '../context.ts';
 import { type FleetFiles, limitedTo, readFleetFiles } from '../files.ts';
 import { isFailure, type RunReport } from '../report/report.ts';
+import { releaseContract, requireExpanded } from '../phase.ts';
 import { type Selection, requireForceByName, requireSelection } from '../select.ts';
 import { sweep } from '../schedule/sweep.ts';
 import { inactiveReason, passing, type Visit, visit, type TenantVerb } from '../visit.ts';
@@ -30,20 +31,24 @@ export interface UpOptions extends RunOptions {
   fast?: boolean;
   /** Look at all of them first; when one would fail or be refused, none is migrated (engine 23). */
   strict?: boolean;
+  /** `contract`: also what is deferred, once every tenant of the fleet has what comes before it. */
+  phase?: 'contract';
 }
 
 /**
  * Applies what is pending to every selected tenant. Throws only for what stops it before the first of them:
- * selection, files (engine 22), central database; what happens to tenants is in the report.
+ * selection, files (engine 22), central database, CONTRACT_REFUSED and CONTRACT_UNCHECKED; what happens to tenants is
+ * in the report.
  */
 export async function up(config: Config, selection: Selection, options: UpOptions = {}): Promise<RunReport> {
-  const { to, force, outOfOrder, includeHeld, acceptChanged, strict, fast, ...runOptions } = options;
-  const past = { force, outOfOrder, includeHeld, acceptChanged };
+  const { to, force, outOfOrder, includeHeld, acceptChanged, phase, strict, fast, ...runOptions } = options;
+  const past = { force, outOfOrder, includeHeld, acceptChanged, phase };
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
   const work: TenantVerb = { files, past, passes: (tenant) => passing(tenant, past), visit: migrate };
-  return walk(
+  const notices = phase ? await requireExpanded(config, files, runOptions.signal) : [];
+  const report = await walk(
     config,
     {
       ...work,
@@ -54,11 +59,14 @@ export async function up(config: Config, selection: Selection, options: UpOption
       tellsTools: true,
       inWaves: true,
       longestFirst: true,
-      known: fast ? (tenant, context) => stampedCurrent(tenant, context, files) : undefined,
+      known: fast ? (tenant, context) => stampedCurrent(tenant, context, files, phase) : undefined,
       preflight: strict ? (context) => inspectFirst(context, work, runOptions) : undefined,
     },
     runOptions,
   );
+  if (!phase) return report;
+  await releaseContract(config, files, selection, report);
+  return { ...report, notices: [...report.notices, ...notices] };
 }
 
 function migrate({ target, migrations, options }: Visit): Promise<TenantAttempt> {
@@ -70,12 +78,13 @@ async function stampedCurrent(
   tenant: Tenant,
   { config, views }: WalkContext,
   files: FleetFiles,
+  phase: 'contract' | undefined,
 ): Promise<TenantAttempt | undefined> {
   if (inactiveReason(tenant) || tenantProblem(tenant, config)) return undefined;
   try {
     const { migrations, ownFolder, lacksCore } = await tenantSet(tenant, files.core, config, files.cache);
     const { migrations: set, ...limit } = limitedTo(migrations, files.to, config.migrations.order);
-    const stamped = await views.state(tenant, set, limit);
+    const stamped = await views.state(tenant, set, { ...limit, phase, released: config.released });
     if (typeof stamped === 'string' || stamped.plan.pending.length > 0) return undefined;
     const { head } = stamped.plan;
     const lacks = ownFolder ? { lacksCore: behindCore(config, lacksCore, files.to) } : {};

@@ -1,7 +1,7 @@
 import { type Central, centralOn, openCentral } from '../../central/central.ts';
 import type { Config } from '../../config/define.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { type TenantSources, readTenantSources } from './tenant-sources.ts';
+import { forFleet, type TenantSources, readTenantSources } from './tenant-sources.ts';
 import { connectLock } from '../lock.ts';
 import { connectServer } from '../server.ts';
 
@@ -129,7 +129,9 @@ async function begin<S>(
   look: InspectServer<S>,
 ): Promise<{ opened: CreationConnections; seen: S }> {
   const seeing = server.then((connection) => look(connection, files, central));
-  const files = Promise.resolve().then(read);
+  const files = Promise.all([Promise.resolve().then(read), central]).then(([sources, { config }]) =>
+    forFleet(sources, config),
+  );
   const connections = [central.then(({ connection }) => connection), server, lock];
   const settled = Promise.allSettled([...connections, files, seeing]);
   try {

@@ -9,6 +9,7 @@ import {
 } from '../../central/list/provisioning.ts';
 import { type Central, withCentral } from '../../central/central.ts';
 import type { Migration } from '../../engine/migration.ts';
+import { isDeferred } from '../../engine/plan.ts';
 import { MpmError } from '../../errors.ts';
 import type { Attempt } from '../../engine/apply/migrate.ts';
 import { checkDatabaseName } from '../../postgres/database.ts';
@@ -233,13 +234,14 @@ function reportOf(work: CreationWork, started: number): ProvisionReport {
   // What follows a folder of its own, or is a copy of a tenant, was never meant to come from the template.
   const meant = follows && central.config.templates && !sharesNothing(sources);
   const filesChanged = follows && !sources.isStill();
+  const isTaken = (migration: Migration): boolean => !isDeferred(migration, central.config);
   const replayed = built === 'created' && template.name === undefined && meant;
   return {
     tenant: { ...tenant, status: 'active' },
     resumed,
     created: built !== 'there',
     source,
-    head: attempt ? attempt.to : copyOf ? null : (migrations.at(-1)?.name ?? null),
+    head: attempt ? attempt.to : copyOf ? null : (migrations.findLast(isTaken)?.name ?? null),
     applied: attempt?.applied ?? [],
     notices: [
       ...(replayed ? [`made without a template: ${template.why}`] : []),

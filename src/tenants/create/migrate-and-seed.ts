@@ -56,6 +56,7 @@ export async function migrateAndSeed(
       run: 'create',
       actor: config.actor,
       toolVersion: TOOL_VERSION,
+      released: config.released,
       // It is our own: what is in it came from what it was copied of, or from a migration that was killed.
       allowNonEmpty: true,
       // A migration outside a transaction that was killed is resumed, as --resume promises.

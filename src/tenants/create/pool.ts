@@ -16,7 +16,13 @@ import { createDatabase, dropDatabase, endOwnSessions, findDatabases } from '../
 import { applyDatabaseSettings, type DatabaseSettings } from '../../postgres/database-settings.ts';
 import { waitForDatabases } from '../../postgres/active-databases.ts';
 import { shellWord } from '../../shell-word.ts';
-import { type TenantSources, CHANGED_MEANWHILE, readTenantSources, sharesNothing } from './tenant-sources.ts';
+import {
+  type TenantSources,
+  CHANGED_MEANWHILE,
+  forFleet,
+  readTenantSources,
+  sharesNothing,
+} from './tenant-sources.ts';
 import { createFrom, newPoolName } from './build.ts';
 import type { ChangeOptions } from '../change.ts';
 import { migrateAndSeed, type MigrateAndSeedOptions } from './migrate-and-seed.ts';
@@ -62,7 +68,10 @@ export async function fillPool(
   const sources = await readTenantSources(config);
   const fill = async (pool: PoolCreation): Promise<void> => {
     const fit = await fitOnes(pool.connection, await readPool(pool.central, server));
-    await clear(pool, (row) => row.state !== 'ready' || row.blueprint !== sources.key || !fit.has(row.id));
+    await clear(
+      pool,
+      (row) => row.state !== 'ready' || row.blueprint !== pool.sources.key || !fit.has(row.id),
+    );
     const ready = (await readPool(pool.central, server)).length;
     for (let left = size - ready; left > 0 && !options.signal?.aborted; left -= 1) await add(pool, options);
     if (pool.made > 0 && !sources.isStill()) {
@@ -92,8 +101,9 @@ export async function poolStatus(
   stopIfAborted(signal);
   requireBuiltIn(config);
   if (server !== undefined) serverOf(config, server);
-  const { key } = await readTenantSources(config);
+  const sources = await readTenantSources(config);
   return withCentral(config, async (central) => {
+    const { key } = forFleet(sources, central.config);
     const rows = await readPool(central, server);
     const names = server === undefined ? Object.keys(config.servers) : [server];
     // A server that is no longer configured may still have some.
@@ -130,13 +140,13 @@ async function atWork(
           central,
           server,
           connection,
-          sources,
+          sources: forFleet(sources, central.config),
           made: 0,
           dropped: 0,
           notices: [],
         };
         await work(pool);
-        const status = statusOf(server, await readPool(central, server), sources.key);
+        const status = statusOf(server, await readPool(central, server), pool.sources.key);
         const { made, dropped, notices } = pool;
         const changed = made > 0 && !sources.isStill() ? { filesChanged: true } : {};
         return { ...status, made, dropped, notices, ...changed, durationMs: Date.now() - started };

@@ -21,7 +21,7 @@ import { withTenantLock } from '../lock.ts';
 import { checkCompanyName, databaseNames, slugOf } from '../name.ts';
 import { refuseNamesakes } from '../same-database.ts';
 import { serverOf } from '../server.ts';
-import { type TenantSources, FilesChanged, readTenantSources } from './tenant-sources.ts';
+import { type TenantSources, FilesChanged, forFleet, readTenantSources } from './tenant-sources.ts';
 import { isCopy, newBuildingName, newCopyName } from './build.ts';
 import {
   carryOut,
@@ -96,7 +96,7 @@ export async function create(
         const again = isChanged(error) || (database === undefined && isExists(error));
         if (!again || left === 0) throw error;
       }
-      opened.sources = await readTenantSources(config);
+      opened.sources = forFleet(await readTenantSources(config), opened.central.config);
       seen = await look(opened.server, Promise.resolve(opened.sources), Promise.resolve(opened.central));
     }
   });

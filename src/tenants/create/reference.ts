@@ -79,5 +79,6 @@ function inTurns(applied: readonly Migration[], order: Order): Migration[][] {
 /** What its database had applied is applied here, whatever has become of its file in the meantime. */
 function applicable(migration: Migration): Migration {
   const { withdrawn: _, untouched: __, ...rest } = migration;
-  return rest;
+  const { phase: ___, ...options } = rest.up.options;
+  return { ...rest, up: { ...rest.up, options } };
 }

@@ -30,7 +30,7 @@ export async function readSeeds(config: Config, cache: MigrationCache): Promise<
     const options = { subject: join(folder, downFile), hint: 'remove it, or move it to another folder' };
     problems.push(new MpmError('MIGRATION_INVALID', `${downFile}: a seed can't be reverted`, options));
   }
-  return readListed(folder, { ...listing, problems }, { sourceOf: () => 'core' }, cache);
+  return readListed(folder, { ...listing, problems }, { sourceOf: () => 'core', unphased: 'seeds' }, cache);
 }
 
 /** Runs the seeds that a database has not had, each in a transaction with its own row. A failure is in the result. */

@@ -109,6 +109,21 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
+/**
+ * The same for a fleet whose central database is open: what is made of them holds what is released of the contract
+ * phase, and nothing else of it.
+ */
+export function forFleet(sources: TenantSources, { released }: Pick<Config, 'released'>): TenantSources {
+  const contract = sources.core.migrations.filter(({ up }) => up.options.phase !== undefined);
+  if (contract.length === 0) return sources;
+  const names = contract.map(({ name }) => name).filter((name) => released?.has(name));
+  const key = createHash('sha256')
+    .update(JSON.stringify([sources.key, names]))
+    .digest('hex')
+    .slice(0, 16);
+  return { ...sources, key };
+}
+
 async function readContent(config: Config): Promise<Content> {
   const cache: MigrationCache = new Map();
   const errors: MpmError[] = [];

@@ -39,6 +39,6 @@ function cellOf(
 ): { text: string; paint: (text: string) => string } {
   if (state === null) return { text: '-', paint: dim };
   if (state === 'applied' || state === 'baseline') return { text: symbols.tick, paint: good };
-  if (state === 'pending') return { text: symbols.lane, paint: warn };
+  if (state === 'pending' || state === 'deferred') return { text: symbols.lane, paint: warn };
   return { text: state, paint: bad };
 }

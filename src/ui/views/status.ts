@@ -213,6 +213,7 @@ function entrySymbol(entry: HistoryEntry | undefined, { symbols, good, warn, bad
     case 'kept':
       return good(symbols.tick);
     case 'pending':
+    case 'deferred':
     case 'future':
       return warn(symbols.lane);
     default:
