@@ -486,3 +486,30 @@ test('fleet 47: the search goes on past packages to the top of the workspace or 
     leftOut: join(root, 'mpm-migrate.config.json'),
   });
 });
+
+test('confidence 1: who needs no central database needs no URL of it either; what is said is checked all the same', async () => {
+  const without = (env: Record<string, string> = {}) =>
+    loadConfig({}, { cwd: root, env, withoutCentral: true });
+  expect(await without()).toMatchObject({
+    central: { absent: true },
+    migrations: { core: join(root, 'migrations/core') },
+  });
+  const { central } = await without({ MPM_CENTRAL_URL: URL });
+  expect(central).toEqual({ url: URL });
+  write(
+    'mpm-migrate.config.json',
+    '{ "migrations": { "core": "sql" }, "lint": { "rules": { "rename": "off" } } }',
+  );
+  expect(await without()).toMatchObject({
+    central: { absent: true },
+    migrations: { core: join(root, 'sql') },
+    lint: { rules: { rename: 'off' } },
+  });
+  write('mpm-migrate.config.json', '{ "central": {}, "lint": { "rules": { "rename": "no" }, "level": 1 } }');
+  await expect(without()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(
+      /lint\.rules\.rename: must be "off" or "warn" or "error"[^]*lint\.level: unknown option/,
+    ),
+  });
+});
