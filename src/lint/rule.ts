@@ -3,6 +3,7 @@ import type { TableEffect } from '../engine/sql/effects/effect.ts';
 import {
   eachNode,
   fieldsOf,
+  opened,
   relationText,
   type RelationName,
   sameRelation,
@@ -12,6 +13,7 @@ import { identifier } from '../postgres/quote.ts';
 import type { Remark, Severity } from './finding.ts';
 import type { Schema } from './schema.ts';
 import type { Statement } from './statements.ts';
+import type { Table } from './table.ts';
 
 /** What a rule knows when it is asked. */
 export interface Context {
@@ -65,14 +67,29 @@ export function onExisting(
   );
 }
 
-/** The same, without those that the same transaction has emptied: nothing of these is read or written. */
+/**
+ * The same, without what reads and writes no row: of tables that the same transaction has emptied, and of columns and
+ * indexes that are there already, where the statement says IF NOT EXISTS.
+ */
 export function onFilled(statement: Statement, context: Context): TableEffect[] {
   const emptied = context.before
     .filter(({ kind }) => kind === 'TruncateStmt')
     .flatMap(({ effects }) => effects.tables);
   return onExisting(statement, context).filter(
-    ({ relation }) => !emptied.some((each) => sameRelation(each.relation, relation)),
+    ({ relation, clause }) =>
+      !emptied.some((each) => sameRelation(each.relation, relation)) &&
+      !isThere(statement, clause, context.schema.table(relation)),
   );
+}
+
+function isThere({ kind, node }: Statement, clause: string, table: Table | undefined): boolean {
+  if (!table) return false;
+  if (kind === 'IndexStmt')
+    return node['if_not_exists'] === true && table.indexes.some(({ name }) => name === node['idxname']);
+  return fieldsOf(node['cmds']).some(({ missing_ok: orNot, def }) => {
+    const column = String(opened(def)[1]['colname']);
+    return orNot === true && clause === `add column ${column}` && table.columns.has(column);
+  });
 }
 
 /** One remark for all clauses of a statement of which a rule says the same. */

@@ -24,8 +24,12 @@ export class Schema implements Facts {
   /** Whether a type is a domain with a constraint. */
   readonly #types = new Map<string, boolean>();
 
+  /** A name without a schema is one of `public`, or else, by a search_path, of the only schema that has it. */
   table(name: RelationName): Table | undefined {
-    return this.#tables.get(keyOf(name));
+    const known = this.#tables.get(keyOf(name));
+    if (known || name.schema !== undefined) return known;
+    const [found, other] = [...this.#tables.values()].filter((each) => each.name.name === name.name);
+    return other ? undefined : found;
   }
 
   typeOf(relation: RelationName, column: string): ColumnType | undefined {
@@ -173,7 +177,8 @@ export class Schema implements Facts {
 
   #drop(node: Fields): void {
     const objects = ((node['objects'] ?? []) as unknown[]).map((each) => relationNamed(textsOf(each)));
-    if (node['removeType'] === 'OBJECT_TABLE') for (const name of objects) this.#tables.delete(keyOf(name));
+    for (const name of node['removeType'] === 'OBJECT_TABLE' ? objects : [])
+      this.#tables.delete(keyOf(this.table(name)?.name ?? name));
     if (node['removeType'] !== 'OBJECT_INDEX') return;
     for (const index of objects) {
       const table = this.tableOfIndex(index);
@@ -190,8 +195,8 @@ export class Schema implements Facts {
       const index = this.tableOfIndex(name)?.indexes.find((each) => each.name === name.name);
       if (index) index.name = newname;
     } else if (renameType === 'OBJECT_TABLE' && table) {
-      this.#tables.delete(keyOf(name));
-      table.name = { ...name, name: newname! };
+      this.#tables.delete(keyOf(table.name));
+      table.name = { ...table.name, name: newname! };
       this.#tables.set(keyOf(table.name), table);
     } else if (renameType === 'OBJECT_COLUMN' && table) {
       const column = table.columns.get(subname!);

@@ -75,6 +75,21 @@ test('confidence 1: what migrations before have made is known', async () => {
       'drop table if exists never; drop index if exists nowhere; drop trigger if exists t on orders;',
     ),
   ).toEqual([]);
+  const twice =
+    'alter table orders add column if not exists amount int not null; create index if not exists orders_state on orders (state);';
+  expect(await found(twice)).toEqual([]);
+  const app = 'create schema app; create table app.t (id int primary key, a varchar(3));';
+  expect(
+    await found(`${app} set local search_path to app; alter table t alter column a type bigint using 1;`),
+  ).toEqual([]);
+  expect(await found(app, 'alter table t alter column a type varchar(9); drop table t;')).toEqual([
+    'drop-table',
+  ]);
+  const parts = 'create table p (k int, a int) partition by list (k);';
+  expect(await found(parts, 'create index i on only p (a);')).toEqual([]);
+  expect(await found(parts, 'create index i on p (a);')).toEqual(['index-not-concurrent']);
+  expect(await found("alter type mood rename value 'good' to 'fine';")).toEqual(['rename']);
+  expect(await found('create type addr as (a int);', 'alter type addr add attribute b int;')).toEqual([]);
   expect(await found('truncate feelings; alter table feelings add column a int not null;')).toEqual([
     'truncate',
   ]);

@@ -135,12 +135,14 @@ const requiredColumn: Rule = {
     if (!table) return [];
     const isEmptied = context.before.some((each) => empties(each, table.relation));
     if (isEmptied) return [];
-    const remarks = fieldsOf(statement.node['cmds']).flatMap(({ subtype, def }) => {
+    const known = context.schema.table(table.relation);
+    const remarks = fieldsOf(statement.node['cmds']).flatMap(({ subtype, def, missing_ok: orNot }) => {
       const { colname, typeName, constraints } = opened(def)[1];
       const types = fieldsOf(constraints).map(({ contype }) => String(contype));
       const isRequired = types.some((type) => /_(?:NOTNULL|PRIMARY)$/.test(type));
       const isFilled = types.some((type) => /_(?:DEFAULT|IDENTITY|GENERATED)$/.test(type));
       const names = textsOf((typeName as { names?: unknown } | undefined)?.names);
+      if (orNot && known?.columns.has(String(colname))) return [];
       if (subtype !== 'AT_AddColumn' || !isRequired || isFilled || /serial/.test(names.join())) return [];
       const name = sqlName(table.relation);
       const column = sqlWord(String(colname));

@@ -1,4 +1,13 @@
-import { fieldsOf, relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
+import {
+  fieldsOf,
+  relationNamed,
+  relationOf,
+  relationText,
+  type RelationName,
+  sameRelation,
+  textsOf,
+} from '../../engine/sql/effects/tree.ts';
+import { literal } from '../../postgres/quote.ts';
 import type { Remark } from '../finding.ts';
 import type { Context, Rule } from '../rule.ts';
 import { isNew, merged, sqlName, sqlWord } from '../rule.ts';
@@ -65,13 +74,19 @@ const rename: Rule = {
   hazard: 'Each release that runs still uses the old name, and fails from the moment of the rename on.',
   statement({ kind, node }, context) {
     const { renameType, relationType, subname, newname, newschema } = node as Record<string, string>;
+    const { oldVal, newVal } = node as Record<string, string>;
+    if (kind === 'AlterEnumStmt' && oldVal !== undefined) {
+      const type = textsOf(node['typeName']).join('.');
+      const safe = `alter type ${type} add value ${literal(newVal ?? '')};\n-- read both, write the new one; then change the rows that have the old one`;
+      return [{ message: `renames the value '${oldVal}' of ${type} to '${newVal}'`, safe }];
+    }
     if (kind !== 'RenameStmt' && kind !== 'AlterObjectSchemaStmt') return [];
     if (!node['relation']) return [];
     const type = kind === 'RenameStmt' ? renameType : node['objectType'];
     const isColumn = type === 'OBJECT_COLUMN' && relationType !== 'OBJECT_TYPE';
     if (!isColumn && !/^OBJECT_(?:TABLE|VIEW|MATVIEW)$/.test(String(type))) return [];
     const name = relationOf(node['relation']);
-    if (isNew(name, context)) return [];
+    if (isNew(name, context) || (!isColumn && keepsName(name, context))) return [];
     const table = sqlName(name);
     const what = isColumn ? `the column ${relationText(name)}.${subname}` : relationText(name);
     const message =
@@ -91,6 +106,13 @@ create view ${table} as select * from ${sqlWord(newname ?? '…')};`,
     ];
   },
 };
+
+/** A view has the old name from the end of the transaction on, when anybody sees the new one. */
+function keepsName(name: RelationName, { statements }: Context): boolean {
+  return statements.some(
+    ({ kind, node }) => kind === 'ViewStmt' && sameRelation(relationOf(node['view']), name),
+  );
+}
 
 const cascade: Rule = {
   id: 'cascade',

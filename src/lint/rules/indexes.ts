@@ -12,9 +12,11 @@ const indexNotConcurrent: Rule = {
     'CREATE INDEX without CONCURRENTLY keeps every write to the table waiting until all rows are in the index.',
   statement(statement, context) {
     if (statement.kind !== 'IndexStmt' || statement.node['concurrent']) return [];
-    return onFilled(statement, context).map((effect) => {
+    return onFilled(statement, context).flatMap((effect) => {
       const table = sqlName(effect.relation);
       const isPartitioned = context.schema.table(effect.relation)?.isPartitioned;
+      // Nothing is in it before its partitions' indexes are attached.
+      if (isPartitioned && !effect.partitions) return [];
       const safe = isPartitioned
         ? `create index parent_idx on only ${table} (…);
 -- then, for each partition, each in a migration of its own:

@@ -40,7 +40,8 @@ const rowsWithoutWhere: Rule = {
           word === 'UPDATE'
             ? `-- a part at a time, in a file outside a transaction, until no row is changed
 update ${sqlName(relation)} set … where id in (select id from ${sqlName(relation)} where … limit 10000);`
-            : `-- what is meant, if it is all of them\ntruncate ${sqlName(relation)};`,
+            : `-- a part at a time, in a file outside a transaction, until no row is left
+delete from ${sqlName(relation)} where id in (select id from ${sqlName(relation)} limit 10000);`,
       }));
   },
 };

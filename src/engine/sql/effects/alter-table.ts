@@ -37,6 +37,8 @@ const CLAUSES: Record<string, string> = {
  * @param node the fields of an AlterTableStmt
  */
 export function alterTableEffects(node: Fields): TableEffect[] {
+  // A composite type has no rows.
+  if (node['objtype'] === 'OBJECT_TYPE') return [];
   const relation = relationOf(node['relation']);
   const object = objectOf(node['objtype']);
   const partitions = (node['relation'] as { inh?: boolean }).inh === true;
