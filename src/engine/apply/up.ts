@@ -74,7 +74,7 @@ export async function goUp(
  * What a database behind its files holds, by its head stamp: what the plan is made from is compared under the lock
  * anyway, so that reading it first would be a round trip for nothing. Tried once: then the history is read.
  */
-async function foresee(
+export async function foresee(
   work: AttemptContext,
   connection: Connection,
   migrations: readonly Migration[],

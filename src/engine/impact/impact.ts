@@ -34,6 +34,18 @@ export async function readImpact(connection: Connection, pending: readonly Migra
   return impactOf(effects, await readFacts(connection, effects));
 }
 
+/** The same of tables alone that are written anew, or may be; asks nothing where there are none. */
+export async function readRewrites(
+  connection: Connection,
+  pending: readonly Migration[],
+): Promise<TableImpact[]> {
+  const { statements } = await readEffects(pending);
+  const isRewriting = statements.some(({ tables }) => tables.some(({ rewrite }) => rewrite !== 'no'));
+  if (!isRewriting) return [];
+  const { tables } = await readImpact(connection, pending);
+  return tables.filter(({ rewrites }) => rewrites !== 'no');
+}
+
 /** What statements come to where these are the facts. A pure function. */
 export function impactOf({ statements, unknown, calls }: MigrationEffects, facts: DatabaseFacts): Impact {
   const later = new Map<string, Unknown>();

@@ -1,5 +1,6 @@
 import type { SqlScript } from '../migration.ts';
 import { eachNode, opened, textsOf } from '../sql/effects/tree.ts';
+import { callsOf } from '../sql/effects/volatile-calls.ts';
 import type { Node } from '../sql/nature.ts';
 import { parseScript } from '../sql/parse.ts';
 
@@ -9,7 +10,18 @@ export interface Lasting {
   what?: string;
   /** Functions and views that it makes, which do such a thing when they are used later. */
   makes: ReadonlySet<string>;
+  /** Whether it may run what the database has of functions and triggers; what only changes the schema doesn't. */
+  runsOthers: boolean;
 }
+
+/** What runs no code of the database's but what it names. */
+const SCHEMA_ONLY = new Set(
+  `AlterTableStmt CreateStmt IndexStmt DropStmt RenameStmt CommentStmt CreateEnumStmt AlterEnumStmt ViewStmt CreateFunctionStmt
+  CreateTrigStmt GrantStmt VariableSetStmt CreateSchemaStmt CreateSeqStmt AlterSeqStmt AlterObjectSchemaStmt AlterOwnerStmt
+  CreatePolicyStmt AlterPolicyStmt CreateDomainStmt CompositeTypeStmt CreateStatsStmt RuleStmt LockStmt TransactionStmt`.split(
+    /\s+/,
+  ),
+);
 
 const NAMES = String.raw`setval|dblink\w*|lo_export|pg_file_\w+|pg_background_\w+|pg_reload_conf|pg_rotate_logfile|pg_switch_wal|pg_promote|pg_create_restore_point|pg_(?:terminate|cancel)_backend|pg_(?:create|drop|copy)_\w*replication_slot|pg_replication_slot_advance|pg_stat_(?:statements_)?reset\w*|http_(?:get|post|put|patch|delete|head)`;
 const CALLS = new RegExp(`^(?:${NAMES})$`, 'i');
@@ -32,14 +44,17 @@ export function lastingOf(script: SqlScript): Promise<Lasting> {
 async function readScript(script: SqlScript): Promise<Lasting> {
   const makes = new Set<string>();
   let what: string | undefined;
+  let runsOthers = false;
   await parseScript(script, ({ start, end, node }) => {
     const text = script.sql.slice(start, end);
     const found = node ? inTree(node, text) : lastingWord(text);
+    const kind = node && opened(node)[0];
+    runsOthers ||= !kind || !SCHEMA_ONLY.has(kind) || callsOf(node).unknown.length > 0;
     const made = node && found !== undefined ? madeBy(node) : undefined;
     if (made !== undefined) makes.add(made);
     else what ??= found ?? mentioned(text, makes);
   });
-  return { ...(what !== undefined && { what }), makes };
+  return { ...(what !== undefined && { what }), makes, runsOthers };
 }
 
 function inTree(statement: Node, text: string): string | undefined {

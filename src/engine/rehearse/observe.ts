@@ -1,5 +1,7 @@
 import type { LockMode } from '../sql/effects/lock-mode.ts';
 import { stronger } from '../sql/effects/lock-mode.ts';
+import type { Answer } from '../../postgres/message.ts';
+import { parseCopyRows } from '../history/summary.ts';
 
 /** A table as it was found. */
 interface Table {
@@ -23,44 +25,49 @@ export interface Observation {
 /** The column by which our own rows are told from a migration's. */
 export const OURS = 'mpm_migrate_rehearsal';
 
-const NOW = `extract(epoch from clock_timestamp())::float8 * 1000 as ${OURS}`;
+/** Before and behind a migration: the time, in seconds. */
+export const NOW = `select extract(epoch from clock_timestamp()) as ${OURS}`;
 
-/** Before a migration: the time. */
-export const BEGUN = `select ${NOW}`;
+/** COPY, because the first query of a session that plans a scan costs a quarter of what the connection itself does. */
+const SELECT_FILES = 'copy pg_class (oid, relfilenode, relkind, relnamespace, relname) to stdout';
 
 /** Before the first one: whose backend it is, and the tables that there are. */
-export const SELECT_TABLES = `select pg_backend_pid() as pid, (select json_object_agg(c.oid::int8, json_build_array(
-    case when n.nspname = 'public' then c.relname else n.nspname || '.' || c.relname end, c.relfilenode::int8))
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'm', 'p') and n.nspname not in ('pg_catalog', 'information_schema')) as tables`;
+export const SELECT_TABLES = [
+  'select pg_backend_pid() as pid',
+  'copy pg_namespace (oid, nspname) to stdout',
+  SELECT_FILES,
+];
 
-/** Behind a migration: the time, what is locked, and the constraints that are to be deferred again. */
-export const OBSERVE = `select ${NOW},
-  (select json_agg(json_build_array(l.relation::int8, l.mode, c.relfilenode::int8,
-      case when l.mode = 'AccessExclusiveLock' and c.relkind in ('r', 'm') then pg_relation_size(c.oid) end))
-    from pg_locks l left join pg_class c on c.oid = l.relation
-    where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted
-      and l.database = (select d.oid from pg_database d where d.datname = current_database())) as locks,
-  (select string_agg(distinct format('%I.%I', n.nspname, k.conname), ', ')
-    from pg_constraint k join pg_namespace n on n.oid = k.connamespace
-    where k.condeferred and not exists (select from pg_constraint o
-      where o.conname = k.conname and o.connamespace = k.connamespace and not o.condeferrable)) as deferred`;
+/** Behind a migration: what is locked, and the tables as they are then. */
+export const OBSERVE = [
+  'select l.relation, l.mode from pg_lock_status() l where l.pid = pg_backend_pid()',
+  'copy pg_class (oid, relfilenode) to stdout',
+];
 
-/** A row of {@link OBSERVE}. */
-export interface Observed {
-  [OURS]: number;
-  locks: [oid: number, mode: string, file: number | null, bytes: number | null][] | null;
-  deferred: string | null;
+/** The constraints that are to be deferred again, as SQL. */
+export const SELECT_DEFERRED = `select string_agg(distinct format('%I.%I', n.nspname, k.conname), ', ') as deferred
+from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+where k.condeferred and not exists (select from pg_constraint o
+  where o.conname = k.conname and o.connamespace = k.connamespace and not o.condeferrable)`;
+
+/** How large tables are. */
+export function selectSizes(oids: readonly number[]): string {
+  return `select oid::int8::float8 as oid, pg_relation_size(oid)::float8 as bytes from pg_class where oid in (${oids.join(', ')})`;
 }
 
-/** A row of {@link SELECT_TABLES}. */
-export interface SelectedTables {
-  pid: number;
-  tables: Record<string, [name: string, file: number]> | null;
-}
-
-export function tablesFrom({ tables }: SelectedTables): Tables {
-  return new Map(Object.entries(tables ?? {}).map(([oid, [name, file]]) => [Number(oid), { name, file }]));
+/** What {@link SELECT_TABLES} returned. */
+export function tablesFrom(copied: readonly string[]): Tables {
+  const [schemas = '', classes = ''] = copied;
+  const names = new Map(parseCopyRows(schemas).map(([oid, name]) => [oid, name ?? '']));
+  const tables: Tables = new Map();
+  for (const [oid, file, kind, schema = '', relation] of parseCopyRows(classes)) {
+    if (kind !== 'r' && kind !== 'm' && kind !== 'p') continue;
+    const schemaName = names.get(schema) ?? '';
+    if (schemaName === 'pg_catalog' || schemaName === 'information_schema') continue;
+    const name = schemaName === 'public' ? `${relation}` : `${schemaName}.${relation}`;
+    tables.set(Number(oid), { name, file: Number(file) });
+  }
+  return tables;
 }
 
 /** `AccessExclusiveLock` of pg_locks as `LOCK TABLE` has it. */
@@ -80,29 +87,40 @@ export class Observer {
     this.#tables = tables;
   }
 
-  observe({ locks }: Pick<Observed, 'locks'>): Observation {
+  /**
+   * @param answer of {@link OBSERVE}
+   * @param sizesOf asks for the sizes of tables, by their OIDs
+   */
+  async observe(
+    { results, copied }: Pick<Answer, 'results' | 'copied'>,
+    sizesOf: (oids: readonly number[]) => Promise<ReadonlyMap<number, number>>,
+  ): Promise<Observation> {
     const taken = new Map<string, LockMode>();
-    const rewritten = new Map<string, number>();
-    for (const [oid, text, file, bytes] of locks ?? []) {
+    for (const { relation: oid, mode: text } of results[0]?.rows ?? []) {
       // Those that the rehearsal has made are nobody else's.
-      const table = this.#tables.get(oid);
-      if (!table) continue;
-      if (file !== null && file !== table.file) {
-        table.file = file;
-        rewritten.set(table.name, bytes ?? 0);
-      } else if (file !== null && bytes !== null && rewritten.has(table.name))
-        rewritten.set(table.name, bytes);
+      const table = this.#tables.get(Number(oid));
       const held = `${oid} ${text}`;
-      if (this.#held.has(held)) continue;
+      if (!table || this.#held.has(held)) continue;
       this.#held.add(held);
-      const mode = lockModeFrom(text);
+      const mode = lockModeFrom(String(text));
       const before = taken.get(table.name);
       taken.set(table.name, before ? stronger(before, mode) : mode);
     }
+    const anew: number[] = [];
+    for (const [oid, file] of parseCopyRows(copied[0] ?? '')) {
+      const table = this.#tables.get(Number(oid));
+      if (!table || table.file === Number(file)) continue;
+      table.file = Number(file);
+      anew.push(Number(oid));
+    }
+    const sizes = anew.length ? await sizesOf(anew) : new Map<number, number>();
     const told = [...taken].filter(([, mode]) => mode !== 'ACCESS SHARE');
     return {
       locks: told.map(([table, mode]) => ({ table, mode })),
-      rewritten: [...rewritten].map(([table, bytes]) => ({ table, bytes })),
+      rewritten: anew.map((oid) => ({
+        table: this.#tables.get(oid)?.name ?? '',
+        bytes: sizes.get(oid) ?? 0,
+      })),
     };
   }
 }

@@ -9,23 +9,24 @@ import {
   refused,
   waitOf,
 } from '../apply/attempt.ts';
-import { BEGIN, type MigrationContext } from '../apply/batch.ts';
+import { BEGIN, enter, type MigrationContext, MOVED, setTimeouts } from '../apply/batch.ts';
 import { Carrier } from '../apply/carrier.ts';
 import { cancellable } from '../apply/interrupt.ts';
 import { waitForLock } from '../apply/lock.ts';
 import { type Attempt, emptyResult, failAttempt } from '../apply/migrate.ts';
-import { type EntryOutcome, outcomeOfEntry } from '../apply/outcomes.ts';
-import { isGuard, unmoved } from '../history/fence.ts';
-import { GUARD } from '../history/history.ts';
-import { requireHistory, requireWhole } from '../history/lost.ts';
-import { type DatabaseState, planFor, readStampInput, readState } from '../history/read.ts';
+import { outcomeOfEntry } from '../apply/outcomes.ts';
+import { requireHistory } from '../history/lost.ts';
+import { type DatabaseState, planFor, readState } from '../history/read.ts';
 import { readEffects } from '../impact/effects-read.ts';
-import { readImpact } from '../impact/impact.ts';
+import { readRewrites } from '../impact/impact.ts';
+import { requireStamp } from '../history/restamp.ts';
 import type { Migration } from '../migration.ts';
+import { foresee } from '../apply/up.ts';
+import { isUntrusted, refuseUntrusted } from '../history/trust.ts';
 import { HeldLock } from '../outside/held-lock.ts';
 import { LASTING_NAMES, lastingOf } from './lasting.ts';
-import { Observer, SELECT_TABLES, type SelectedTables, tablesFrom } from './observe.ts';
-import { NEVER_COMMIT, serverWatchesUs } from './session.ts';
+import { Observer, SELECT_TABLES, tablesFrom } from './observe.ts';
+import { canWatch, NEVER_COMMIT } from './session.ts';
 import { type RehearsedStep, rehearseStep } from './step.ts';
 import { tooLarge, type Unrehearsed, whyNot } from './why-not.ts';
 import { watchRehearsal } from './watch.ts';
@@ -93,10 +94,9 @@ async function rehearse(
   rehearsal: Rehearsal,
 ): Promise<'finished' | 'again'> {
   const { result } = work;
-  const found = await readState(connection, options);
+  const found = (await foresee(work, connection, migrations)) ?? (await readState(connection, options));
   requireHistory(found, options);
-  if ((await requireWhole(connection, options, found, await readStampInput(connection))) === 'again')
-    return 'again';
+  if ((await requireStamp(work, connection, found)) === 'again') return 'again';
   const plan = await planFor(connection, found, migrations, options);
   if (await attemptAtWork(work, connection, plan.rows)) return 'again';
   const { pending, head, notices, refusals } = plan;
@@ -117,19 +117,20 @@ async function rehearse(
   };
   // No lock is held while files are read.
   const reading = performance.now();
-  const [early] = await Promise.all([
+  const [early, , ...read] = await Promise.all([
     whyNot(first, options, new Set()),
     readEffects(pending),
     ...pending.map(({ up }) => (up.kind === 'sql' && up.options.transaction ? lastingOf(up) : undefined)),
   ]);
   rehearsal.reading += performance.now() - reading;
   if (early !== undefined) return leaves(0, early);
-  const large = tooLarge(await readImpact(connection, pending), options.maxSize);
+  const large = tooLarge(await readRewrites(connection, pending), options.maxSize);
   if (large !== undefined) return leaves(0, large);
-  const opened = await open(work, connection, found, options);
+  const runsOthers = options.withModules || read.some((each) => each?.runsOthers);
+  const opened = await open(work, connection, found, { modules: options.modules, runsOthers });
   if (typeof opened === 'string') return 'again';
   try {
-    const { context, observer, names, pid } = opened;
+    const { names, pid, ...own } = opened;
     const { lockTimeout } = options.pace;
     const watch = watchRehearsal(work.target, { pid, limit: options.lockLimit, lockTimeout });
     try {
@@ -146,12 +147,19 @@ async function rehearse(
         });
         work.open = { names: [migration.name], direction: 'up', since: performance.now() };
         const { lockLimit } = options;
-        const stage = { context, observer, watch, lockLimit, deferred, isFirst: index === 0 };
-        const step = await rehearseStep(migration, stage);
+        const step = {
+          ...own,
+          watch,
+          lockLimit,
+          deferred,
+          isFirst: index === 0,
+          isLast: index === pending.length - 1,
+        };
+        const end = await rehearseStep(migration, step);
         work.open = undefined;
-        if ('reason' in step) return leaves(index, step.reason);
-        deferred = step.deferred;
-        rehearsal.steps.push(step.step);
+        if ('reason' in end) return leaves(index, end.reason);
+        deferred = end.deferred;
+        rehearsal.steps.push(end.step);
       }
       return 'finished';
     } finally {
@@ -167,67 +175,67 @@ interface Opened {
   context: MigrationContext;
   observer: Observer;
   pid: number;
+  /** The server can tell that this process is gone. */
+  watchesClient: boolean;
   /** What of the database does what doesn't roll back. */
   names: Set<string>;
 }
 
 /** Opens the transaction under the history's lock, with the history as it was read; waits while another runner has it. */
 async function open(
-  { target, options }: AttemptContext,
+  work: AttemptContext,
   connection: Connection,
   found: DatabaseState,
-  rehearsal: RehearseOptions,
+  { modules, runsOthers }: { modules: RehearseOptions['modules']; runsOthers: boolean },
 ): Promise<Opened | 'again'> {
-  const { history, pace, run, toolVersion, actor } = options;
+  const { target, options } = work;
+  const { history, pace, run, toolVersion, actor, admit } = options;
   const settings = await connection.settingsAround();
   const lock = new HeldLock(target, history, connection);
+  const context: MigrationContext = {
+    connection,
+    target,
+    history,
+    applier: { run, toolVersion, actor },
+    timeouts: pace,
+    settings,
+    lock,
+    carrier: new Carrier(connection),
+    admit,
+    foreseen: work.foreseen === 'now',
+    modules,
+    notice: () => undefined,
+  };
   const opening = [
     BEGIN,
     ...settings.opening,
-    'set local statement_timeout = 0',
-    `set local idle_in_transaction_session_timeout = ${pace.idleInTransactionTimeout}`,
-    serverWatchesUs(),
+    ...setTimeouts(pace, { transaction: true, statementTimeout: 0 }),
     lock.guard,
-    ...(found.bootstrapped ? [unmoved(history, found)] : []),
-    NEVER_COMMIT,
-    LASTING_NAMES,
-    SELECT_TABLES,
   ];
   try {
-    const { results, rows } = await connection.raw(opening.join(';\n'));
-    const selected = rows[0] as unknown as SelectedTables;
-    const names = results.flatMap(({ rows: each }) => (each[0]?.['names'] as string[] | undefined) ?? []);
-    await options.admit?.();
-    return {
-      context: {
-        connection,
-        target,
-        history,
-        applier: { run, toolVersion, actor },
-        timeouts: pace,
-        settings,
-        lock,
-        carrier: new Carrier(connection),
-        modules: rehearsal.modules,
-        notice: () => undefined,
-      },
-      observer: new Observer(tablesFrom(selected)),
-      pid: selected.pid,
-      names: new Set(names),
-    };
+    if (found.bootstrapped) await enter(context, opening, found);
+    else {
+      await connection.raw(opening.join(';\n'));
+      await admit?.();
+    }
   } catch (error) {
     if (!connection.lost) await connection.raw('rollback');
-    const outcome = outcomeOfOpening(error);
-    if (outcome === undefined) throw error;
+    const outcome = error === MOVED ? 'moved' : outcomeOfEntry(error);
+    if (outcome === undefined) {
+      if (!isUntrusted(error)) throw error;
+      await refuseUntrusted(connection, history);
+    }
     if (outcome === 'locked') await waitForLock(connection, history, waitOf(options));
     return 'again';
   }
-}
-
-/** A history that another runner has moved on is read anew. */
-function outcomeOfOpening(error: unknown): EntryOutcome | undefined {
-  if (isGuard(error) && !String(error).includes(GUARD.locked)) return 'moved';
-  return outcomeOfEntry(error);
+  const { results, copied } = await connection.raw(
+    [NEVER_COMMIT, ...(runsOthers ? [LASTING_NAMES] : []), ...SELECT_TABLES].join(';\n'),
+  );
+  const rows = results.flatMap((each) => each.rows);
+  const names = rows.flatMap((row) => (row['names'] as string[] | undefined) ?? []);
+  const pid = Number(rows.find((row) => 'pid' in row)?.['pid']);
+  const watchesClient = await canWatch(target, connection);
+  return { context, watchesClient, observer: new Observer(tablesFrom(copied)), pid, names: new Set(names) };
 }
 
 function interrupted(): MpmError {

@@ -17,8 +17,16 @@ import { inModuleTurn } from '../module/module-process.ts';
 import { endsTransaction } from '../sql/plain-statements.ts';
 import { scan } from '../sql/scan.ts';
 import { lastingWord } from './lasting.ts';
-import { BEGUN, type Observation, OBSERVE, type Observed, type Observer, OURS } from './observe.ts';
-import { isNeverCommit, serverWatchesUs } from './session.ts';
+import {
+  NOW,
+  type Observation,
+  OBSERVE,
+  type Observer,
+  OURS,
+  SELECT_DEFERRED,
+  selectSizes,
+} from './observe.ts';
+import { isNeverCommit, WATCH_CLIENT } from './session.ts';
 import type { Held, RehearsalWatch } from './watch.ts';
 
 /** A migration that went through. */
@@ -31,12 +39,16 @@ interface StepContext {
   context: MigrationContext;
   observer: Observer;
   watch: RehearsalWatch;
+  /** The server can tell that this process is gone. */
+  watchesClient: boolean;
   /** ms for which others are kept from a table at most; 0: without limit. */
   lockLimit: number;
   /** What an earlier one's end has made immediate, and is to be deferred again: names as SQL. */
   deferred: string | null;
   /** Nothing was run before it in this transaction. */
   isFirst: boolean;
+  /** Nothing is run behind it. */
+  isLast: boolean;
 }
 
 /** `reason`: why it can't be rehearsed, found out on the way. */
@@ -62,8 +74,8 @@ export async function rehearseStep(migration: Migration, step: StepContext): Pro
       ...(isFirst ? [] : opening),
       ...(deferred === null ? [] : [`set constraints ${deferred} deferred`]),
       ...timeouts,
-      serverWatchesUs(),
-      BEGUN,
+      ...(step.watchesClient ? [WATCH_CLIENT] : []),
+      NOW,
       SAVEPOINT,
       ...SESSION_SETTINGS,
     ],
@@ -81,10 +93,12 @@ export async function rehearseStep(migration: Migration, step: StepContext): Pro
   try {
     const rows = script.kind === 'sql' ? await runSql(entry) : await runModule(entry, script, begun);
     if (begun.reason !== undefined) return { reason: begun.reason };
-    const [first, last] = [rows[0], rows.at(-1) as unknown as Observed];
-    const durationMs = Math.max(0, last[OURS] - Number(first?.[OURS]));
-    const observed = step.observer.observe(last);
-    return { step: { name: migration.name, durationMs, ...observed }, deferred: last.deferred };
+    const [first, last] = [rows[0], rows.at(-1)].map((row) => Number(row?.[OURS]));
+    const durationMs = Math.max(0, ((last ?? 0) - (first ?? 0)) * 1000);
+    return {
+      step: { name: migration.name, durationMs, ...(await observe(step)) },
+      deferred: await deferredBy(step),
+    };
   } catch (error) {
     if (begun.reason !== undefined) return { reason: begun.reason };
     if (isServerError(error) && !isFirst) {
@@ -97,6 +111,20 @@ export async function rehearseStep(migration: Migration, step: StepContext): Pro
       return overdue(entry, step, held, { since, failed });
     throw withHolders(failed, isTransient(error) ? await step.watch.stop() : []);
   }
+}
+
+async function observe({ context: { connection }, observer }: StepContext): Promise<Observation> {
+  const answer = await connection.raw(OBSERVE.join(';\n'));
+  return observer.observe(answer, async (oids) => {
+    const { rows } = await connection.raw(selectSizes(oids));
+    return new Map(rows.map(({ oid, bytes }) => [Number(oid), Number(bytes)]));
+  });
+}
+
+async function deferredBy({ context: { connection }, isLast }: StepContext): Promise<string | null> {
+  if (isLast) return null;
+  const { rows } = await connection.raw(SELECT_DEFERRED);
+  return (rows[0]?.['deferred'] as string | null | undefined) ?? null;
 }
 
 /** A lock is waited for, always, but not for longer than others may be kept waiting behind it. */
@@ -112,7 +140,7 @@ function patienceOf(
 
 async function runSql(entry: BatchEntry): Promise<Record<string, unknown>[]> {
   const { parts } = composeBatch([entry]);
-  const { results } = await entry.context.connection.run([...parts, OBSERVE], OURS);
+  const { results } = await entry.context.connection.run([...parts, NOW], OURS);
   return results.flatMap(({ rows }) => rows);
 }
 
@@ -136,7 +164,7 @@ async function runModule(
     const { runModule: start } = await import('../module/module-run.ts');
     await start({ name, script, connection, inTransaction: true, watch, refuse });
     entry.isClosing = true;
-    const back = await connection.raw([...entry.closing, OBSERVE].join(';\n'));
+    const back = await connection.raw([...entry.closing, NOW].join(';\n'));
     return [...front.results, ...back.results].flatMap(({ rows }) => rows.filter((row) => OURS in row));
   };
   return script.serial ? inModuleTurn(run) : run();

@@ -28,8 +28,8 @@ interface Look {
 /** In which others can't change rows, or not even read them. */
 const BLOCKING = "('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
 
-/** ms: until the first look at the latest, and between two. */
-const FIRST = 250;
+/** ms: until the first look at the latest, and between two. Most rehearsals are over before the first. */
+const FIRST = 500;
 const BETWEEN = [20, 100] as const;
 
 /**
@@ -86,7 +86,7 @@ export function watchRehearsal(
     const next = await look().catch(() => FIRST);
     if (!over) later(next);
   };
-  later(Math.max(20, Math.min(FIRST, limit ? limit / 8 : FIRST, lockTimeout / 2 - 20)));
+  later(Math.max(20, Math.min(FIRST, limit ? limit / 4 : FIRST, lockTimeout / 2 - 20)));
   return {
     get held() {
       return held;

@@ -1,5 +1,5 @@
 import type { Migration } from '../migration.ts';
-import type { Impact } from '../impact/impact.ts';
+import type { TableImpact } from '../impact/impact.ts';
 import { sizeText } from '../../size.ts';
 import { lastingOf, mentioned } from './lasting.ts';
 
@@ -33,10 +33,8 @@ export async function whyNot(
 }
 
 /** Why a database is left alone: a large table would be written anew, or may be. */
-export function tooLarge({ tables }: Impact, maxSize: number): string | undefined {
-  const [largest] = tables
-    .filter(({ rewrites, bytes }) => rewrites !== 'no' && bytes > maxSize)
-    .sort((a, b) => b.bytes - a.bytes);
+export function tooLarge(rewritten: readonly TableImpact[], maxSize: number): string | undefined {
+  const [largest] = rewritten.filter(({ bytes }) => bytes > maxSize).sort((a, b) => b.bytes - a.bytes);
   if (!largest) return undefined;
   const { migration, table, bytes, rewrites } = largest;
   const how = rewrites === 'yes' ? 'rewrites' : 'may rewrite';
