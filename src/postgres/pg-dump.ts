@@ -41,7 +41,7 @@ export interface TableName {
  */
 export async function findDump(path: string, server: number): Promise<DumpProgram> {
   const said = await run(path, ['--version'], { timeout: 10_000 }).catch((error: unknown) => error as Error);
-  const version = said instanceof Error ? undefined : /(\d+)(?:\.\d+|\w+)*/.exec(said.stdout)?.[0];
+  const version = said instanceof Error ? undefined : /^pg_dump\D*(\d+(?:\.\d+|\w+)*)/.exec(said.stdout)?.[1];
   const hint = `Install the client programs of PostgreSQL ${server} or newer, and name it: --pg-dump /usr/lib/postgresql/${server}/bin/pg_dump`;
   if (version === undefined) {
     const why =

@@ -16,7 +16,7 @@ import { replacesLine, snapshotOf } from '../../src/engine/source/snapshot.ts';
 import { snapshotText } from '../../src/ui/views/snapshot.ts';
 import { themeFor } from '../../src/ui/theme.ts';
 import { withDatabases } from '../helpers/database.ts';
-import { makeFleet } from '../helpers/fleet.ts';
+import { CORE, makeFleet } from '../helpers/fleet.ts';
 
 const databases = withDatabases();
 const theme = themeFor({ columns: 0 }, {}, { color: false });
@@ -165,6 +165,15 @@ test('histories 7: the password is on no command line, and in nothing that is sa
   url.password ||= 'hunter2-of-the-dump';
   const config = { ...fleet.config, servers: { default: { name: 'default', url: url.href } } };
   const error = (await snapshot(config, '1', { pgDump: program }).catch((each: unknown) => each)) as Error;
+  await writeFile(program, '#!/bin/sh\necho "true (GNU coreutils) 99.1"\n', { mode: 0o755 });
+  await expect(snapshot(config, '1', { pgDump: program })).rejects.toThrow(
+    /can't be used as pg_dump: it says "true/,
+  );
+  await fleet.write({ [`tenants/${fleet.tenants[0]?.database}/3_own.sql`]: 'select 1;' });
+  for (const [name, text] of Object.entries(CORE))
+    await fleet.write({ [name.replace('core/', `tenants/${fleet.tenants[0]?.database}/`)]: text });
+  await up(fleet.config, { all: true });
+  await expect(snapshot(config, '1')).rejects.toThrow("3_own, which isn't one of them");
   expect(error.message).toMatch(/^pg_dump 99\.1 failed: --no-password .* secret: \S+$/);
   expect(error.message).toContain('--exclude-table-data="public"."meters"');
   expect(error.message).not.toContain(decodeURIComponent(url.password));

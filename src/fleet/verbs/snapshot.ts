@@ -238,7 +238,7 @@ async function compareWith(
           fingerprintOf(migrations, found.count) === found.fingerprint
         )
           return 'beyond';
-        const lines = await lackOf(connection, { history: options.history }, found, stretch);
+        const lines = await lackOf(connection, { history: options.history }, found, stretch, stretch.length);
         return lines.length ? { of: 'history', differences: lines.slice(0, SAID) } : 'beyond';
       }
       if ((await readFingerprint(connection, catalog)) === schema) return 'equal';
@@ -258,12 +258,13 @@ async function compareWith(
   return { ...attemptOf({ outcome: typeof detail === 'string' ? 'current' : 'pending' }), detail };
 }
 
-/** In what a history is not just these migrations, and perhaps more behind them. */
+/** In what a history isn't just these migrations, and perhaps more behind the first `most` rows. */
 async function lackOf(
   connection: Connection,
   { history }: { history: HistoryTable },
   found: DatabaseState,
   stretch: readonly Migration[],
+  most?: number,
 ): Promise<string[]> {
   const rows = found.bootstrapped ? await readRows(connection, history) : [];
   const byName = new Map(rows.map((row) => [row.name, row]));
@@ -277,7 +278,9 @@ async function lackOf(
       if (!isDone(row)) return [`${migration.name} is half-done`];
       return isUnchanged(row.checksum, migration) ? [] : [`${migration.name} was another file there`];
     }),
-    ...rows.slice(0, stretch.length).flatMap(({ name }) => (known.has(name) ? [] : [`holds ${name}`])),
+    ...rows
+      .slice(0, most)
+      .flatMap(({ name }) => (known.has(name) ? [] : [`holds ${name}, which isn't one of them`])),
   ];
 }
 
