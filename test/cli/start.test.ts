@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { cli } from '../helpers/cli.ts';
+import { cli as inRunner } from '../helpers/cli.ts';
 import manifest from '../../package.json' with { type: 'json' };
 
+const cli: typeof inRunner = (args, options) => inRunner(args, { ...options, alone: true });
 const userAgent = `mpm-migrate/${manifest.version} ${process.platform}-${process.arch} node-${process.version}`;
 
 test.each(['--version', '-v'])('%s names the version, the platform and Node', async (flag) => {

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
+import { isCliRunner } from './cli.ts';
 import { place } from './worker-setup.ts';
 
 export interface TestDatabase {
@@ -220,7 +221,7 @@ async function children(): Promise<string[]> {
     .split('\n')
     .map((line) => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [])
     .filter(([, , parent, state, args]) => parent === String(process.pid) && !state?.startsWith('Z') && args)
-    .filter(([, , , , args]) => !args?.startsWith('ps -A '))
+    .filter(([, , , , args]) => !args?.startsWith('ps -A ') && !isCliRunner(args ?? ''))
     .map(([, pid, , , args]) => `${pid} ${args}`);
 }
 
