@@ -12,6 +12,10 @@ const end = `\0${process.argv[2]}`;
 const own = new Set();
 let running = false;
 
+// A package (graceful-fs) would put one there that remembers the folder of the command before.
+const { cwd: folder } = process;
+Object.defineProperty(process, 'cwd', { configurable: true, get: () => folder, set() {} });
+
 process.on('message', ({ args, cwd, env, input }) => {
   process.chdir(cwd);
   for (const name of Object.keys(process.env)) delete process.env[name];
@@ -39,6 +43,13 @@ process.on('beforeExit', () => {
   for (const file of Object.keys(require.cache)) {
     if (file === bin || !file.startsWith(root + sep)) delete require.cache[file];
   }
+  // Set aside under --json, and given back only by who prints a document.
+  for (const stream of [process.stdout, process.stderr]) {
+    delete stream.write;
+    stream.removeAllListeners('drain');
+  }
+  // The test removes its own.
+  process.chdir(root);
   process.channel.ref();
   const code = Number(process.exitCode ?? 0);
   for (const stream of [process.stdout, process.stderr]) stream.write(end);

@@ -85,8 +85,8 @@ interface Runner {
   end: string;
 }
 
-/** Those that have nothing to do. They end with this process. */
-const idle: Runner[] = [];
+/** Those that have nothing to do, kept from one test file to the next. They end with this process. */
+const idle = ((globalThis as { mpmCliRunners?: Runner[] }).mpmCliRunners ??= []);
 
 /** Whether a process, as `ps` shows it, is one that waits here for the next command. */
 export const isCliRunner = (args: string): boolean => args.includes(RUNNER);
@@ -107,7 +107,7 @@ function startRunner(): Runner {
 async function runInRunner(args: string[], options: CliOptions): Promise<CliResult> {
   const home = await mkdtemp(join(tmpdir(), 'mpm-cli-'));
   let runner = idle.pop();
-  while (runner && runner.child.exitCode !== null) runner = idle.pop();
+  while (runner && !runner.child.connected) runner = idle.pop();
   runner ??= startRunner();
   const { child, end } = runner;
   const [stdout, stderr] = [readTo(child.stdout as Readable, end), readTo(child.stderr as Readable, end)];
@@ -124,7 +124,7 @@ async function runInRunner(args: string[], options: CliOptions): Promise<CliResu
   const result = { code, signal, stdout: await stdout, stderr: await stderr };
   over.abort();
   clearTimeout(timer);
-  if (child.connected && child.exitCode === null) idle.push(runner);
+  if (child.connected) idle.push(runner);
   await rm(home, { recursive: true, force: true });
   return result;
 }
