@@ -105,13 +105,13 @@ function isChanged({ path, down }: Migration, { files }: Changed): boolean {
 
 interface ChosenAnywhere {
   chosen(migration: Migration): boolean;
-  /** Which tenants' folders are read; by default all. */
+  /** Which other folders are read; by default all. */
   folders?(folder: string): boolean;
   /** Copies of what all share, too. */
   copies?: boolean;
 }
 
-/** What all share, and each tenant's folder that has something of its own to be judged. */
+/** What all share, and each other folder that has something of its own to be judged. */
 async function setsOf(
   config: Config,
   shared: readonly Migration[],
@@ -119,7 +119,7 @@ async function setsOf(
 ): Promise<Chosen[]> {
   const checksums = new Set(shared.map(({ name, checksum }) => `${name}\n${checksum}`));
   const sets: Chosen[] = [{ migrations: shared, chosen }];
-  for (const migrations of await tenantFolders(config, folders)) {
+  for (const migrations of await otherFolders(config, folders)) {
     const isOwn = ({ name, checksum }: Migration) => copies || !checksums.has(`${name}\n${checksum}`);
     const set = { migrations, chosen: (migration: Migration) => isOwn(migration) && chosen(migration) };
     if (hasSome(set)) sets.push(set);
@@ -127,8 +127,8 @@ async function setsOf(
   return sets;
 }
 
-/** Tenants' own folders, read as they lie. */
-async function tenantFolders(
+/** The central database's own folder and those of tenants, read as they lie. */
+async function otherFolders(
   config: Config,
   isRead: (folder: string) => boolean = () => true,
 ): Promise<(readonly Migration[])[]> {
@@ -136,10 +136,15 @@ async function tenantFolders(
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
   const errors: MpmError[] = [];
   const lists: (readonly Migration[])[] = [];
-  const folders = entries.filter((each) => each.isDirectory() && !each.name.startsWith('.'));
-  for (const folder of folders.map(({ name }) => join(parent, name)).filter(isRead)) {
+  const { central } = config.migrations;
+  const tenants = entries.filter((each) => each.isDirectory() && !each.name.startsWith('.'));
+  const folders = [
+    ...(existsSync(central) ? [{ folder: central, source: 'central' as const }] : []),
+    ...tenants.map(({ name }) => ({ folder: join(parent, name), source: 'tenant' as const })),
+  ];
+  for (const { folder, source } of folders.filter((each) => isRead(each.folder))) {
     await collecting(errors, async () => {
-      const { migrations } = await readMigrations(folder, 'tenant', config.migrations);
+      const { migrations } = await readMigrations(folder, source, config.migrations);
       lists.push(migrations);
     });
   }
@@ -173,7 +178,7 @@ async function chooseNamed(
       ? 'is none of the migrations'
       : 'there is no such file, and no migration has this name';
     throw new MpmError('USAGE', `${missing}: ${what}`, {
-      hint: `Name a file of ${config.migrations.core}, of a plugin, or of a tenant's folder.`,
+      hint: `Name a file of ${config.migrations.core}, of a plugin, of a tenant's folder, or of ${config.migrations.central}.`,
     });
   }
   return { chosen: 'named', notices: [], sets };

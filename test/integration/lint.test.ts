@@ -174,14 +174,14 @@ test('confidence 1: without a central database, Git tells what is new; a shallow
   await fleet.write({ 'core/3_committed.sql': 'drop table t;' });
   git('add', '.');
   git('commit', '-qm', 'new');
-  await fleet.write({ 'core/4_untracked.sql': 'truncate t;' });
+  await fleet.write({ 'core/4_untracked.sql': 'truncate t;', 'central/1_own.sql': 'lock table companies;' });
   const { findings } = await lint(absent, { since: 'main' });
-  expect(findings.map(({ migration }) => migration)).toEqual(['3_committed', '4_untracked']);
+  expect(findings.map(({ migration }) => migration)).toEqual(['3_committed', '4_untracked', '1_own']);
   // One that is configured, but can't be reached, is no reason to fail.
   const unreachable = { ...fleet.config, central: { url: 'postgres://localhost:1/nowhere' } };
   expect(await lint(unreachable)).toMatchObject({
     chosen: 'changed',
-    counts: { linted: 2 },
+    counts: { linted: 3 },
     notices: [expect.stringContaining("can't be asked")],
   });
   await expect(lint(absent, { since: 'nothing' })).rejects.toMatchObject({ code: 'GIT' });
