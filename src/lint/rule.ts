@@ -1,5 +1,6 @@
 import type { Migration } from '../engine/migration.ts';
 import type { TableEffect } from '../engine/sql/effects/effect.ts';
+import { stronger } from '../engine/sql/effects/lock-mode.ts';
 import {
   eachNode,
   fieldsOf,
@@ -111,6 +112,17 @@ export function isNew(
 
 export function lockOf({ relation, lock }: TableEffect): NonNullable<Remark['lock']> {
   return { mode: lock, table: relationText(relation) };
+}
+
+/** The strongest lock that a statement takes on a relation; `table`: what it is called, where that is not its name. */
+export function lockOn(
+  { effects }: Statement,
+  relation: RelationName,
+  table: string = relationText(relation),
+): Pick<Remark, 'lock'> {
+  const own = effects.tables.filter((each) => sameRelation(each.relation, relation));
+  const [first, ...more] = own.map(({ lock }) => lock);
+  return first ? { lock: { mode: more.reduce(stronger, first), table } } : {};
 }
 
 /** The columns of each foreign key that a CREATE or ALTER TABLE adds. */

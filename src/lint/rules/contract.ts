@@ -8,25 +8,18 @@ import {
   textsOf,
 } from '../../engine/sql/effects/tree.ts';
 import { literal } from '../../postgres/quote.ts';
-import type { Remark } from '../finding.ts';
 import type { Context, Rule } from '../rule.ts';
-import { isNew, merged, sqlName, sqlWord } from '../rule.ts';
+import { isNew, lockOn, merged, sqlName, sqlWord } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
 const LATER = '-- in a later migration, once no release that runs uses it:\n';
 
-function locked(table: string): NonNullable<Remark['lock']> {
-  return { mode: 'ACCESS EXCLUSIVE', table };
-}
-
-/** What is dropped of a kind, without what this migration made, and what IF EXISTS passes by. */
-function droppedOf({ kind, node }: Statement, type: string, context: Context): string[][] {
-  if (kind !== 'DropStmt' || node['removeType'] !== type) return [];
-  return ((node['objects'] ?? []) as unknown[]).map(textsOf).filter((parts) => {
-    const name = relationNamed(parts);
-    const isAbsent = node['missing_ok'] === true && !context.schema.table(name);
-    return !isNew(name, context) && !(type === 'OBJECT_TABLE' && isAbsent);
-  });
+/** The tables that are dropped, without what this migration made, and what IF EXISTS passes by. */
+function droppedTables({ kind, node }: Statement, context: Context): RelationName[] {
+  if (kind !== 'DropStmt' || node['removeType'] !== 'OBJECT_TABLE') return [];
+  return ((node['objects'] ?? []) as unknown[])
+    .map((each) => relationNamed(textsOf(each)))
+    .filter((name) => !isNew(name, context) && !(node['missing_ok'] === true && !context.schema.table(name)));
 }
 
 const dropTable: Rule = {
@@ -34,14 +27,11 @@ const dropTable: Rule = {
   severity: 'error',
   hazard: 'The rows are lost, and each release that still uses the table fails from then on.',
   statement(statement, context) {
-    return droppedOf(statement, 'OBJECT_TABLE', context).map((parts) => {
-      const name = relationNamed(parts);
-      return {
-        message: `drops the table ${relationText(name)}`,
-        lock: locked(relationText(name)),
-        safe: `${LATER}drop table ${sqlName(name)};`,
-      };
-    });
+    return droppedTables(statement, context).map((name) => ({
+      message: `drops the table ${relationText(name)}`,
+      ...lockOn(statement, name),
+      safe: `${LATER}drop table ${sqlName(name)};`,
+    }));
   },
 };
 
@@ -49,7 +39,8 @@ const dropColumn: Rule = {
   id: 'drop-column',
   severity: 'error',
   hazard: "The column's values are lost, and each release that still uses it fails from then on.",
-  statement({ kind, node }, context) {
+  statement(statement, context) {
+    const { kind, node } = statement;
     if (kind !== 'AlterTableStmt' || node['objtype'] !== 'OBJECT_TABLE') return [];
     const table = relationOf(node['relation']);
     if (isNew(table, context)) return [];
@@ -60,7 +51,7 @@ const dropColumn: Rule = {
       if (orNot && known && !known.columns.has(column)) return [];
       return {
         message: `drops the column ${relationText(table)}.${column}`,
-        lock: locked(relationText(table)),
+        ...lockOn(statement, table),
         safe: `${LATER}alter table ${sqlName(table)} drop column ${sqlWord(column)};`,
       };
     });
@@ -72,7 +63,8 @@ const rename: Rule = {
   id: 'rename',
   severity: 'error',
   hazard: 'Each release that runs still uses the old name, and fails from the moment of the rename on.',
-  statement({ kind, node }, context) {
+  statement(statement, context) {
+    const { kind, node } = statement;
     const { renameType, relationType, subname, newname, newschema } = node as Record<string, string>;
     const { oldVal, newVal } = node as Record<string, string>;
     if (kind === 'AlterEnumStmt' && oldVal !== undefined) {
@@ -94,7 +86,7 @@ const rename: Rule = {
     return [
       {
         message,
-        lock: locked(relationText(name)),
+        ...lockOn(statement, name),
         safe: isColumn
           ? `alter table ${table} add column ${sqlWord(newname ?? '')} …;
 -- write both, fill the rows that are there, read the new one; once no release that runs uses the old one:

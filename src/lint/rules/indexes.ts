@@ -1,6 +1,16 @@
 import { relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
 import type { Rule } from '../rule.ts';
-import { foreignKeysIn, isNew, lockOf, onExisting, onFilled, rewritten, sqlName, sqlWord } from '../rule.ts';
+import {
+  foreignKeysIn,
+  isNew,
+  lockOf,
+  lockOn,
+  onExisting,
+  onFilled,
+  rewritten,
+  sqlName,
+  sqlWord,
+} from '../rule.ts';
 import type { Table } from '../table.ts';
 
 const ALONE = "-- in a migration of its own: it can't run in a transaction\n";
@@ -42,7 +52,8 @@ const dropIndexNotConcurrent: Rule = {
   severity: 'warn',
   hazard:
     'DROP INDEX without CONCURRENTLY waits for every query of the table, and every later query waits behind it.',
-  statement({ kind, node }, { schema, migration }) {
+  statement(statement, { schema, migration }) {
+    const { kind, node } = statement;
     if (kind !== 'DropStmt' || node['removeType'] !== 'OBJECT_INDEX' || node['concurrent']) return [];
     return ((node['objects'] ?? []) as unknown[]).flatMap((each) => {
       const index = relationNamed(textsOf(each));
@@ -51,7 +62,7 @@ const dropIndexNotConcurrent: Rule = {
       const of = table ? relationText(table.name) : `the table of ${relationText(index)}`;
       return {
         message: `drops the index ${relationText(index)} without CONCURRENTLY`,
-        lock: { mode: 'ACCESS EXCLUSIVE' as const, table: of },
+        ...lockOn(statement, index, of),
         safe: `${ALONE}drop index concurrently ${node['missing_ok'] ? 'if exists ' : ''}${sqlName(index)};`,
       };
     });

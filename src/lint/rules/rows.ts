@@ -2,7 +2,7 @@ import { isAtLeast } from '../../engine/sql/effects/lock-mode.ts';
 import type { TableEffect } from '../../engine/sql/effects/effect.ts';
 import { eachNode, relationOf, relationText, type RelationName } from '../../engine/sql/effects/tree.ts';
 import type { Rule } from '../rule.ts';
-import { isNew, lockOf, onExisting, sqlName } from '../rule.ts';
+import { isNew, lockOf, lockOn, onExisting, sqlName } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
 const CHANGES: Record<string, string> = { UpdateStmt: 'UPDATE', DeleteStmt: 'DELETE', MergeStmt: 'MERGE' };
@@ -35,7 +35,7 @@ const rowsWithoutWhere: Rule = {
       .filter(({ relation }) => !isNew(relation, context))
       .map(({ word, relation }) => ({
         message: `${word} of every row of ${relationText(relation)}`,
-        lock: { mode: 'ROW EXCLUSIVE' as const, table: relationText(relation) },
+        ...lockOn(statement, relation),
         safe:
           word === 'UPDATE'
             ? `-- a part at a time, in a file outside a transaction, until no row is changed
