@@ -23,6 +23,7 @@ const USAGE = `npm run test:history -- DIR [--tool NAME] [options]
   --rounds   how often both sides are measured; default 1
   --no-down  only up
   --verify   instead: change each object once, and see whether \`verify\` would find it, and mend it
+  --once     with --verify: one change for each object, and not all that can be changed of it
   --verbose  names every file that the tool passes by`;
 
 async function main(): Promise<number> {
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
       config: { type: 'string', multiple: true, default: [] },
       'no-down': { type: 'boolean', default: false },
       verify: { type: 'boolean', default: false },
+      once: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
   });
@@ -81,6 +83,7 @@ async function main(): Promise<number> {
         serverUrl: server.url,
         ...before,
         ...(newer && { newer }),
+        once: values.once,
         verbose: values.verbose,
         signal: end.signal,
         say,

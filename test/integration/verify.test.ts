@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { withCentral } from '../../src/central/central.ts';
 import { exitCodeOf } from '../../src/cli/exit-code.ts';
@@ -15,6 +16,7 @@ import { drainPool, fillPool } from '../../src/tenants/create/pool.ts';
 import { provision } from '../../src/tenants/create/provision.ts';
 import { templatePrefix } from '../../src/tenants/create/template.ts';
 import { addTenants, CORE, makeFleet, type TestTenant } from '../helpers/fleet.ts';
+import { startProxy } from '../helpers/proxy.ts';
 import { referencesOf, referenceWaits, waitInReference } from '../helpers/reference.ts';
 import { RICH } from '../helpers/rich.ts';
 
@@ -206,6 +208,31 @@ describe('verify', () => {
     await expect(down(reading, { all: true, run: 1 })).rejects.toThrow('permission denied for table runs');
     expect(await fleet.historyOf(fleet.tenants[0])).toEqual(['1_meters', '2_note']);
   });
+});
+
+test('P13: one connection a tenant, and one message in it', async () => {
+  const fleet = await makeFleet(databases, { count: 5 });
+  await up(fleet.config, { all: true });
+  const url = String(fleet.config.servers['default']?.url);
+  await using proxy = await startProxy(url);
+  const config = { ...fleet.config, servers: { default: { name: 'default', url: proxy.through(url) } } };
+  const cost = async (work: () => Promise<unknown>) => {
+    const { connections, roundTrips } = proxy.counts;
+    await work();
+    return [proxy.counts.connections - connections, proxy.counts.roundTrips - roundTrips] as const;
+  };
+  const ask = async (tenant: TestTenant) => {
+    const client = new pg.Client({ connectionString: proxy.through(url), database: tenant.database });
+    await client.connect();
+    await client.query('select 1');
+    await client.end();
+  };
+  const [three, five, bare] = [
+    await cost(() => verify(config, { tenants: ['1', '2', '3'] })),
+    await cost(() => verify(config, { all: true })),
+    await cost(() => ask(fleet.tenants[0] as TestTenant)),
+  ];
+  expect([five[0] - three[0], five[1] - three[1]]).toEqual([2 * bare[0], 2 * bare[1]]);
 });
 
 test('confidence 7: a tenant that a run is at work on while it is looked at, and one that a run moves on', async () => {
