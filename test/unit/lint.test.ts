@@ -136,3 +136,24 @@ test('a statement that the parser refuses is named with its line, and the rest i
     'truncate:3',
   ]);
 });
+
+test.each([
+  [
+    'alter table customers add constraint mail unique (email);',
+    'create unique index concurrently mail on customers (email);',
+  ],
+  [
+    'alter table customers add column "Key" int unique;',
+    'create unique index concurrently "customers_Key_key" on customers ("Key");',
+  ],
+  ['alter table orders add constraint c check (amount > 0);', 'alter table orders validate constraint c;'],
+  ["select set_config('search_path', '', false);", "select set_config('search_path', '', true);"],
+  [
+    'alter table orders alter column placed type timestamptz;',
+    "set local timezone to 'UTC';\nalter table orders alter column placed type timestamptz;",
+  ],
+  ['vacuum full orders;', 'vacuum orders;'],
+])('confidence 1: the safe form of %s has its names', async (sql, safe) => {
+  const { findings } = await lintSql([sql], { 'missing-down': 'off' });
+  expect(findings.map((finding) => finding.safe).join('\n')).toContain(safe);
+});

@@ -17,8 +17,10 @@ const columnVolatileDefault: Rule = {
       .map((effect) => ({
         message: `${effect.clause}: writes ${relationText(effect.relation)} anew`,
         lock: lockOf(effect),
-        safe: `alter table ${sqlName(effect.relation)} ${effect.clause} …;
-alter table ${sqlName(effect.relation)} alter column ${effect.clause.slice('add column '.length)} set default …;
+        safe: /\bgenerated\s+always\s+as\s*\(/i.test(statement.text)
+          ? '-- a plain column that the application fills, or a view that has it'
+          : `alter table ${sqlName(effect.relation)} ${effect.clause} …;
+alter table ${sqlName(effect.relation)} alter column ${sqlWord(effect.clause.slice('add column '.length))} set default …;
 -- then fill the rows that are there, a part at a time`,
       }));
     return merged(remarks);
@@ -51,7 +53,7 @@ const columnTypeRewrite: Rule = {
           lock: lockOf(effect),
           safe:
             answer === 'unknown' && isTimestamp(effect)
-              ? `set local timezone to 'UTC';\n${rewritten(statement, (text) => text, `alter table ${sqlName(relation)} ${clause};`)}`
+              ? `-- if the times are meant as UTC, so that they can stay as they are:\nset local timezone to 'UTC';\n${rewritten(statement, (text) => text, `alter table ${sqlName(relation)} ${clause};`)}`
               : `alter table ${sqlName(relation)} add column ${sqlWord(`${column}_new`)} …;
 -- write both, fill the rows that are there a part at a time, read the new one; then, a release later:
 alter table ${sqlName(relation)} drop column ${sqlWord(column)};`,

@@ -1,4 +1,12 @@
-import { relationNamed, relationOf, relationText, textsOf } from '../../engine/sql/effects/tree.ts';
+import type { TableEffect } from '../../engine/sql/effects/effect.ts';
+import {
+  fieldsOf,
+  opened,
+  relationNamed,
+  relationOf,
+  relationText,
+  textsOf,
+} from '../../engine/sql/effects/tree.ts';
 import type { Rule } from '../rule.ts';
 import {
   foreignKeysIn,
@@ -11,6 +19,7 @@ import {
   sqlName,
   sqlWord,
 } from '../rule.ts';
+import type { Statement } from '../statements.ts';
 import type { Table } from '../table.ts';
 
 const ALONE = "-- in a migration of its own: it can't run in a transaction\n";
@@ -103,19 +112,41 @@ const uniqueWithoutIndex: Rule = {
       .map((effect) => {
         const table = sqlName(effect.relation);
         const isExclusion = effect.clause.includes('exclusion');
-        const kind = effect.clause.includes('primary') ? 'primary key' : 'unique';
+        const { name, columns, kind } = keyIn(statement, effect);
         return {
           message: `${effect.clause}: builds its index under a lock that reads wait for`,
           lock: lockOf(effect),
           safe: isExclusion
             ? '-- PostgreSQL builds an exclusion constraint only like this: run it when nobody is there'
-            : `${ALONE}create unique index concurrently new_key on ${table} (…);
+            : `${ALONE}create unique index concurrently ${name} on ${table} (${columns});
 -- in the next one
-alter table ${table} add constraint new_key ${kind} using index new_key;`,
+alter table ${table} add constraint ${name} ${kind} using index ${name};`,
         };
       });
   },
 };
+
+/** What the key that a clause adds is called, its columns, and what it is. */
+function keyIn({ node }: Statement, { clause, relation }: TableEffect) {
+  for (const { def } of fieldsOf(node['cmds'])) {
+    const [, fields] = opened(def);
+    const column = fields['colname'] as string | undefined;
+    const constraints = column === undefined ? [fields] : fieldsOf(fields['constraints']);
+    const key = constraints.find(
+      ({ contype }) => contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY',
+    );
+    const name = key?.['conname'] as string | undefined;
+    if (!key || !(column === undefined ? clause.endsWith(name ?? '') : clause === `add column ${column}`))
+      continue;
+    const columns = column === undefined ? textsOf(key['keys']) : [column];
+    return {
+      name: sqlWord(name ?? `${relation.name}_${columns.join('_')}_key`),
+      columns: columns.map(sqlWord).join(', '),
+      kind: key['contype'] === 'CONSTR_UNIQUE' ? 'unique' : 'primary key',
+    };
+  }
+  return { name: 'new_key', columns: '…', kind: 'unique' };
+}
 
 const foreignKeyWithoutIndex: Rule = {
   id: 'foreign-key-without-index',

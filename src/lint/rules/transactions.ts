@@ -79,7 +79,7 @@ const sessionSetting: Rule = {
         message: `sets ${settingIn(statement)} for the session`,
         safe: /^\s*set\s/i.test(statement.text)
           ? `${statement.text.replace(/^\s*set\s+(?:session\s+)?/i, 'set local ')};`
-          : `set local ${settingIn(statement)} = …;`,
+          : `${statement.text.replace(/\bfalse\b(?=[^,]*$)/i, 'true')};`,
       },
     ];
   },
