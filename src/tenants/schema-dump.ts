@@ -22,6 +22,8 @@ interface Relation extends TableName {
   kind: string;
   /** Of a sequence: the table that owns it. */
   owner: TableName | null;
+  /** Of a partition: the table whose rows it has. */
+  root: TableName | null;
 }
 
 /**
@@ -41,7 +43,10 @@ export async function dumpSchema(
   select pg_catalog.json_build_object('schema', tn.nspname, 'name', t.relname) from pg_catalog.pg_depend d
     join pg_catalog.pg_class t on t.oid = d.refobjid join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype in ('a', 'i')
-      and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass limit 1) as owner
+      and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass limit 1) as owner, (
+  select pg_catalog.json_build_object('schema', rn.nspname, 'name', r.relname) from pg_catalog.pg_class r
+    join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+    where c.relispartition and r.oid = pg_catalog.pg_partition_root(c.oid)) as root
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'S', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`,
   );
@@ -57,8 +62,9 @@ where c.relkind in ('r', 'p', 'S', 'm') and n.nspname !~ '^pg_' and n.nspname <>
     (each) => left.has(keyOf(each)) || (each.owner && left.has(keyOf(each.owner))),
   );
   for (const each of without) left.add(keyOf(each));
+  const isTaken = (each: Relation) => isWanted(each) || isWanted(each.owner) || isWanted(each.root);
   const withoutData = relations.filter(
-    (each) => each.kind !== 'm' && !left.has(keyOf(each)) && !isWanted(each) && !isWanted(each.owner),
+    (each) => each.kind !== 'm' && !left.has(keyOf(each)) && !isTaken(each),
   );
   const withoutSchemas = history.schema === OWN_SCHEMA ? [OWN_SCHEMA] : [];
   const sql = await dump(program, target, { ...options, without, withoutData, withoutSchemas });

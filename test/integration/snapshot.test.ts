@@ -40,6 +40,9 @@ create trigger touch before update on people for each row execute function touch
 create materialized view counts as select count(*) from people;
 create table tariffs (id serial primary key, name text);
 insert into tariffs (name) values ('it''s; low'), ('high');
+create table logs (day date not null) partition by range (day);
+create table logs_2024 partition of logs for values from ('2024-01-01') to ('2025-01-01');
+insert into logs values ('2024-05-05');
 `;
 const TABLE = `create table migrations (id serial primary key, migration varchar(255) not null, batch int not null);
 insert into migrations (migration, batch) values ${NAMES.map((name) => `('${name}', 1)`).join(', ')};`;
@@ -80,7 +83,7 @@ test('histories 7: a Laravel product of 276 names is taken over whole, and its n
   await expect(snapshot(config, '3', { pgDump: '/nowhere/pg_dump' })).rejects.toThrow('/nowhere/pg_dump');
   const { server, program } = await majors();
   const core = join(config.root, 'core');
-  const made = await snapshot(config, '1', { withData: ['tariffs'], write: true }).catch(
+  const made = await snapshot(config, '1', { withData: ['tariffs', 'logs'], write: true }).catch(
     (error: Error) => error,
   );
   if (made instanceof Error) {
@@ -128,6 +131,9 @@ test('histories 7: a Laravel product of 276 names is taken over whole, and its n
     await databases.query("insert into tariffs (name) values ('next') returning id", report.tenant.database),
   ).toEqual([{ id: 3 }]);
   expect(await databases.query('select * from counts', report.tenant.database)).toEqual([{ count: '0' }]);
+  expect(await databases.query('select day::text from logs', report.tenant.database)).toEqual([
+    { day: '2024-05-05' },
+  ]);
   const verified = await verify(config, { tenants: [first, report.tenant.database, other] });
   expect(verified.counts).toMatchObject({ current: 2, drifted: 1 });
 
@@ -183,7 +189,7 @@ test('histories 7: the password is on no command line, and in nothing that is sa
 function inPublic(sql: string): string {
   return sql
     .replaceAll(
-      /\b(create (?:type|table|function|materialized view)|references|insert into|on|from) (kind|people|meters|touch|counts|tariffs)\b/g,
+      /\b(create (?:type|table|function|materialized view)|references|insert into|partition of|on|from) (kind|people|meters|touch|counts|tariffs|logs|logs_2024)\b/g,
       '$1 public.$2',
     )
     .replace('kind kind', 'kind public.kind')
