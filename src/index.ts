@@ -88,7 +88,7 @@ export type { CatalogKind, Fact } from './engine/catalog/query.ts';
 export type { Tenant, TenantClash } from './central/list/tenant.ts';
 export type { PoolStats } from './sessions/pool-choice.ts';
 export type { Session, SessionOptions, TenantId } from './sessions/sessions.ts';
-export type { ToolName } from './dialects/other-tools.ts';
+export type { ToolName } from './dialects/tool-names.ts';
 export type { RepairKind, Resolution } from './engine/edit/decide.ts';
 export type { Refusal } from './engine/remedy.ts';
 export type { ResultTable } from './postgres/message.ts';

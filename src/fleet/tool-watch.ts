@@ -3,20 +3,17 @@ import type { Central } from '../central/central.ts';
 import { type KnownTool, readTools } from '../central/tools.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import { countApplied } from '../dialects/adopt.ts';
-import {
-  type AppliedElsewhere,
-  copyAgain,
-  parseAgain,
-  TOOL_NAMES,
-  type ToolHistory,
-  type ToolName,
-} from '../dialects/other-tools.ts';
+import { hasHeads } from '../dialects/other-tools.ts';
+import { copyAgain, parseAgain, tableFlag, type ToolHistory } from '../dialects/read-tool.ts';
+import type { AppliedElsewhere } from '../dialects/tool.ts';
+import { TOOL_NAMES, type ToolName } from '../dialects/tool-names.ts';
 import type { Rider } from '../engine/history/read.ts';
 import type { Migration } from '../engine/migration.ts';
 import { refOf } from './attempt.ts';
 import { compareIds, type GrownTool } from './report/report.ts';
 import { hintForAll } from './report/group-hint.ts';
 import { serialize } from './schedule/serialize.ts';
+import { shellWord } from '../shell-word.ts';
 
 /** So many tenants are named in a command; beyond, it says `--all`. */
 const MOST_IDS = 1000;
@@ -27,7 +24,7 @@ export function knownToolOf(
   { tool, place, applied }: ToolHistory,
   migrations: readonly Migration[],
 ): Omit<KnownTool, 'since'> {
-  return { tool, ...place, applied: countApplied(migrations, applied), digest: digestOf(applied) };
+  return { tool, ...place, applied: countApplied(migrations, { tool, applied }), digest: digestOf(applied) };
 }
 
 function digestOf(applied: readonly AppliedElsewhere[]): string {
@@ -38,7 +35,7 @@ function digestOf(applied: readonly AppliedElsewhere[]): string {
 /** Looks whether tools whose histories were taken over have gone on since; each look travels with the history's. */
 export class ToolWatch {
   readonly #known: ReadonlyMap<string, KnownTool>;
-  readonly #grown = new Map<string, GrownTool & { ids: string[] }>();
+  readonly #grown = new Map<string, GrownTool & { ids: string[]; flags: string }>();
   readonly #counted = new Set<string>();
 
   constructor(known: ReadonlyMap<string, KnownTool>) {
@@ -76,9 +73,12 @@ export class ToolWatch {
   ): void {
     if (this.#counted.has(tenant.id) || (applied && digestOf(applied) === known.digest)) return;
     this.#counted.add(tenant.id);
-    const { tool, since } = known;
-    const group = this.#grown.get(tool) ?? {
+    const { since } = known;
+    const tool = known.tool as ToolName;
+    const flags = flagsFor(tool, known, migrations);
+    const group = this.#grown.get(`${tool}${flags}`) ?? {
       tool,
+      flags,
       applied: 0,
       since,
       count: 0,
@@ -86,9 +86,9 @@ export class ToolWatch {
       ids: [],
       remedy: '',
     };
-    this.#grown.set(tool, group);
+    this.#grown.set(`${tool}${flags}`, group);
     group.count += 1;
-    if (applied) group.applied += Math.max(0, countApplied(migrations, applied) - known.applied);
+    if (applied) group.applied += Math.max(0, countApplied(migrations, { tool, applied }) - known.applied);
     if (since < group.since) group.since = since;
     if (group.tenants.length < SHOWN) group.tenants.push(refOf(tenant));
     if (group.ids.length < MOST_IDS) group.ids.push(tenant.id);
@@ -96,18 +96,24 @@ export class ToolWatch {
 
   /** What was found, for the report. */
   list(): GrownTool[] {
-    return [...this.#grown.values()].map(({ ids: unordered, ...group }) => {
+    return [...this.#grown.values()].map(({ ids: unordered, flags, ...group }) => {
       const ids = unordered.toSorted(compareIds);
       const few = group.count === ids.length;
       return {
         ...group,
         tenants: group.tenants.toSorted((a, b) => compareIds(a.id, b.id)),
         remedy: few
-          ? hintForAll(`mpm-migrate baseline --tenant {tenant} --from ${group.tool} --write`, ids)
-          : `mpm-migrate baseline --all --from ${group.tool} --write`,
+          ? hintForAll(`mpm-migrate baseline --tenant {tenant} --from ${group.tool}${flags} --write`, ids)
+          : `mpm-migrate baseline --all --from ${group.tool}${flags} --write`,
       };
     });
   }
+}
+
+/** What is to be typed behind the tool: where its table is, and of one whose migrations are not files, a migration that is recorded. */
+function flagsFor(tool: ToolName, known: KnownTool, migrations: readonly Migration[]): string {
+  const [first] = migrations;
+  return `${tableFlag(tool, known)}${hasHeads(tool) && first ? ` --to ${shellWord(first.name)}` : ''}`;
 }
 
 /** Undefined where it says that something failed half-way: that is no longer what was taken over, either. */

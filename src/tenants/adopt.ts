@@ -2,6 +2,9 @@ import { withCentral } from '../central/central.ts';
 import { readTenant } from '../central/list/change.ts';
 import { registerTenant } from '../central/list/registry.ts';
 import type { Config } from '../config/define.ts';
+import { detectTool } from '../dialects/detect.ts';
+import { hasHeads } from '../dialects/other-tools.ts';
+import { tableFlag } from '../dialects/read-tool.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { requireHistory, requireWhole } from '../engine/history/lost.ts';
 import { type DatabaseState, readStampInput, readState, type StateOptions } from '../engine/history/read.ts';
@@ -102,6 +105,24 @@ async function problemsOf(
     return [];
   } catch (error) {
     if (!(error instanceof MpmError) || !['NOT_EMPTY', 'HISTORY_LOST'].includes(error.code)) throw error;
+    const tool = error.code === 'NOT_EMPTY' ? await toolNotices(connection) : undefined;
+    return tool ?? [error.message, ...(error.hint?.split('\n') ?? [])];
+  }
+}
+
+/** Whose it was until now, where another tool's table says that. */
+async function toolNotices(connection: Connection): Promise<string[] | undefined> {
+  try {
+    const found = await detectTool(connection);
+    if (!found) return undefined;
+    const { tool, place, applied } = found;
+    const to = hasHeads(tool) ? ' --to NAME' : '';
+    return [
+      `${tool} migrated it until now: ${applied.length} in ${place.schema}.${place.table}`,
+      `To take that over: mpm-migrate baseline --tenant {tenant} --from ${tool}${tableFlag(tool, place)}${to}`,
+    ];
+  } catch (error) {
+    if (!(error instanceof MpmError) || error.code !== 'ADOPTION') throw error;
     return [error.message, ...(error.hint?.split('\n') ?? [])];
   }
 }

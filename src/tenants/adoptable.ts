@@ -2,7 +2,7 @@ import type { Config } from '../config/define.ts';
 import { MpmError } from '../errors.ts';
 import { isAdoptable } from '../dialects/adopt.ts';
 import { detectTool } from '../dialects/detect.ts';
-import type { ToolName } from '../dialects/other-tools.ts';
+import type { ToolName } from '../dialects/tool-names.ts';
 import { readRows, readState } from '../engine/history/read.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { Connection } from '../postgres/connection.ts';
@@ -71,7 +71,7 @@ async function holdings(
   const other = objects.length ? await detectTool(connection) : undefined;
   if (other) {
     const { tool, applied } = other;
-    return { holds: 'tool', tool, applied: applied.length, ours: isAdoptable(migrations, applied) };
+    return { holds: 'tool', tool, applied: applied.length, ours: isAdoptable(migrations, other) };
   }
   return { holds: objects.length || bootstrapped ? 'tables' : 'empty', applied: 0, ours: false };
 }

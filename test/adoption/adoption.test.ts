@@ -11,7 +11,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { plan } from '../../src/fleet/verbs/plan.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
-import type { ToolName } from '../../src/dialects/other-tools.ts';
+import type { ToolName } from '../../src/dialects/tool-names.ts';
 import { testServer, withDatabases } from '../helpers/database.ts';
 import { makeFleet, type TestFleet } from '../helpers/fleet.ts';
 

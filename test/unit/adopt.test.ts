@@ -1,11 +1,24 @@
-import { describe, expect, test } from 'vitest';
-import { decideAdoption } from '../../src/dialects/adopt.ts';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { decideAdoption, leftOut } from '../../src/dialects/adopt.ts';
 import type { Migration } from '../../src/engine/migration.ts';
 import { type Order, versionOf } from '../../src/engine/source/name.ts';
-import { entriesOf, type ToolName } from '../../src/dialects/other-tools.ts';
+import { entriesOf, whoseTable } from '../../src/dialects/other-tools.ts';
+import type { ToolName } from '../../src/dialects/tool-names.ts';
 
 const files = (...names: string[]) =>
-  names.map((name) => ({ name, version: versionOf(name) }) as unknown as Migration);
+  names.map(
+    (name) =>
+      ({
+        name,
+        version: versionOf(name),
+        path: `/nowhere/${name}.sql`,
+        up: { kind: 'sql' },
+      }) as unknown as Migration,
+  );
 
 /** The files that a tool's rows say are applied. */
 function recorded(
@@ -182,5 +195,223 @@ describe('histories 3: files of other tools as they lie', () => {
         files('2_c', '10_b'),
       ),
     ).toHaveLength(2);
+  });
+});
+
+/** A folder of files; returns its migrations, named as they are. */
+function folderOf(texts: Record<string, string>): Migration[] {
+  const folder = mkdtempSync(join(tmpdir(), 'mpm-adopt-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  for (const [file, text] of Object.entries(texts)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+  return Object.keys(texts)
+    .filter((file) => !/index|_journal/.test(file))
+    .map((file) => {
+      const name = file.replace(/(?:\/migration)?\.\w+$/, '');
+      const kind = file.endsWith('.sql') ? 'sql' : 'foreign';
+      return {
+        name,
+        version: versionOf(name),
+        path: join(folder, file),
+        up: { kind },
+      } as unknown as Migration;
+    });
+}
+
+const sha = (text: string) => createHash('sha256').update(text).digest('hex');
+
+describe('histories 9: what a tool keeps beside names finds the file', () => {
+  test('typeorm: the class, wherever it is; otherwise the time and the words', () => {
+    const migrations = folderOf({
+      '1704067200001-old-name.ts': 'export class Meters1704067200001 implements MigrationInterface {}',
+      '1704067200002-AddNote.js': "class X { constructor() { this.name = 'AddNote1704067200002'; } }",
+      '1704067200003-add-later.sql': '',
+    });
+    const row = (id: number, name: string) => [`${name}170406720000${id}`, `170406720000${id}`, `${id}`];
+    const rows = [row(1, 'Meters'), row(2, 'AddNote'), row(3, 'AddLater')];
+    expect(recorded('typeorm', rows, migrations)).toEqual(migrations.map(({ name }) => name));
+    expect(() => recorded('typeorm', [row(3, 'Other')], migrations)).toThrow('file: Other1704067200003');
+  });
+
+  test('drizzle before 1.0: its journal, of one time by the checksum; what it skipped is left out', () => {
+    const entries = [1000, 2000, 2000, 1500, 4000].map((when, at) => ({ idx: at, when, tag: `000${at}_x` }));
+    const migrations = folderOf({
+      ...Object.fromEntries(entries.map(({ tag }) => [`${tag}.sql`, `select '${tag}'`])),
+      'meta/_journal.json': JSON.stringify({ entries }),
+    });
+    const rows = [
+      ['?', '1000', '1'],
+      [sha("select '0002_x'"), '2000', '2'],
+      [sha("select '0001_x'"), '2000', '3'],
+      ['?', '4000', '4'],
+    ];
+    const changes = decideAdoption(migrations, [], entriesOf('drizzle', rows), 'drizzle', 'version');
+    expect(changes.map(({ name }) => name)).toEqual(['0000_x', '0001_x', '0002_x', '0004_x']);
+    expect(leftOut(migrations, [], changes)).toEqual(['0003_x']);
+    expect(() => recorded('drizzle', [['?', '2000', '1']], migrations)).toThrow('file: 2000 (?)');
+  });
+
+  test('drizzle since 1.0: by name; a row of before by the second, or the checksum', () => {
+    const migrations = folderOf({
+      '20240101000001_a/migration.sql': 'a',
+      '20240101000002_b/migration.sql': 'b',
+      '20240101000003_c/migration.sql': 'c',
+    });
+    const when = Date.UTC(2024, 0, 1, 0, 0, 1) + 345;
+    const rows = [
+      ['?', `${when}`, '1', null],
+      [sha('b'), '7', '2', null],
+      ['?', '8', '3', '20240101000003_c'],
+    ];
+    expect(recorded('drizzle', rows, migrations)).toHaveLength(3);
+    expect(() => recorded('drizzle', [['?', '8', '1', '20240101000009_z']], migrations)).toThrow(
+      'file: 20240101000009_z',
+    );
+  });
+
+  test('kysely: the export of an index of modules', () => {
+    const migrations = folderOf({
+      '20230101-init.ts': '',
+      '20230102-more.ts': '',
+      'index.ts': `export * as _20230101_init from './20230101-init.js';\nexport * as "second" from "./20230102-more";`,
+    });
+    const rows = [['_20230101_init'], ['second']];
+    expect(recorded('kysely', rows, migrations)).toEqual(['20230101-init', '20230102-more']);
+  });
+
+  test('liquibase: a file whose changesets have all run', () => {
+    const migrations = folderOf({ '001_a.sql': '', '002_b.xml': '<changeSet id="1"/><changeSet id="2"/>' });
+    const row = (file: string, at: number, type = 'EXECUTED') => [file, `${at}`, type, `${at}`];
+    const rows = [row('db/001_a.sql', 1), row('002_b.xml', 2), row('002_b.xml', 3, 'RERAN')];
+    expect(recorded('liquibase', rows, migrations)).toEqual(['001_a', '002_b']);
+    expect(() => recorded('liquibase', rows.slice(0, 2), migrations)).toThrow('file: 002_b.xml');
+    expect(() => recorded('liquibase', [row('x.sql', 1, 'FAILED')], migrations)).toThrow('x.sql::1 failed');
+  });
+
+  test.each<[ToolName, (string | null)[][], string[]]>([
+    ['tern', [['2']], ['001_a', '002_b']],
+    ['tern', [['0']], []],
+    [
+      'diesel',
+      [
+        ['00000000000000', '2024-01-01'],
+        ['20230330223252', '2024-01-02'],
+      ],
+      ['00000000000000_diesel_initial_setup', '2023-03-30-223252_c'],
+    ],
+    // A version that came late with -allow-missing is no other order.
+    [
+      'goose',
+      [
+        ['0', 't', '1'],
+        ['1', 't', '2'],
+        ['20230330223252', 't', '3'],
+        ['2', 't', '4'],
+      ],
+      ['001_a', '002_b', '2023-03-30-223252_c'],
+    ],
+    [
+      'goose',
+      [
+        ['1', 't', '1'],
+        ['2', 't', '2'],
+        ['2', 'f', '3'],
+      ],
+      ['001_a'],
+    ],
+    ['mikro-orm', [['Migration20240101000000', '1']], ['Migration20240101000000']],
+    ['sql-migrate', [['001_a.sql', '2024-01-01 00:00:00+00']], ['001_a']],
+  ])('%s: %j', (tool, rows, names) => {
+    const all = [
+      '00000000000000_diesel_initial_setup',
+      '001_a',
+      '002_b',
+      '2023-03-30-223252_c',
+      'Migration20240101000000',
+    ];
+    const those = tool === 'diesel' ? all : all.slice(1);
+    expect(recorded(tool, rows, files(...those))).toEqual(names);
+  });
+});
+
+describe('histories 10: whose table it is', () => {
+  const varchar = 'character varying';
+  test.each<[string, [string, string][], string[], ToolName[]]>([
+    ['schema_migrations', [['version', `${varchar}(128)`]], [], ['dbmate']],
+    ['schema_migrations', [['version', varchar]], [], ['rails']],
+    ['schema_migrations', [['version', `${varchar}(255)`]], [], ['dbmate', 'rails']],
+    ['schema_migrations', [['version', `${varchar}(255)`]], ['ar_internal_metadata'], ['rails']],
+    [
+      'schema_migrations',
+      [
+        ['version', 'bigint'],
+        ['dirty', 'boolean'],
+      ],
+      [],
+      ['golang-migrate'],
+    ],
+    [
+      'schema_migrations',
+      [
+        ['version', 'bigint'],
+        ['inserted_at', 'timestamp(0) without time zone'],
+      ],
+      [],
+      [],
+    ],
+    ['schema_version', [['version', 'integer']], [], ['tern']],
+    [
+      'migrations',
+      [
+        ['batch', 'integer'],
+        ['id', 'integer'],
+        ['migration', `${varchar}(191)`],
+      ],
+      [],
+      ['laravel'],
+    ],
+    [
+      'migrations',
+      [
+        ['id', 'integer'],
+        ['timestamp', 'bigint'],
+        ['name', varchar],
+      ],
+      [],
+      ['typeorm'],
+    ],
+    [
+      'migrations',
+      [
+        ['id', 'integer'],
+        ['name', `${varchar}(100)`],
+        ['hash', `${varchar}(40)`],
+        ['executed_at', 'timestamp without time zone'],
+      ],
+      [],
+      [],
+    ],
+    [
+      'steps',
+      [
+        ['version', 'bigint'],
+        ['dirty', 'boolean'],
+      ],
+      [],
+      [],
+    ],
+    [
+      'migrations',
+      [
+        ['migration', 'public.text'],
+        ['batch', 'integer'],
+      ],
+      [],
+      [],
+    ],
+  ])('%s %j %j', (table, columns, marks, tools) => {
+    expect(whoseTable({ table, columns, marks })).toEqual(tools);
   });
 });

@@ -4,19 +4,7 @@ import type { SnapshotReport } from '../../fleet/report/snapshot-report.ts';
 import { FleetCommand, type GlobalFlags } from '../command.ts';
 import { paceFlags, type SelectionFlags, selectionFlagsButBehind, selectionFrom } from '../flags.ts';
 import type { EditReport } from '../../fleet/report/edit-report.ts';
-import type { ToolName } from '../../dialects/other-tools.ts';
-
-// Spelt out here: the engine is loaded when the command runs, not when its flags are read.
-const TOOLS: readonly ToolName[] = [
-  'kysely',
-  'knex',
-  'node-pg-migrate',
-  'dbmate',
-  'golang-migrate',
-  'flyway',
-  'prisma',
-  'laravel',
-];
+import { TOOL_NAMES } from '../../dialects/tool-names.ts';
 
 /** What `--snapshot` goes by. */
 interface SnapshotFlags extends SelectionFlags, GlobalFlags {
@@ -30,7 +18,7 @@ interface SnapshotFlags extends SelectionFlags, GlobalFlags {
 export default class Baseline extends FleetCommand {
   static override summary = 'Record existing migrations as applied';
 
-  static override description = `For databases that already have their schema. Runs no migrations, and shows what would be recorded unless you pass --write.`;
+  static override description = `For databases that already have their schema. Runs no migrations, and shows what would be recorded unless you pass --write. Tools: ${TOOL_NAMES.join(', ')}.`;
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --tenant 42 --to 20260801101500_add_tariffs',
@@ -41,9 +29,13 @@ export default class Baseline extends FleetCommand {
     to: Flags.string({
       description: 'Record everything up to this migration; 0: none',
       helpValue: 'NAME',
-      exclusive: ['from', 'snapshot'],
+      exclusive: ['snapshot'],
     }),
-    from: Flags.option({ description: "Read this tool's history table", options: TOOLS })(),
+    from: Flags.option({
+      description: "Read this tool's history table",
+      helpValue: 'TOOL',
+      options: TOOL_NAMES,
+    })(),
     table: Flags.string({ description: 'Name of that table', helpValue: 'SCHEMA.TABLE' }),
     snapshot: Flags.string({
       description: "Write this tenant's schema into core, for new tenants",

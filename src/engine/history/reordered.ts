@@ -40,15 +40,16 @@ export interface Contradiction {
 /**
  * The first of these pairs that contradicts an order, if another order is right about all of them.
  * @param pairs of names, in the order in which they were applied
+ * @param others the orders that can have been meant
  */
 export function contradiction(
   pairs: readonly (readonly [string, string])[],
   order: Order,
+  others: readonly Order[] = ['version', 'text'],
 ): Contradiction | undefined {
   const isIn = ([a, b]: readonly [string, string], which: Order) => compareNames(a, b, which) < 0;
   const pair = pairs.find((each) => !isIn(each, order));
-  const was =
-    pair && (['version', 'text'] as const).find((which) => pairs.every((each) => isIn(each, which)));
+  const was = pair && others.find((which) => pairs.every((each) => isIn(each, which)));
   return was && { first: pair[0], second: pair[1], was };
 }
 

@@ -1,4 +1,4 @@
-import type { ToolName } from '../../dialects/other-tools.ts';
+import type { ToolName } from '../../dialects/tool-names.ts';
 import type { ErrorReport } from '../../errors.ts';
 import type { DatabaseContents } from '../../tenants/adoptable.ts';
 

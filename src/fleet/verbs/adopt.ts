@@ -2,7 +2,7 @@ import { type Central, withCentral } from '../../central/central.ts';
 import { findRegistered, registerTenant } from '../../central/list/registry.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { TOOL_NAMES, type ToolName } from '../../dialects/other-tools.ts';
+import { TOOL_NAMES, type ToolName } from '../../dialects/tool-names.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
 import { asMpmError, errorReport, MpmError } from '../../errors.ts';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/define.ts';
 import { existingConfig } from '../../config/find.ts';
-import { TOOL_NAMES, type ToolName } from '../../dialects/other-tools.ts';
+import { TOOL_NAMES, type ToolName } from '../../dialects/tool-names.ts';
 import { findMigrations, type FoundMigrations } from '../../dialects/projects.ts';
 import { MpmError } from '../../errors.ts';
 import { listFolder } from '../../engine/source/layout.ts';

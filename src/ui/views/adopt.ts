@@ -1,3 +1,4 @@
+import { hasHeads } from '../../dialects/other-tools.ts';
 import { sizeText } from '../../size.ts';
 import type { AdoptedDatabase, AdoptReport } from '../../fleet/report/adopt-report.ts';
 import { shellWord } from '../../shell-word.ts';
@@ -134,5 +135,8 @@ function nextLines(
   const tools = new Set(
     databases.flatMap(({ outcome, tool }) => (outcome === 'adopted' && tool ? [tool] : [])),
   );
-  return [...tools].map((tool) => `Then:   ${theme.command(`mpm-migrate baseline --all --from ${tool}`)}`);
+  return [...tools].map((tool) => {
+    const to = hasHeads(tool) ? ' --to NAME' : '';
+    return `Then:   ${theme.command(`mpm-migrate baseline --all --from ${tool}${to}`)}`;
+  });
 }
