@@ -37,6 +37,8 @@ export interface AdoptReport {
   counts: Record<'total' | 'adopted' | 'unchanged' | 'leftOut' | 'failed', number>;
   /** In the order of their names, which is that of their new ids. */
   databases: AdoptedDatabase[];
+  /** What to type then, to take over the histories of other tools. */
+  next: string[];
   /** Set when it was not done to its end. */
   error?: ErrorReport;
 }

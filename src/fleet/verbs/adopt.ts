@@ -2,6 +2,7 @@ import { type Central, withCentral } from '../../central/central.ts';
 import { findRegistered, registerTenant } from '../../central/list/registry.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
+import { hasHeads } from '../../dialects/other-tools.ts';
 import { TOOL_NAMES, type ToolName } from '../../dialects/tool-names.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
@@ -100,9 +101,19 @@ export async function adoptTenants(
         failed: count(({ error: own }) => own !== undefined),
       },
       databases,
+      next: nextCommands(databases),
       ...(error ? { error: errorReport(error) } : {}),
     };
   });
+}
+
+function nextCommands(databases: readonly AdoptedDatabase[]): string[] {
+  const tools = new Set(
+    databases.flatMap(({ outcome, tool }) => (outcome === 'adopted' && tool ? [tool] : [])),
+  );
+  return [...tools].map(
+    (tool) => `mpm-migrate baseline --all --from ${tool}${hasHeads(tool) ? ' --to NAME' : ''}`,
+  );
 }
 
 /** @throws MpmError USAGE for what no database holds */

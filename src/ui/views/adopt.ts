@@ -1,4 +1,3 @@
-import { hasHeads } from '../../dialects/other-tools.ts';
 import { sizeText } from '../../size.ts';
 import type { AdoptedDatabase, AdoptReport } from '../../fleet/report/adopt-report.ts';
 import { shellWord } from '../../shell-word.ts';
@@ -122,21 +121,11 @@ function totalLine({ counts, write, durationMs, interrupted, server }: AdoptRepo
 }
 
 /** The command that writes it; then the one that takes the other tool's history over. */
-function nextLines(
-  { counts, databases, write }: AdoptReport,
-  theme: Theme,
-  words: readonly string[],
-): string[] {
+function nextLines({ counts, next, write }: AdoptReport, theme: Theme, words: readonly string[]): string[] {
   if (counts.adopted === 0) return [];
   if (!write) {
     const again = `mpm-migrate ${words.map((word, at) => (at ? shellWord(word) : word)).join(' ')} --write`;
     return [`Nothing was written. To write:   ${theme.command(again)}`];
   }
-  const tools = new Set(
-    databases.flatMap(({ outcome, tool }) => (outcome === 'adopted' && tool ? [tool] : [])),
-  );
-  return [...tools].map((tool) => {
-    const to = hasHeads(tool) ? ' --to NAME' : '';
-    return `Then:   ${theme.command(`mpm-migrate baseline --all --from ${tool}${to}`)}`;
-  });
+  return next.map((command) => `Then:   ${theme.command(command)}`);
 }
