@@ -24,7 +24,7 @@ export function keyOf({ source, name, path }: Migration): string {
 }
 
 /** States in which a tenant doesn't have a migration. */
-const UNTOUCHED: ReadonlySet<string> = new Set(['pending', 'out-of-order', 'failed']);
+const UNTOUCHED: ReadonlySet<string> = new Set(['pending', 'out-of-order', 'failed', 'deferred']);
 
 /**
  * Which migrations any tenant has applied, by the head stamps: one query a server; a tenant is connected to only where

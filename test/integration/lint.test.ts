@@ -218,19 +218,22 @@ export async function up(db) {
   await db.schema.createIndex('by_note').on('meters').column('note').execute();
   await db.updateTable('meters').set({ note: 'x' }).execute();
 }`,
-    'core/3_broken.ts': "export async function up() { throw new Error('no'); }",
-    'core/4_after.ts': "export async function up(db) { await db.schema.dropTable('meters').execute(); }",
+    'core/3_later.ts':
+      "export const config = { phase: 'contract' }; export async function up(db) { await db.deleteFrom('meters').execute(); }",
+    'core/4_broken.ts': "export async function up() { throw new Error('no'); }",
+    'core/5_after.ts': "export async function up(db) { await db.schema.dropTable('meters').execute(); }",
   });
   const report = await lint(config);
   expect(report.findings.map(({ rule, migration, line }) => `${migration}:${line} ${rule}`)).toEqual([
     '2_wide:1 index-not-concurrent',
     '2_wide:1 rows-beside-ddl',
+    '3_later:1 rows-without-where',
   ]);
   expect(report.findings[0]?.excerpt.file).toBe('2_wide.ts, the SQL that it sends');
   expect(report.allowed).toMatchObject([{ rule: 'rows-without-where', reason: 'ten rows' }]);
   expect(report.notLinted).toMatchObject([
-    { migration: '3_broken', reason: "it can't be run for a look: no" },
-    { migration: '4_after', reason: "it can't be run for a look: 3_broken: no" },
+    { migration: '4_broken', reason: "it can't be run for a look: no" },
+    { migration: '5_after', reason: "it can't be run for a look: 4_broken: no" },
   ]);
   const left = "select datname from pg_database where starts_with(datname, 'mpm_lint_')";
   expect(await databases.query(left)).toEqual([]);

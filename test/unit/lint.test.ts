@@ -128,6 +128,14 @@ test('confidence 1: an allow holds for the statement below it, or above the firs
   expect(off.findings.map(({ rule, severity }) => `${rule} ${severity}`)).toEqual(['drop-column warn']);
 });
 
+test('confidence 1: drops and renames are for deferred migrations', async () => {
+  const taking =
+    'alter table orders rename state to status; alter table orders drop column amount; drop table feelings;';
+  const own = (rules: string[]) => rules.filter((rule) => !rule.startsWith('two-'));
+  expect(own(await found(taking))).toEqual(['rename', 'drop-column', 'drop-table']);
+  expect(own(await found(`-- migrate:up phase:contract\n${taking}`))).toEqual([]);
+});
+
 test('a statement that the parser refuses is named with its line, and the rest is judged', async () => {
   const { findings } = await lintSql(['alter table orders add a int;\nalter tabel x;\ntruncate orders;']);
   expect(findings.map(({ rule, line }) => `${rule}:${line}`)).toEqual([

@@ -12,11 +12,17 @@ import type { Context, Rule } from '../rule.ts';
 import { isNew, lockOn, merged, sqlName, sqlWord } from '../rule.ts';
 import type { Statement } from '../statements.ts';
 
-const LATER = '-- in a later migration, once no release that runs uses it:\n';
+const LATER =
+  '-- in a migration of its own, which up defers until no release that runs uses it\n-- migrate:up phase:contract\n';
+
+/** What runs when no release uses what it takes away. */
+function isDeferred({ migration }: Context): boolean {
+  return migration.up.options.phase === 'contract';
+}
 
 /** The tables that are dropped, without what this migration made, and what IF EXISTS passes by. */
 function droppedTables({ kind, node }: Statement, context: Context): RelationName[] {
-  if (kind !== 'DropStmt' || node['removeType'] !== 'OBJECT_TABLE') return [];
+  if (kind !== 'DropStmt' || node['removeType'] !== 'OBJECT_TABLE' || isDeferred(context)) return [];
   return ((node['objects'] ?? []) as unknown[])
     .map((each) => relationNamed(textsOf(each)))
     .filter((name) => !isNew(name, context) && !(node['missing_ok'] === true && !context.schema.table(name)));
@@ -43,7 +49,7 @@ const dropColumn: Rule = {
     const { kind, node } = statement;
     if (kind !== 'AlterTableStmt' || node['objtype'] !== 'OBJECT_TABLE') return [];
     const table = relationOf(node['relation']);
-    if (isNew(table, context)) return [];
+    if (isNew(table, context) || isDeferred(context)) return [];
     const known = context.schema.table(table);
     const remarks = fieldsOf(node['cmds']).flatMap(({ subtype, name, missing_ok: orNot }) => {
       if (subtype !== 'AT_DropColumn') return [];
@@ -66,6 +72,7 @@ const rename: Rule = {
   statement(statement, context) {
     const { kind, node } = statement;
     const { renameType, relationType, subname, newname, newschema } = node as Record<string, string>;
+    if (isDeferred(context)) return [];
     const { oldVal, newVal } = node as Record<string, string>;
     if (kind === 'AlterEnumStmt' && oldVal !== undefined) {
       const type = textsOf(node['typeName']).join('.');
