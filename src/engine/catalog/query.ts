@@ -90,7 +90,7 @@ order by kind collate "C", schema collate "C", parent collate "C", name collate 
 
 /** What `pg_get_…def` writes depends on nothing but the object; and nobody's lock is waited for without end. */
 function settings({ lockTimeout }: CatalogOptions): string {
-  return `set local quote_all_identifiers=off;\nset local lock_timeout=${lockTimeout}`;
+  return `set local jit=off;\nset local quote_all_identifiers=off;\nset local lock_timeout=${lockTimeout}`;
 }
 
 /** Rights but for those of who has them anyway: the owner, who owns the database, superusers. Who granted is not told. */
