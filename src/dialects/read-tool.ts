@@ -166,18 +166,16 @@ function requireWhose(found: Candidate, name: ToolName, isMeant: boolean): void 
   const fits = whoseTable(found, isMeant ? TOOL_NAMES : undefined);
   if (fits.includes(name) && (isMeant || fits.length === 1)) return;
   const shown = shownAs(found);
-  const typed = (tool: ToolName, more = '') =>
-    `mpm-migrate baseline --tenant {tenant} --from ${tool}${hasHeads(tool) ? ' --to NAME' : ''}${more}`;
-  const meant = ` --table ${flagOf(found)}`;
+  const typed = (tool: ToolName) =>
+    ['mpm-migrate baseline --tenant {tenant}', fromFlags(tool, found)].join(' ');
   if (fits.includes(name)) {
     throw new MpmError('ADOPTION', `the table ${shown} may be ${fits.join("'s or ")}'s: both make it so`, {
-      hint: fits.map((tool) => `If it is ${tool}'s: ${typed(tool, meant)}`).join('\n'),
+      hint: fits.map((tool) => `If it is ${tool}'s: ${typed(tool)}`).join('\n'),
     });
   }
   if (fits.length) {
-    const more = isMeant ? meant : '';
     throw new MpmError('ADOPTION', `the table ${shown} is ${fits.join("'s or ")}'s, not ${name}'s`, {
-      hint: `Type: ${fits.map((tool) => typed(tool, more)).join(', or: ')}`,
+      hint: `Type: ${fits.map(typed).join(', or: ')}`,
     });
   }
   const readable = isReadable(name, found);
@@ -187,7 +185,7 @@ function requireWhose(found: Candidate, name: ToolName, isMeant: boolean): void 
     `the table ${shown} is not as ${name} makes it: it has (${columnsOf(found)})`,
     {
       hint: `${name} makes (${TOOLS[name].shapes[0]}). ${
-        readable ? `If it is ${name}'s, and was changed: ${typed(name, meant)}` : BY_HAND
+        readable ? `If it is ${name}'s, and was changed, name it: --table ${flagOf(found)}` : BY_HAND
       }`,
     },
   );
@@ -202,15 +200,24 @@ function flagOf({ schema, table }: TablePlace): string {
   return shellWord(`${schema}.${table}`);
 }
 
-/** What says where a table is, in a command; empty where it needn't be said. */
-export function tableFlag(name: ToolName, { schema, table }: TablePlace): string {
+/**
+ * What is to be typed behind `mpm-migrate baseline` to take a tool's history over.
+ * @param place said where it must be
+ * @param to of a tool whose migrations aren't files
+ */
+export function fromFlags(name: ToolName, place?: TablePlace, to = 'NAME'): string {
+  const table = place && !isUsual(name, place) ? ['--table', flagOf(place)] : [];
+  return ['--from', name, ...table, ...(hasHeads(name) ? ['--to', shellWord(to)] : [])].join(' ');
+}
+
+/** Whether a table is found without being named, and can only be that tool's. */
+function isUsual(name: ToolName, { schema, table }: TablePlace): boolean {
   const { tables, schema: usual = 'public' } = TOOLS[name];
   const isTwin = (other: ToolName) =>
     other !== name &&
     TOOLS[other].tables.includes(table) &&
     TOOLS[other].shapes.some((shape) => TOOLS[name].shapes.includes(shape));
-  const isPlain = tables.includes(table) && [usual, 'public'].includes(schema) && !TOOL_NAMES.some(isTwin);
-  return isPlain ? '' : ` --table ${flagOf({ schema, table })}`;
+  return tables.includes(table) && [usual, 'public'].includes(schema) && !TOOL_NAMES.some(isTwin);
 }
 
 /** What a tenant's database says is data: so much of it is shown. */

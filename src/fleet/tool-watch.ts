@@ -3,8 +3,7 @@ import type { Central } from '../central/central.ts';
 import { type KnownTool, readTools } from '../central/tools.ts';
 import type { Tenant } from '../central/list/tenant.ts';
 import { countApplied } from '../dialects/adopt.ts';
-import { hasHeads } from '../dialects/other-tools.ts';
-import { copyAgain, parseAgain, tableFlag, type ToolHistory } from '../dialects/read-tool.ts';
+import { copyAgain, fromFlags, parseAgain, type ToolHistory } from '../dialects/read-tool.ts';
 import type { AppliedElsewhere } from '../dialects/tool.ts';
 import { TOOL_NAMES, type ToolName } from '../dialects/tool-names.ts';
 import type { Rider } from '../engine/history/read.ts';
@@ -13,7 +12,6 @@ import { refOf } from './attempt.ts';
 import { compareIds, type GrownTool } from './report/report.ts';
 import { hintForAll } from './report/group-hint.ts';
 import { serialize } from './schedule/serialize.ts';
-import { shellWord } from '../shell-word.ts';
 
 /** So many tenants are named in a command; beyond, it says `--all`. */
 const MOST_IDS = 1000;
@@ -75,8 +73,9 @@ export class ToolWatch {
     this.#counted.add(tenant.id);
     const { since } = known;
     const tool = known.tool as ToolName;
-    const flags = flagsFor(tool, known, migrations);
-    const group = this.#grown.get(`${tool}${flags}`) ?? {
+    // Of a tool whose migrations aren't files, one that is recorded: then nothing more is.
+    const flags = fromFlags(tool, known, migrations[0]?.name);
+    const group = this.#grown.get(flags) ?? {
       tool,
       flags,
       applied: 0,
@@ -86,7 +85,7 @@ export class ToolWatch {
       ids: [],
       remedy: '',
     };
-    this.#grown.set(`${tool}${flags}`, group);
+    this.#grown.set(flags, group);
     group.count += 1;
     if (applied) group.applied += Math.max(0, countApplied(migrations, { tool, applied }) - known.applied);
     if (since < group.since) group.since = since;
@@ -103,17 +102,11 @@ export class ToolWatch {
         ...group,
         tenants: group.tenants.toSorted((a, b) => compareIds(a.id, b.id)),
         remedy: few
-          ? hintForAll(`mpm-migrate baseline --tenant {tenant} --from ${group.tool}${flags} --write`, ids)
-          : `mpm-migrate baseline --all --from ${group.tool}${flags} --write`,
+          ? hintForAll(['mpm-migrate baseline --tenant {tenant}', flags, '--write'].join(' '), ids)
+          : ['mpm-migrate baseline --all', flags, '--write'].join(' '),
       };
     });
   }
-}
-
-/** What is to be typed behind the tool: where its table is, and of one whose migrations are not files, a migration that is recorded. */
-function flagsFor(tool: ToolName, known: KnownTool, migrations: readonly Migration[]): string {
-  const [first] = migrations;
-  return `${tableFlag(tool, known)}${hasHeads(tool) && first ? ` --to ${shellWord(first.name)}` : ''}`;
 }
 
 /** Undefined where it says that something failed half-way: that is no longer what was taken over, either. */

@@ -3,8 +3,7 @@ import { readTenant } from '../central/list/change.ts';
 import { registerTenant } from '../central/list/registry.ts';
 import type { Config } from '../config/define.ts';
 import { detectTool } from '../dialects/detect.ts';
-import { hasHeads } from '../dialects/other-tools.ts';
-import { tableFlag } from '../dialects/read-tool.ts';
+import { fromFlags } from '../dialects/read-tool.ts';
 import { MpmError, stopIfAborted } from '../errors.ts';
 import { requireHistory, requireWhole } from '../engine/history/lost.ts';
 import { type DatabaseState, readStampInput, readState, type StateOptions } from '../engine/history/read.ts';
@@ -116,10 +115,9 @@ async function toolNotices(connection: Connection): Promise<string[] | undefined
     const found = await detectTool(connection);
     if (!found) return undefined;
     const { tool, place, applied } = found;
-    const to = hasHeads(tool) ? ' --to NAME' : '';
     return [
       `${tool} migrated it until now: ${applied.length} in ${place.schema}.${place.table}`,
-      `To take that over: mpm-migrate baseline --tenant {tenant} --from ${tool}${tableFlag(tool, place)}${to}`,
+      ['To take that over: mpm-migrate baseline --tenant {tenant}', fromFlags(tool, place)].join(' '),
     ];
   } catch (error) {
     if (!(error instanceof MpmError) || error.code !== 'ADOPTION') throw error;

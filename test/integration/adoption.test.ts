@@ -400,7 +400,7 @@ describe('baseline --from', () => {
     const command = 'mpm-migrate baseline --tenant 1 --from';
     const table = '--table public.schema_migrations';
     expect(hint).toBe(
-      `If it is dbmate's: ${command} dbmate ${table}\nIf it is rails's: ${command} rails --to NAME ${table}`,
+      `If it is dbmate's: ${command} dbmate ${table}\nIf it is rails's: ${command} rails ${table} --to NAME`,
     );
     const meant = await taken('public.schema_migrations');
     expect(meant.groups[0]?.changes.map(({ name }) => name)).toEqual([

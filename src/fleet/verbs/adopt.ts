@@ -2,7 +2,7 @@ import { type Central, withCentral } from '../../central/central.ts';
 import { findRegistered, registerTenant } from '../../central/list/registry.ts';
 import type { Tenant } from '../../central/list/tenant.ts';
 import type { Config } from '../../config/define.ts';
-import { hasHeads } from '../../dialects/other-tools.ts';
+import { fromFlags } from '../../dialects/read-tool.ts';
 import { TOOL_NAMES, type ToolName } from '../../dialects/tool-names.ts';
 import { backoff } from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
@@ -111,9 +111,7 @@ function nextCommands(databases: readonly AdoptedDatabase[]): string[] {
   const tools = new Set(
     databases.flatMap(({ outcome, tool }) => (outcome === 'adopted' && tool ? [tool] : [])),
   );
-  return [...tools].map(
-    (tool) => `mpm-migrate baseline --all --from ${tool}${hasHeads(tool) ? ' --to NAME' : ''}`,
-  );
+  return [...tools].map((tool) => ['mpm-migrate baseline --all', fromFlags(tool)].join(' '));
 }
 
 /** @throws MpmError USAGE for what no database holds */
