@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { Config } from '../config/define.ts';
@@ -59,7 +59,8 @@ export async function chooseMigrations(
     notices,
     sets: await setsOf(config, shared, {
       chosen: (migration) => isChanged(migration, changed),
-      folders: (folder) => [...changed.files].some((file) => file.startsWith(`${folder}${sep}`)),
+      folders: (folder) =>
+        [...changed.files].some((file) => file.startsWith(`${realpathSync(folder)}${sep}`)),
     }),
   };
 }
@@ -99,8 +100,9 @@ function hasSome({ migrations, chosen }: Chosen): boolean {
   return migrations.some(chosen);
 }
 
+/** Git names files without the links on the way to them. */
 function isChanged({ path, down }: Migration, { files }: Changed): boolean {
-  return files.has(path) || (down !== undefined && files.has(down.path));
+  return [path, ...(down ? [down.path] : [])].some((each) => files.has(realpathSync(each)));
 }
 
 interface ChosenAnywhere {

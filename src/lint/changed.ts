@@ -5,7 +5,7 @@ import { MpmError, messageOf } from '../errors.ts';
 
 /** What is not as it is in another commit. */
 export interface Changed {
-  /** Absolute paths of files that were added or changed, uncommitted and untracked ones, too. */
+  /** Absolute paths, links resolved, of files that were added or changed, uncommitted and untracked ones, too. */
   files: ReadonlySet<string>;
   /** Since which branch, or as it was given. */
   since: string;
@@ -46,11 +46,18 @@ export async function changedSince(folder: string, since?: string): Promise<Chan
   if (from === undefined && !isShallow) return undefined;
   const base = from !== undefined && (await isCommit(from)) === undefined ? undefined : await mergeBase(from);
   if (base === undefined) throw isShallow ? shallow(from) : unknown(from ?? '');
-  const changed = await git('diff', '--name-only', '-z', '--no-renames', '--diff-filter=d', base, '--').catch(
-    (error: unknown) => {
-      throw new MpmError('GIT', `git diff ${base}: ${messageOf(error)}`, { cause: error });
-    },
-  );
+  const changed = await git(
+    'diff',
+    '--name-only',
+    '-z',
+    '--no-renames',
+    '--no-relative',
+    '--diff-filter=d',
+    base,
+    '--',
+  ).catch((error: unknown) => {
+    throw new MpmError('GIT', `git diff ${base}: ${messageOf(error)}`, { cause: error });
+  });
   const untracked = await git('-C', top, 'ls-files', '--others', '--exclude-standard', '-z');
   const files = `${changed}${untracked}`.split('\0').filter(Boolean);
   return { files: new Set(files.map((file) => resolve(top, file))), since: from ?? '', base };

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { lintExitCode } from '../../src/cli/exit-code.ts';
 import type { LockMode } from '../../src/engine/sql/effects/lock-mode.ts';
 import { isAtLeast } from '../../src/engine/sql/effects/lock-mode.ts';
@@ -177,6 +178,11 @@ test('confidence 1: without a central database, Git tells what is new; a shallow
   await fleet.write({ 'core/4_untracked.sql': 'truncate t;', 'central/1_own.sql': 'lock table companies;' });
   const { findings } = await lint(absent, { since: 'main' });
   expect(findings.map(({ migration }) => migration)).toEqual(['3_committed', '4_untracked', '1_own']);
+  const link = `${root}-link`;
+  symlinkSync(root, link);
+  onTestFinished(() => unlinkSync(link));
+  const linked = { ...absent, root: link, migrations: { ...absent.migrations, core: join(link, 'core') } };
+  expect(await lint(linked, { since: 'main' })).toMatchObject({ counts: { linted: 3 } });
   // One that is configured, but can't be reached, is no reason to fail.
   const unreachable = { ...fleet.config, central: { url: 'postgres://localhost:1/nowhere' } };
   expect(await lint(unreachable)).toMatchObject({
