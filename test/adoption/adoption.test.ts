@@ -30,14 +30,26 @@ async function workFolder(): Promise<string> {
   return folder;
 }
 
+interface Taken {
+  names?: readonly string[];
+  /** The file that is new. */
+  later?: string;
+  /** What else is written with it. */
+  beside?: Record<string, string>;
+}
+
 /** Takes over what the tool did in the first tenant: shown first, then written, then `up` does only what is newer. */
-async function takesOver(fleet: TestFleet, from: ToolName): Promise<void> {
+async function takesOver(
+  fleet: TestFleet,
+  from: ToolName,
+  { names = NAMES, later = '20240101000003_later.sql', beside = {} }: Taken = {},
+): Promise<void> {
   const selection = { tenants: ['1'] };
   expect(await up(fleet.config, selection)).toMatchObject({ counts: { refused: 1 } });
   const shown = await baseline(fleet.config, selection, { from });
   expect(shown).toMatchObject({ write: false, failures: [], counts: { changed: 1 } });
   expect(shown.groups[0]?.changes.map(({ action, name }) => [action, name])).toEqual(
-    NAMES.map((name) => ['record', name]),
+    names.map((name) => ['record', name]),
   );
   expect((await plan(fleet.config, selection)).counts).toMatchObject({ refused: 1 });
   expect(await baseline(fleet.config, selection, { from, write: true })).toMatchObject({
@@ -47,14 +59,28 @@ async function takesOver(fleet: TestFleet, from: ToolName): Promise<void> {
     counts: { unchanged: 1 },
   });
   expect(await up(fleet.config, selection)).toMatchObject({ counts: { current: 1 } });
-  await fleet.write({ 'core/20240101000003_later.sql': `${LATER};\n` });
+  await fleet.write({ [`core/${later}`]: `${LATER};\n`, ...beside });
   const report = await up(fleet.config, selection);
-  expect(report.tenants?.[0]?.applied.map(({ name }) => name)).toEqual(['20240101000003_later']);
+  expect(report.tenants?.[0]?.applied.map(({ name }) => name)).toEqual([
+    later.replace(/(?:\/migration)?\.sql$/, ''),
+  ]);
 }
 
-async function fleetOf(): Promise<TestFleet> {
-  const files = NAMES.map((name, at) => [`core/${name}.sql`, `${[CREATE, NOTE][at]};\n`]);
-  return makeFleet(databases, { count: 1, files: Object.fromEntries(files) as Record<string, string> });
+async function fleetOf(files?: Record<string, string>): Promise<TestFleet> {
+  const own = NAMES.map((name, at) => [`core/${name}.sql`, `${[CREATE, NOTE][at]};\n`]);
+  return makeFleet(databases, {
+    count: 1,
+    files: files ?? (Object.fromEntries(own) as Record<string, string>),
+  });
+}
+
+/** A package that only those have who run these tests. */
+async function load<T>(name: string): Promise<T> {
+  return (await import(pathToFileURL(required.resolve(name)).href)) as T;
+}
+
+function coreOf(fleet: TestFleet): string {
+  return fleet.config.migrations.core;
 }
 
 function urlOf(fleet: TestFleet): string {
@@ -135,4 +161,157 @@ test('dbmate', async () => {
   const args = ['--url', url.href, '--migrations-dir', join(folder, 'db'), '--no-dump-schema', 'migrate'];
   await promisify(execFile)(program, args, { cwd: folder });
   await takesOver(fleet, 'dbmate');
+});
+
+interface DrizzleMigrator {
+  migrate(db: object, options: { migrationsFolder: string }): Promise<void>;
+}
+interface DrizzleDriver {
+  drizzle(client: pg.Client): object;
+}
+
+/** Two of its migrations are of one time. */
+test('drizzle before 1.0', async () => {
+  const tags = ['0000_meters', '0001_note', '0002_more', '0003_later'];
+  const journal = (whens: number[]) =>
+    JSON.stringify({
+      version: '7',
+      dialect: 'postgresql',
+      entries: whens.map((when, idx) => ({ idx, version: '7', when, tag: tags[idx], breakpoints: true })),
+    });
+  const fleet = await fleetOf({
+    'core/0000_meters.sql': `${CREATE};--> statement-breakpoint\nalter table meters add a int;`,
+    'core/0001_note.sql': NOTE,
+    'core/0002_more.sql': 'alter table meters add more text',
+    'core/meta/_journal.json': journal([1704067200001, 1704067200002, 1704067200002]),
+  });
+  const { migrate } = await load<DrizzleMigrator>('drizzle-orm/node-postgres/migrator');
+  const { drizzle } = await load<DrizzleDriver>('drizzle-orm/node-postgres');
+  const client = new pg.Client(urlOf(fleet));
+  await client.connect();
+  await migrate(drizzle(client), { migrationsFolder: coreOf(fleet) });
+  await client.end();
+  await takesOver(fleet, 'drizzle', {
+    names: tags.slice(0, 3),
+    later: '0003_later.sql',
+    beside: {
+      'core/meta/_journal.json': journal([1704067200001, 1704067200002, 1704067200002, 1704067200003]),
+    },
+  });
+});
+
+test('drizzle since 1.0', async () => {
+  const fleet = await fleetOf(
+    Object.fromEntries(NAMES.map((name, at) => [`core/${name}/migration.sql`, `${[CREATE, NOTE][at]}`])),
+  );
+  const { migrate } = await load<DrizzleMigrator>('drizzle-orm-1/node-postgres/migrator');
+  const { drizzle } = await load<{ drizzle(options: object): object }>('drizzle-orm-1/node-postgres');
+  const client = new pg.Client(urlOf(fleet));
+  await client.connect();
+  await migrate(drizzle({ client }), { migrationsFolder: coreOf(fleet) });
+  await client.end();
+  await takesOver(fleet, 'drizzle', { later: '20240101000003_later/migration.sql' });
+});
+
+test('typeorm', async () => {
+  const names = ['1704067200001-meters', '1704067200002-other-name'];
+  const text = (name: string, sql: string) =>
+    `module.exports.${name} = class ${name} {\n  async up(queryRunner) { await queryRunner.query(${JSON.stringify(sql)}); }\n  async down(queryRunner) {}\n};\n`;
+  const fleet = await fleetOf({
+    [`core/${names[0]}.cjs`]: text('Meters1704067200001', CREATE),
+    [`core/${names[1]}.cjs`]: text('Note1704067200002', NOTE),
+  });
+  const { DataSource } = required('typeorm') as {
+    DataSource: new (options: object) => {
+      initialize(): Promise<unknown>;
+      runMigrations(): Promise<unknown>;
+      destroy(): Promise<void>;
+    };
+  };
+  const source = new DataSource({
+    type: 'postgres',
+    url: urlOf(fleet),
+    migrations: names.map((name) => join(coreOf(fleet), `${name}.cjs`)),
+  });
+  await source.initialize();
+  await source.runMigrations();
+  await source.destroy();
+  await takesOver(fleet, 'typeorm', { names, later: '1704067200003-later.sql' });
+});
+
+test('sequelize', async () => {
+  const fleet = await fleetOf(
+    Object.fromEntries(
+      NAMES.map((name, at) => [
+        `core/${name}.cjs`,
+        `module.exports = { up: async (queryInterface) => queryInterface.sequelize.query(${JSON.stringify([CREATE, NOTE][at])}), down: async () => {} };\n`,
+      ]),
+    ),
+  );
+  const { Sequelize } = required('sequelize') as {
+    Sequelize: new (url: string, options: object) => { getQueryInterface(): object; close(): Promise<void> };
+  };
+  const { Umzug, SequelizeStorage } = required('umzug') as {
+    Umzug: new (options: object) => { up(): Promise<unknown> };
+    SequelizeStorage: new (options: object) => object;
+  };
+  const sequelize = new Sequelize(urlOf(fleet), { logging: false });
+  const umzug = new Umzug({
+    migrations: {
+      glob: ['*.cjs', { cwd: coreOf(fleet) }],
+      resolve: ({ name, path, context }: { name: string; path: string; context: object }) => ({
+        name,
+        up: async () => (required(path) as { up(context: object): Promise<void> }).up(context),
+      }),
+    },
+    context: sequelize.getQueryInterface(),
+    storage: new SequelizeStorage({ sequelize }),
+    logger: undefined,
+  });
+  await umzug.up();
+  await sequelize.close();
+  await takesOver(fleet, 'sequelize');
+});
+
+test('mikro-orm', async () => {
+  const names = ['Migration20240101000001', 'Migration20240101000002'];
+  const fleet = await fleetOf(
+    Object.fromEntries(
+      names.map((name, at) => [
+        `core/${name}.ts`,
+        `import { Migration } from '@mikro-orm/migrations';\nexport class ${name} extends Migration { up() { this.addSql(${JSON.stringify([CREATE, NOTE][at])}); } }\n`,
+      ]),
+    ),
+  );
+  const { MikroORM } = await load<{
+    MikroORM: {
+      init(options: object): Promise<{ migrator: { up(): Promise<unknown> }; close(): Promise<void> }>;
+    };
+  }>('@mikro-orm/postgresql');
+  const { Migration, Migrator } = await load<{
+    Migration: new (...args: unknown[]) => { addSql(sql: string): void };
+    Migrator: object;
+  }>('@mikro-orm/migrations');
+  const orm = await MikroORM.init({
+    clientUrl: urlOf(fleet),
+    dbName: fleet.tenants[0]?.database,
+    entities: [],
+    logger: () => undefined,
+    discovery: { warnWhenNoEntities: false },
+    extensions: [Migrator],
+    migrations: {
+      snapshot: false,
+      migrationsList: names.map((name, at) => ({
+        name,
+        class: class extends Migration {
+          up(): void {
+            this.addSql([CREATE, NOTE][at] ?? '');
+          }
+        },
+      })),
+    },
+  });
+  await orm.migrator.up();
+  await orm.close();
+  await takesOver(fleet, 'mikro-orm', { names, later: 'Migration20240101000003.sql' });
 });
