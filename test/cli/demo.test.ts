@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startCli } from '../helpers/cli.ts';
+import { memoryFolder } from '../helpers/server.ts';
 import { connect } from '../../src/postgres/connect.ts';
 
 const run = promisify(execFile);
@@ -16,7 +17,7 @@ const LIMIT = 150_000;
 let tmp: string;
 // Everything that the demo makes lies below TMPDIR, so what it leaves behind can be seen.
 beforeEach(async () => {
-  tmp = await mkdtemp(join(tmpdir(), 'mpm-demo-test-'));
+  tmp = await mkdtemp(join(memoryFolder() ?? tmpdir(), 'mpm-demo-test-'));
   await run('chmod', ['755', tmp]);
 });
 afterEach(() => rm(tmp, { recursive: true, force: true }));

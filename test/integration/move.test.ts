@@ -294,7 +294,14 @@ create trigger slow before update on company_databases for each row execute func
   proxy.cutAll();
   const said = await result;
   await proxy.stop();
-  await sleep(400);
+  for (;;) {
+    const at = await rowsIn(
+      url,
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`,
+    );
+    if (at.length === 0) break;
+    await sleep(20);
+  }
   // Cut before it was done, or after: never in silence, and nothing more is written to the old one.
   expect(said).toMatchObject({ aftermath: `whether tenant ${id} was moved is not known` });
   expect(await isOpen(old)).toBe(false);
