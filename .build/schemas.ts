@@ -19,6 +19,7 @@ const DOCUMENTS = {
   'exec-report': 'ExecReport',
   'gate-report': 'GateReport',
   'lint-report': 'LintReport',
+  'check-report': 'CheckReport',
   'adopt-report': 'AdoptReport',
   'snapshot-report': 'SnapshotReport',
   'verify-report': 'VerifyReport',

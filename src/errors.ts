@@ -17,7 +17,7 @@ export const EXIT_MEANING: Record<(typeof EXIT)[keyof typeof EXIT], string> = {
   1: "the command couldn't do its work: configuration, central database, or a bug",
   2: 'usage error, or an unknown tenant',
   3: 'the run finished; at least one tenant failed, or would fail (rehearse)',
-  4: 'the command found something: status --exit-code and plan --exit-code (pending, drift), verify (drift), gate, up --phase contract (refused), lint, doctor, sync --check; after up, tenants whose folders lack core migrations; a label that no tenant has; or all named tenants are on hold',
+  4: 'the command found something: status --exit-code and plan --exit-code (pending, drift), verify (drift), gate, up --phase contract (refused), lint, check, doctor, sync --check; after up, tenants whose folders lack core migrations; a label that no tenant has; or all named tenants are on hold',
   5: 'busy: another process holds a lock; try again later',
   130: 'interrupted; finished work is recorded, and running again continues from there (if several codes apply: the first of 130, 1, 3, 5, 4)',
 };

@@ -77,6 +77,8 @@ export type { StatusOptions } from './fleet/verbs/status.ts';
 export type { UpOptions } from './fleet/verbs/up.ts';
 export type { GateOptions } from './fleet/verbs/gate.ts';
 export type { GateReport, Straggler } from './fleet/report/gate-report.ts';
+export type { CheckOptions } from './fleet/verbs/check.ts';
+export type { CheckKind, CheckProblem, CheckReport } from './fleet/report/check-report.ts';
 export type { LintOptions } from './fleet/verbs/lint.ts';
 export type { LintReport } from './fleet/report/lint-report.ts';
 export type { AllowedFinding, Finding as LintFinding } from './lint/finding.ts';

@@ -1,5 +1,6 @@
 import { EXIT, worstExit } from '../errors.ts';
 import type { AdoptReport } from '../fleet/report/adopt-report.ts';
+import type { CheckReport } from '../fleet/report/check-report.ts';
 import type { EditReport } from '../fleet/report/edit-report.ts';
 import type { GateReport } from '../fleet/report/gate-report.ts';
 import type { LintReport } from '../fleet/report/lint-report.ts';
@@ -57,6 +58,14 @@ export function gateExitCode({ interrupted, error, counts, open }: GateReport): 
 /** The exit code of `lint`: warnings are told, and change nothing. */
 export function lintExitCode({ counts }: LintReport): number {
   return counts.errors > 0 ? EXIT.found : EXIT.done;
+}
+
+/** The exit code of `check`. */
+export function checkExitCode({ lint, problems, unreachable }: CheckReport): number {
+  return worstExit({
+    [EXIT.tenantsFailed]: unreachable.length > 0,
+    [EXIT.found]: problems.length + lint.counts.errors > 0,
+  });
 }
 
 /** The exit code of `plan`; `exitCode`: whether anything found counts (`--exit-code`). */

@@ -4,7 +4,7 @@ import { EXIT_MEANING } from '../errors.ts';
 /** The order in which a newcomer meets the commands; what is in no group comes last. */
 const GROUPS: readonly [title: string, ids: readonly string[]][] = [
   ['START', ['init', 'demo', 'doctor']],
-  ['WRITE MIGRATIONS', ['create', 'sync', 'lint']],
+  ['WRITE MIGRATIONS', ['create', 'sync', 'lint', 'check']],
   ['MIGRATE', ['plan', 'rehearse', 'up', 'down', 'status', 'verify', 'gate']],
   ['REPAIR', ['resolve', 'repair', 'baseline', 'fresh', 'exec']],
   ['MANAGE', ['tenant', 'plugin', 'run', 'central']],

@@ -4,9 +4,10 @@ import { join, resolve, sep } from 'node:path';
 import type { Config } from '../config/define.ts';
 import { asMpmError, type ErrorCode, MpmError } from '../errors.ts';
 import type { Migration } from '../engine/migration.ts';
-import { isCalled } from '../engine/source/name.ts';
+import { compareNames, isCalled } from '../engine/source/name.ts';
 import { collecting, oneError } from '../engine/source/problems.ts';
 import { readMigrations } from '../engine/source/source.ts';
+import { readPlugins } from '../tenants/folders/plugins.ts';
 import { type Changed, changedSince } from '../lint/changed.ts';
 import type { FleetFiles } from './files.ts';
 import type { LintReport } from './report/lint-report.ts';
@@ -63,6 +64,11 @@ export async function chooseMigrations(
         [...changed.files].some((file) => file.startsWith(`${realpathSync(folder)}${sep}`)),
     }),
   };
+}
+
+/** Whether the central database can't be read, though it is configured. */
+export function isUnreadable({ code }: MpmError): boolean {
+  return UNREADABLE.has(code);
 }
 
 /** Why the central database can't be read, though it is configured: what is new is told by Git then. */
@@ -184,4 +190,10 @@ async function chooseNamed(
     });
   }
   return { chosen: 'named', notices: [], sets };
+}
+
+/** Core's and all plugins' migrations, as a tenant with every plugin would have them. */
+export async function readShared(config: Config, { core, cache }: FleetFiles): Promise<readonly Migration[]> {
+  const all = await readPlugins(core, config, cache);
+  return all.toSorted((a, b) => compareNames(a.name, b.name, config.migrations.order));
 }

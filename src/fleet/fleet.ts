@@ -21,6 +21,7 @@ import { move, type MoveInput } from '../tenants/move/move.ts';
 import { type DoctorReport, doctor } from './doctor/doctor.ts';
 import { type OnEvent, guardEvents } from './events.ts';
 import type { AdoptReport } from './report/adopt-report.ts';
+import type { CheckReport } from './report/check-report.ts';
 import type { LintReport } from './report/lint-report.ts';
 import type { EditReport } from './report/edit-report.ts';
 import type { GateReport } from './report/gate-report.ts';
@@ -38,6 +39,7 @@ import { type ExecOptions, type ExecReport, exec } from './verbs/exec.ts';
 import { type FreshOptions, fresh } from './verbs/fresh.ts';
 import { type PlanOptions, plan } from './verbs/plan.ts';
 import { gate, type GateOptions } from './verbs/gate.ts';
+import { check, type CheckOptions } from './verbs/check.ts';
 import { lint, type LintOptions } from './verbs/lint.ts';
 import { installPlugin } from './verbs/plugin-install.ts';
 import { type AddedPlugin, listPlugins, makeInstallable, type PluginList } from './verbs/plugin-list.ts';
@@ -305,6 +307,11 @@ export class Fleet implements AsyncDisposable {
   /** Judges migrations by rules, without running them. @throws MpmError MIGRATION_INVALID, GIT, USAGE, CONFIG_INVALID */
   lint(options: LintOptions = {}): Promise<LintReport> {
     return this.#run(options, (rest) => lint(this.#config, rest));
+  }
+
+  /** All that a pull request is to be asked; writes nothing to a tenant. Throws as {@link lint}, and what the server says. */
+  check(options: CheckOptions = {}): Promise<CheckReport> {
+    return this.#run(options, (rest) => check(this.#config, rest));
   }
 
   /**

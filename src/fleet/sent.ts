@@ -77,7 +77,8 @@ function textOf(sent: readonly string[] = []): string {
   return sent.map((sql) => `${sql.trimEnd().replace(/;$/, '')};\n`).join('');
 }
 
-async function withServerFor<T>(
+/** On the server that `lint.server` names, or else on an embedded one, which ends with the work. */
+export async function withServerFor<T>(
   config: Config,
   work: (config: Config, server: string) => Promise<T>,
 ): Promise<T> {

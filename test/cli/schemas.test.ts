@@ -38,7 +38,7 @@ test('what commands print with --json, and write with --events and --report, is 
     const { stdout } = await cli([...args, '--json'], { cwd: fleet.config.root });
     return JSON.parse(stdout);
   };
-  const [run, status, plan, exec, verify, gate, adopt, rehearse, linted, event] = await Promise.all(
+  const [run, status, plan, exec, verify, gate, adopt, rehearse, linted, checked, event] = await Promise.all(
     [
       'run-report',
       'status-report',
@@ -49,6 +49,7 @@ test('what commands print with --json, and write with --events and --report, is 
       'adopt-report',
       'rehearse-report',
       'lint-report',
+      'check-report',
       'run-event',
     ].map(validator),
   );
@@ -60,6 +61,7 @@ test('what commands print with --json, and write with --events and --report, is 
   const lint = await json('lint', '1', '2');
   expect(lint).toMatchObject({ counts: { linted: 2 } });
   expect(linted?.(lint)).toBeNull();
+  expect(checked?.(await json('check'))).toBeNull();
   const rehearsed = await json('up', '--all', '--rehearse', '--lock-limit', '5s');
   expect(rehearsed).toMatchObject({ verb: 'rehearse', counts: { rehearsed: 1, failed: 1, skipped: 1 } });
   expect(rehearse?.(rehearsed)).toBeNull();

@@ -1,12 +1,9 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError, stopIfAborted } from '../../errors.ts';
-import type { Migration } from '../../engine/migration.ts';
-import { compareNames } from '../../engine/source/name.ts';
 import type { LintResult, Severities } from '../../lint/lint.ts';
-import { readPlugins } from '../../tenants/folders/plugins.ts';
 import { TOOL_VERSION } from '../../version.ts';
-import { chooseMigrations } from '../chosen.ts';
-import { type FleetFiles, readFleetFiles } from '../files.ts';
+import { chooseMigrations, readShared } from '../chosen.ts';
+import { readFleetFiles } from '../files.ts';
 import type { LintReport } from '../report/lint-report.ts';
 import { findSentSql } from '../sent.ts';
 
@@ -77,10 +74,4 @@ function severitiesOf(
       hint: `The rules: ${ids.join(', ')}`,
     },
   );
-}
-
-/** Core's and all plugins' migrations, as a tenant with every plugin would have them. */
-async function readShared(config: Config, { core, cache }: FleetFiles): Promise<readonly Migration[]> {
-  const all = await readPlugins(core, config, cache);
-  return all.toSorted((a, b) => compareNames(a.name, b.name, config.migrations.order));
 }

@@ -1,8 +1,14 @@
 import type { Config } from '../../config/define.ts';
 import { MpmError } from '../../errors.ts';
-import { type Attempt, attemptUp, type MigrateOptions, withRetries } from '../../engine/apply/migrate.ts';
+import {
+  type Attempt,
+  attemptDown,
+  attemptUp,
+  type MigrateOptions,
+  withRetries,
+} from '../../engine/apply/migrate.ts';
 import type { Migration } from '../../engine/migration.ts';
-import { followingModules, type OnSql } from '../../engine/module/module-process.ts';
+import { followingModules, type ModuleWatch, type OnSql } from '../../engine/module/module-process.ts';
 import type { DatabaseTarget } from '../../postgres/connect.ts';
 import { TOOL_VERSION } from '../../version.ts';
 import { runSeeds } from './seeds.ts';
@@ -36,36 +42,14 @@ export interface NewDatabase {
  */
 export async function migrateAndSeed(
   config: Config,
-  { server, database, purpose, tenant }: NewDatabase,
+  place: NewDatabase,
   { migrations, seeds }: { migrations: readonly Migration[]; seeds: readonly Migration[] },
-  { signal, cancel, onMigration, onWaiting, onSql }: MigrateAndSeedOptions,
+  how: MigrateAndSeedOptions,
 ): Promise<Attempt> {
-  const target: DatabaseTarget = {
-    url: directUrlOf(config, server),
-    database,
-    tenant,
-    applicationName: `mpm-migrate/create/${purpose}`,
-    connectTimeout: config.pace.connectTimeout,
-  };
+  const { signal } = how;
+  const target = targetOf(config, place);
   return followingModules(async (modules) => {
-    const options: MigrateOptions = {
-      modules,
-      history: config.history,
-      order: config.migrations.order,
-      pace: config.pace,
-      run: 'create',
-      actor: config.actor,
-      toolVersion: TOOL_VERSION,
-      released: config.released,
-      // It is our own: what is in it came from what it was copied of, or from a migration that was killed.
-      allowNonEmpty: true,
-      // A migration outside a transaction that was killed is resumed, as --resume promises.
-      force: true,
-      signal,
-      cancel,
-      onMigration,
-      onWaiting,
-    };
+    const options = optionsOf(config, modules, how);
     const attempt = await withRetries(options, () => attemptUp(target, { migrations }, options));
     if (attempt.error) throw attempt.error;
     const seeded = seeds.length ? await runSeeds(target, seeds, options) : undefined;
@@ -73,5 +57,54 @@ export async function migrateAndSeed(
     const left = attempt.pending.length + (seeded?.pending.length ?? 0);
     if (signal?.aborted && left) throw new MpmError('INTERRUPTED', 'interrupted');
     return attempt;
-  }, onSql);
+  }, how.onSql);
+}
+
+/** Takes back, in such a database, what was applied last. @throws MpmError of the way back */
+export async function revertLast(
+  config: Config,
+  place: NewDatabase,
+  migrations: readonly Migration[],
+  how: MigrateAndSeedOptions,
+): Promise<void> {
+  await followingModules(async (modules) => {
+    const options = { ...optionsOf(config, modules, how), force: false, steps: 1 };
+    const attempt = await attemptDown(targetOf(config, place), { migrations }, options);
+    if (attempt.error) throw attempt.error;
+  });
+}
+
+function targetOf(config: Config, { server, database, purpose, tenant }: NewDatabase): DatabaseTarget {
+  return {
+    url: directUrlOf(config, server),
+    database,
+    tenant,
+    applicationName: `mpm-migrate/create/${purpose}`,
+    connectTimeout: config.pace.connectTimeout,
+  };
+}
+
+function optionsOf(
+  config: Config,
+  modules: ModuleWatch,
+  { signal, cancel, onMigration, onWaiting }: MigrateAndSeedOptions,
+): MigrateOptions {
+  return {
+    modules,
+    history: config.history,
+    order: config.migrations.order,
+    pace: config.pace,
+    run: 'create',
+    actor: config.actor,
+    toolVersion: TOOL_VERSION,
+    released: config.released,
+    // It is our own: what is in it came from what it was copied of, or from a migration that was killed.
+    allowNonEmpty: true,
+    // A migration outside a transaction that was killed is resumed, as --resume promises.
+    force: true,
+    signal,
+    cancel,
+    onMigration,
+    onWaiting,
+  };
 }

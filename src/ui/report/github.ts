@@ -1,3 +1,4 @@
+import type { CheckProblem } from '../../fleet/report/check-report.ts';
 import type { FileProblem } from '../../errors.ts';
 import type { Finding } from '../../lint/finding.ts';
 import type { FailureGroup, RunCounts, RunReport } from '../../fleet/report/report.ts';
@@ -53,6 +54,26 @@ export function lintAnnotations(findings: readonly Finding[], shortPath: (path: 
         { ...placeOf(finding, shortPath), title },
         text,
         severity === 'warn' ? 'warning' : 'error',
+      );
+    })
+    .join('');
+}
+
+/** One for each problem of `check`. */
+export function checkAnnotations(
+  problems: readonly CheckProblem[],
+  shortPath: (path: string) => string,
+): string {
+  return problems
+    .map(({ kind, file, message, hint, excerpt }) => {
+      const place = placeOf(
+        { file, ...(excerpt && { line: excerpt.line, column: excerpt.column }) },
+        shortPath,
+      );
+      return command(
+        { ...place, title: `mpm-migrate check: ${kind}` },
+        harmless(`${message}\n${hint}`),
+        'error',
       );
     })
     .join('');
