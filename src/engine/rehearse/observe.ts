@@ -1,5 +1,5 @@
 import type { LockMode } from '../sql/effects/lock-mode.ts';
-import { stronger } from '../sql/effects/lock-mode.ts';
+import { isAtLeast, stronger } from '../sql/effects/lock-mode.ts';
 import type { Answer } from '../../postgres/message.ts';
 import { parseCopyRows } from '../history/summary.ts';
 
@@ -60,9 +60,10 @@ export function tablesFrom(copied: readonly string[]): Tables {
   const [schemas = '', classes = ''] = copied;
   const names = new Map(parseCopyRows(schemas).map(([oid, name]) => [oid, name ?? '']));
   const tables: Tables = new Map();
-  for (const [oid, file, kind, schema = '', relation] of parseCopyRows(classes)) {
-    if (kind !== 'r' && kind !== 'm' && kind !== 'p') continue;
-    const schemaName = names.get(schema) ?? '';
+  // Most relations are none of these.
+  const found = (classes.match(/^\d+\t\d+\t[rmp]\t.*\n/gm) ?? []).join('');
+  for (const [oid, file, , schema, relation] of parseCopyRows(found)) {
+    const schemaName = names.get(schema ?? '') ?? '';
     if (schemaName === 'pg_catalog' || schemaName === 'information_schema') continue;
     const name = schemaName === 'public' ? `${relation}` : `${schemaName}.${relation}`;
     tables.set(Number(oid), { name, file: Number(file) });
@@ -82,6 +83,8 @@ export function lockModeFrom(mode: string): LockMode {
 export class Observer {
   readonly #tables: Tables;
   readonly #held = new Set<string>();
+  /** Tables, by their names, that others can't change, or not even read. */
+  readonly blocked = new Set<string>();
 
   constructor(tables: Tables) {
     this.#tables = tables;
@@ -103,15 +106,20 @@ export class Observer {
       if (!table || this.#held.has(held)) continue;
       this.#held.add(held);
       const mode = lockModeFrom(String(text));
+      if (isAtLeast(mode, 'SHARE')) this.blocked.add(table.name);
       const before = taken.get(table.name);
       taken.set(table.name, before ? stronger(before, mode) : mode);
     }
     const anew: number[] = [];
-    for (const [oid, file] of parseCopyRows(copied[0] ?? '')) {
-      const table = this.#tables.get(Number(oid));
-      if (!table || table.file === Number(file)) continue;
-      table.file = Number(file);
-      anew.push(Number(oid));
+    for (const line of (copied[0] ?? '').split('\n')) {
+      const tab = line.indexOf('\t');
+      const oid = Number(line.slice(0, tab));
+      const table = this.#tables.get(oid);
+      if (!table) continue;
+      const file = Number(line.slice(tab + 1));
+      if (table.file === file) continue;
+      table.file = file;
+      anew.push(oid);
     }
     const sizes = anew.length ? await sizesOf(anew) : new Map<number, number>();
     const told = [...taken].filter(([, mode]) => mode !== 'ACCESS SHARE');

@@ -88,7 +88,7 @@ export async function rehearseStep(migration: Migration, step: StepContext): Pro
     ],
   };
   if (step.watch.held) return overdue(entry, step, step.watch.held);
-  const since = performance.now();
+  if (step.observer.blocked.size === 0) step.watch.free();
   const begun: { reason?: string } = {};
   try {
     const rows = script.kind === 'sql' ? await runSql(entry) : await runModule(entry, script, begun);
@@ -108,7 +108,7 @@ export async function rehearseStep(migration: Migration, step: StepContext): Pro
     const failed = failedBy(error, entry);
     const { held } = step.watch;
     if (held && isServerError(error) && error.code === SQLSTATE.queryCanceled)
-      return overdue(entry, step, held, { since, failed });
+      return overdue(entry, step, held, failed);
     throw withHolders(failed, isTransient(error) ? await step.watch.stop() : []);
   }
 }
@@ -194,14 +194,16 @@ function failedBy(error: unknown, entry: BatchEntry): MpmError {
  */
 function overdue(
   { name }: BatchEntry,
-  { lockLimit, isFirst }: StepContext,
-  { table, mode, since: taken }: Held,
-  begun?: { since: number; failed: MpmError },
+  { lockLimit, observer, isFirst }: StepContext,
+  { table, mode }: Held,
+  failed?: MpmError,
 ): { reason: string } {
   const limit = durationText(lockLimit);
-  if (!begun || (!isFirst && taken < begun.since))
+  // Whose rows they are is not known.
+  const isEarlier = observer.blocked.has(table) || (mode === 'ROW EXCLUSIVE' && !isFirst);
+  if (!failed || isEarlier)
     return { reason: `would keep ${mode} on ${table}, which an earlier one took, longer than ${limit}` };
-  const { excerpt } = begun.failed;
+  const { excerpt } = failed;
   throw new MpmError('LOCK_LIMIT', `holds ${mode} on ${table} longer than ${limit}`, {
     migration: name,
     ...(excerpt && { excerpt }),

@@ -8,13 +8,13 @@ import { lockModeFrom } from './observe.ts';
 export interface Held {
   table: string;
   mode: LockMode;
-  /** When it was taken at the earliest (`performance.now()`). */
-  since: number;
 }
 
 export interface RehearsalWatch {
   /** Set once the limit is exceeded: from then on, what runs is cancelled. */
   readonly held: Held | undefined;
+  /** Nothing is locked so far: what is found next was taken later. */
+  free(): void;
   /** Ends the watch; who was in the way when it last looked. */
   stop(): Promise<Holder[]>;
 }
@@ -67,15 +67,15 @@ export function watchRehearsal(
     const waited = Math.max(from === undefined ? 0 : now - from, Math.min(waiting?.ms ?? 0, now - begun));
     if (waited < limit)
       return Math.min(Math.max(BETWEEN[0], Math.min(BETWEEN[1], limit / 20)), limit - waited);
-    held ??= heldBy(longest, found, from ?? at - waited);
+    held ??= heldBy(longest, found);
     // Between two statements there is nothing to cancel: again, until it is over.
     await connection.query(`select pg_cancel_backend(${pid})`);
     return BETWEEN[0];
   };
-  const heldBy = (longest: Look | undefined, found: readonly Look[], from: number): Held => {
-    if (!longest) return { table: 'rows that others wait for', mode: 'ROW EXCLUSIVE', since: from };
+  const heldBy = (longest: Look | undefined, found: readonly Look[]): Held => {
+    if (!longest) return { table: 'rows that others wait for', mode: 'ROW EXCLUSIVE' };
     const modes = found.filter(({ oid }) => oid === longest.oid).map(({ mode }) => lockModeFrom(mode));
-    return { table: longest.table, mode: modes.reduce(stronger), since: from };
+    return { table: longest.table, mode: modes.reduce(stronger) };
   };
   let timer: NodeJS.Timeout;
   const later = (ms: number): void => {
@@ -90,6 +90,9 @@ export function watchRehearsal(
   return {
     get held() {
       return held;
+    },
+    free() {
+      last = performance.now();
     },
     async stop() {
       over = true;
