@@ -221,7 +221,10 @@ export async function leftByRun({ connection }: Ledger, run: number | 'last', ve
   const found = run === 'last' ? await lastRun({ connection }, verb) : await findRun({ connection }, run);
   if (!found) {
     throw new MpmError('UNKNOWN_RUN', `--failed: there is no run of "${verb}" yet`, {
-      hint: `Start with: mpm-migrate ${verb} --all`,
+      hint:
+        verb === 'exec'
+          ? "Only exec --write is recorded. To ask everybody: mpm-migrate exec --all --sql 'select 1'"
+          : `Start with: mpm-migrate ${verb} --all`,
     });
   }
   return withUnrecorded({ connection }, found);
