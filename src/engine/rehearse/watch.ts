@@ -105,14 +105,15 @@ export function watchRehearsal(
   };
 }
 
-/** Tables that were there before, which another session sees as they were. */
+/** Tables that were there before, which another session sees as they were; behind them their indexes. */
 function selectBlocked(pid: number): string {
   return `select l.relation::int8::float8 as oid, l.mode,
   case when n.nspname = 'public' then c.relname else n.nspname || '.' || c.relname end as table
 from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
 where l.pid = ${pid} and l.locktype = 'relation' and l.mode in ${BLOCKING}
   and l.database = (select d.oid from pg_database d where d.datname = current_database())
-  and c.relkind in ('r', 'm', 'p', 'v', 'i', 'S') and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')`;
+  and c.relkind in ('r', 'm', 'p', 'v', 'i', 'S') and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
+order by c.relkind = 'i', l.relation`;
 }
 
 /** How long others wait for it, for rows too; and whether it waits itself. */

@@ -149,6 +149,7 @@ const DOING: Record<string, [now: string, then: string]> = {
   status: ['Checking', 'Checked'],
   exec: ['Running SQL on', 'Ran SQL on'],
   plan: ['Planning', 'Planned'],
+  rehearse: ['Rehearsing', 'Rehearsed'],
   repair: ['Repairing', 'Repaired'],
   baseline: ['Recording', 'Recorded'],
   resolve: ['Resolving', 'Resolved'],
