@@ -7,6 +7,7 @@ import { fixingSql } from '../../src/engine/catalog/fix.ts';
 import { type CatalogObject, readCatalog } from '../../src/engine/catalog/query.ts';
 import { withConnection } from '../../src/postgres/connect.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
+import { sqlstateOf } from '../../src/postgres/sqlstate.ts';
 import { OPTIONS, targetOf } from '../helpers/options.ts';
 import { type Change, LIST_CHANGES } from './changes.ts';
 import { ask } from './psql.ts';
@@ -121,6 +122,7 @@ type Outcome =
   | 'missed'
   | 'found, and taken back'
   | 'found; a comment says how'
+  | 'found; its rows are lost'
   | 'found; the SQL fails'
   | 'found; the SQL leaves some';
 
@@ -186,8 +188,10 @@ async function changeOne(
       await connection.query(fix);
     } catch (error) {
       const commented = fix.includes('\n-- ') || fix.startsWith('-- ');
+      // A key into a table that was dropped with its rows.
+      const fails = sqlstateOf(error)?.startsWith('23') ? 'found; its rows are lost' : 'found; the SQL fails';
       return {
-        outcome: commented ? 'found; a comment says how' : 'found; the SQL fails',
+        outcome: commented ? 'found; a comment says how' : fails,
         told: `${said}\n      ${sql}\n${fix}\n${messageOf(error)}`,
       };
     }

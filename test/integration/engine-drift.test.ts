@@ -180,7 +180,7 @@ describe('confidence 7: what the SQL that is shown keeps', () => {
     });
   });
 
-  test('functions that columns call, and comments of what is made again', async () => {
+  test('functions that columns call, keys that views group by, and comments of what is made again', async () => {
     const { said, left } = await inTransaction(async () => {
       await run(
         "create function code() returns text language sql as 'select 1::text'; alter table meters alter code set default code()",
@@ -188,6 +188,7 @@ describe('confidence 7: what the SQL that is shown keeps', () => {
       await run(
         "comment on constraint meters_site_fkey on meters is 'kept'; comment on index meters_code is 'kept'",
       );
+      await run('create view per_site as select id, name, count(*) from sites group by id');
       const before = built;
       built = await readCatalog(connection, CATALOG);
       try {
@@ -197,7 +198,9 @@ describe('confidence 7: what the SQL that is shown keeps', () => {
         await run(
           "drop index meters_code; create index meters_code on meters (code); comment on index meters_code is 'kept'",
         );
-        await run('alter view busier rename to busy_ones');
+        await run(
+          'alter view busier rename to busy_ones; alter table sites drop constraint sites_pkey cascade',
+        );
         const found = await differences();
         await connection.query(fixingSql(found, built).join('\n'));
         return { said: messages(found), left: messages(await differences()) };
@@ -205,7 +208,7 @@ describe('confidence 7: what the SQL that is shown keeps', () => {
         built = before;
       }
     });
-    expect(said).toHaveLength(6);
+    expect(said).toHaveLength(9);
     expect(left).toEqual([]);
   });
 

@@ -11,8 +11,9 @@ export const STEP = {
   /** Tables and functions, in the order in which they were created: each may need the other. */
   made: 5,
   column: 6,
-  view: 7,
-  key: 8,
+  /** A view may group by a table's key, and name its other columns. */
+  key: 7,
+  view: 8,
   constraint: 9,
   part: 10,
   rights: 11,
