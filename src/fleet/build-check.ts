@@ -70,7 +70,8 @@ async function build(config: Config, place: NewDatabase, work: BuildSources): Pr
       if (!problem) continue;
       found.problems.push(problem);
       // What a way back has left would be in the way of the others.
-      found.leftOut.push(`what comes behind ${migration.name} was not built: its way back doesn't restore`);
+      if (index + 1 < migrations.length)
+        found.leftOut.push(`what comes behind ${migration.name} was not built: its way back doesn't restore`);
       return found;
     }
     await upTo(migrations.length);
@@ -126,7 +127,7 @@ function objectsOf(config: Config, place: NewDatabase): Promise<CatalogObject[]>
 }
 
 function unbuilt(
-  { problems, leftOut }: Built,
+  { problems, leftOut, counts }: Built,
   migrations: readonly Migration[],
   thrown: unknown,
   signal: AbortSignal | undefined,
@@ -138,6 +139,10 @@ function unbuilt(
     return { problems, leftOut: [...leftOut, `no database was built: ${error.message}`] };
   }
   if (error.migration === undefined) throw error;
+  counts.built = Math.max(
+    0,
+    migrations.findIndex(({ name }) => name === error.migration),
+  );
   return { leftOut, problems: [...problems, problemOf('build', migrations, error)] };
 }
 

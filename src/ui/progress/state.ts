@@ -145,6 +145,7 @@ export class ProgressState {
 const DOING: Record<string, [now: string, then: string]> = {
   up: ['Migrating', 'Migrated'],
   verify: ['Verifying', 'Verified'],
+  check: ['Comparing with', 'Compared with'],
   down: ['Reverting', 'Reverted'],
   status: ['Checking', 'Checked'],
   exec: ['Running SQL on', 'Ran SQL on'],
