@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { Kysely, type Migration, Migrator, PostgresDialect } from 'kysely';
+import { Kysely, type Migration, Migrator, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { baseline } from '../../src/fleet/verbs/baseline.ts';
@@ -23,6 +23,9 @@ const CREATE = 'create table meters (id int primary key)';
 const NOTE = 'alter table meters add note text';
 const LATER = 'alter table meters add later text';
 const NAMES = ['20240101000001_meters', '20240101000002_note'] as const;
+/** With what mpm-migrate applies, and what the tool applies when it has it back. */
+const ALL = [...NAMES, '20240101000003_later', '20240101000004_back'];
+const STEPS = [CREATE, NOTE, LATER, 'alter table meters add back text'];
 
 async function workFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'mpm-adoption-'));
@@ -36,13 +39,15 @@ interface Taken {
   later?: string;
   /** What else is written with it. */
   beside?: Record<string, string>;
+  /** Lets the tool apply what it lacks of the first so many. */
+  migrate?(count: number): Promise<unknown>;
 }
 
 /** Takes over what the tool did in the first tenant: shown first, then written, then `up` does only what is newer. */
 async function takesOver(
   fleet: TestFleet,
   from: ToolName,
-  { names = NAMES, later = '20240101000003_later.sql', beside = {} }: Taken = {},
+  { names = NAMES, later = '20240101000003_later.sql', beside = {}, migrate }: Taken = {},
 ): Promise<void> {
   const selection = { tenants: ['1'] };
   expect(await up(fleet.config, selection)).toMatchObject({ counts: { refused: 1 } });
@@ -64,6 +69,12 @@ async function takesOver(
   expect(report.tenants?.[0]?.applied.map(({ name }) => name)).toEqual([
     later.replace(/(?:\/migration)?\.sql$/, ''),
   ]);
+  if (!migrate) return;
+  // The way back, as its page has it: the tool takes what was applied here for its own, and goes on.
+  const page = await readFile(join(import.meta.dirname, `../../docs/adopt/${from}.md`), 'utf8');
+  for (const [, code = ''] of page.matchAll(/^```sql\n(.*?)^```$/gms)) await fleet.of(fleet.tenants[0], code);
+  await migrate(ALL.length);
+  expect(await fleet.of(fleet.tenants[0], 'select later, back from meters')).toEqual([]);
 }
 
 async function fleetOf(files?: Record<string, string>): Promise<TestFleet> {
@@ -89,78 +100,85 @@ function urlOf(fleet: TestFleet): string {
 
 test('kysely', async () => {
   const fleet = await fleetOf();
-  const db = new Kysely<unknown>({
-    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: urlOf(fleet), max: 2 }) }),
-  });
-  const migrations = Object.fromEntries(
-    NAMES.map((name, at): [string, Migration] => [
-      name,
-      {
-        up: async (on) =>
-          at === 0
-            ? on.schema.createTable('meters').addColumn('id', 'integer').execute()
-            : on.schema.alterTable('meters').addColumn('note', 'text').execute(),
-      },
-    ]),
-  );
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
-  const { error } = await migrator.migrateToLatest();
-  await db.destroy();
-  expect(error).toBeUndefined();
-  await takesOver(fleet, 'kysely');
+  const migrate = async (count: number) => {
+    const db = new Kysely<unknown>({
+      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: urlOf(fleet), max: 2 }) }),
+    });
+    const migrations = Object.fromEntries(
+      ALL.slice(0, count).map((name, at): [string, Migration] => [
+        name,
+        { up: async (on) => void (await sql.raw(STEPS[at] ?? '').execute(on)) },
+      ]),
+    );
+    const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+    const { error } = await migrator.migrateToLatest();
+    await db.destroy();
+    expect(error).toBeUndefined();
+  };
+  await migrate(NAMES.length);
+  await takesOver(fleet, 'kysely', { migrate });
 });
 
 test('knex', async () => {
   const fleet = await fleetOf();
   const folder = await workFolder();
-  for (const [at, name] of NAMES.entries()) {
-    const text = `exports.up = (knex) => knex.raw(${JSON.stringify([CREATE, NOTE][at])});\nexports.down = () => {};\n`;
-    await writeFile(join(folder, `${name}.js`), text);
-  }
   const makeKnex = required('knex') as (options: object) => {
     migrate: { latest(): Promise<unknown> };
     destroy(): Promise<void>;
   };
-  const knex = makeKnex({ client: 'pg', connection: urlOf(fleet), migrations: { directory: folder } });
-  await knex.migrate.latest();
-  await knex.destroy();
-  await takesOver(fleet, 'knex');
+  const migrate = async (count: number) => {
+    for (const [at, name] of ALL.slice(0, count).entries()) {
+      const text = `exports.up = (knex) => knex.raw(${JSON.stringify(STEPS[at])});\nexports.down = () => {};\n`;
+      await writeFile(join(folder, `${name}.js`), text);
+    }
+    const knex = makeKnex({ client: 'pg', connection: urlOf(fleet), migrations: { directory: folder } });
+    await knex.migrate.latest();
+    await knex.destroy();
+  };
+  await migrate(NAMES.length);
+  await takesOver(fleet, 'knex', { migrate });
 });
 
 test('node-pg-migrate', async () => {
   const fleet = await fleetOf();
   const folder = await workFolder();
-  for (const [at, name] of NAMES.entries()) {
-    const text = `exports.up = (pgm) => pgm.sql(${JSON.stringify([CREATE, NOTE][at])});\n`;
-    await writeFile(join(folder, `${name}.cjs`), text);
-  }
   const { runner } = (await import(pathToFileURL(required.resolve('node-pg-migrate')).href)) as {
     runner(options: object): Promise<unknown>;
   };
-  await runner({
-    databaseUrl: urlOf(fleet),
-    dir: folder,
-    migrationsTable: 'pgmigrations',
-    direction: 'up',
-    log: () => undefined,
-  });
-  await takesOver(fleet, 'node-pg-migrate');
+  const migrate = async (count: number) => {
+    for (const [at, name] of ALL.slice(0, count).entries()) {
+      const text = `exports.up = (pgm) => pgm.sql(${JSON.stringify(STEPS[at])});\n`;
+      await writeFile(join(folder, `${name}.cjs`), text);
+    }
+    await runner({
+      databaseUrl: urlOf(fleet),
+      dir: folder,
+      migrationsTable: 'pgmigrations',
+      direction: 'up',
+      log: () => undefined,
+    });
+  };
+  await migrate(NAMES.length);
+  await takesOver(fleet, 'node-pg-migrate', { migrate });
 });
 
 test('dbmate', async () => {
   const fleet = await fleetOf();
   const folder = await workFolder();
   await mkdir(join(folder, 'db'));
-  for (const [at, name] of NAMES.entries()) {
-    const text = `-- migrate:up\n${[CREATE, NOTE][at]};\n-- migrate:down\n`;
-    await writeFile(join(folder, 'db', `${name}.sql`), text);
-  }
   const url = new URL(urlOf(fleet));
   url.searchParams.set('sslmode', 'disable');
   const program = required.resolve(`@dbmate/${process.platform}-${process.arch}/bin/dbmate`);
   const args = ['--url', url.href, '--migrations-dir', join(folder, 'db'), '--no-dump-schema', 'migrate'];
-  await promisify(execFile)(program, args, { cwd: folder });
-  await takesOver(fleet, 'dbmate');
+  const migrate = async (count: number) => {
+    for (const [at, name] of ALL.slice(0, count).entries()) {
+      const text = `-- migrate:up\n${STEPS[at]};\n-- migrate:down\n`;
+      await writeFile(join(folder, 'db', `${name}.sql`), text);
+    }
+    await promisify(execFile)(program, args, { cwd: folder });
+  };
+  await migrate(NAMES.length);
+  await takesOver(fleet, 'dbmate', { migrate });
 });
 
 interface DrizzleMigrator {
@@ -206,15 +224,25 @@ test('drizzle since 1.0', async () => {
   );
   const { migrate } = await load<DrizzleMigrator>('drizzle-orm-1/node-postgres/migrator');
   const { drizzle } = await load<{ drizzle(options: object): object }>('drizzle-orm-1/node-postgres');
-  const client = new pg.Client(urlOf(fleet));
-  await client.connect();
-  await migrate(drizzle({ client }), { migrationsFolder: coreOf(fleet) });
-  await client.end();
-  await takesOver(fleet, 'drizzle', { later: '20240101000003_later/migration.sql' });
+  const run = async () => {
+    const client = new pg.Client(urlOf(fleet));
+    await client.connect();
+    await migrate(drizzle({ client }), { migrationsFolder: coreOf(fleet) });
+    await client.end();
+  };
+  await run();
+  await takesOver(fleet, 'drizzle', {
+    later: '20240101000003_later/migration.sql',
+    async migrate() {
+      await fleet.write({ 'core/20240101000004_back/migration.sql': STEPS[3] ?? '' });
+      await run();
+    },
+  });
 });
 
 test('typeorm', async () => {
   const names = ['1704067200001-meters', '1704067200002-other-name'];
+  const more = ['1704067200003-later', '1704067200004-back'];
   const text = (name: string, sql: string) =>
     `module.exports.${name} = class ${name} {\n  async up(queryRunner) { await queryRunner.query(${JSON.stringify(sql)}); }\n  async down(queryRunner) {}\n};\n`;
   const fleet = await fleetOf({
@@ -228,26 +256,34 @@ test('typeorm', async () => {
       destroy(): Promise<void>;
     };
   };
-  const source = new DataSource({
-    type: 'postgres',
-    url: urlOf(fleet),
-    migrations: names.map((name) => join(coreOf(fleet), `${name}.cjs`)),
+  const run = async (those: readonly string[]) => {
+    const source = new DataSource({
+      type: 'postgres',
+      url: urlOf(fleet),
+      migrations: those.map((name) => join(coreOf(fleet), `${name}.cjs`)),
+    });
+    await source.initialize();
+    await source.runMigrations();
+    await source.destroy();
+  };
+  await run(names);
+  await takesOver(fleet, 'typeorm', {
+    names,
+    later: '1704067200003-later.sql',
+    async migrate() {
+      await fleet.write({
+        [`core/${more[0]}.cjs`]: text('Later1704067200003', LATER),
+        [`core/${more[1]}.cjs`]: text('Back1704067200004', STEPS[3] ?? ''),
+      });
+      await run([...names, ...more]);
+    },
   });
-  await source.initialize();
-  await source.runMigrations();
-  await source.destroy();
-  await takesOver(fleet, 'typeorm', { names, later: '1704067200003-later.sql' });
 });
 
 test('sequelize', async () => {
-  const fleet = await fleetOf(
-    Object.fromEntries(
-      NAMES.map((name, at) => [
-        `core/${name}.cjs`,
-        `module.exports = { up: async (queryInterface) => queryInterface.sequelize.query(${JSON.stringify([CREATE, NOTE][at])}), down: async () => {} };\n`,
-      ]),
-    ),
-  );
+  const moduleOf = (at: number) =>
+    `module.exports = { up: async (queryInterface) => queryInterface.sequelize.query(${JSON.stringify(STEPS[at])}), down: async () => {} };\n`;
+  const fleet = await fleetOf(Object.fromEntries(NAMES.map((name, at) => [`core/${name}.js`, moduleOf(at)])));
   const { Sequelize } = required('sequelize') as {
     Sequelize: new (url: string, options: object) => { getQueryInterface(): object; close(): Promise<void> };
   };
@@ -255,26 +291,35 @@ test('sequelize', async () => {
     Umzug: new (options: object) => { up(): Promise<unknown> };
     SequelizeStorage: new (options: object) => object;
   };
-  const sequelize = new Sequelize(urlOf(fleet), { logging: false });
-  const umzug = new Umzug({
-    migrations: {
-      glob: ['*.cjs', { cwd: coreOf(fleet) }],
-      resolve: ({ name, path, context }: { name: string; path: string; context: object }) => ({
-        name,
-        up: async () => (required(path) as { up(context: object): Promise<void> }).up(context),
-      }),
+  const run = async () => {
+    const sequelize = new Sequelize(urlOf(fleet), { logging: false });
+    const umzug = new Umzug({
+      migrations: {
+        glob: ['*.js', { cwd: coreOf(fleet) }],
+        resolve: ({ name, path, context }: { name: string; path: string; context: object }) => ({
+          name,
+          up: async () => (required(path) as { up(context: object): Promise<void> }).up(context),
+        }),
+      },
+      context: sequelize.getQueryInterface(),
+      storage: new SequelizeStorage({ sequelize }),
+      logger: undefined,
+    });
+    await umzug.up();
+    await sequelize.close();
+  };
+  await run();
+  await takesOver(fleet, 'sequelize', {
+    async migrate() {
+      await fleet.write({ [`core/${ALL[2]}.js`]: moduleOf(2), [`core/${ALL[3]}.js`]: moduleOf(3) });
+      await run();
     },
-    context: sequelize.getQueryInterface(),
-    storage: new SequelizeStorage({ sequelize }),
-    logger: undefined,
   });
-  await umzug.up();
-  await sequelize.close();
-  await takesOver(fleet, 'sequelize');
 });
 
 test('mikro-orm', async () => {
-  const names = ['Migration20240101000001', 'Migration20240101000002'];
+  const all = STEPS.map((_, at) => `Migration2024010100000${at + 1}`);
+  const names = all.slice(0, 2);
   const fleet = await fleetOf(
     Object.fromEntries(
       names.map((name, at) => [
@@ -292,26 +337,29 @@ test('mikro-orm', async () => {
     Migration: new (...args: unknown[]) => { addSql(sql: string): void };
     Migrator: object;
   }>('@mikro-orm/migrations');
-  const orm = await MikroORM.init({
-    clientUrl: urlOf(fleet),
-    dbName: fleet.tenants[0]?.database,
-    entities: [],
-    logger: () => undefined,
-    discovery: { warnWhenNoEntities: false },
-    extensions: [Migrator],
-    migrations: {
-      snapshot: false,
-      migrationsList: names.map((name, at) => ({
-        name,
-        class: class extends Migration {
-          up(): void {
-            this.addSql([CREATE, NOTE][at] ?? '');
-          }
-        },
-      })),
-    },
-  });
-  await orm.migrator.up();
-  await orm.close();
-  await takesOver(fleet, 'mikro-orm', { names, later: 'Migration20240101000003.sql' });
+  const migrate = async (count: number) => {
+    const orm = await MikroORM.init({
+      clientUrl: urlOf(fleet),
+      dbName: fleet.tenants[0]?.database,
+      entities: [],
+      logger: () => undefined,
+      discovery: { warnWhenNoEntities: false },
+      extensions: [Migrator],
+      migrations: {
+        snapshot: false,
+        migrationsList: all.slice(0, count).map((name, at) => ({
+          name,
+          class: class extends Migration {
+            up(): void {
+              this.addSql(STEPS[at] ?? '');
+            }
+          },
+        })),
+      },
+    });
+    await orm.migrator.up();
+    await orm.close();
+  };
+  await migrate(names.length);
+  await takesOver(fleet, 'mikro-orm', { names, later: 'Migration20240101000003.sql', migrate });
 });
