@@ -73,7 +73,7 @@ export const NODE = {
           name: String(name),
           keys: [String(name)],
           version: String(timestamp),
-          words: String(name).replace(/\d{13}$/, ''),
+          words: String(name).replace(new RegExp(`${timestamp}$`), ''),
           joined: true,
         }),
         numberAt(2),
