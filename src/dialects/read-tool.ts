@@ -143,15 +143,7 @@ async function findTable(connection: Connection, name: ToolName, given?: string)
   const named =
     names.map((each) => all.filter((one) => one.table === each)).find((each) => each.length) ?? [];
   const place = named.find((each) => each.schema === usual) ?? named[0];
-  if (!place) {
-    throw new MpmError(
-      'ADOPTION',
-      `the table ${given ?? tables[0]} doesn't exist: ${name} didn't migrate this database`,
-      {
-        hint: 'Choose the right tool, or its table with --table; or record the last applied migration: mpm-migrate baseline --tenant {tenant} --to NAME',
-      },
-    );
-  }
+  if (!place) throw await missing(connection, name, given);
   const other = named.find((each) => each !== place);
   if (other && place.schema !== 'public' && place.schema !== usual) {
     throw new MpmError('ADOPTION', `there are ${named.length} tables ${place.table}`, {
@@ -159,6 +151,34 @@ async function findTable(connection: Connection, name: ToolName, given?: string)
     });
   }
   return place;
+}
+
+/** That a table is not there, and whose is, if one is. */
+async function missing(connection: Connection, name: ToolName, given?: string): Promise<MpmError> {
+  const found = given === undefined ? await findToolTables(connection) : [];
+  const typed = found.map(({ tool, table }) =>
+    ['mpm-migrate baseline --tenant {tenant}', fromFlags(tool, table)].join(' '),
+  );
+  const whose = found.map(({ tool, table }) => `${shownAs(table)}, ${tool}'s`).join(', and ');
+  const theirs = found.length ? `, but ${whose}` : '';
+  return new MpmError(
+    'ADOPTION',
+    `the table ${given ?? TOOLS[name].tables[0]} doesn't exist${theirs}: ${name} didn't migrate this database`,
+    {
+      hint: found.length
+        ? `Type: ${typed.join(', or: ')}`
+        : 'Choose the right tool, or its table with --table; or record the last applied migration: mpm-migrate baseline --tenant {tenant} --to NAME',
+    },
+  );
+}
+
+/** The tables of a database that are tools', and whose. */
+export async function findToolTables(
+  connection: Connection,
+): Promise<{ tool: ToolName; table: Candidate }[]> {
+  const names = new Set(TOOL_NAMES.flatMap((name) => TOOLS[name].tables));
+  const all = await findTables(connection, [...names]);
+  return all.flatMap((table) => whoseTable(table).map((tool) => ({ tool, table })));
 }
 
 /** @throws MpmError ADOPTION when the table is another tool's, may be, or is nobody's */

@@ -62,7 +62,8 @@ const REFUSED: [ToolName, string, string][] = [
        create table schema_migrations (version varchar(255) primary key)`,
     "schema_migrations is rails's, not dbmate's",
   ],
-  ['knex', 'select 1', "the table knex_migrations doesn't exist"],
+  ['knex', 'select 1', "the table knex_migrations doesn't exist: knex didn't migrate this database"],
+  ['knex', laravel, "the table knex_migrations doesn't exist, but migrations, laravel's: knex didn't"],
   ['goose', goose('(1, 0, true), (2, 20240101000001, true), (3, 9, true)'), 'have no matching file: 9'],
   [
     'sqlx',
