@@ -162,7 +162,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   expect((await mpm('up', '--all')).code).toBe(0);
   expect(await fleet.historyOf(fleet.tenants[1])).toEqual(['2_note']);
   for (const [args, said] of [
-    [['--all'], 'either --to or --from'],
+    [['--all'], 'a baseline needs --to, --from, or --snapshot'],
     [['--all', '--to', '1', '--from', 'knex'], "can't be combined"],
     [['--all', '--from', 'rails'], 'rails'],
     [['--all', '--to', '99'], '--to 99: no such migration'],
