@@ -164,7 +164,7 @@ test('engine 24: a database with tables and no history is refused, baseline is n
   for (const [args, said] of [
     [['--all'], 'a baseline needs --to, --from, or --snapshot'],
     [['--all', '--to', '1', '--from', 'knex'], "can't be combined"],
-    [['--all', '--from', 'rails'], 'rails'],
+    [['--all', '--from', 'rails'], '--from rails requires --to NAME'],
     [['--all', '--to', '99'], '--to 99: no such migration'],
     [['--all', '--to', '1', '--table', 'x'], '--table requires --from'],
     [['--to', '1'], 'No tenants selected'],

@@ -113,7 +113,12 @@ function checkOptions(to: string | undefined, from: ToolName | undefined, table:
       hint: `${from}'s migrations can't be matched with files. NAME: the last of yours that what ${from} made has.`,
     });
   }
-  if (!heads && (to === undefined) === (from === undefined)) {
+  if (!heads && to !== undefined && from !== undefined) {
+    throw new MpmError('USAGE', `--to can't be combined with --from ${from}`, {
+      hint: `What ${from} has applied is in its table. Leave one of them out.`,
+    });
+  }
+  if (to === undefined && from === undefined) {
     throw new MpmError('USAGE', 'a baseline needs --to, --from, or --snapshot', {
       hint: '--to NAME: the schema is what the migrations up to NAME make. --from TOOL: what that tool has applied. --snapshot TENANT: new tenants come from its schema.',
     });
