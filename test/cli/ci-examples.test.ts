@@ -13,6 +13,7 @@ const folder = join(import.meta.dirname, '../../docs/examples/ci');
 /** What each system sets on its second machine of four. */
 const SECOND: Record<string, Record<string, string>> = {
   'github-actions.yml': { 'matrix.shard': '2/4' },
+  'github-pull-request.yml': {},
   'gitlab-ci.yml': { CI_NODE_INDEX: '2', CI_NODE_TOTAL: '4', GITLAB_CI: 'true' },
   'kubernetes-job.yml': { JOB_COMPLETION_INDEX: '1' },
   'kubernetes-deployment.yml': {},
