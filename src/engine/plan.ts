@@ -1,13 +1,7 @@
 import { MpmError } from '../errors.ts';
 import { shellWord } from '../shell-word.ts';
 import { refuseReordered } from './history/reordered.ts';
-import {
-  fingerprintOf,
-  type HistoryRow,
-  type MigrationState,
-  type StateEntry,
-  statesOf,
-} from './history/state.ts';
+import { type HistoryRow, type MigrationState, type StateEntry, statesOf } from './history/state.ts';
 import type { Migration } from './migration.ts';
 import {
   type Refusal,
@@ -17,7 +11,6 @@ import {
   refuseUnrunnable,
   remedyFor,
 } from './remedy.ts';
-import { upOf } from './source/checksum.ts';
 import { type Order, isCalled } from './source/name.ts';
 
 /** What `up` would do to one database, decided from files and history alone (engine 8). */
@@ -130,141 +123,19 @@ export function planUp(
   };
 }
 
-/** Those that are asked for: none. */
-const NONE: ReadonlySet<string> = new Set();
+/** Nothing is released. */
+export const NONE_RELEASED: ReadonlySet<string> = new Set();
 
 /** Of the contract phase, and neither released nor asked for (confidence 9). */
 export function isDeferred(
   { name, up }: Migration,
-  { phase, released = NONE }: Pick<PlanOptions, 'phase' | 'released'>,
+  { phase, released = NONE_RELEASED }: Pick<PlanOptions, 'phase' | 'released'>,
 ): boolean {
   return up.options.phase !== undefined && phase === undefined && !released.has(name);
 }
 
-/** What a list of migrations has been asked before, by what is released. */
-const lists = new WeakMap<readonly Migration[], WeakMap<ReadonlySet<string>, KnownPlans>>();
-
-interface KnownPlans {
-  /** By how many are applied, and what is asked. */
-  after: Map<string, Plan>;
-  /** Histories that are not just the first of the list, by their fingerprints. */
-  rows: Map<string, readonly HistoryRow[]>;
-  /** By fingerprint, and what is asked. */
-  of: Map<string, Plan>;
-  /** Without those that are deferred; the list itself where none is. */
-  undeferred: readonly Migration[];
-}
-
-/** So many different histories are remembered for a list. */
-const MOST_HISTORIES = 200;
-
-function knownPlans(migrations: readonly Migration[], options: PlanOptions): KnownPlans {
-  const { released = NONE } = options;
-  const byReleased = lists.get(migrations) ?? new WeakMap<ReadonlySet<string>, KnownPlans>();
-  lists.set(migrations, byReleased);
-  const isLeft = (migration: Migration): boolean => isDeferred(migration, { released });
-  const known = byReleased.get(released) ?? {
-    after: new Map<string, Plan>(),
-    rows: new Map<string, readonly HistoryRow[]>(),
-    of: new Map<string, Plan>(),
-    undeferred: migrations.some(isLeft) ? migrations.filter((migration) => !isLeft(migration)) : migrations,
-  };
-  byReleased.set(released, known);
-  return known;
-}
-
-function keyOf({ to, only, phase, force, outOfOrder, acceptChanged, order }: PlanOptions): string {
-  return JSON.stringify([to, only, phase, force, outOfOrder, acceptChanged, order]);
-}
-
-/**
- * {@link planUp} for a history that is known to be exactly the first `count` of these migrations. Most databases of
- * a fleet have one and the same plan: it is made once.
- */
-export function planAfter(migrations: readonly Migration[], count: number, options: PlanOptions = {}): Plan {
-  const { after } = knownPlans(migrations, options);
-  const key = `${count} ${options.only === undefined} ${options.phase ?? ''} ${options.to ?? ''}`;
-  const plan = after.get(key) ?? makePlanAfter(migrations, count, options);
-  after.set(key, plan);
-  return plan;
-}
-
-/**
- * {@link planUp} for a history of which no more is known than what a stamp says: where it is the first of these
- * migrations, with or without those that are deferred, or was met before (see {@link remember}).
- */
-export function planKnown(
-  migrations: readonly Migration[],
-  { count, fingerprint }: { count: number; fingerprint: string },
-  options: PlanOptions = {},
-): Plan | undefined {
-  if (fingerprintOf(migrations, count) === fingerprint) return planAfter(migrations, count, options);
-  const { rows, of, undeferred } = knownPlans(migrations, options);
-  const key = `${fingerprint} ${keyOf(options)}`;
-  const known = of.get(key);
-  if (known) return known;
-  const found =
-    rows.get(fingerprint) ??
-    (undeferred !== migrations && fingerprintOf(undeferred, count) === fingerprint
-      ? undeferred.slice(0, count).map(settledRow)
-      : undefined);
-  if (!found) return undefined;
-  const plan = planUp(migrations, found, options);
-  of.set(key, plan);
-  return plan;
-}
-
-/**
- * Remembers a history, for other databases whose stamp says the same: those with something out of order, or with what
- * others defer. Only one of which all is settled, and has its file: of the rest, a fingerprint says too little.
- */
-export function remember(
-  migrations: readonly Migration[],
-  fingerprint: string,
-  history: readonly HistoryRow[],
-  options: PlanOptions = {},
-): void {
-  const { rows } = knownPlans(migrations, options);
-  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
-  const isPlain = history.every(({ name, state, checksum }) => {
-    const migration = byName.get(name);
-    return (
-      migration &&
-      upOf(migration.checksum) === upOf(checksum) &&
-      (state === 'applied' || state === 'baseline')
-    );
-  });
-  if (isPlain && rows.size < MOST_HISTORIES) rows.set(fingerprint, history);
-}
-
-/** As far as a plan goes by it. */
-function settledRow({ name, version, checksum, source }: Migration, index: number): HistoryRow {
-  return {
-    position: index + 1,
-    name,
-    version,
-    checksum,
-    state: 'applied',
-    statementsDone: 0,
-    statements: null,
-    statementHashes: null,
-    statementBegun: null,
-    backendPid: null,
-    reverting: false,
-    atWork: null,
-    startedAt: '',
-    finishedAt: null,
-    durationMs: null,
-    toolVersion: '',
-    runId: null,
-    databaseUser: '',
-    actor: null,
-    source,
-    error: null,
-  };
-}
-
-function makePlanAfter(migrations: readonly Migration[], count: number, options: PlanOptions): Plan {
+/** {@link planUp} for a history that is known to be exactly the first `count` of these migrations. */
+export function makePlanAfter(migrations: readonly Migration[], count: number, options: PlanOptions): Plan {
   const { to, only } = options;
   const isLeft = (migration: Migration): boolean => isDeferred(migration, options);
   const entries = migrations

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { mergeMigrations } from '../../src/engine/source/source.ts';
 import type { Migration } from '../../src/engine/migration.ts';
-import { planAfter, planUp } from '../../src/engine/plan.ts';
+import { planAfter } from '../../src/engine/known-plan.ts';
+import { planUp } from '../../src/engine/plan.ts';
 import { planDown } from '../../src/engine/plan-down.ts';
 import { fingerprintOf, type HistoryRow, statesOf } from '../../src/engine/history/state.ts';
 

@@ -20,7 +20,8 @@ import {
 import { lockGuard } from './lock-sql.ts';
 import type { Migration } from '../migration.ts';
 import type { Order } from '../source/name.ts';
-import { type Plan, planAfter, planKnown, type PlanOptions, planUp, remember } from '../plan.ts';
+import { planAfter, planKnown, remember } from '../known-plan.ts';
+import { type Plan, type PlanOptions, planUp } from '../plan.ts';
 import { COPY_SCHEMAS, reachOf } from './shape.ts';
 import { stampOf } from './stamp.ts';
 import type { HistoryRow } from './state.ts';
