@@ -223,7 +223,8 @@ test('fleet 19: atLeast refuses a tenant whose head is older, and lets it in onc
   expect(await why('0001')).toBe('let in');
   await opened.up(made.config, { tenants: ['1'] });
   await expect.poll(() => why('2_note'), PATIENT).toBe('let in');
-  await expect(fleet.run(1, () => 'ran', { atLeast: '2' })).resolves.toBe('ran');
+  const ran = () => fleet.run(1, () => 'ran', { atLeast: '2' }).catch(({ message }: Error) => message);
+  await expect.poll(ran, PATIENT).toBe('ran');
   expect(await why('20260820140000')).toContain('is at 2_note');
   await expect(fleet.connect(1, { atLeast: '' })).rejects.toMatchObject({ code: 'USAGE' });
 });

@@ -165,7 +165,7 @@ test('histories 7: the password is on no command line, and in nothing that is sa
   await up(fleet.config, { all: true });
   const program = join(fleet.config.root, 'pg_dump');
   const script =
-    '[ "$1" = --version ] && echo "pg_dump (PostgreSQL) 99.1" && exit 0\necho "$* secret: $PGPASSWORD" >&2\nexit 1';
+    '[ "$1" = --version ] && echo "pg_dump (PostgreSQL) 99.1" && exit 0\necho "$* was given: $PGPASSWORD" >&2\nexit 1';
   await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const url = new URL(fleet.config.servers['default']?.url ?? '');
   url.password ||= 'hunter2-of-the-dump';
@@ -180,7 +180,7 @@ test('histories 7: the password is on no command line, and in nothing that is sa
     await fleet.write({ [name.replace('core/', `tenants/${fleet.tenants[0]?.database}/`)]: text });
   await up(fleet.config, { all: true });
   await expect(snapshot(config, '1')).rejects.toThrow("3_own, which isn't one of them");
-  expect(error.message).toMatch(/^pg_dump 99\.1 failed: --no-password .* secret: \S+$/);
+  expect(error.message).toMatch(/^pg_dump 99\.1 failed: --no-password .* was given: \S+$/);
   expect(error.message).toContain('--exclude-table-data="public"."meters"');
   expect(error.message).not.toContain(decodeURIComponent(url.password));
 });
