@@ -112,7 +112,7 @@ const FAULTS: Fault[] = [
       {
         line: 'baseline --tenant 1 --from knex',
         mend: inFirst(
-          "create table knex_migrations (id serial, name text, batch int, migration_time timestamptz); insert into knex_migrations (name, batch) values ('1_meters.sql', 1)",
+          "create table knex_migrations (id serial, name varchar(255), batch int, migration_time timestamptz); insert into knex_migrations (name, batch) values ('1_meters.sql', 1)",
         ),
         again: 3,
       },
