@@ -136,6 +136,9 @@ describe('confidence 9', () => {
     expect(late).toMatchObject({ head: '4_later', history: [...V, '3_drop', '4_later'] });
     expect((await up(config, all)).counts).toMatchObject({ migrated: 0, skipped: 1 });
     await fleet.central("update company_databases set status = 'active' where company_id = 2");
+    // One of each kind is looked into that the files' order doesn't tell: who has it last, and who lacks it.
+    const found = await status(config, all, { concurrency: 1 });
+    expect(found).toMatchObject({ counts: { current: 4, pending: 1 }, stamped: 3 });
     expect((await up(config, all)).counts).toMatchObject({ migrated: 1 });
     expect(await fleet.historyOf(fleet.tenants[1])).toEqual([...V, '4_later', '3_drop']);
     expect(await gate(config, all, { atLeast: '3' })).toMatchObject({ open: true });

@@ -160,7 +160,7 @@ async function find(
   { tenant, target, migrations, options, context }: Visit,
   { rows, stamps }: { rows: boolean; stamps: boolean },
 ): Promise<TenantInspection> {
-  const stamped = stamps ? await context.views.state(tenant, migrations) : undefined;
+  const stamped = stamps ? await context.views.state(tenant, migrations, options) : undefined;
   if (stamped === 'missing') throw databaseMissing(target);
   if (typeof stamped === 'object') return { inspection: stamped, stamped: true };
   return { inspection: await inspect(target, { migrations }, { ...options, rows }) };
