@@ -30,6 +30,8 @@ export interface EditCase {
   connection: Connection;
   found: DatabaseState;
   tenant: Tenant;
+  /** Migrations of the contract phase that are as any other. */
+  released: ReadonlySet<string> | undefined;
   /** To be said in the report, though it is no error. */
   notice(text: string): void;
 }
@@ -69,7 +71,15 @@ export async function editHistories(
       async visit({ tenant, target, migrations, options: how, notice, context }) {
         const notices = new Set<string>();
         const edit = await editHistory(target, { ...how, write, migrations }, (rows, connection, found) =>
-          decide({ migrations, rows, connection, found, tenant, notice: (text) => void notices.add(text) }),
+          decide({
+            migrations,
+            rows,
+            connection,
+            found,
+            tenant,
+            released: how.released,
+            notice: (text) => void notices.add(text),
+          }),
         );
         if (write) {
           // The history is written: what is done beside it doesn't undo that.

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { baseline } from '../../src/fleet/verbs/baseline.ts';
 import { down } from '../../src/fleet/verbs/down.ts';
 import { gate } from '../../src/fleet/verbs/gate.ts';
 import { plan } from '../../src/fleet/verbs/plan.ts';
+import { rehearse } from '../../src/fleet/verbs/rehearse.ts';
 import { status } from '../../src/fleet/verbs/status.ts';
 import { up } from '../../src/fleet/verbs/up.ts';
 import { verify } from '../../src/fleet/verbs/verify.ts';
@@ -145,6 +147,31 @@ describe('confidence 9', () => {
     expect(await verify(config, all)).toMatchObject({ counts: { current: 5, failed: 0 }, groups: [] });
   });
 
+  test('a baseline leaves it, unless it is named; a rehearsal takes it where it is asked for', async () => {
+    const fleet = await fleetOf(2, { ...DROP, ...LATER });
+    const { config, tenants } = fleet;
+    const made = 'create table meters (id int primary key, note text); create table later ();';
+    await fleet.of(tenants[0], made);
+    await fleet.of(tenants[1], `${made} alter table meters drop note`);
+    const left = await baseline(config, { tenants: ['1'] }, { to: '4', write: true });
+    expect(left.failures).toEqual([]);
+    expect(JSON.stringify(left.notices)).toContain('3_drop: deferred (phase:contract), and not recorded');
+    const namesOf = async (tenant: (typeof tenants)[number] | undefined) =>
+      (
+        await fleet.of<{ name: string }>(tenant, 'select name from mpm_migrate.history order by position')
+      ).map(({ name }) => name);
+    expect(await namesOf(tenants[0])).toEqual([...V, '4_later']);
+    await baseline(config, { tenants: ['2'] }, { to: '3', write: true });
+    expect(await namesOf(tenants[1])).toEqual([...V, '3_drop']);
+    await baseline(config, { tenants: ['2'] }, { to: '4', write: true });
+
+    expect((await rehearse(config, all)).counts).toMatchObject({ current: 2 });
+    const tried = await rehearse(config, all, contract);
+    expect(tried.migrations.map(({ name }) => name)).toEqual(['3_drop']);
+    expect((await up(config, all, contract)).counts).toMatchObject({ migrated: 1, current: 1 });
+    expect(await namesOf(tenants[0])).toEqual([...V, '4_later', '3_drop']);
+  });
+
   test('a TypeScript migration says it as well; the marker is no part of the checksum', async () => {
     const fleet = await fleetOf(1, {
       'core/3_drop.sql': 'alter table meters drop note;',
@@ -166,6 +193,10 @@ export async function up(db) { await sql\`drop table meters\`.execute(db); }`,
     [
       { 'core/3_x.sql': '-- migrate:up\nselect 1;\n-- migrate:down phase:contract\nselect 2;' },
       /it has no place at the way back/,
+    ],
+    [
+      { 'core/3_x.ts': "export const phase = 'contract';\nexport async function up() {}" },
+      /its export phase would be ignored/,
     ],
     [
       { 'core/3_x.ts': "export const config = { phase: 'expand' };\nexport async function up() {}" },

@@ -80,10 +80,12 @@ export function decideBaseline(
   rows: readonly HistoryRow[],
   last: string,
   order: Order,
+  isLeft: (migration: Migration) => boolean = () => false,
 ): Change[] {
   const recorded = new Set(rows.map(({ name }) => name));
   return migrations
     .filter(({ name }) => compareNames(name, last, order) <= 0 && !recorded.has(name))
+    .filter((migration) => !isLeft(migration))
     .map((migration) => ({
       action: 'record',
       name: migration.name,

@@ -37,6 +37,15 @@ export async function loadModule(path: string): Promise<{ up: ModuleScript; down
   if (down !== undefined && typeof down !== 'function') {
     throw invalid(path, 'its down is not a function', 'export a function down, or remove it');
   }
+  const stray = KEYS.find((key) => isPlain(exports[key]) || isPlain(migration[key]));
+  if (stray !== undefined) {
+    const value = JSON.stringify(exports[stray] ?? migration[stray]);
+    throw invalid(
+      path,
+      `its export ${stray} would be ignored`,
+      `write export const config = { ${stray}: ${value} };`,
+    );
+  }
   const options = optionsOf(path, migration['config'] ?? exports['config']);
   const config = migration['config'] ?? exports['config'];
   const said = (config as { serial?: boolean } | undefined)?.serial ?? false;
@@ -74,6 +83,11 @@ const MOST = 60;
 
 function isMigration(value: unknown): value is { up: ModuleFunction; [key: string]: unknown } {
   return typeof value === 'object' && value !== null && 'up' in value && typeof value.up === 'function';
+}
+
+/** What an option's value may be. */
+function isPlain(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
 }
 
 function optionsOf(path: string, config: unknown): MigrationOptions {

@@ -4,6 +4,9 @@ import { decideAdoption, leftOut } from '../../dialects/adopt.ts';
 import { hasHeads } from '../../dialects/other-tools.ts';
 import { readTool } from '../../dialects/read-tool.ts';
 import type { ToolName } from '../../dialects/tool-names.ts';
+import type { Migration } from '../../engine/migration.ts';
+import { isDeferred } from '../../engine/plan.ts';
+import { listNames } from '../../engine/remedy.ts';
 import { decideBaseline, decideNothing, isNothing } from '../../engine/edit/decide.ts';
 import { type KnownTool, rememberTool } from '../../central/tools.ts';
 import { serialize } from '../schedule/serialize.ts';
@@ -48,12 +51,16 @@ export async function baseline(
       name: 'baseline',
       selection,
       files,
-      async decide({ migrations, rows, connection, found, tenant, notice }) {
+      async decide({ migrations, rows, connection, found, tenant, released, notice }) {
+        // It may still be there what they take away; the one that is named is meant.
+        const isLeft = (migration: Migration): boolean =>
+          migration.name !== last && isDeferred(migration, { released });
+        const deferred = migrations.filter(isLeft).map(({ name }) => name);
         if (from !== undefined) {
           const history = await readTool(connection, from, table);
           heads?.require(history, tenant);
           const changes = heads
-            ? decideBaseline(migrations, rows, last, order)
+            ? decideBaseline(migrations, rows, last, order, isLeft)
             : decideAdoption(migrations, rows, history.applied, from, order);
           const without = heads ? [] : leftOut(migrations, rows, changes);
           if (without.length) notice(leftOutText(from, without));
@@ -61,7 +68,8 @@ export async function baseline(
           return changes;
         }
         if (nothing) return decideNothing(rows, found);
-        const changes = decideBaseline(migrations, rows, last, order);
+        const changes = decideBaseline(migrations, rows, last, order, isLeft);
+        if (deferred.length) notice(`${listNames(deferred)}: deferred (phase:contract), and not recorded`);
         if (changes.length && !found.bootstrapped && found.objects.length === 0)
           notice('its database is empty: a baseline says that the schema is there already');
         return changes;

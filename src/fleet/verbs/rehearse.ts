@@ -16,7 +16,7 @@ import type { UpOptions } from './up.ts';
 export interface RehearseOptions
   extends
     Pick<RunOptions, 'concurrency' | 'signal' | 'cancel' | 'maxFailures' | 'failFast' | 'onEvent'>,
-    Pick<UpOptions, 'to' | 'force' | 'outOfOrder' | 'includeHeld' | 'acceptChanged'> {
+    Pick<UpOptions, 'to' | 'force' | 'outOfOrder' | 'includeHeld' | 'acceptChanged' | 'phase'> {
   /** A tenant in which others would be kept from a table for longer is cancelled; by default 2 s, 0: without limit. */
   lockLimit?: Duration;
   /** A tenant in which a larger table would be written anew isn't rehearsed; by default 1 GB. */
@@ -37,9 +37,10 @@ export async function rehearse(
   selection: Selection,
   options: RehearseOptions = {},
 ): Promise<RehearseReport> {
-  const { to, force, outOfOrder, includeHeld, acceptChanged, lockLimit, maxSize, modules, ...rest } = options;
+  const { to, force, outOfOrder, includeHeld, acceptChanged, phase, lockLimit, maxSize, modules, ...rest } =
+    options;
   const limits = limitsFrom({ lockLimit, maxSize, modules });
-  const past = { force, outOfOrder, includeHeld, acceptChanged };
+  const past = { force, outOfOrder, includeHeld, acceptChanged, phase };
   requireSelection(selection);
   requireForceByName(selection, force);
   const files = await readFleetFiles(config, to);
