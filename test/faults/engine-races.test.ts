@@ -113,14 +113,16 @@ comment on table mpm_migrate.history is null; comment on database "${name}" is $
 select setval('ran_1', 1), setval('ran_2', 1), setval('ran_3', 0), setval('ran_4', 0)`;
 }
 
-/** A backend of the step before may not have ended yet, and then the two may wait for one another. */
+/** What comes of a backend of the step before that has not ended yet: the two wait for one another, or make one table. */
+const UNENDED: readonly string[] = [SQLSTATE.deadlock, SQLSTATE.uniqueViolation, SQLSTATE.duplicateTable];
+
 async function reset(admin: Connection, again: string): Promise<void> {
   for (;;) {
     try {
       await admin.raw(again);
       return;
     } catch (error) {
-      if (sqlstateOf(error) !== SQLSTATE.deadlock) throw error;
+      if (!UNENDED.includes(sqlstateOf(error) ?? '')) throw error;
     }
   }
 }
